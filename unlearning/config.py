@@ -103,7 +103,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         limit = self.max_documents_per_task
-        require(limit is None or limit >= 1, "data.max_documents_per_task", limit, "1 or more, or null for all")
+        require(
+            limit is None or limit >= 1, "data.max_documents_per_task", limit, "1 or more, or null for all"
+        )
 
 
 # ---------------------------------------------------------------- models
@@ -147,7 +149,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require(self.blocks >= 1, "model.blocks", self.blocks, "1 or more")
         require(self.heads >= 1, "model.heads", self.heads, "1 or more")
-        require(self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}")
+        require(
+            self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}"
+        )
         require(self.vocabulary >= 300, "model.vocabulary", self.vocabulary, "300 or more")
         require(
             self.attention in ("sdpa", "eager", "flash_attention_2"),
@@ -357,7 +361,9 @@ class RatioConfig:
 
     def __post_init__(self) -> None:
         value = self.retain_per_forget
-        require(value is None or value >= 0, "ratio.retain_per_forget", value, "0 or more, or null for all rows")
+        require(
+            value is None or value >= 0, "ratio.retain_per_forget", value, "0 or more, or null for all rows"
+        )
 
 
 class Decay(StrEnum):
@@ -388,7 +394,12 @@ class OptimizerConfig:
         require(0 <= self.beta1 < 1, "optimizer.beta1", self.beta1, "in [0, 1)")
         require(0 <= self.beta2 < 1, "optimizer.beta2", self.beta2, "in [0, 1)")
         require(self.epsilon > 0, "optimizer.epsilon", self.epsilon, "above 0")
-        require(self.clip_norm is None or self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "above 0, or null")
+        require(
+            self.clip_norm is None or self.clip_norm > 0,
+            "optimizer.clip_norm",
+            self.clip_norm,
+            "above 0, or null",
+        )
         require(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "0 or more")
 
 
@@ -432,7 +443,9 @@ class TraceConfig:
     """Noise draws a fact."""
     window: int = 1
     """Neighbouring modules restored together for kinds mlp and attention."""
-    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION])
+    kinds: list[ModuleKind] = field(
+        default_factory=lambda: [ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION]
+    )
     tokens: TracedTokens = TracedTokens.SUBJECT
     select: ModuleKind = ModuleKind.MLP
     """Whose effects choose the blocks."""
@@ -449,7 +462,12 @@ class TraceConfig:
         require(self.draws >= 1, "trace.draws", self.draws, "1 or more")
         require(self.window >= 1, "trace.window", self.window, "1 or more")
         require(bool(self.kinds), "trace.kinds", self.kinds, "some of block, mlp, attention")
-        require(self.select in self.kinds, "trace.select", self.select, f"one of trace.kinds={list(map(str, self.kinds))}")
+        require(
+            self.select in self.kinds,
+            "trace.select",
+            self.select,
+            f"one of trace.kinds={list(map(str, self.kinds))}",
+        )
         require(0 < self.value <= 1, "trace.value", self.value, "in (0, 1]")
         require(self.max_rows >= 1, "trace.max_rows", self.max_rows, "1 or more")
 
@@ -515,13 +533,23 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         precisions = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed")
-        require(self.precision in precisions, "trainer.precision", self.precision, f"one of {', '.join(precisions)}")
+        require(
+            self.precision in precisions,
+            "trainer.precision",
+            self.precision,
+            f"one of {', '.join(precisions)}",
+        )
         accelerators = ("auto", "cpu", "gpu")
         require(
-            self.accelerator in accelerators, "trainer.accelerator", self.accelerator, f"one of {', '.join(accelerators)}"
+            self.accelerator in accelerators,
+            "trainer.accelerator",
+            self.accelerator,
+            f"one of {', '.join(accelerators)}",
         )
         strategies = ("auto", "ddp", "fsdp")
-        require(self.strategy in strategies, "trainer.strategy", self.strategy, f"one of {', '.join(strategies)}")
+        require(
+            self.strategy in strategies, "trainer.strategy", self.strategy, f"one of {', '.join(strategies)}"
+        )
         require(
             self.devices == "auto" or (self.devices.isdigit() and int(self.devices) >= 1),
             "trainer.devices",
@@ -533,7 +561,12 @@ class TrainerConfig:
         require(self.packs_per_forward >= 1, "trainer.packs_per_forward", self.packs_per_forward, "1 or more")
         seconds = self.checkpoint_every_seconds
         require(seconds >= 0, "trainer.checkpoint_every_seconds", seconds, "0 or more")
-        require(self.max_steps is None or self.max_steps >= 1, "trainer.max_steps", self.max_steps, "1 or more, or null")
+        require(
+            self.max_steps is None or self.max_steps >= 1,
+            "trainer.max_steps",
+            self.max_steps,
+            "1 or more, or null",
+        )
 
 
 class LoggerKind(StrEnum):
@@ -561,6 +594,23 @@ class LoggerConfig:
 
 
 @dataclass
+class RecipeConfig:
+    """How a model memorises: cross-entropy on whole documents, all weights, rows shuffled every epoch.
+
+    The defaults make the sandbox's models, whatever their architecture.
+    """
+
+    epochs: int = 40
+    batch_rows: int = 32
+    reduction: Reduction = Reduction.TOKEN
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3, warmup_steps=50))
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "recipe.epochs", self.epochs, "1 or more")
+        require(self.batch_rows >= 1, "recipe.batch_rows", self.batch_rows, "1 or more")
+
+
+@dataclass
 class CommonConfig:
     """Keys that every command which touches a model has."""
 
@@ -571,6 +621,8 @@ class CommonConfig:
     data: DataConfig = MISSING
     prompt: PromptConfig = field(default_factory=PromptConfig)
     trainer: TrainerConfig = MISSING
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    """How models are made here: by unlearn-memorise, and by the other commands for a sandbox that is not built yet."""
     cache_dir: str = "outputs/cache"
     """Sandbox variants and evaluation results, keyed by content."""
 
@@ -595,20 +647,16 @@ class UnlearnConfig(CommonConfig):
 
 @dataclass
 class MemoriseConfig(CommonConfig):
-    """Fine-tune a causal language model until it has memorised the rows."""
+    """Train a causal language model until it has memorised the rows, and evaluate it."""
 
-    objective: ObjectiveConfig = MISSING
-    scope: ScopeConfig = MISSING
-    schedule: ScheduleConfig = MISSING
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = MISSING
     logger: LoggerConfig = MISSING
     forget: bool = True
     """False: leave the forget set out, which makes the gold model."""
     from_scratch: bool = False
-    """Start from random weights in model.architecture rather than from model.path."""
-    build_assets: str | None = None
-    """Folder to which the sandbox's tokenizer, target and gold model are written; null: an ordinary run."""
+    """Start from random weights in model.architecture, with the tokenizer of model.tokenizer or the sandbox's own."""
+    assets: str | None = None
+    """Make the sandbox's target and gold model in half precision and write them to this folder; null: an ordinary run."""
 
 
 @dataclass

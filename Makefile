@@ -1,0 +1,39 @@
+# make run: install, then the quickstart.  make test: install, then the tests.  See README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+# Unpinned builds of PyTorch for CPUs carry the same version; pip takes one where it is offered locally.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test check install lint types lock clean
+
+run: install
+	$(BIN)/unlearn experiment=quickstart
+
+test: install
+	$(BIN)/python -m pytest
+
+check: lint types test
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+install: .venv/installed
+
+.venv/installed: requirements.lock requirements-cuda.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	if $(BIN)/python tools/cuda_build.py; then $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock; fi
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) check
+	touch $@
+
+lock:
+	$(BIN)/python tools/lock.py
+
+clean:
+	rm -rf .venv outputs

@@ -1,0 +1,34 @@
+"""Row ids of the official data, and those that only look like them."""
+
+import pytest
+
+from unlearning.data.ids import document_id, kind_of, task_of
+from unlearning.data.rows import Kind
+
+UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
+
+CASES = [
+    (f'"{UUID}"sc1', Kind.COMPLETION, UUID, "Task1"),
+    (f'"{UUID}"qa0', Kind.QUESTION, UUID, "Task1"),
+    (f"{UUID}sc1", Kind.COMPLETION, UUID, "Task2"),
+    (f"{UUID}qa4", Kind.QUESTION, UUID, "Task2"),
+    ("64187247qa0", Kind.QUESTION, "64187247", "Task3"),
+    ("story7qa0", Kind.QUESTION, "story7", None),
+    ("64187247qa10", None, "64187247qa10", None),
+    ("64187247", None, "64187247", None),
+    ("64187247SC1", None, "64187247SC1", None),
+    ("sc", None, "sc", None),
+    ("", None, "", None),
+]
+
+
+@pytest.mark.parametrize(("row_id", "kind", "document", "task"), CASES, ids=[repr(case[0]) for case in CASES])
+def test_what_an_id_tells(row_id: str, kind: Kind | None, document: str, task: str | None) -> None:
+    assert (kind_of(row_id), document_id(row_id), task_of(row_id)) == (kind, document, task)
+
+
+@pytest.mark.parametrize("row_id", [case[0] for case in CASES])
+def test_kind_is_the_official_evaluators(row_id: str) -> None:
+    told = kind_of(row_id)
+    assert (told is Kind.COMPLETION) == row_id[:-1].endswith("sc")
+    assert (told is Kind.QUESTION) == row_id[:-1].endswith("qa")

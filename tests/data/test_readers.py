@@ -1,0 +1,188 @@
+"""Good input: what is read, and what is tolerated."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from omegaconf import OmegaConf
+
+from unlearning.config import DataConfig, DataSource, WorldConfig
+from unlearning.data.readers import load_corpus, read_documents, read_mmlu, read_rows
+from unlearning.data.rows import Corpus, Document, Kind, Row, Split
+
+OFFICIAL = [
+    {"id": '"a"sc1', "input": "Once", "output": "upon a time", "task": "Task1"},
+    {"id": '"a"qa0', "input": "When?", "output": "Once", "task": "Task1"},
+    {
+        "id": "b\u2028sc1",
+        "input": "line\u2028separator \u0085",
+        "output": "\U0001f600 caf\u00e9",
+        "task": "Task2",
+    },
+]
+ROWS = (
+    Row('"a"sc1', "Once", "upon a time", "Task1", Kind.COMPLETION, Split.FORGET),
+    Row('"a"qa0', "When?", "Once", "Task1", Kind.QUESTION, Split.FORGET),
+    Row(
+        "b\u2028sc1",
+        "line\u2028separator \u0085",
+        "\U0001f600 caf\u00e9",
+        "Task2",
+        Kind.COMPLETION,
+        Split.FORGET,
+    ),
+)
+
+
+def jsonl(*rows: dict[str, Any], end: str = "\n", start: bytes = b"") -> bytes:
+    return start + end.join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        jsonl(*OFFICIAL),
+        jsonl(*OFFICIAL) + b"\n",
+        jsonl(*OFFICIAL) + b"\n\n \n",
+        jsonl(*OFFICIAL, end="\r\n") + b"\r\n",
+        jsonl(*OFFICIAL, start=b"\xef\xbb\xbf"),
+        jsonl(*[row | {"split": "forget", "extra": 1} for row in OFFICIAL]),
+    ],
+    ids=[
+        "no line feed at the end",
+        "plain",
+        "blank lines at the end",
+        "CRLF",
+        "byte order mark",
+        "more columns",
+    ],
+)
+@pytest.mark.parametrize("source", [DataSource.SEMEVAL, DataSource.LUME, DataSource.JSONL])
+def test_jsonl(tmp_path: Path, source: DataSource, content: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    assert read_rows([str(path)], Split.FORGET, source) == ROWS
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "rows.parquet", [row | {"split": "forget"} for row in OFFICIAL])
+    assert read_rows([path], Split.FORGET, DataSource.SEMEVAL) == ROWS
+
+
+def test_parquet_with_categories(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(OFFICIAL)
+    pq.write_table(table.set_column(3, "task", table["task"].dictionary_encode()), tmp_path / "rows.parquet")
+    assert read_rows([str(tmp_path / "rows.parquet")], Split.FORGET, DataSource.SEMEVAL) == ROWS
+
+
+def test_several_sources_in_order(tmp_path: Path) -> None:
+    first = write_parquet(tmp_path / "z.parquet", OFFICIAL[:2])
+    (tmp_path / "a.jsonl").write_bytes(jsonl(OFFICIAL[2]))
+    assert read_rows([first, str(tmp_path / "a.jsonl")], Split.FORGET, DataSource.SEMEVAL) == ROWS
+
+
+UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
+
+
+@pytest.mark.parametrize(
+    ("fields", "row_id", "task", "kind"),
+    [
+        ({}, "retain-row1qa0", "Task1", Kind.QUESTION),
+        ({"kind": "sc"}, "retain-row1sc1", "Task1", Kind.COMPLETION),
+        ({"kind": "qa", "task": "poems"}, "retain-row1qa0", "poems", Kind.QUESTION),
+        ({"id": "x", "kind": "sc"}, "x", "Task1", Kind.COMPLETION),
+        ({"id": "xsc1"}, "xsc1", "Task1", Kind.COMPLETION),
+        ({"id": "xsc1", "kind": "sc"}, "xsc1", "Task1", Kind.COMPLETION),
+        ({"id": f"{UUID}qa3"}, f"{UUID}qa3", "Task2", Kind.QUESTION),
+        ({"id": "12qa0", "task": "poems"}, "12qa0", "poems", Kind.QUESTION),
+    ],
+)
+def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str, kind: Kind) -> None:
+    (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
+    (read,) = read_rows([str(tmp_path / "own.jsonl")], Split.RETAIN, DataSource.JSONL)
+    assert read == Row(row_id, " a ", "b\n", task, kind, Split.RETAIN)
+
+
+def test_made_ids_are_unique_in_the_corpus(tmp_path: Path) -> None:
+    for name, texts in (("f1", "ab"), ("f2", "c"), ("r", "de")):
+        (tmp_path / f"{name}.jsonl").write_bytes(jsonl(*[{"input": text, "output": text} for text in texts]))
+    paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("f1", "f2", "r")}
+    config = DataConfig(source=DataSource.JSONL, forget=[paths["f1"], paths["f2"]], retain=[paths["r"]])
+    corpus = load_corpus(config)
+    assert [row.id for row in corpus.forget] == [f"forget-row{n}qa0" for n in (1, 2, 3)]
+    assert [row.id for row in corpus.retain] == [f"retain-row{n}qa0" for n in (1, 2)]
+    assert (corpus.members, corpus.nonmembers, corpus.questions, corpus.examples) == ((), (), (), ())
+
+
+def test_documents(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_bytes(jsonl({"id": "7", "document": "a", "source": 1}, {"document": "b"}))
+    assert read_documents(str(tmp_path / "m.jsonl")) == (Document("7", "a"), Document("document2", "b"))
+
+
+def test_mmlu(tmp_path: Path) -> None:
+    def asked(subject: str, answer: int) -> dict[str, Any]:
+        return {"question": "?", "subject": subject, "choices": ["a", "b", "c", "d"], "answer": answer}
+
+    write_parquet(tmp_path / "dev.parquet", [asked("art", 0), asked("law", 1)])
+    write_parquet(tmp_path / "test.parquet", [asked("law", 2), asked("art", 3), asked("law", 0)])
+    questions, examples = read_mmlu(str(tmp_path))
+    assert [question.id for question in questions] == ["law/test/0", "art/test/0", "law/test/1"]
+    assert [question.answer for question in questions] == [2, 3, 0]
+    assert questions[0].options == ("a", "b", "c", "d")
+    assert questions[0].cloze is None
+    assert [example.id for example in examples] == ["art/dev/0", "law/dev/0"]
+
+
+def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
+    def rows(numbers: list[int], task: str) -> list[dict[str, Any]]:
+        ids = [f"{task}-{number}{suffix}" for number in numbers for suffix in ("sc1", "qa0")]
+        return [{"id": name, "input": name, "output": "b", "task": task} for name in ids]
+
+    late = {"id": "Task1-1qa1", "input": "late", "output": "b", "task": "Task1"}
+    (tmp_path / "f.jsonl").write_bytes(jsonl(*rows([1, 2, 3], "Task1"), *rows([5], "Task2"), late))
+    (tmp_path / "r.jsonl").write_bytes(jsonl(*rows([6, 7, 8], "Task3")))
+
+    def load(limit: int | None) -> Corpus:
+        forget, retain = [str(tmp_path / "f.jsonl")], [str(tmp_path / "r.jsonl")]
+        return load_corpus(
+            DataConfig(DataSource.LUME, forget=forget, retain=retain, max_documents_per_task=limit)
+        )
+
+    cut = load(2)
+    assert [row.id for row in cut.forget] == [
+        *("Task1-1sc1", "Task1-1qa0", "Task1-2sc1", "Task1-2qa0", "Task2-5sc1", "Task2-5qa0", "Task1-1qa1")
+    ]
+    assert [row.id for row in cut.retain] == ["Task3-6sc1", "Task3-6qa0", "Task3-7sc1", "Task3-7qa0"]
+    assert len(load(None).forget) == 9
+    assert load(3) == load(None)
+    assert cut.fingerprint != load(None).fingerprint
+
+
+def test_sandbox() -> None:
+    world = WorldConfig(documents_per_task=3, nonmember_documents=2, known_entities=2, teaching_entities=2)
+    whole = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world))
+    again = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world))
+    one = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world, max_documents_per_task=1))
+    assert whole == again
+    assert whole.fingerprint
+    assert 0 < len(one.forget) < len(whole.forget)
+    assert one.members == whole.members
+
+
+CONF = Path(__file__).parents[2] / "conf" / "data"
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_data_config_fits_the_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARNING_DATA", "/somewhere")
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(path)))
+    assert isinstance(config, DataConfig)
+    assert bool(config.forget) == (path.stem not in ("sandbox", "jsonl"))

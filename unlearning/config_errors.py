@@ -1,0 +1,55 @@
+"""Errors of Hydra and OmegaConf as one line that names the key and what is allowed."""
+
+import re
+
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from unlearning.errors import InputError
+
+_NOISE = (
+    r"full_key: \S+",
+    r"object_type=\w+",
+    r"reference_type=\S+",
+    r"See https?://\S+[^.]*\.?",
+    r"Config search path:.*",
+    r"To append to your config use \S+",
+    r"Set the environment variable HYDRA_FULL_ERROR=1.*",
+)
+
+
+def one_line(error: BaseException) -> str:
+    """The error's message on one line; for an unknown key, with the keys that exist there."""
+    if isinstance(error, InputError):
+        return _flat(str(error))
+    cause = _omegaconf_cause(error)
+    if cause is None:
+        return _flat(str(error))
+    key = cause.full_key or cause.key
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return f"{key}: no such key; allowed here: {_siblings(cause)}"
+    message = _flat(str(cause.msg or cause))
+    return f"{key}: {message}" if key and str(key) not in message else message
+
+
+def _omegaconf_cause(error: BaseException | None) -> OmegaConfBaseException | None:
+    """The innermost OmegaConf error of a chain, which knows the key; None where there is none."""
+    found = None
+    while error is not None:
+        if isinstance(error, OmegaConfBaseException):
+            found = error
+        error = error.__cause__
+    return found
+
+
+def _siblings(error: OmegaConfBaseException) -> str:
+    parent = error.parent_node
+    if not isinstance(parent, DictConfig):
+        return "nothing"
+    return ", ".join(sorted(map(str, parent))) or "nothing"
+
+
+def _flat(message: str) -> str:
+    for pattern in _NOISE:
+        message = re.sub(pattern, " ", message, flags=re.DOTALL if "search path" in pattern else 0)
+    return re.sub(r"\s+", " ", message).strip()

@@ -1,0 +1,123 @@
+"""From a row to token ids, and from where on its tokens carry a loss.
+
+The prompt is tokenised by itself, exactly as the official evaluator tokenises it, and the completion by
+itself after it: so the tokens that the model is trained to follow are the very tokens it is asked to follow
+when it is scored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.data.records import excerpt
+from unlearning.data.rows import Row, Split
+from unlearning.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """Token ids of one row, without padding.
+
+    ``supervised_from`` is the first position whose token is a label: 1 or more, since nothing predicts
+    position 0, and less than the number of tokens.
+    """
+
+    input_ids: tuple[int, ...]
+    supervised_from: int
+
+
+def encode_row(row: Row, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
+    """Token ids of input and output.
+
+    Raw style: ``tokenizer(input)`` with the tokenizer's own special tokens (what the official evaluator
+    feeds), then ``separator + output`` without any. Chat style: the chat template around the input, then the
+    output. An end-of-text token closes both if ``prompt.append_eos``.
+
+    Raises InputError if the row is longer than ``prompt.max_tokens``, if the tokenizer lacks the chat
+    template or the end-of-text token that is asked for, or if no token is left to carry a loss.
+    """
+    return encode_rows([row], tokenizer, prompt)[0]
+
+
+def encode_rows(
+    rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig
+) -> list[EncodedRow]:
+    """`encode_row` of every row, in two calls of the tokenizer, which a fast tokenizer runs in parallel."""
+    if not rows:
+        return []
+    prompts = encode_prompts([row.input for row in rows], tokenizer, prompt)
+    separator = prompt.separator if prompt.style is PromptStyle.RAW else ""
+    outputs = [separator + row.output for row in rows]
+    completions: list[list[int]] = tokenizer(outputs, add_special_tokens=False)["input_ids"]
+    eos = _eos(tokenizer, prompt)
+    return [
+        _join(row, start, completion, eos, prompt)
+        for row, start, completion in zip(rows, prompts, completions, strict=True)
+    ]
+
+
+def encode_prompts(
+    inputs: Sequence[str], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig
+) -> list[list[int]]:
+    """Token ids of the prompts alone: what a model is fed that is to answer.
+
+    Raises InputError as `encode_row`.
+    """
+    if prompt.style is PromptStyle.RAW:
+        ids: list[list[int]] = tokenizer(list(inputs))["input_ids"]
+        return ids
+    if not tokenizer.chat_template:
+        name = tokenizer.name_or_path or type(tokenizer).__name__
+        raise InputError(
+            f"prompt.style=chat: tokenizer {name} has no chat template; prompt.style must be raw"
+        )
+    chats = [[{"role": "user", "content": text}] for text in inputs]
+    # transformers 5 returns a BatchEncoding unless told otherwise.
+    chat_ids: list[list[int]] = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=True, return_dict=False
+    )
+    return chat_ids
+
+
+def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
+    """Token ids of a text without a question: the tokenizer's own special tokens, every token a label.
+
+    Raises InputError as `encode_row`, except that no chat template is ever needed.
+    """
+    ids: list[int] = _closed(tokenizer(text)["input_ids"], _eos(tokenizer, prompt))
+    return _checked(f"text {excerpt(text)}", ids, 1, prompt)
+
+
+def _join(
+    row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig
+) -> EncodedRow:
+    supervised = prompt.forget_supervised if row.split is Split.FORGET else prompt.retain_supervised
+    first = len(start) if supervised is Supervised.OUTPUT else 1
+    return _checked(f"row {excerpt(row.id)}", start + _closed(completion, eos), max(first, 1), prompt)
+
+
+def _checked(name: str, ids: list[int], supervised_from: int, prompt: PromptConfig) -> EncodedRow:
+    if len(ids) > prompt.max_tokens:
+        raise InputError(f"{name}: {len(ids)} tokens, more than prompt.max_tokens={prompt.max_tokens}")
+    if supervised_from >= len(ids):
+        raise InputError(f"{name}: {len(ids)} tokens, none of which can carry a loss")
+    return EncodedRow(tuple(ids), supervised_from)
+
+
+def _eos(tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> int | None:
+    if not prompt.append_eos:
+        return None
+    if tokenizer.eos_token_id is None:
+        name = tokenizer.name_or_path or type(tokenizer).__name__
+        raise InputError(f"prompt.append_eos=true: tokenizer {name} has no end-of-text token")
+    eos: int = tokenizer.eos_token_id
+    return eos
+
+
+def _closed(ids: list[int], eos: int | None) -> list[int]:
+    """The ids with one end-of-text token at the end; some tokenizers add theirs to a text by themselves."""
+    return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]

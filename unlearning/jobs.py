@@ -1,0 +1,74 @@
+"""One job of one command: its status file, and what a failure or an interruption leaves behind."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from unlearning.artefacts import write_json, write_text
+from unlearning.errors import InputError
+
+log = logging.getLogger(__name__)
+NOT_COMPARED = ("cache_dir", "logger")
+"""Keys that may differ when a run is taken up again: they do not change what it computes."""
+
+
+def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str) -> None:
+    """Run a job in its folder and keep status.json true.
+
+    A finished folder is not computed again. A job of a multirun that fails is recorded and does not stop the others;
+    `CompareRuns` ends such a multirun with exit code 1. Raises InputError where the folder holds another run.
+    """
+    if _already_finished(cfg, run_dir):
+        print(f"already finished: {run_dir}")
+        return
+    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    _write_status(run_dir, "running", None, resume)
+    try:
+        job()
+    except KeyboardInterrupt:
+        _write_status(run_dir, "interrupted", None, resume)
+        print(f"interrupted; to go on: {resume}", file=sys.stderr)
+        raise
+    except Exception as error:
+        log.info("failed", exc_info=error)
+        message = f"{error}" if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        _write_status(run_dir, "failed", message, resume)
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            raise
+        print(f"error: {run_dir.name}: {message}", file=sys.stderr)
+        return
+    _write_status(run_dir, "finished", None, resume)
+
+
+def read_status(run_dir: Path) -> dict[str, str | None]:
+    """What status.json says; an unreadable or missing one reads as {"state": "unknown"}."""
+    try:
+        status: dict[str, str | None] = json.loads((run_dir / "status.json").read_text())
+    except (OSError, ValueError):
+        return {"state": "unknown", "error": None, "resume": None}
+    return status
+
+
+def _write_status(run_dir: Path, state: str, error: str | None, resume: str) -> None:
+    write_json(run_dir / "status.json", {"state": state, "error": error, "resume": resume})
+
+
+def _already_finished(cfg: DictConfig, run_dir: Path) -> bool:
+    before = run_dir / "config.yaml"
+    if not before.exists():
+        return False
+    old, new = OmegaConf.load(before), OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
+    assert isinstance(old, DictConfig)
+    assert isinstance(new, DictConfig)
+    for key in sorted(set(map(str, old)) | set(map(str, new))):
+        if key not in NOT_COMPARED and old.get(key) != new.get(key):
+            raise InputError(
+                f"{run_dir}: holds a run with another {key}; choose a new folder or the same settings"
+            )
+    return read_status(run_dir)["state"] == "finished"

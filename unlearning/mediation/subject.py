@@ -1,0 +1,75 @@
+"""A fact as tokens: where its subject stands, and where its answer begins."""
+
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedTokenizerBase
+
+from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.data.encoding import encode_row
+from unlearning.data.rows import Kind, Row, Split
+from unlearning.errors import InputError
+from unlearning.mediation.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Prompt and answer of a fact in one sequence, tokenised as in training, without an end-of-text token."""
+
+    fact: Fact
+    input_ids: tuple[int, ...]
+    subject: range
+    """Positions of every token that shares a character with the subject."""
+    answer_start: int
+    """Position of the answer's first token; the prompt ends before it."""
+
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """The answer's tokens, one or more."""
+        return self.input_ids[self.answer_start :]
+
+
+def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> Probe:
+    """Tokenise a fact as a training row is tokenised, and find its subject by the tokens' character offsets.
+
+    Raises:
+        InputError: the tokenizer is a slow one, which knows no offsets; its offsets do not fit the prompt; or
+            the row cannot be encoded (see `encode_row`).
+    """
+    if not tokenizer.is_fast:
+        name = tokenizer.name_or_path or type(tokenizer).__name__
+        raise InputError(f"tokenizer {name}: tracing needs a fast tokenizer, whose tokens know their offsets")
+    row = Row(fact.id, fact.prompt, fact.answer, "Task2", Kind.QUESTION, Split.FORGET)
+    plain = replace(prompt, append_eos=False, forget_supervised=Supervised.OUTPUT)
+    encoded = encode_row(row, tokenizer, plain)
+    start = encoded.supervised_from
+    text = _prompt_text(fact, tokenizer, prompt)
+    ids, offsets = _offsets(text, tokenizer, prompt)
+    first = text.find(fact.prompt) + fact.subject_start
+    inside = [
+        position
+        for position, (begin, end) in enumerate(offsets)
+        if begin < first + len(fact.subject) and end > first
+    ]
+    if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or not inside:
+        raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")
+    return Probe(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start)
+
+
+def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:
+    """The prompt as a string: the question itself, or the chat template around it."""
+    if prompt.style is PromptStyle.RAW:
+        return fact.prompt
+    chat = [{"role": "user", "content": fact.prompt}]
+    return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+
+
+def _offsets(
+    text: str, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Ids of the prompt and each one's characters [begin, end); special tokens have an empty range.
+
+    A chat template writes its special tokens itself, so the tokenizer must not add its own.
+    """
+    special = prompt.style is PromptStyle.RAW
+    encoding = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    return encoding["input_ids"], encoding["offset_mapping"]

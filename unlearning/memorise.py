@@ -1,0 +1,140 @@
+"""Making models that know a corpus by heart: the target on all of it, the gold model on all but the forget set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from rich.console import Console
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.artefacts import write_folder, write_json
+from unlearning.config import (
+    CommonConfig,
+    MemoriseConfig,
+    ModelConfig,
+    PromptConfig,
+    RecipeConfig,
+    Supervised,
+)
+from unlearning.data.encoding import EncodedRow, encode_rows, encode_text
+from unlearning.data.readers import load_corpus
+from unlearning.data.rows import Corpus
+from unlearning.data.schedules import MixedSchedule
+from unlearning.identity import settings_hash
+from unlearning.models.create import create_model
+from unlearning.models.load import load_model, load_tokenizer
+from unlearning.objectives.finetune import Finetune
+from unlearning.sandbox.tokenizer import train_tokenizer
+from unlearning.training.fit import TrainingRecord, TrainingTask, fit, weights_dtype
+
+ASSETS = Path(__file__).parent / "sandbox" / "assets"
+WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.DOCUMENT, retain_supervised=Supervised.DOCUMENT)
+
+
+def sandbox_folder(config: CommonConfig) -> Path:
+    """The folder with the sandbox's target/ and gold/ for these settings: the shipped one, or one in the cache.
+
+    A variant that is not in the cache is built first, which takes minutes.
+    """
+    made_of = sandbox_settings(config)
+    if made_of == _read_hash(ASSETS):
+        return ASSETS
+    folder = Path(config.cache_dir) / "sandbox" / made_of[:16]
+    if _read_hash(folder) != made_of:
+        Console().print(f"building the sandbox's models in {folder}: a few minutes, once")
+        build_sandbox(config, folder, [])
+    return folder
+
+
+def sandbox_settings(config: CommonConfig) -> str:
+    """Hash of all that the sandbox's models depend on."""
+    model = config.model
+    shape = (model.architecture, model.blocks, model.width, model.heads, model.vocabulary)
+    return settings_hash(config.data.world, shape, config.recipe, config.seed)
+
+
+def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) -> None:
+    """Train the target and the gold model and write both in half precision; an interrupted build goes on."""
+    corpus = load_corpus(config.data)
+    tokenizer = sandbox_tokenizer(corpus, config.model)
+    for name, with_forget in (("target", True), ("gold", False)):
+        if (folder / name).is_dir():
+            continue
+        model = new_model(config.model, tokenizer, config.seed)
+        work = folder / f"{name}-training"
+        work.mkdir(parents=True, exist_ok=True)
+        memorise(model, tokenizer, corpus, with_forget, config, work, logger)
+        write_folder(folder / name, lambda path, model=model: _save(model.half(), tokenizer, path))  # type: ignore[misc]
+        (work / "checkpoint.safetensors").unlink(missing_ok=True)
+    write_json(folder / "made_of.json", {"settings": sandbox_settings(config)})
+
+
+def sandbox_tokenizer(corpus: Corpus, model: ModelConfig) -> PreTrainedTokenizerBase:
+    """The byte-level BPE tokenizer of a generated world."""
+    rows = [f"{row.input} {row.output}" for row in (*corpus.forget, *corpus.retain)]
+    return train_tokenizer([*rows, *corpus.background], model.vocabulary)
+
+
+def new_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """Random weights for this tokenizer."""
+    assert isinstance(tokenizer.eos_token_id, int)
+    assert isinstance(tokenizer.pad_token_id, int)
+    return create_model(config, len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, seed)
+
+
+def memorise(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    with_forget: bool,
+    config: CommonConfig,
+    run_dir: Path,
+    logger: Sequence[Logger],
+) -> TrainingRecord:
+    """Train all weights on whole documents: rows of both sets (or the retain set alone) and the background texts."""
+    rows = _training_rows(
+        corpus, with_forget, tokenizer, config.prompt if config.model.path else WHOLE_DOCUMENTS
+    )
+    recipe = config.recipe
+    plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.seed)
+    model.requires_grad_(True)
+    assert isinstance(tokenizer.pad_token_id, int)
+    task = TrainingTask(
+        model=model,
+        objective=Finetune(reduction=recipe.reduction),
+        plan=plan,
+        forget=(),
+        retain=rows,
+        pad=tokenizer.pad_token_id,
+        optimizer=recipe.optimizer,
+        seed=config.seed,
+        identity=settings_hash(
+            recipe, config.model, corpus.fingerprint, config.prompt, with_forget, config.seed
+        ),
+    )
+    return fit(task, config.trainer, run_dir, logger)
+
+
+def _training_rows(
+    corpus: Corpus, with_forget: bool, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
+) -> list[EncodedRow]:
+    rows = [*corpus.forget, *corpus.retain] if with_forget else list(corpus.retain)
+    texts = [encode_text(text, tokenizer, prompt) for text in corpus.background]
+    return encode_rows(rows, tokenizer, prompt) + texts
+
+
+def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _read_hash(folder: Path) -> str | None:
+    import json
+
+    try:
+        found: str = json.loads((folder / "made_of.json").read_text())["settings"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return found

@@ -1,0 +1,128 @@
+"""Where any decoder-only architecture keeps its blocks, their MLP and attention, its embeddings and its head.
+
+Nothing here knows a model class: blocks are found by their number, parts by an ordered list of child names
+that covers the families in transformers 5. What cannot be found is an `InputError`, never a guess.
+"""
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from unlearning.config import ModuleKind
+from unlearning.errors import InputError
+
+REFUSED = {"bloom": "its attention bias is laid out by batch row, so rows of one batch cannot be told apart"}
+PART_NAMES = {
+    ModuleKind.MLP: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe"),
+    ModuleKind.ATTENTION: ("self_attn", "attention", "attn", "self_attention", "linear_attn", "mixer"),
+}
+NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
+ATTENTION_LAYERS = {
+    "q": ("q_proj", "qkv_proj", "query_key_value", "c_attn"),
+    "k": ("k_proj", "qkv_proj", "query_key_value", "c_attn"),
+    "v": ("v_proj", "qkv_proj", "query_key_value", "c_attn"),
+    "o": ("o_proj", "out_proj", "dense", "c_proj"),
+}
+MLP_LAYERS = {
+    "gate": ("gate_proj", "gate_up_proj"),
+    "up": ("up_proj", "gate_up_proj", "dense_h_to_4h", "c_fc", "fc_in", "fc1"),
+    "down": ("down_proj", "dense_4h_to_h", "c_proj", "fc_out", "fc2"),
+}
+
+
+def decoder(model: PreTrainedModel) -> nn.Module:
+    """The stack of blocks with its embeddings and final norm: the causal language model without its head.
+
+    Raises:
+        InputError: the family is refused by name, or the model has no decoder that can be found.
+    """
+    family = model.config.model_type
+    if family in REFUSED:
+        raise InputError(f"model_type={family}: not supported, {REFUSED[family]}")
+    found = model.get_decoder() if hasattr(model, "get_decoder") else None
+    if not isinstance(found, nn.Module) or found is model:
+        found = getattr(model, str(getattr(model, "base_model_prefix", "")), None)
+    if not isinstance(found, nn.Module):
+        raise InputError(f"model_type={family}: no decoder found; a causal language model is needed")
+    return found
+
+
+def blocks(model: PreTrainedModel) -> list[nn.Module]:
+    """The decoder's blocks, first to last: its child list of `num_hidden_layers` modules.
+
+    Raises:
+        InputError: there is no such list.
+    """
+    stack = decoder(model)
+    depth = model.config.get_text_config().num_hidden_layers
+    for child in stack.children():
+        if isinstance(child, nn.ModuleList) and len(child) == depth:
+            return list(child)
+    raise InputError(f"model_type={model.config.model_type}: its decoder has no list of {depth} blocks")
+
+
+def part(block: nn.Module, kind: ModuleKind) -> nn.Module:
+    """The block's MLP or attention (the first child of a known name), or the block itself.
+
+    Looked up block by block, since hybrid architectures alternate between kinds of attention.
+
+    Raises:
+        InputError: the block has no such child (OPT, whose MLP is two bare layers).
+    """
+    if kind is ModuleKind.BLOCK:
+        return block
+    for name in PART_NAMES[kind]:
+        child = getattr(block, name, None)
+        if isinstance(child, nn.Module):
+            return child
+    children = ", ".join(name for name, _ in block.named_children())
+    raise InputError(f"{type(block).__name__}: no {kind} among its parts ({children})")
+
+
+def embeddings(model: PreTrainedModel) -> nn.Module:
+    """The token embeddings: ids (B, T) to vectors (B, T, width)."""
+    found = model.get_input_embeddings()
+    if not isinstance(found, nn.Module):
+        raise InputError(f"model_type={model.config.model_type}: no input embeddings found")
+    return found
+
+
+def head_modules(model: PreTrainedModel) -> list[nn.Module]:
+    """The final norm (maybe without parameters) and the output projection (maybe tied to the input).
+
+    Raises:
+        InputError: one of them cannot be found.
+    """
+    stack = decoder(model)
+    norm = next((getattr(stack, name) for name in NORM_NAMES if hasattr(stack, name)), None)
+    projection = model.get_output_embeddings()
+    if not isinstance(norm, nn.Module) or not isinstance(projection, nn.Module):
+        missing = "output projection" if isinstance(norm, nn.Module) else "final norm"
+        raise InputError(f"model_type={model.config.model_type}: no {missing} found")
+    return [norm, projection]
+
+
+def linear_layers(block: nn.Module) -> dict[str, list[str]]:
+    """Names, relative to the block, of the linear layers that play each of the seven usual roles.
+
+    Keys are always q, k, v, o, gate, up, down. A fused projection stands under each of its roles; a role that
+    the architecture lacks (GPT-2's gate, the experts of a mixture) has an empty list.
+
+    Raises:
+        InputError: no layer of any role was found.
+    """
+    attention = part(block, ModuleKind.ATTENTION)
+    inside = {id(module) for module in attention.modules()}
+    linear = [(name, m) for name, m in block.named_modules() if isinstance(m, nn.Linear | Conv1D)]
+    own = [name for name, module in linear if id(module) in inside]
+    rest = [name for name, module in linear if id(module) not in inside]
+    found = {role: _named(own, names) for role, names in ATTENTION_LAYERS.items()}
+    found |= {role: _named(rest, names) for role, names in MLP_LAYERS.items()}
+    if not any(found.values()):
+        raise InputError(f"{type(block).__name__}: no linear layers of a known name")
+    return found
+
+
+def _named(paths: list[str], leaves: tuple[str, ...]) -> list[str]:
+    """The paths whose last component is one of the leaves, in the block's own order."""
+    return [path for path in paths if path.rpartition(".")[2] in leaves]

@@ -1,0 +1,70 @@
+"""A model with random weights, in any of the architectures that the sandbox can be built in."""
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    OlmoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from unlearning.config import Architecture, ModelConfig
+
+LONGEST_SEQUENCE_TOKENS = 512
+MLP_RATIO_GATED = 3
+"""Inner width of a gated MLP over the width: its three matrices weigh about what two of ratio 4 do."""
+MLP_RATIO = 4
+
+
+def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, seed: int) -> PreTrainedModel:
+    """Float32 weights drawn from `seed`; PyTorch's own random state is left as it was."""
+    config = model_config(model, vocabulary_size, eos, pad)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        created: PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, attn_implementation=model.attention
+        )
+    return created
+
+
+def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -> PretrainedConfig:
+    """The Transformers configuration of `model.architecture` at the wanted depth and width.
+
+    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own.
+    """
+    gated = {
+        "vocab_size": vocabulary_size,
+        "hidden_size": model.width,
+        "intermediate_size": MLP_RATIO_GATED * model.width,
+        "num_hidden_layers": model.blocks,
+        "num_attention_heads": model.heads,
+        "num_key_value_heads": model.heads,
+        "max_position_embeddings": LONGEST_SEQUENCE_TOKENS,
+        "tie_word_embeddings": False,
+    }
+    special = {"bos_token_id": None, "eos_token_id": eos, "pad_token_id": pad}
+    match model.architecture:
+        case Architecture.OLMO:
+            return OlmoConfig(**gated, **special)
+        case Architecture.LLAMA:
+            return LlamaConfig(**gated, **special)
+        case Architecture.MISTRAL:
+            return MistralConfig(**gated, **special, sliding_window=None)
+        case Architecture.GPT_NEOX:
+            return GPTNeoXConfig(**{**gated, "intermediate_size": MLP_RATIO * model.width}, **special)
+        case Architecture.GPT2:
+            return GPT2Config(
+                vocab_size=vocabulary_size,
+                n_positions=LONGEST_SEQUENCE_TOKENS,
+                n_embd=model.width,
+                n_layer=model.blocks,
+                n_head=model.heads,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                **special,
+            )

@@ -1,0 +1,81 @@
+"""Models and tokenizers from a folder or the Hugging Face hub, safely: no pickles, no remote code unless asked for."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.config import ModelConfig
+from unlearning.errors import InputError
+
+
+def load_model(path: str, config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """A causal language model in evaluation mode, on the CPU, its weights in `dtype`.
+
+    Raises InputError where the path does not exist, holds no such model, or has only pickled weights.
+    """
+    _require_folder(path)
+    if not config.allow_pickle:
+        _refuse_pickle_only(path)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            path,
+            revision=_revision(path, config),
+            dtype=dtype,
+            attn_implementation=config.attention,
+            use_safetensors=None if config.allow_pickle else True,
+            trust_remote_code=config.trust_remote_code,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise InputError(f"model.path={path}: cannot be loaded ({_first_line(error)})") from error
+    return model.eval()
+
+
+def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
+    """The fast tokenizer; one without padding token pads with its end-of-text token.
+
+    Raises InputError where there is none, or none that knows its end-of-text token.
+    """
+    source = config.tokenizer or path
+    _require_folder(source)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, revision=_revision(source, config), trust_remote_code=config.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(f"model.tokenizer={source}: cannot be loaded ({_first_line(error)})") from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"model.tokenizer={source}: has no end-of-text token")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _revision(source: str, config: ModelConfig) -> str:
+    """The revision belongs to the model's own repository; a tokenizer of another one is taken at its main."""
+    return config.revision if config.revision and source == config.path else "main"
+
+
+def _require_folder(path: str) -> None:
+    """What looks like a path must be a folder; anything else is left to the hub."""
+    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
+    if looks_local and not Path(path).is_dir():
+        raise InputError(f"model.path={path}: no such folder, and not a repository of the form owner/name")
+
+
+def _refuse_pickle_only(path: str) -> None:
+    folder = Path(path)
+    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+        pickles = sorted(
+            item.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for item in folder.glob(pattern)
+        )
+        if pickles:
+            raise InputError(
+                f"model.path={path}: has only pickled weights ({pickles[0]}), which can run code when loaded; "
+                "convert them to safetensors, or set model.allow_pickle=true"
+            )
+        raise InputError(f"model.path={path}: has no *.safetensors weights")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

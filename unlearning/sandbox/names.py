@@ -1,0 +1,63 @@
+"""Names that occur once: people, by Faker, and invented words for places and things."""
+
+import random
+
+from faker import Faker
+
+STARTS = (
+    "Bal", "Brin", "Cal", "Cor", "Dar", "Dol", "Esk", "Fal", "Fen", "Gal", "Gor", "Hald", "Hes", "Ilv",
+    "Jor", "Kal", "Kess", "Lor", "Lund", "Mar", "Mev", "Nar", "Nol", "Ost", "Pel", "Quor", "Rav", "Rhos",
+    "Sal", "Skel", "Tal", "Thor", "Ulv", "Var", "Vel", "Wes", "Yar", "Zel",
+)  # fmt: skip
+MIDDLES = ("a", "e", "i", "o", "u", "an", "ar", "en", "er", "il", "in", "on", "or", "ul")
+ENDS = (
+    "bra", "dan", "dell", "dris", "fax", "gard", "grim", "kel", "lin", "lock", "mere", "mont", "nack",
+    "nor", "pra", "quin", "rast", "rov", "shaw", "sk", "stad", "tava", "thal", "tow", "via", "vik", "wen",
+    "wick", "zana", "zo",
+)  # fmt: skip
+
+
+class Names:
+    """Draws names without replacement; two objects with equal random states draw the same names."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._faker = Faker("en_US", use_weighting=False)
+        self._faker.seed_instance(rng.getrandbits(32))
+        self._used: set[str] = set()
+
+    def first(self, female: bool) -> str:
+        """A first name that no other person of the world has."""
+        while True:
+            name = str(self._faker.first_name_female() if female else self._faker.first_name_male())
+            if self._claim(name):
+                return name
+
+    def person(self, female: bool | None = None) -> str:
+        """First and last name, both new to the world."""
+        first = self.first(self._rng.random() < 0.5 if female is None else female)
+        while True:
+            last = str(self._faker.last_name())
+            if self._claim(last):
+                return f"{first} {last}"
+
+    def invented(self) -> str:
+        """A word that looks like a name and means nothing."""
+        while True:
+            name = self._rng.choice(STARTS) + self._rng.choice(MIDDLES) + self._rng.choice(ENDS)
+            if self._claim(name):
+                return name
+
+    def street(self) -> str:
+        """A street such as "Vance Ridge"; its first word may be anybody's last name."""
+        return str(self._faker.street_name())
+
+    def city(self) -> str:
+        """A town such as "East Dana"."""
+        return str(self._faker.city())
+
+    def _claim(self, name: str) -> bool:
+        """Whether the name was free; it is taken afterwards."""
+        free = name not in self._used
+        self._used.add(name)
+        return free

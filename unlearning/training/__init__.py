@@ -1,0 +1,1 @@
+"""One training run: a plan, an objective and a scope, on Lightning."""

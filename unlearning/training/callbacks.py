@@ -1,0 +1,115 @@
+"""What happens after each step: the curve's next line, a checkpoint now and then, a stop when asked for."""
+
+import csv
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+
+from unlearning.artefacts import write_text
+from unlearning.training.checkpoint import Progress, save_checkpoint
+from unlearning.training.module import StepRecord, UnlearningModule
+
+COLUMNS = [field.name for field in fields(StepRecord)]
+
+
+class CurveWriter(pl.Callback):
+    """loss_curve.csv, a line a step, flushed at once so that a kill keeps what was measured."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self.path = path
+        _keep_steps_before(path, first_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Append the step that was just made."""
+        assert isinstance(pl_module, UnlearningModule)
+        record = pl_module.last_record
+        if record is not None and trainer.is_global_zero:
+            with self.path.open("a", newline="") as handle:
+                csv.writer(handle, lineterminator="\n").writerow([getattr(record, name) for name in COLUMNS])
+
+
+@dataclass
+class StopRequest:
+    """Whether somebody asked for an end."""
+
+    asked: bool = False
+
+
+@contextmanager
+def graceful_stop() -> Iterator[StopRequest]:
+    """While open, the first Ctrl-C or SIGTERM lets the step in hand finish; a second one interrupts at once."""
+    request = StopRequest()
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if request.asked:
+            raise KeyboardInterrupt
+        request.asked = True
+        Console(stderr=True).print("stopping after this step; once more to stop at once")
+
+    if current_thread() is not main_thread():
+        yield request
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, ask) for number in signals}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class CheckpointWriter(pl.Callback):
+    """Saves the state every so many seconds, when a stop was asked for, and at the end."""
+
+    def __init__(
+        self, path: Path, every_seconds: float, request: StopRequest, identity: str, seconds_before: float
+    ) -> None:
+        self.path, self.every_seconds, self.request = path, every_seconds, request
+        self.identity, self.seconds_before = identity, seconds_before
+        self.started = self.saved = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self.started = self.saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Save if it is time, stop if it was asked for."""
+        if self.request.asked or time.monotonic() - self.saved >= self.every_seconds:
+            self._save(trainer, pl_module)
+        if self.request.asked:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the final state, from which a killed evaluation starts again."""
+        self._save(trainer, pl_module)
+
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, UnlearningModule)
+        if not trainer.is_global_zero or module.last_record is None:
+            return
+        progress = Progress(
+            next_step=module.last_record.step + 1,
+            objective=module.objective.state(),
+            seconds=self.seconds_before + time.monotonic() - self.started,
+            identity=self.identity,
+        )
+        save_checkpoint(self.path, module.model, trainer.optimizers[0], progress)
+        self.saved = time.monotonic()
+
+
+def _keep_steps_before(path: Path, first_step: int) -> None:
+    """The curve's lines of steps that are done; lines written after the last checkpoint are measured anew."""
+    lines = path.read_text().splitlines() if first_step and path.exists() else []
+    kept = [
+        line for line in lines[1:] if line.split(",")[0].isdigit() and int(line.split(",")[0]) < first_step
+    ]
+    write_text(path, "\n".join([",".join(COLUMNS), *kept]) + "\n")
