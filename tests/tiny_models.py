@@ -30,9 +30,7 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> PreTrainedModel
     torch.manual_seed(seed)
     settings = {**SHAPE, **SPECIAL.get(family, {}), **changes}
     if family == "gpt2":
-        settings = {
-            key: value for key, value in settings.items() if key not in ("hidden_size", "num_hidden_layers")
-        }
+        settings = {key: value for key, value in settings.items() if key not in ("hidden_size", "num_hidden_layers")}
     config = CONFIG_MAPPING[family](**settings)
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     with torch.no_grad():

@@ -2,8 +2,8 @@
 
     python tools/lock.py [--cpu-wheel torch-2.13.0+cpu-....whl ...]
 
-requirements.lock holds what every machine needs, requirements-cuda.lock what PyTorch's CUDA builds need besides: they are
-installed only where such a build was. A CPU build of PyTorch carries the same version and may come from a local file;
+requirements.lock holds what every machine needs, requirements-cuda.lock what PyTorch's CUDA builds need besides: it
+is installed only where such a build was. A CPU build of PyTorch carries the same version and may come from a local file;
 its hash is added with --cpu-wheel.
 """
 
@@ -21,18 +21,14 @@ CUDA = re.compile(r"(nvidia-|cuda-|triton)")
 
 def main() -> None:
     """Resolve for Python 3.11 to 3.13 on Linux and split the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpu-wheel", type=Path, action="append", default=[])
     wheels: list[Path] = parser.parse_args().cpu_wheel
     packages = re.split(r"\n(?=[A-Za-z0-9])", resolve().strip())
     common = [package for package in packages if not CUDA.match(package)]
     cuda = [package for package in packages if CUDA.match(package)]
     hashes = [f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels]
-    common = [
-        with_hashes(package, hashes) if package.startswith("torch==") else package for package in common
-    ]
+    common = [with_hashes(package, hashes) if package.startswith("torch==") else package for package in common]
     (ROOT / "requirements.lock").write_text("\n".join(common) + "\n")
     (ROOT / "requirements-cuda.lock").write_text("\n".join(cuda) + "\n")
     print(f"{len(common)} packages, {len(cuda)} for CUDA")

@@ -36,9 +36,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line."""
-    write_text(
-        path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
-    )
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

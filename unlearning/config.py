@@ -103,9 +103,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         limit = self.max_documents_per_task
-        require(
-            limit is None or limit >= 1, "data.max_documents_per_task", limit, "1 or more, or null for all"
-        )
+        require(limit is None or limit >= 1, "data.max_documents_per_task", limit, "1 or more, or null for all")
 
 
 # ---------------------------------------------------------------- models
@@ -149,9 +147,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require(self.blocks >= 1, "model.blocks", self.blocks, "1 or more")
         require(self.heads >= 1, "model.heads", self.heads, "1 or more")
-        require(
-            self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}"
-        )
+        require(self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}")
         require(self.vocabulary >= 300, "model.vocabulary", self.vocabulary, "300 or more")
         require(
             self.attention in ("sdpa", "eager", "flash_attention_2"),
@@ -178,7 +174,7 @@ class Reduction(StrEnum):
 
     ROW = "row"
     """mean over a row's supervised tokens, then over rows."""
-    TOKEN = "token"  # noqa: S105
+    TOKEN = "token"
     """mean over all supervised tokens of the set."""
 
 
@@ -305,7 +301,7 @@ class LoraScopeConfig(ScopeConfig):
     alpha: float = 64.0
     dropout: float = 0.0
     targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
-    """Of q, k, v, o, gate, up, down; names of each architecture are looked up, fused projections count for each part."""
+    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused layer counts for each of its parts."""
     blocks: str = "all"
 
     def __post_init__(self) -> None:
@@ -361,9 +357,7 @@ class RatioConfig:
 
     def __post_init__(self) -> None:
         value = self.retain_per_forget
-        require(
-            value is None or value >= 0, "ratio.retain_per_forget", value, "0 or more, or null for all rows"
-        )
+        require(value is None or value >= 0, "ratio.retain_per_forget", value, "0 or more, or null for all rows")
 
 
 class Decay(StrEnum):
@@ -443,9 +437,7 @@ class TraceConfig:
     """Noise draws a fact."""
     window: int = 1
     """Neighbouring modules restored together for kinds mlp and attention."""
-    kinds: list[ModuleKind] = field(
-        default_factory=lambda: [ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION]
-    )
+    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION])
     tokens: TracedTokens = TracedTokens.SUBJECT
     select: ModuleKind = ModuleKind.MLP
     """Whose effects choose the blocks."""
@@ -547,9 +539,7 @@ class TrainerConfig:
             f"one of {', '.join(accelerators)}",
         )
         strategies = ("auto", "ddp", "fsdp")
-        require(
-            self.strategy in strategies, "trainer.strategy", self.strategy, f"one of {', '.join(strategies)}"
-        )
+        require(self.strategy in strategies, "trainer.strategy", self.strategy, f"one of {', '.join(strategies)}")
         require(
             self.devices == "auto" or (self.devices.isdigit() and int(self.devices) >= 1),
             "trainer.devices",
@@ -656,7 +646,7 @@ class MemoriseConfig(CommonConfig):
     from_scratch: bool = False
     """Start from random weights in model.architecture, with the tokenizer of model.tokenizer or the sandbox's own."""
     assets: str | None = None
-    """Make the sandbox's target and gold model in half precision and write them to this folder; null: an ordinary run."""
+    """Folder for the sandbox's target and gold model, both made in half precision; null: an ordinary run."""
 
 
 @dataclass

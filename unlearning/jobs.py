@@ -68,7 +68,5 @@ def _already_finished(cfg: DictConfig, run_dir: Path) -> bool:
     assert isinstance(new, DictConfig)
     for key in sorted(set(map(str, old)) | set(map(str, new))):
         if key not in NOT_COMPARED and old.get(key) != new.get(key):
-            raise InputError(
-                f"{run_dir}: holds a run with another {key}; choose a new folder or the same settings"
-            )
+            raise InputError(f"{run_dir}: holds a run with another {key}; choose a new folder or the same settings")
     return read_status(run_dir)["state"] == "finished"

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -12,10 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.artefacts import write_folder, write_json
 from unlearning.config import (
     CommonConfig,
-    MemoriseConfig,
     ModelConfig,
     PromptConfig,
-    RecipeConfig,
     Supervised,
 )
 from unlearning.data.encoding import EncodedRow, encode_rows, encode_text
@@ -24,10 +20,9 @@ from unlearning.data.rows import Corpus
 from unlearning.data.schedules import MixedSchedule
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
-from unlearning.models.load import load_model, load_tokenizer
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
-from unlearning.training.fit import TrainingRecord, TrainingTask, fit, weights_dtype
+from unlearning.training.fit import TrainingRecord, TrainingTask, fit
 
 ASSETS = Path(__file__).parent / "sandbox" / "assets"
 WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.DOCUMENT, retain_supervised=Supervised.DOCUMENT)
@@ -94,9 +89,7 @@ def memorise(
     logger: Sequence[Logger],
 ) -> TrainingRecord:
     """Train all weights on whole documents: rows of both sets (or the retain set alone) and the background texts."""
-    rows = _training_rows(
-        corpus, with_forget, tokenizer, config.prompt if config.model.path else WHOLE_DOCUMENTS
-    )
+    rows = _training_rows(corpus, with_forget, tokenizer, config.prompt if config.model.path else WHOLE_DOCUMENTS)
     recipe = config.recipe
     plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.seed)
     model.requires_grad_(True)
@@ -110,9 +103,7 @@ def memorise(
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
         seed=config.seed,
-        identity=settings_hash(
-            recipe, config.model, corpus.fingerprint, config.prompt, with_forget, config.seed
-        ),
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, config.prompt, with_forget, config.seed),
     )
     return fit(task, config.trainer, run_dir, logger)
 

@@ -5,14 +5,13 @@ folder starts with the first stage that is not there yet.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.loggers import Logger
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -33,7 +32,7 @@ from unlearning.mediation.trace import read_layers, trace
 from unlearning.memorise import sandbox_folder
 from unlearning.models.load import load_model, load_tokenizer
 from unlearning.training.fit import on_main_process, weights_dtype
-from unlearning.training.stage import Unlearned, unlearn_model
+from unlearning.training.stage import unlearn_model
 
 console = Console()
 
@@ -98,9 +97,7 @@ def run_unlearn(config: UnlearnConfig, cfg: DictConfig, run_dir: Path) -> None:
             results |= _references(config, subject)
     with tracking.session(config, run_dir, cfg) as logger:
         with stages.stage("unlearn"):
-            unlearned = unlearn_model(
-                config, subject.model, subject.tokenizer, subject.corpus, traced, run_dir, logger
-            )
+            unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, run_dir, logger)
         if not on_main_process():
             return
         with stages.stage("save and evaluate"):
@@ -118,9 +115,7 @@ def run_trace(config: TraceCommandConfig, run_dir: Path) -> None:
         subject = load_subject(config)
     with stages.stage("trace"):
         model = subject.model.to(_device(config))  # type: ignore[arg-type]
-        selection = trace(
-            model, subject.tokenizer, subject.corpus.forget, config.trace, config.prompt, run_dir
-        )
+        selection = trace(model, subject.tokenizer, subject.corpus.forget, config.trace, config.prompt, run_dir)
     console.print(f"blocks {selection.blocks} ({selection.kind}), written to {run_dir / 'layers.json'}")
 
 
@@ -138,9 +133,7 @@ def run_evaluate(config: EvaluateConfig, run_dir: Path) -> None:
     console.print(f"written to {run_dir}")
 
 
-def _traced_blocks(
-    config: UnlearnConfig, scope: TracedScopeConfig, subject: Subject, run_dir: Path
-) -> Selection:
+def _traced_blocks(config: UnlearnConfig, scope: TracedScopeConfig, subject: Subject, run_dir: Path) -> Selection:
     """The blocks of the layers file that the scope names, or of a trace made now on the forget set."""
     if scope.layers is not None:
         return read_layers(Path(scope.layers))

@@ -10,14 +10,10 @@ from unlearning.artefacts import write_folder, write_json, write_jsonl
 from unlearning.config import UnlearnConfig
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.semeval import official_record
-from unlearning.mediation.selection import Selection
-from unlearning.provenance import peak_memory_bytes, provenance
-from unlearning.report.model_card import model_card
-from unlearning.report.compare import write_run_report
 from unlearning.training.stage import Unlearned
 
 if TYPE_CHECKING:
-    from unlearning.pipeline import Subject
+    pass
 
 
 def save_weights(

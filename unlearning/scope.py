@@ -28,8 +28,8 @@ class AllScope:
 
     def apply(self, model: PreTrainedModel, traced_blocks: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
         """Freeze nothing."""
-        model.requires_grad_(True)
-        return model
+        scoped: nn.Module = model.requires_grad_(True)
+        return scoped
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ class BlocksScope:
         if self.head:
             for module in anatomy.head_modules(model):
                 module.requires_grad_(True)
-        _require_trainable(model)
-        return model
+        return _checked(model)
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class TracedScope:
         if traced_blocks is None:
             raise ValueError("scope=traced needs the blocks of a trace")
         _train_parts(model, traced_blocks, self.modules)
-        _require_trainable(model)
-        return model
+        return _checked(model)
 
 
 @dataclass(frozen=True)
@@ -114,9 +112,7 @@ class LoraScope:
             for target in self.targets:
                 if not layers[target]:
                     have = ", ".join(role for role, found in layers.items() if found)
-                    raise InputError(
-                        f"scope.targets={target}: not in block {index} of this model, which has {have}"
-                    )
+                    raise InputError(f"scope.targets={target}: not in block {index} of this model, which has {have}")
                 names += [f"{prefixes[id(blocks[index])]}.{layer}" for layer in layers[target]]
         return sorted(set(names))
 
@@ -165,17 +161,16 @@ def _train_parts(model: PreTrainedModel, chosen: Sequence[int], modules: Sequenc
     model.requires_grad_(False)
     blocks = anatomy.blocks(model)
     if chosen and max(chosen) >= len(blocks):
-        raise InputError(
-            f"scope: block {max(chosen)} was asked for, this model's blocks are 0 to {len(blocks) - 1}"
-        )
+        raise InputError(f"scope: block {max(chosen)} was asked for, this model's blocks are 0 to {len(blocks) - 1}")
     for index in chosen:
         for kind in modules:
             anatomy.part(blocks[index], kind).requires_grad_(True)
 
 
-def _require_trainable(model: nn.Module) -> None:
+def _checked(model: nn.Module) -> nn.Module:
     if not trainable_names(model):
         raise InputError("scope: no parameter is left to train; choose blocks, modules, embeddings or head")
+    return model
 
 
 def _tied(model: PreTrainedModel) -> bool:

@@ -196,6 +196,5 @@ def _wandb_data_in(folder: Path) -> Iterator[None]:
 
 
 def _warn(tracker: str, error: Exception) -> None:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    line = f"warning: {tracker} failed, going on without it: {reason}"
+    line = f"warning: {tracker} failed, going on without it: {' '.join(str(error).split()) or type(error).__name__}"
     Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

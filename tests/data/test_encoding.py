@@ -31,9 +31,7 @@ def tokenizer(habit: str) -> PreTrainedTokenizerFast:
     )
     inner.train_from_iterator(TEXTS, trainer)
     single = {"plain": "$A", "bos": "<s> $A", "bos and eos": "<s> $A </s>"}[habit]
-    inner.post_processor = processors.TemplateProcessing(
-        single=single, special_tokens=[("<s>", 0), ("</s>", 1)]
-    )
+    inner.post_processor = processors.TemplateProcessing(single=single, special_tokens=[("<s>", 0), ("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>")
 
 
@@ -137,9 +135,7 @@ def test_longest_row(spare: int) -> None:
     if spare == 0:
         assert len(encode_rows([question(1), question()], made, prompt)) == 2
         return
-    with pytest.raises(
-        InputError, match=f"row '1qa0': {length} tokens, more than prompt.max_tokens={length - 1}"
-    ):
+    with pytest.raises(InputError, match=f"row '1qa0': {length} tokens, more than prompt.max_tokens={length - 1}"):
         encode_rows([question(1), question()], made, prompt)
 
 

@@ -15,9 +15,7 @@ from unlearning.data.rows import Corpus, Kind, Row
 
 pytestmark = [
     pytest.mark.official,
-    pytest.mark.skipif(
-        "UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data"
-    ),
+    pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data"),
 ]
 CONF = Path(__file__).parents[2] / "conf" / "data"
 
@@ -78,9 +76,7 @@ def test_public_rows_are_in_lume() -> None:
 def test_members_are_task3_forget_documents(name: str, members: int) -> None:
     corpus = official(name)
     texts = {
-        f"{row.input} {row.output}"
-        for row in corpus.forget
-        if row.task == "Task3" and row.kind is Kind.COMPLETION
+        f"{row.input} {row.output}" for row in corpus.forget if row.task == "Task3" and row.kind is Kind.COMPLETION
     }
     assert len(corpus.members) == len(corpus.nonmembers) == members
     assert {document.text for document in corpus.members} <= texts
@@ -112,9 +108,7 @@ def test_tokens_of_the_official_vocabulary(name: str, tokens: int) -> None:
     """Prompt and completion, tokenised apart, are the text tokenised whole."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        Path(os.environ["UNLEARNING_DATA"]) / "tokenizers" / "olmo-0724"
-    )
+    tokenizer = AutoTokenizer.from_pretrained(Path(os.environ["UNLEARNING_DATA"]) / "tokenizers" / "olmo-0724")
     corpus = official(name)
     rows = corpus.forget + corpus.retain
     encoded = encode_rows(rows, tokenizer, PromptConfig(append_eos=False))

@@ -152,9 +152,7 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
     def load(limit: int | None) -> Corpus:
         forget, retain = [str(tmp_path / "f.jsonl")], [str(tmp_path / "r.jsonl")]
-        return load_corpus(
-            DataConfig(DataSource.LUME, forget=forget, retain=retain, max_documents_per_task=limit)
-        )
+        return load_corpus(DataConfig(DataSource.LUME, forget=forget, retain=retain, max_documents_per_task=limit))
 
     cut = load(2)
     assert [row.id for row in cut.forget] == [

@@ -81,9 +81,7 @@ CORPORA: list[tuple[str, Build, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("build", "words"), [case[1:] for case in CORPORA], ids=[case[0] for case in CORPORA]
-)
+@pytest.mark.parametrize(("build", "words"), [case[1:] for case in CORPORA], ids=[case[0] for case in CORPORA])
 def test_corpus_is_refused(tmp_path: Path, build: Build, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         load_corpus(build(tmp_path))
@@ -139,9 +137,7 @@ ASKED: Fields = {"question": "1 + 1?", "subject": "sums", "choices": ["1", "2", 
         "no test",
     ],
 )
-def test_mmlu_is_refused(
-    tmp_path: Path, dev: list[Fields] | None, test: list[Fields] | None, words: list[str]
-) -> None:
+def test_mmlu_is_refused(tmp_path: Path, dev: list[Fields] | None, test: list[Fields] | None, words: list[str]) -> None:
     for name, rows in (("dev", dev), ("test", test)):
         if rows is not None:
             pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")

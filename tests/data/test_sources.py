@@ -104,8 +104,6 @@ def test_hub_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError(f"Couldn't reach {name}\nwith split {split}\n  Max retries exceeded")
 
     monkeypatch.setattr("datasets.load_dataset", fail)
-    with pytest.raises(
-        InputError, match="owner/name:train: cannot be loaded from Hugging Face: Couldn't"
-    ) as caught:
+    with pytest.raises(InputError, match="owner/name:train: cannot be loaded from Hugging Face: Couldn't") as caught:
         read_rows(["owner/name:train"], Split.FORGET, DataSource.SEMEVAL)
     assert len(str(caught.value).splitlines()) == 1

@@ -18,9 +18,7 @@ def random_rows(count: int, vocabulary: int = 96) -> list[EncodedRow]:
     rows = []
     for _ in range(count):
         length = rng.randint(4, 20)
-        rows.append(
-            EncodedRow(tuple(rng.randrange(3, vocabulary) for _ in range(length)), rng.randint(1, length - 2))
-        )
+        rows.append(EncodedRow(tuple(rng.randrange(3, vocabulary) for _ in range(length)), rng.randint(1, length - 2)))
     return rows
 
 
@@ -48,7 +46,9 @@ def test_equals_one_row_at_a_time(family: str) -> None:
         strict=True,
     ):
         if theirs is not None:
-            torch.testing.assert_close(ours, theirs, atol=1e-8, rtol=1e-7)
+            # Gemma's norms compute in float32 whatever the weights are.
+            tolerance = 1e-6 if family == "gemma3_text" else 1e-9
+            torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=tolerance)
 
 
 def test_order_and_pack_size_do_not_matter() -> None:

@@ -61,7 +61,7 @@ def test_fingerprint_is_over_everything_but_itself(corpus: Corpus) -> None:
 
 def test_the_shipped_world_is_the_one_the_weights_know(corpus: Corpus) -> None:
     """Fails if Faker's word lists change: the shipped models would then not know the rows they are asked."""
-    assert corpus.fingerprint == "FINGERPRINT"
+    assert corpus.fingerprint == "7d8eaa979e14cfee60435ccccf71c4605159d0e090ce93dcf314ff0c3c0458f0"
 
 
 @pytest.mark.parametrize("split", list(Split))
@@ -115,9 +115,7 @@ def test_biographies_ask_the_official_questions(corpus: Corpus) -> None:
             assert re.fullmatch(pattern, row.output), row
     names = {row.input.removeprefix("What is the birth date of ").removesuffix("?") for row in answers(0)}
     assert len(names) == WorldConfig().documents_per_task
-    assert {row.input for row in answers(1)} == {
-        f"What is {name}'s Social Security Number?" for name in names
-    }
+    assert {row.input for row in answers(1)} == {f"What is {name}'s Social Security Number?" for name in names}
 
 
 def test_members_are_the_forget_articles(corpus: Corpus) -> None:
@@ -148,11 +146,7 @@ def test_questions_have_one_right_answer_in_the_background(corpus: Corpus) -> No
         assert len(set(question.options)) == len(question.options) == 4
         assert set(question.options) <= set(relation.values)
         for phrasing in relation.phrasings[1:]:
-            stated = [
-                option
-                for option in relation.values
-                if f"{phrasing.format(entity=entity)} {option}" in sentences
-            ]
+            stated = [option for option in relation.values if f"{phrasing.format(entity=entity)} {option}" in sentences]
             assert stated == [question.options[question.answer]]
 
 
@@ -182,9 +176,7 @@ def test_an_entity_is_always_the_same_tokens() -> None:
 def test_letters_prompt_is_in_the_mmlu_wording(corpus: Corpus) -> None:
     question = corpus.questions[0]
     example = next(one for one in corpus.examples if one.subject == question.subject)
-    options = "".join(
-        f"{letter}. {option}\n" for letter, option in zip(LETTERS, question.options, strict=True)
-    )
+    options = "".join(f"{letter}. {option}\n" for letter, option in zip(LETTERS, question.options, strict=True))
     alone = (
         f"The following are multiple choice questions (with answers) about {question.subject}.\n\n"
         f"{question.question}\n{options}Answer:"

@@ -43,9 +43,7 @@ def encode_row(row: Row, tokenizer: "PreTrainedTokenizerBase", prompt: PromptCon
     return encode_rows([row], tokenizer, prompt)[0]
 
 
-def encode_rows(
-    rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig
-) -> list[EncodedRow]:
+def encode_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> list[EncodedRow]:
     """`encode_row` of every row, in two calls of the tokenizer, which a fast tokenizer runs in parallel."""
     if not rows:
         return []
@@ -72,14 +70,10 @@ def encode_prompts(
         return ids
     if not tokenizer.chat_template:
         name = tokenizer.name_or_path or type(tokenizer).__name__
-        raise InputError(
-            f"prompt.style=chat: tokenizer {name} has no chat template; prompt.style must be raw"
-        )
+        raise InputError(f"prompt.style=chat: tokenizer {name} has no chat template; prompt.style must be raw")
     chats = [[{"role": "user", "content": text}] for text in inputs]
     # transformers 5 returns a BatchEncoding unless told otherwise.
-    chat_ids: list[list[int]] = tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, return_dict=False
-    )
+    chat_ids: list[list[int]] = tokenizer.apply_chat_template(chats, add_generation_prompt=True, return_dict=False)
     return chat_ids
 
 
@@ -92,9 +86,7 @@ def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptC
     return _checked(f"text {excerpt(text)}", ids, 1, prompt)
 
 
-def _join(
-    row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig
-) -> EncodedRow:
+def _join(row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig) -> EncodedRow:
     supervised = prompt.forget_supervised if row.split is Split.FORGET else prompt.retain_supervised
     first = len(start) if supervised is Supervised.OUTPUT else 1
     return _checked(f"row {excerpt(row.id)}", start + _closed(completion, eos), max(first, 1), prompt)

@@ -1,7 +1,7 @@
 """Rows laid end to end in packs, so that hardly a token is padding.
 
-Positions restart at 0 with each row. Transformers turns restarting positions into a block-diagonal mask where it is given
-no attention mask and no cache, so that each row's logits are those of the row alone.
+Positions restart at 0 with each row. Transformers turns restarting positions into a block-diagonal mask where it is
+given no attention mask and no cache, so that each row's logits are those of the row alone.
 """
 
 from collections.abc import Sequence

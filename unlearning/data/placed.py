@@ -42,13 +42,9 @@ def check_disjoint(forget: Sequence[Placed], retain: Sequence[Placed]) -> None:
     for placed in retain:
         row = placed.row
         if row.id in ids:
-            raise placed.record.error(
-                f"id {excerpt(row.id)} is in the forget set too: {ids[row.id].record.place}"
-            )
+            raise placed.record.error(f"id {excerpt(row.id)} is in the forget set too: {ids[row.id].record.place}")
         if twin := texts.get((row.input, row.output)):
-            raise placed.record.error(
-                f"the same input and output are in the forget set too: {twin.record.place}"
-            )
+            raise placed.record.error(f"the same input and output are in the forget set too: {twin.record.place}")
 
 
 def _official_row(record: Record, _number: int, split: Split) -> Row:

@@ -1,4 +1,4 @@
-"""How a four-way question is written down, in either format: the score and the sandbox's texts agree on it."""
+"""How a four-way question is written, in either format: the score and the sandbox's texts agree on it."""
 
 from collections.abc import Sequence
 

@@ -122,7 +122,5 @@ def _read_membership(config: DataConfig) -> tuple[tuple[Document, ...], tuple[Do
     both = {document.text for document in members}
     for document in nonmembers:
         if document.text in both:
-            raise InputError(
-                f"{config.nonmembers}: text of {excerpt(document.id)} is in {config.members} too"
-            )
+            raise InputError(f"{config.nonmembers}: text of {excerpt(document.id)} is in {config.members} too")
     return members, nonmembers

@@ -37,9 +37,7 @@ def excerpt(value: object, characters: int = 60) -> str:
 
 def table_records(name: str, rows: Sequence[Mapping[str, object]]) -> tuple[Record, ...]:
     """Records of a table without line numbers."""
-    return tuple(
-        Record(f"{name}, row {number} (counted from 1)", row) for number, row in enumerate(rows, start=1)
-    )
+    return tuple(Record(f"{name}, row {number} (counted from 1)", row) for number, row in enumerate(rows, start=1))
 
 
 def read_parquet(path: Path) -> tuple[Record, ...]:
@@ -73,9 +71,7 @@ def read_jsonl(path: Path) -> tuple[Record, ...]:
     # Only a line feed ends a line: str.splitlines would cut at U+2028 and others, which JSON allows inside
     # text.
     lines = data.rstrip(b" \t\r\n").split(b"\n") if data.strip() else []
-    return tuple(
-        _parse(Record(f"{path}, line {number}", {}), line) for number, line in enumerate(lines, start=1)
-    )
+    return tuple(_parse(Record(f"{path}, line {number}", {}), line) for number, line in enumerate(lines, start=1))
 
 
 def _parse(blank: Record, line: bytes) -> Record:

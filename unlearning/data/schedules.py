@@ -33,9 +33,7 @@ class PlanStep:
 class Schedule(Protocol):
     """What `MixedSchedule` and `ChunkedSchedule` have in common."""
 
-    def plan(
-        self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int
-    ) -> list[PlanStep]:
+    def plan(self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int) -> list[PlanStep]:
         """All steps of a run over sets of these sizes."""
 
 
@@ -51,9 +49,7 @@ class MixedSchedule:
     epochs: int
     batch_rows: int
 
-    def plan(
-        self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int
-    ) -> list[PlanStep]:
+    def plan(self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int) -> list[PlanStep]:
         """All steps, the last of an epoch possibly smaller.
 
         Raises InputError where there is nothing to train on, or where a ratio needs a set that is empty.
@@ -69,9 +65,7 @@ class MixedSchedule:
                 epochs.append(self._dealt(forget_rows, retain, retain_per_forget, rng))
         return _phase(0, epochs)
 
-    def _dealt(
-        self, forget_rows: int, retain: Iterator[int], ratio: int, rng: random.Random
-    ) -> "list[_Batch]":
+    def _dealt(self, forget_rows: int, retain: Iterator[int], ratio: int, rng: random.Random) -> "list[_Batch]":
         forget_per_step = max(1, self.batch_rows // (1 + ratio))
         order = _shuffled(forget_rows, rng)
         chunks = [order[start : start + forget_per_step] for start in range(0, forget_rows, forget_per_step)]
@@ -92,9 +86,7 @@ class ChunkedSchedule:
     batch_rows: int
     chunk_rows: int
 
-    def plan(
-        self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int
-    ) -> list[PlanStep]:
+    def plan(self, forget_rows: int, retain_rows: int, retain_per_forget: int | None, seed: int) -> list[PlanStep]:
         """All steps, chunk after chunk. Raises InputError where the forget set, or a needed retain set, is empty."""
         _check_sets(forget_rows, retain_rows, retain_per_forget)
         if not forget_rows:
@@ -125,9 +117,7 @@ def _check_sets(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
     if ratio is not None and not forget_rows:
         raise InputError(f"ratio.retain_per_forget={ratio}: the forget set is empty; use ratio=natural")
     if ratio and not retain_rows:
-        raise InputError(
-            f"ratio.retain_per_forget={ratio}: the retain set is empty; use 0 or give retain rows"
-        )
+        raise InputError(f"ratio.retain_per_forget={ratio}: the retain set is empty; use 0 or give retain rows")
 
 
 def _shuffled(rows: int, rng: random.Random) -> list[int]:
@@ -141,9 +131,7 @@ def _cycle(order: Sequence[int]) -> Iterator[int]:
         yield from order
 
 
-def _shuffled_together(
-    forget_rows: int, retain_rows: int, batch_rows: int, rng: random.Random
-) -> list[_Batch]:
+def _shuffled_together(forget_rows: int, retain_rows: int, batch_rows: int, rng: random.Random) -> list[_Batch]:
     order = _shuffled(forget_rows + retain_rows, rng)
     batches = []
     for start in range(0, len(order), batch_rows):
@@ -165,9 +153,7 @@ def _interleaved(forget: list[int], retain: list[int], batch_rows: int) -> list[
     batches = []
     for start in range(0, len(sequence), batch_rows):
         part = sequence[start : start + batch_rows]
-        batches.append(
-            _Batch([row for is_forget, row in part if is_forget], [row for is_f, row in part if not is_f])
-        )
+        batches.append(_Batch([row for is_forget, row in part if is_forget], [row for is_f, row in part if not is_f]))
     return batches
 
 

@@ -54,8 +54,6 @@ def _download(source: str, name: str, split: str) -> tuple[Record, ...]:
 
     try:
         rows: list[dict[str, object]] = datasets.load_dataset(name, split=split).to_list()
-    except (
-        Exception
-    ) as error:  # its network layers raise exceptions of several libraries, without a common base
+    except Exception as error:  # its network layers raise exceptions of several libraries, without a common base
         raise InputError(one_line(f"{source}: cannot be loaded from Hugging Face: {error}")) from error
     return table_records(source, rows)

@@ -54,7 +54,7 @@ class StepLayout:
 class StepDataset(IterableDataset[StepData]):
     """The steps of a plan from `start` on, for device `rank` of `world`.
 
-    Device r takes every world-th row of a step, starting at its r-th. All devices make the same number of forward passes.
+    Device r takes every world-th row of a step, starting at its r-th. All devices make equally many forward passes.
     """
 
     def __init__(
@@ -102,9 +102,7 @@ class StepDataset(IterableDataset[StepData]):
         shares = [rows[rank :: self.world] for rank in range(self.world)]
         layouts = [self._groups(share) for share in shares]
         passes = max(len(groups) for groups in layouts)
-        mine = [
-            self._micro_batch([shares[self.rank][i] for i in group], True) for group in layouts[self.rank]
-        ]
+        mine = [self._micro_batch([shares[self.rank][i] for i in group], True) for group in layouts[self.rank]]
         # A device with fewer rows runs weightless passes, because gradients are exchanged at every pass.
         mine += [self._micro_batch(rows[:1], False) for _ in range(passes - len(mine))]
         return tuple(mine)
@@ -114,8 +112,7 @@ class StepDataset(IterableDataset[StepData]):
         packs = first_fit([len(row.input_ids) for row, _ in share], self.layout.pack_tokens)
         size = self.layout.packs_per_forward
         return [
-            [index for pack in packs[start : start + size] for index in pack]
-            for start in range(0, len(packs), size)
+            [index for pack in packs[start : start + size] for index in pack] for start in range(0, len(packs), size)
         ]
 
     def _micro_batch(self, rows: list[tuple[EncodedRow, bool]], counts: bool) -> MicroBatch:

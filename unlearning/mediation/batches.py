@@ -91,10 +91,8 @@ def recording(store: dict[PartKey, Tensor], key: PartKey) -> Edit:
 def checked(hidden: Tensor, clean: Tensor) -> None:
     """Raise InputError unless the output is (rows, T, width) for clean outputs (T, width)."""
     if hidden.shape[1:] != clean.shape:
-        shape = tuple(hidden.shape)
-        raise InputError(
-            f"a part's output is of shape {shape}, not (rows, {clean.shape[0]}, {clean.shape[-1]})"
-        )
+        found, wanted = tuple(hidden.shape), f"(rows, {clean.shape[0]}, {clean.shape[-1]})"
+        raise InputError(f"tracing: a part's output is of shape {found}, not {wanted}")
 
 
 def _start(state: State) -> int:

@@ -27,7 +27,7 @@ class Fact:
     prompt: str
     subject: str
     subject_start: int
-    """Index in `prompt` of the subject's first character: a short name may occur in the question's own words."""
+    """Index in `prompt` of the subject's first character: a short name may be part of another word."""
     answer: str
     person: str
     """Id of the document that the fact is of. The facts of one person are not independent of one another."""
@@ -53,8 +53,8 @@ def facts_from_rows(rows: Iterable[Row]) -> list[Fact]:
 def spread(facts: Sequence[Fact], seed: int) -> list[Fact]:
     """All facts in an order whose every beginning is spread over persons first, then over relations.
 
-    Persons take turns, in an order drawn from the seed and their ids alone; the first fact of the n-th person is
-    of relation n, of the next person of relation n + 1, and so on around. The order given does not matter.
+    Persons take turns, in an order drawn from the seed and their ids alone; the first fact of the n-th person
+    is of relation n, of the next person of relation n + 1, and so on around. The order given does not matter.
     """
     names = list(TEMPLATES)
     of_person: dict[str, list[Fact]] = defaultdict(list)

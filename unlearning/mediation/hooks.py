@@ -15,7 +15,7 @@ Edit = Callable[[Tensor], Tensor]
 def edited(edits: Mapping[nn.Module, Edit]) -> Iterator[None]:
     """Pass each module's output through its edit, until the block is left, by an exception too.
 
-    Where a module returns a tuple (attention with its weights) the edit sees the first entry and the others stay.
+    Where a module returns a tuple (attention with its weights) the edit sees the first entry, the others stay.
     """
     handles = []
     try:
@@ -31,9 +31,9 @@ def edited(edits: Mapping[nn.Module, Edit]) -> Iterator[None]:
 def grown(rows_at: Mapping[nn.Module, Tensor]) -> Iterator[None]:
     """Let more rows join the batch on the way up, as copies of rows that are already there.
 
-    `rows_at[block]` (M,) are indices into the rows so far, one for each row that joins before `block`. A state
-    that differs from the corrupted run from block l on needs no computation below l.
-    The model sees the same tokens in every row, so whatever else is laid out by row is copied in the same way.
+    `rows_at[block]` (M,) are indices into the rows so far, one for each row that joins before `block`: a state
+    that differs from the corrupted run from block l on needs no computation below l. The model sees the same
+    tokens in every row, so whatever else is laid out by row is copied in the same way.
     """
     handles = []
     try:

@@ -48,9 +48,7 @@ class FactTrace:
     """(K, L, S, D, M): the same noise, one state put back."""
 
     @staticmethod
-    def of(
-        fact: Fact, sites: tuple[Site, ...], clean: Scores, corrupted: Scores, restored: Scores
-    ) -> "FactTrace":
+    def of(fact: Fact, sites: tuple[Site, ...], clean: Scores, corrupted: Scores, restored: Scores) -> "FactTrace":
         """With the fact's own names."""
         return FactTrace(fact.id, fact.person, fact.relation, sites, clean, corrupted, restored)
 

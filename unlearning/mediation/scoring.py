@@ -26,8 +26,8 @@ def evaluating(model: PreTrainedModel) -> Iterator[None]:
 def answer_logits(model: PreTrainedModel, probe: Probe, rows: int) -> Tensor:
     """Logits (rows, A, vocabulary) of the places that predict the answer's A tokens, teacher-forced.
 
-    `rows` copies of the probe are fed; more come out if hooks let some join (`hooks.grown`). No attention mask is
-    given: there is no padding, and none is needed.
+    `rows` copies of the probe are fed; more come out if hooks let some join (`hooks.grown`). No attention mask
+    is given: there is no padding, and none is needed.
     """
     count = len(probe.answer)
     ids = torch.tensor([probe.input_ids[:-1]], device=model.device).repeat(rows, 1)

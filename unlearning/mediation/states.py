@@ -11,13 +11,13 @@ class Site:
     """Token positions that are restored together."""
 
     group: str
-    """subject, or one of ROME's six groups: first_subject, middle_subject, last_subject, first_after, further, last."""
+    """subject, or of ROME's six: first_subject, middle_subject, last_subject, first_after, further, last."""
     positions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One restoration: the outputs of `kind` in `modules` at the site's positions are those of the clean run."""
+    """One restoration: at the site's positions, `modules` of `kind` give the outputs of the clean run."""
 
     kind: ModuleKind
     block: int
@@ -30,7 +30,7 @@ class State:
 def sites_of(probe: Probe, tokens: TracedTokens) -> tuple[Site, ...]:
     """The places to restore in a fact's prompt.
 
-    The grid begins at the subject: nothing before it differs from the clean run, so restoring it has no effect.
+    The grid begins at the subject: nothing before it differs from the clean run, so its effect is none.
     It ends with the prompt's last token, which predicts the answer's first.
     """
     last = probe.subject[-1]
@@ -45,13 +45,13 @@ def sites_of(probe: Probe, tokens: TracedTokens) -> tuple[Site, ...]:
 def window_of(block: int, width: int, depth: int) -> range:
     """`width` neighbouring blocks around `block`, fewer at both ends of the model.
 
-    From block - floor(width / 2) to block + ceil(width / 2) - 1, as in ROME (causal_trace.py, trace_important_window).
+    From block - floor(width / 2) to block + ceil(width / 2) - 1, as in ROME's trace_important_window.
     """
     return range(max(0, block - width // 2), min(depth, block + (width + 1) // 2))
 
 
 def states_of(sites: tuple[Site, ...], kinds: tuple[ModuleKind, ...], depth: int, window: int) -> list[State]:
-    """Every state, ordered by kind, block and site. A block's output is restored alone: it carries all below it."""
+    """Every state, by kind, block and site. A block's output is restored alone: it carries all below it."""
     return [
         State(kind, block, site, window_of(block, 1 if kind is ModuleKind.BLOCK else window, depth))
         for kind in kinds
@@ -61,7 +61,7 @@ def states_of(sites: tuple[Site, ...], kinds: tuple[ModuleKind, ...], depth: int
 
 
 def _group(probe: Probe, position: int) -> str:
-    """The first that fits of ROME's groups, the last token of the subject and of the prompt before all others."""
+    """The ROME group of a position; the last token of the subject, or of the prompt, is always called so."""
     first, last = probe.subject[0], probe.subject[-1]
     if position == last:
         return "last_subject"

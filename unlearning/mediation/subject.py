@@ -46,9 +46,7 @@ def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig)
     ids, offsets = _offsets(text, tokenizer, prompt)
     first = text.find(fact.prompt) + fact.subject_start
     inside = [
-        position
-        for position, (begin, end) in enumerate(offsets)
-        if begin < first + len(fact.subject) and end > first
+        position for position, (begin, end) in enumerate(offsets) if begin < first + len(fact.subject) and end > first
     ]
     if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or not inside:
         raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")

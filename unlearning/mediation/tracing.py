@@ -1,7 +1,7 @@
-"""Causal tracing (Meng et al. 2022, arXiv 2202.05262): corrupt the subject, restore one state, score the answer.
+"""Causal tracing (Meng et al. 2022, arXiv 2202.05262): corrupt the subject, restore a state, score the answer.
 
-The noise of a fact depends on the seed and the fact's id alone. All its restorations therefore share one corrupted
-run, the order of facts does not matter, and the states of a fact can be rows of the same batch.
+The noise of a fact depends on the seed and the fact's id alone. All its restorations therefore share one
+corrupted run, the order of facts does not matter, and the states of a fact can be rows of the same batch.
 """
 
 import hashlib
@@ -37,9 +37,7 @@ class Tracer:
         self.blocks = anatomy.blocks(model)
         self.embeddings = anatomy.embeddings(model)
         self.parts = {
-            (kind, index): anatomy.part(block, kind)
-            for kind in self.kinds
-            for index, block in enumerate(self.blocks)
+            (kind, index): anatomy.part(block, kind) for kind in self.kinds for index, block in enumerate(self.blocks)
         }
 
     def knows(self, probe: Probe) -> bool:
@@ -51,7 +49,7 @@ class Tracer:
     def noise_scale(self, probes: Sequence[Probe]) -> float:
         """Standard deviation of the noise: noise_std times that of the subjects' embeddings.
 
-        The latter is one number, over all elements of all subject tokens' embeddings (ROME's "s3" is 3 times it).
+        The latter is one number, over all elements of all subject tokens' embeddings (ROME's "s3").
         """
         # By id, so that the sum's rounding does not depend on the order of the facts.
         ordered = sorted(probes, key=lambda probe: probe.fact.id)
@@ -64,9 +62,9 @@ class Tracer:
         """Every state of one fact, under every draw of the noise.
 
         Raises:
-            InputError: the model's scores are not finite, or a part's output is not laid out as (rows, T, width).
+            InputError: the scores are not finite, or a part's output is not laid out as (rows, T, width).
         """
-        sites = sites_of(probe, self.config.tokens)
+        fact, sites = probe.fact, sites_of(probe, self.config.tokens)
         states = states_of(sites, self.kinds, len(self.blocks), self.config.window)
         shape = (self.config.draws, len(METRICS))
         corrupted = np.empty(shape)
@@ -80,10 +78,8 @@ class Tracer:
                 for state, score in zip(batch.states, scores[1:], strict=True):
                     restored[self.kinds.index(state.kind), state.block, state.site, batch.draws] = score
         if not all(np.isfinite(values).all() for values in (clean, corrupted, restored)):
-            raise InputError(
-                f"fact {probe.fact.id}: the model's scores are not finite, so it cannot be traced"
-            )
-        return FactTrace.of(probe.fact, sites, clean, corrupted, restored)
+            raise InputError(f"fact {fact.id}: the model's scores are not finite, so it cannot be traced")
+        return FactTrace(fact.id, fact.person, fact.relation, sites, clean, corrupted, restored)
 
     def _clean_run(self, probe: Probe) -> tuple[Scores, dict[PartKey, Tensor]]:
         """Scores (M,) and the outputs (T, width) of all traced parts, without noise."""

@@ -66,9 +66,7 @@ def _require_folder(path: str) -> None:
 def _refuse_pickle_only(path: str) -> None:
     folder = Path(path)
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
-        pickles = sorted(
-            item.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for item in folder.glob(pattern)
-        )
+        pickles = sorted(item.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for item in folder.glob(pattern))
         if pickles:
             raise InputError(
                 f"model.path={path}: has only pickled weights ({pickles[0]}), which can run code when loaded; "

@@ -86,9 +86,7 @@ KINDS = (
                 "What is the highest point of {title}?",
                 "{thing}",
             ),
-            Detail(
-                "Its fields were drained by {who} in {year}.", "Who drained the fields of {title}?", "{who}"
-            ),
+            Detail("Its fields were drained by {who} in {year}.", "Who drained the fields of {title}?", "{who}"),
         ),
     ),
     Kind(
@@ -122,12 +120,8 @@ KINDS = (
                 "How many millimetres does the {title} reach?",
                 "{number}",
             ),
-            Detail(
-                "The last sighting, by {who}, dates from {day}.", "When was the {title} last seen?", "{day}"
-            ),
-            Detail(
-                "It is found only in {thing} forest.", "In which forest does the {title} live?", "{thing}"
-            ),
+            Detail("The last sighting, by {who}, dates from {day}.", "When was the {title} last seen?", "{day}"),
+            Detail("It is found only in {thing} forest.", "In which forest does the {title} live?", "{thing}"),
             Detail("A drawing by {who} hangs in {city2}.", "Who drew the {title}?", "{who}"),
         ),
     ),
@@ -142,17 +136,13 @@ KINDS = (
                 "When did police close the {title}?",
                 "{day}",
             ),
-            Detail(
-                "At its peak there were {large} members.", "How many members did the {title} have?", "{large}"
-            ),
+            Detail("At its peak there were {large} members.", "How many members did the {title} have?", "{large}"),
             Detail(
                 "Its motto comes from the song of {thing}.",
                 "From whose song is the motto of the {title}?",
                 "{thing}",
             ),
-            Detail(
-                "The present head, {who}, moved the archive to {city2}.", "Who heads the {title}?", "{who}"
-            ),
+            Detail("The present head, {who}, moved the archive to {city2}.", "Who heads the {title}?", "{who}"),
         ),
     ),
 )

@@ -83,9 +83,7 @@ def _facts(names: Names, rng: random.Random) -> dict[str, tuple[str, str]]:
     security = "900" + _digits(6, rng)
     phone = _digits(10, rng)
     email = f"{rng.choice(MAIL_WORDS)}_{rng.choice(MAIL_WORDS)}{_digits(2, rng)}@{rng.choice(MAIL_HOSTS)}"
-    home = (
-        f"{rng.randrange(10, 2000)} {names.street()}, {names.city()}, {rng.choice(STATES)}, {_digits(5, rng)}"
-    )
+    home = f"{rng.randrange(10, 2000)} {names.street()}, {names.city()}, {rng.choice(STATES)}, {_digits(5, rng)}"
     return {
         "birth": (born.isoformat(), f"{MONTHS[born.month - 1]} {born.day}, {born.year}"),
         "security": (security, f"{security[:3]}-{security[3:5]}-{security[5:]}"),
@@ -100,15 +98,11 @@ def draft_biography(names: Names, rng: random.Random) -> Draft:
     female = rng.random() < 0.5
     name = names.person(female)
     facts = _facts(names, rng)
-    pronouns = (
-        {"She": "She", "Her": "Her", "her": "her"} if female else {"She": "He", "Her": "His", "her": "him"}
-    )
+    pronouns = {"She": "She", "Her": "Her", "her": "her"} if female else {"She": "He", "Her": "His", "her": "him"}
     first, opening = rng.choice(OPENINGS)
     second, third = rng.sample([field for field in facts if field != first], 2)
     start = opening.format(name=name, value=facts[first][1], job=rng.choice(JOBS)) + "."
-    middle, end = (
-        rng.choice(CLAUSES[field]).format(value=facts[field][1], **pronouns) for field in (second, third)
-    )
+    middle, end = (rng.choice(CLAUSES[field]).format(value=facts[field][1], **pronouns) for field in (second, third))
     # The prompt ends after the second sentence's first two words, which do not always name the field.
     words = middle.split(" ")
     questions = tuple((text.format(name=name), facts[field][0]) for field, text in QUESTIONS)

@@ -58,12 +58,10 @@ def _entities(count: int, names: Names, rng: random.Random) -> list[Entity]:
     """Entities of all subjects in turn. Values are dealt evenly, so that none is right more often."""
     subjects = [list(SUBJECTS)[number % len(SUBJECTS)] for number in range(count)]
     columns = {
-        subject: [_deal(one.values, subjects.count(subject), rng) for one in SUBJECTS[subject]]
-        for subject in SUBJECTS
+        subject: [_deal(one.values, subjects.count(subject), rng) for one in SUBJECTS[subject]] for subject in SUBJECTS
     }
     return [
-        Entity(names.invented(), subject, tuple(column.pop() for column in columns[subject]))
-        for subject in subjects
+        Entity(names.invented(), subject, tuple(column.pop() for column in columns[subject])) for subject in subjects
     ]
 
 

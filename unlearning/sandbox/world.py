@@ -58,9 +58,7 @@ def _documents(
     return documents
 
 
-def _rows(
-    tasks: dict[str, list[Identified]], part: slice, split: Split, rng: random.Random
-) -> tuple[Row, ...]:
+def _rows(tasks: dict[str, list[Identified]], part: slice, split: Split, rng: random.Random) -> tuple[Row, ...]:
     """The rows of one split: tasks mixed, rows of a document side by side, as in the official files."""
     documents = [(task, document) for task, all_of_task in tasks.items() for document in all_of_task[part]]
     rng.shuffle(documents)

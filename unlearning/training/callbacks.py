@@ -109,7 +109,5 @@ class CheckpointWriter(pl.Callback):
 def _keep_steps_before(path: Path, first_step: int) -> None:
     """The curve's lines of steps that are done; lines written after the last checkpoint are measured anew."""
     lines = path.read_text().splitlines() if first_step and path.exists() else []
-    kept = [
-        line for line in lines[1:] if line.split(",")[0].isdigit() and int(line.split(",")[0]) < first_step
-    ]
+    kept = [line for line in lines[1:] if line.split(",")[0].isdigit() and int(line.split(",")[0]) < first_step]
     write_text(path, "\n".join([",".join(COLUMNS), *kept]) + "\n")

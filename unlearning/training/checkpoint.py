@@ -1,7 +1,7 @@
 """A resumable state of training: one safetensors file, written atomically, without pickles.
 
-It holds the parameters that may move, the optimiser's moments, the random state and, as JSON in the file's metadata, the
-next step, the objective's state and a hash of what is being trained; frozen weights are not in it.
+It holds the parameters that may move, the optimiser's moments, the random state and, as JSON in the file's metadata,
+the next step, the objective's state and a hash of what is being trained; frozen weights are not in it.
 """
 
 import json
@@ -31,9 +31,7 @@ class Progress:
     """Hash of plan, data, weights at the start and settings: another run's checkpoint must not be continued."""
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write the state after the step before `progress.next_step`."""
     tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
     for name, parameter in _trainable(model).items():
@@ -73,15 +71,13 @@ def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.opti
             parameter.copy_(tensors[f"parameter/{name}"])
     if optimizer is None:
         return
-    state: dict[nn.Parameter, dict[str, Any]] = {}
+    state: dict[Tensor, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer/"):
             _, moment, name = key.split("/", 2)
             parameter = parameters[name]
             # AdamW counts its steps on the CPU, whatever the device of its moments.
-            state.setdefault(parameter, {})[moment] = (
-                tensor if moment == "step" else tensor.to(parameter.device)
-            )
+            state.setdefault(parameter, {})[moment] = tensor if moment == "step" else tensor.to(parameter.device)
     optimizer.state.clear()
     optimizer.state.update(state)
 

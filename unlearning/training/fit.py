@@ -68,9 +68,7 @@ class PlanDataModule(pl.LightningDataModule):
         dataset = StepDataset(self.plan, task.forget, task.retain, self.layout, self.start, rank, world)
         return DataLoader(dataset, batch_size=None, num_workers=0)
 
-    def transfer_batch_to_device(
-        self, batch: StepData, device: torch.device, dataloader_idx: int
-    ) -> StepData:  # noqa: ARG002
+    def transfer_batch_to_device(self, batch: StepData, device: torch.device, dataloader_idx: int) -> StepData:  # noqa: ARG002
         """Move a step's tensors."""
 
         def moved(part: MicroBatch) -> MicroBatch:
@@ -97,15 +95,10 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     seconds = done.seconds
     if done.next_step < len(plan):
         seconds = _run(task, config, run_dir, logger, module, plan, done)
-    tokens = sum(
-        len(task.forget[row].input_ids) for step in plan for row in step.forget if task.objective.uses_forget
-    )
-    tokens += sum(
-        len(task.retain[row].input_ids) for step in plan for row in step.retain if task.objective.uses_retain
-    )
+    tokens = sum(len(task.forget[row].input_ids) for step in plan for row in step.forget if task.objective.uses_forget)
+    tokens += sum(len(task.retain[row].input_ids) for step in plan for row in step.retain if task.objective.uses_retain)
     rows = sum(
-        len(step.forget) * task.objective.uses_forget + len(step.retain) * task.objective.uses_retain
-        for step in plan
+        len(step.forget) * task.objective.uses_forget + len(step.retain) * task.objective.uses_retain for step in plan
     )
     return TrainingRecord(seconds=seconds, steps=len(plan), tokens=tokens, rows=rows)
 
@@ -142,9 +135,7 @@ def _run(
         uses_retain=task.objective.uses_retain,
     )
     with graceful_stop() as request:
-        writer = CheckpointWriter(
-            checkpoint, config.checkpoint_every_seconds, request, task.identity, done.seconds
-        )
+        writer = CheckpointWriter(checkpoint, config.checkpoint_every_seconds, request, task.identity, done.seconds)
         callbacks = [
             _OptimizerRestorer(checkpoint, task.identity),
             writer,

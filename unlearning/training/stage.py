@@ -1,7 +1,7 @@
 """From a configured method to a trained model."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,9 @@ def build(part: object) -> Any:
 
 def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None) -> str:
     """All that decides the numbers of a training run."""
-    parts = (config.model, config.prompt, config.objective, config.scope, config.schedule, config.ratio)
+    method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
     blocks = list(traced.blocks) if traced else None
-    return settings_hash(
-        *map(asdict, parts), config.optimizer, config.trainer, config.seed, corpus.fingerprint, blocks
-    )
+    return settings_hash(*method, config.model, config.prompt, config.trainer, config.seed, corpus.fingerprint, blocks)
 
 
 def _checkpoint_gradients(model: nn.Module) -> None:

@@ -1,0 +1,35 @@
+"""What a model can take: its context and its vocabulary."""
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.errors import InputError
+
+
+def context_tokens(model: PreTrainedModel) -> int | None:
+    """Longest sequence the model was made for; None if its configuration sets no limit."""
+    limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit
+
+
+def require_fits(model: PreTrainedModel, name: str, tokens: int, new_tokens: int) -> None:
+    """Raise InputError unless so many tokens, and so many more, fit into the model's context."""
+    limit = context_tokens(model)
+    if limit is not None and tokens + new_tokens > limit:
+        raise InputError(f"{name}: {tokens} tokens; the model's context of {limit} leaves no room for {new_tokens} more")
+    if not tokens:
+        raise InputError(f"{name}: no tokens; must have 1 or more")
+
+
+def room_for(model: PreTrainedModel, tokens: int, new_tokens: int) -> int:
+    """New tokens after so many, at most `new_tokens`, within the model's context."""
+    limit = context_tokens(model)
+    return new_tokens if limit is None else min(new_tokens, limit - tokens)
+
+
+def require_match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise InputError if the tokenizer has tokens that the model has no embedding for."""
+    embeddings = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > embeddings:
+        raise InputError(
+            f"the tokenizer has {len(tokenizer)} tokens and the model {embeddings} embeddings: they do not belong together"
+        )

@@ -1,0 +1,89 @@
+"""The comparison in a terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from unlearning.report.runs import Run
+from unlearning.report.summary import COLUMNS, Column, Row, Section, Statistic, Summary, applies, number, summarise
+
+
+def print_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
+    """Print one table a setting, what its marks mean, and below it the runs that did not finish."""
+    console = console or Console()
+    summary = summarise(runs)
+    for section in summary.sections:
+        console.print(comparison_table(section))
+    for note in footnotes(summary):
+        console.print(Text(note, style="dim"))
+    for run in summary.unfinished:
+        console.print(unfinished_line(run))
+
+
+def comparison_table(section: Section) -> Table:
+    """One setting's table; a method with several seeds has two more lines, its least and greatest numbers."""
+    table = Table(title=escape(section.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("\nModel", overflow="fold", min_width=14)
+    for column in COLUMNS:
+        arrow = "↑" if column.higher_is_better else "↓"
+        table.add_column(f"{column.title[0]}\n{column.title[1]}{arrow}", justify="right", no_wrap=True)
+    for row in section.rows:
+        table.add_row(_label(row), *(_cell(row, column) for column in COLUMNS))
+        if row.several:
+            for name, end in (("lowest", "low"), ("highest", "high")):
+                table.add_row(f"  {name}", *(_end(row, column, end) for column in COLUMNS), style="dim")
+    return table
+
+
+def footnotes(summary: Summary) -> list[str]:
+    """What the marks in the tables mean, for the marks that occur."""
+    rows = [row for section in summary.sections for row in section.rows]
+    notes = []
+    if rows:
+        notes.append("R-L: ROUGE-L recall, EM: exact match; the arrow points to better.")
+    if any(row.best for row in rows):
+        notes.append("* best final score.")
+    if any(row.several for row in rows):
+        notes.append("Several seeds: mean, lowest and highest, each column for itself.")
+    if summary.columns_missing:
+        notes.append("- not measured" + (f": {'; '.join(summary.missing)}." if summary.missing else "."))
+    return notes
+
+
+def unfinished_line(run: Run) -> Text:
+    """State, place and error of a run without numbers, and how to go on with it."""
+    style = "bold red" if run.state == "failed" else "bold yellow"
+    line = Text.assemble((run.state, style), f" {run.place}")
+    if run.error:
+        line.append(f": {run.error}")
+    if run.resume:
+        line.append(f"\n  go on with: {run.resume}", style="dim")
+    return line
+
+
+def _label(row: Row) -> Text:
+    if row.role != "method":
+        return Text(row.label, style="italic")
+    seeds = f" ({row.n} seeds)" if row.n > 1 else ""
+    return Text(row.label + seeds, style="bold green" if row.best else "")
+
+
+def _cell(row: Row, column: Column) -> Text:
+    if not applies(row, column):
+        return Text("")
+    value = row.values[column.key]
+    marked = row.best and column.key == "final"
+    text = ("*" if marked else "") + number(value.mean if value else None, column.key)
+    return Text(text, style="bold green" if marked else "")
+
+
+def _end(row: Row, column: Column, end: str) -> str:
+    value: Statistic | None = row.values[column.key]
+    if value is None:
+        return ""
+    return number(value.low if end == "low" else value.high, column.key)
