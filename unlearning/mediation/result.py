@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearning.config import ModuleKind
-from unlearning.mediation.facts import Fact
 from unlearning.mediation.states import Site
 
 Scores = NDArray[np.float64]
@@ -46,11 +45,6 @@ class FactTrace:
     """(D, M): with noise on the subject."""
     restored: Scores
     """(K, L, S, D, M): the same noise, one state put back."""
-
-    @staticmethod
-    def of(fact: Fact, sites: tuple[Site, ...], clean: Scores, corrupted: Scores, restored: Scores) -> "FactTrace":
-        """With the fact's own names."""
-        return FactTrace(fact.id, fact.person, fact.relation, sites, clean, corrupted, restored)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

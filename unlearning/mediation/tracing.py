@@ -33,7 +33,7 @@ class Tracer:
     def __init__(self, model: PreTrainedModel, config: TraceConfig) -> None:
         self.model = model
         self.config = config
-        self.kinds = tuple(config.kinds)
+        self.kinds = tuple(dict.fromkeys(config.kinds))
         self.blocks = anatomy.blocks(model)
         self.embeddings = anatomy.embeddings(model)
         self.parts = {
@@ -109,6 +109,6 @@ class Tracer:
         """Normal noise (draws, subject tokens, width), the same on every machine."""
         digest = hashlib.sha256(f"{self.config.seed}:{probe.fact.id}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        width = self.model.get_input_embeddings().weight.shape[-1]
+        width = next(self.embeddings.parameters()).shape[-1]
         shape = (self.config.draws, len(probe.subject), width)
         return noise_scale * torch.randn(shape, generator=generator, dtype=torch.float64)

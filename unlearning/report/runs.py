@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +83,16 @@ def read_run(path: Path, root: Path | None = None) -> Run:
     status = read_mapping(path / "status.json")
     config = _read_config(path / "config.yaml")
     state = str(status.get("state", "unknown"))
-    common = {"path": path, "place": place, "config": config, "state": state}
-    if state != "finished":
-        return Run(**common, error=_text(status.get("error")), resume=_text(status.get("resume")))
+    run = Run(path, place, config, state, _text(status.get("error")), _text(status.get("resume")))
+    if not run.finished:
+        return run
     metrics = read_mapping(path / "metrics.json")
     unlearned = _numbers(metrics.get("unlearned"))
     if unlearned is None:
         raise InputError(f"{path / 'metrics.json'}: no object under 'unlearned'")
     trace, missing = metrics.get("trace"), metrics.get("missing")
-    return Run(
-        **common,
+    return replace(
+        run,
         metrics=unlearned,
         target=_numbers(metrics.get("target")),
         gold=_numbers(metrics.get("gold")),

@@ -49,7 +49,7 @@ def footnotes(summary: Summary) -> list[str]:
     if any(row.best for row in rows):
         notes.append("* best final score.")
     if any(row.several for row in rows):
-        notes.append("Several seeds: mean, lowest and highest, each column for itself.")
+        notes.append("n: runs that differ in their seed; mean, lowest and highest, each column for itself.")
     if summary.columns_missing:
         notes.append("- not measured" + (f": {'; '.join(summary.missing)}." if summary.missing else "."))
     return notes
@@ -69,8 +69,8 @@ def unfinished_line(run: Run) -> Text:
 def _label(row: Row) -> Text:
     if row.role != "method":
         return Text(row.label, style="italic")
-    seeds = f" ({row.n} seeds)" if row.n > 1 else ""
-    return Text(row.label + seeds, style="bold green" if row.best else "")
+    runs = f" (n={row.n})" if row.n > 1 else ""
+    return Text(row.label + runs, style="bold green" if row.best else "")
 
 
 def _cell(row: Row, column: Column) -> Text:
