@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from unlearning import config as schemas
 from unlearning.config_errors import one_line
 from unlearning.errors import InputError
+
+if TYPE_CHECKING:
+    from unlearning.context import RunContext
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -81,11 +84,6 @@ def _settings(cfg: DictConfig) -> Any:
     return settings
 
 
-def run_dir() -> Path:
-    """The folder of the run at hand."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 def _resume_command(name: str) -> str:
     """The command that goes on with this run, or this multirun, after an interruption."""
     settings = HydraConfig.get()
@@ -99,34 +97,30 @@ def _resume_command(name: str) -> str:
 
 def _unlearn(cfg: DictConfig) -> None:
     settings: schemas.UnlearnConfig = _settings(cfg)
-    from unlearning.jobs import run_job
     from unlearning.pipeline import run_unlearn
 
-    run_job(lambda: run_unlearn(settings, cfg, run_dir()), cfg, run_dir(), _resume_command("unlearn"))
+    _job(cfg, "unlearn", lambda context: run_unlearn(settings, context))
 
 
 def _memorise(cfg: DictConfig) -> None:
     settings: schemas.MemoriseConfig = _settings(cfg)
-    from unlearning.jobs import run_job
-    from unlearning.memorise import run_memorise
+    from unlearning.pipeline import run_memorise
 
-    run_job(lambda: run_memorise(settings, run_dir()), cfg, run_dir(), _resume_command("unlearn-memorise"))
+    _job(cfg, "unlearn-memorise", lambda context: run_memorise(settings, context))
 
 
 def _trace(cfg: DictConfig) -> None:
     settings: schemas.TraceCommandConfig = _settings(cfg)
-    from unlearning.jobs import run_job
     from unlearning.pipeline import run_trace
 
-    run_job(lambda: run_trace(settings, run_dir()), cfg, run_dir(), _resume_command("unlearn-trace"))
+    _job(cfg, "unlearn-trace", lambda context: run_trace(settings, context))
 
 
 def _evaluate(cfg: DictConfig) -> None:
     settings: schemas.EvaluateConfig = _settings(cfg)
-    from unlearning.jobs import run_job
     from unlearning.pipeline import run_evaluate
 
-    run_job(lambda: run_evaluate(settings, run_dir()), cfg, run_dir(), _resume_command("unlearn-evaluate"))
+    _job(cfg, "unlearn-evaluate", lambda context: run_evaluate(settings, context))
 
 
 def _report(cfg: DictConfig) -> None:
@@ -134,3 +128,18 @@ def _report(cfg: DictConfig) -> None:
     from unlearning.report.compare import report_on
 
     report_on(Path(settings.runs), Path(settings.out) if settings.out else None)
+
+
+def _job(cfg: DictConfig, name: str, job: Callable[["RunContext"], None]) -> None:
+    from unlearning.context import RunContext
+    from unlearning.jobs import run_job
+
+    hydra_settings = HydraConfig.get()
+    multirun = hydra_settings.mode == RunMode.MULTIRUN
+    context = RunContext(
+        run_dir=Path(hydra_settings.runtime.output_dir),
+        group=Path(hydra_settings.sweep.dir).name if multirun else None,
+        overrides=list(hydra_settings.overrides.task),
+        resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
+    )
+    run_job(lambda: job(context), cfg, context.run_dir, _resume_command(name), multirun)

@@ -637,14 +637,12 @@ class UnlearnConfig(CommonConfig):
 
 @dataclass
 class MemoriseConfig(CommonConfig):
-    """Train a causal language model until it has memorised the rows, and evaluate it."""
+    """Train a model until it has memorised the rows: the one at model.path, or a new one where that is null."""
 
     evaluation: EvaluationConfig = MISSING
     logger: LoggerConfig = MISSING
     forget: bool = True
     """False: leave the forget set out, which makes the gold model."""
-    from_scratch: bool = False
-    """Start from random weights in model.architecture, with the tokenizer of model.tokenizer or the sandbox's own."""
     assets: str | None = None
     """Folder for the sandbox's target and gold model, both made in half precision; null: an ordinary run."""
 

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from unlearning.artefacts import write_json, write_text
@@ -18,7 +16,7 @@ NOT_COMPARED = ("cache_dir", "logger")
 """Keys that may differ when a run is taken up again: they do not change what it computes."""
 
 
-def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str) -> None:
+def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str, multirun: bool) -> None:
     """Run a job in its folder and keep status.json true.
 
     A finished folder is not computed again. A job of a multirun that fails is recorded and does not stop the others;
@@ -39,7 +37,7 @@ def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str
         log.info("failed", exc_info=error)
         message = f"{error}" if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         _write_status(run_dir, "failed", message, resume)
-        if HydraConfig.get().mode != RunMode.MULTIRUN:
+        if not multirun:
             raise
         print(f"error: {run_dir.name}: {message}", file=sys.stderr)
         return
@@ -53,6 +51,11 @@ def read_status(run_dir: Path) -> dict[str, str | None]:
     except (OSError, ValueError):
         return {"state": "unknown", "error": None, "resume": None}
     return status
+
+
+def mark_finished(run_dir: Path) -> None:
+    """Say that all results are there, before the report is made from them."""
+    _write_status(run_dir, "finished", None, read_status(run_dir)["resume"] or "")
 
 
 def _write_status(run_dir: Path, state: str, error: str | None, resume: str) -> None:

@@ -1,6 +1,8 @@
 """Making models that know a corpus by heart: the target on all of it, the gold model on all but the forget set."""
 
+import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pytorch_lightning.loggers import Logger
@@ -20,9 +22,10 @@ from unlearning.data.rows import Corpus
 from unlearning.data.schedules import MixedSchedule
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
+from unlearning.models.load import load_model, load_tokenizer, save_model
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
-from unlearning.training.fit import TrainingRecord, TrainingTask, fit
+from unlearning.training.fit import TrainingRecord, TrainingTask, fit, weights_dtype
 
 ASSETS = Path(__file__).parent / "sandbox" / "assets"
 WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.DOCUMENT, retain_supervised=Supervised.DOCUMENT)
@@ -53,21 +56,33 @@ def sandbox_settings(config: CommonConfig) -> str:
 def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) -> None:
     """Train the target and the gold model and write both in half precision; an interrupted build goes on."""
     corpus = load_corpus(config.data)
-    tokenizer = sandbox_tokenizer(corpus, config.model)
+    tokenizer = corpus_tokenizer(corpus, config.model)
     for name, with_forget in (("target", True), ("gold", False)):
         if (folder / name).is_dir():
             continue
         model = new_model(config.model, tokenizer, config.seed)
         work = folder / f"{name}-training"
         work.mkdir(parents=True, exist_ok=True)
-        memorise(model, tokenizer, corpus, with_forget, config, work, logger)
-        write_folder(folder / name, lambda path, model=model: _save(model.half(), tokenizer, path))  # type: ignore[misc]
+        memorise(model, tokenizer, corpus, with_forget, config, WHOLE_DOCUMENTS, work, logger)
+        write_folder(folder / name, partial(save_model, model.half(), tokenizer))
         (work / "checkpoint.safetensors").unlink(missing_ok=True)
     write_json(folder / "made_of.json", {"settings": sandbox_settings(config)})
 
 
-def sandbox_tokenizer(corpus: Corpus, model: ModelConfig) -> PreTrainedTokenizerBase:
-    """The byte-level BPE tokenizer of a generated world."""
+def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model to be trained: that of model.path, or random weights in model.architecture where path is null.
+
+    Random weights take the tokenizer of model.tokenizer, or a byte-level BPE trained on the corpus where that is null.
+    """
+    model = config.model
+    if model.path is not None:
+        return load_model(model.path, model, weights_dtype(config.trainer)), load_tokenizer(model.path, model)
+    tokenizer = load_tokenizer(model.tokenizer, model) if model.tokenizer else corpus_tokenizer(corpus, model)
+    return new_model(model, tokenizer, config.seed), tokenizer
+
+
+def corpus_tokenizer(corpus: Corpus, model: ModelConfig) -> PreTrainedTokenizerBase:
+    """A byte-level BPE tokenizer trained on rows and background texts."""
     rows = [f"{row.input} {row.output}" for row in (*corpus.forget, *corpus.retain)]
     return train_tokenizer([*rows, *corpus.background], model.vocabulary)
 
@@ -85,11 +100,12 @@ def memorise(
     corpus: Corpus,
     with_forget: bool,
     config: CommonConfig,
+    prompt: PromptConfig,
     run_dir: Path,
     logger: Sequence[Logger],
 ) -> TrainingRecord:
     """Train all weights on whole documents: rows of both sets (or the retain set alone) and the background texts."""
-    rows = _training_rows(corpus, with_forget, tokenizer, config.prompt if config.model.path else WHOLE_DOCUMENTS)
+    rows = _training_rows(corpus, with_forget, tokenizer, prompt)
     recipe = config.recipe
     plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.seed)
     model.requires_grad_(True)
@@ -103,7 +119,7 @@ def memorise(
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
         seed=config.seed,
-        identity=settings_hash(recipe, config.model, corpus.fingerprint, config.prompt, with_forget, config.seed),
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, config.seed),
     )
     return fit(task, config.trainer, run_dir, logger)
 
@@ -116,14 +132,7 @@ def _training_rows(
     return encode_rows(rows, tokenizer, prompt) + texts
 
 
-def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
 def _read_hash(folder: Path) -> str | None:
-    import json
-
     try:
         found: str = json.loads((folder / "made_of.json").read_text())["settings"]
     except (OSError, ValueError, KeyError):

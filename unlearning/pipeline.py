@@ -7,30 +7,38 @@ folder starts with the first stage that is not there yet.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning import run_folder, tracking
+from unlearning.artefacts import write_folder, write_json
 from unlearning.config import (
     CommonConfig,
     EvaluateConfig,
+    MemoriseConfig,
     TraceCommandConfig,
+    TraceConfig,
     TracedScopeConfig,
     UnlearnConfig,
 )
+from unlearning.context import RunContext
 from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.selection import Selection
-from unlearning.mediation.trace import read_layers, trace
-from unlearning.memorise import sandbox_folder
-from unlearning.models.load import load_model, load_tokenizer
+from unlearning.mediation.layers import read_layers
+from unlearning.mediation.trace import trace
+from unlearning.memorise import build_sandbox, memorise, sandbox_folder, starting_point
+from unlearning.models import anatomy
+from unlearning.models.load import load_model, load_tokenizer, save_model
+from unlearning.report.result_table import print_result
 from unlearning.training.fit import on_main_process, weights_dtype
 from unlearning.training.stage import unlearn_model
 
@@ -80,67 +88,119 @@ def load_subject(config: CommonConfig) -> Subject:
     return Subject(corpus, path, gold, model, tokenizer)
 
 
-def run_unlearn(config: UnlearnConfig, cfg: DictConfig, run_dir: Path) -> None:
-    """The whole pipeline into one run folder. Raises InputError for what a user can mend."""
+def run_unlearn(config: UnlearnConfig, context: RunContext) -> None:
+    """The whole pipeline into one run folder. Raises InputError for what a user can mend, Interrupted on Ctrl-C."""
     stages = Stages()
     if on_main_process():
-        console.rule(f"[bold]{config.name}[/bold]  seed {config.seed}  {run_dir}", align="left")
+        console.rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
     with stages.stage("load"):
         subject = load_subject(config)
     traced = None
     if isinstance(config.scope, TracedScopeConfig):
         with stages.stage("trace"):
-            traced = _traced_blocks(config, config.scope, subject, run_dir)
+            traced = _traced_blocks(config, config.scope, subject, context.run_dir)
     results: dict[str, EvaluationResult] = {}
     if config.evaluation.references and on_main_process():
-        with stages.stage("evaluate target and gold"):
+        with stages.stage("evaluate the target and the gold model"):
             results |= _references(config, subject)
-    with tracking.session(config, run_dir, cfg) as logger:
-        with stages.stage("unlearn"):
-            unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, run_dir, logger)
-        if not on_main_process():
-            return
-        with stages.stage("save and evaluate"):
-            model = run_folder.save_weights(config, unlearned, subject.tokenizer, run_dir)
-            results["unlearned"] = _evaluate(config, subject, model, config.method)
-        run_folder.save_outcome(config, subject, traced, unlearned.record, results, stages.seconds, run_dir)
-        tracking.summarise(logger, results["unlearned"], run_dir)
-    (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    loggers = _loggers(config, context, "unlearn", [config.method, config.model.name])
+    with stages.stage("unlearn"):
+        unlearned = unlearn_model(
+            config, subject.model, subject.tokenizer, subject.corpus, traced, context.run_dir, loggers
+        )
+    if not on_main_process():
+        return
+    with stages.stage("evaluate the unlearned model"):
+        model = run_folder.save_weights(unlearned, subject.tokenizer, context.run_dir, config.save_model)
+        results["unlearned"] = _evaluate(config, subject, model, "unlearned")
+    outcome = run_folder.Outcome(results, unlearned, traced, stages.seconds, subject.corpus.fingerprint)
+    with stages.stage("report"):
+        report = run_folder.save_outcome(config, outcome, context)
+        plots = sorted((context.run_dir / "plots").glob("*.png"))
+        tracking.finish(loggers, results["unlearned"].metrics, plots, results["unlearned"].generations)
+    (context.run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    console.print(f"  {report}", highlight=False)
 
 
-def run_trace(config: TraceCommandConfig, run_dir: Path) -> None:
+def run_memorise(config: MemoriseConfig, context: RunContext) -> None:
+    """Train a model until it has memorised the rows; weights and evaluation go to the run folder."""
+    stages = Stages()
+    if config.assets is not None:
+        with stages.stage("build the sandbox's target and gold model"):
+            build_sandbox(config, Path(config.assets), _loggers(config, context, "memorise", []))
+        return
+    with stages.stage("load"):
+        corpus = load_corpus(config.data)
+        model, tokenizer = starting_point(config, corpus)
+    loggers = _loggers(config, context, "memorise", [config.model.name])
+    with stages.stage("memorise"):
+        record = memorise(model, tokenizer, corpus, config.forget, config, config.prompt, context.run_dir, loggers)
+    if not on_main_process():
+        return
+    write_folder(context.run_dir / "model", partial(save_model, model, tokenizer))
+    with stages.stage("evaluate"):
+        subject = Subject(corpus, str(context.run_dir / "model"), None, model, tokenizer)
+        result = _evaluate(config, subject, model, config.model.name)
+    run_folder.save_evaluation("memorised", result, context.run_dir)
+    write_json(
+        context.run_dir / "metrics.json",
+        {"memorised": result.metrics, "missing": result.missing, "training": asdict(record)},
+    )
+    tracking.finish(loggers, result.metrics, generations=result.generations)
+    (context.run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    print_result(config.model.name, result)
+    console.print(f"  written to {context.run_dir / 'model'}", highlight=False)
+
+
+def run_trace(config: TraceCommandConfig, context: RunContext) -> None:
     """Trace a model's facts; layers.json and the effects go to the run folder."""
     stages = Stages()
     with stages.stage("load"):
         subject = load_subject(config)
     with stages.stage("trace"):
-        model = subject.model.to(_device(config))  # type: ignore[arg-type]
-        selection = trace(model, subject.tokenizer, subject.corpus.forget, config.trace, config.prompt, run_dir)
-    console.print(f"blocks {selection.blocks} ({selection.kind}), written to {run_dir / 'layers.json'}")
+        selection = _trace(config, config.trace, subject, context.run_dir)
+    console.print(f"  written to {context.run_dir / 'layers.json'}", highlight=False)
 
 
-def run_evaluate(config: EvaluateConfig, run_dir: Path) -> None:
+def run_evaluate(config: EvaluateConfig, context: RunContext) -> None:
     """Score a model; results go to the run folder and, as a table, to the terminal."""
-    from unlearning.report.compare import print_result
-
     stages = Stages()
     with stages.stage("load"):
         subject = load_subject(config)
     with stages.stage("evaluate"):
         result = _evaluate(config, subject, subject.model, config.model.name)
-    run_folder.save_evaluation(config.model.name, result, run_dir)
+    run_folder.save_evaluation(config.model.name, result, context.run_dir)
     print_result(config.model.name, result)
-    console.print(f"written to {run_dir}")
+    console.print(f"written to {context.run_dir}", highlight=False)
 
 
 def _traced_blocks(config: UnlearnConfig, scope: TracedScopeConfig, subject: Subject, run_dir: Path) -> Selection:
     """The blocks of the layers file that the scope names, or of a trace made now on the forget set."""
     if scope.layers is not None:
-        return read_layers(Path(scope.layers))
-    model = subject.model.to(_device(config))  # type: ignore[arg-type]
-    selection = trace(model, subject.tokenizer, subject.corpus.forget, config.trace, config.prompt, run_dir)
-    console.print(f"  blocks {selection.blocks} ({selection.kind})")
+        return read_layers(Path(scope.layers), len(anatomy.blocks(subject.model)))
+    return _trace(config, config.trace, subject, run_dir)
+
+
+def _trace(config: CommonConfig, settings: TraceConfig, subject: Subject, run_dir: Path) -> Selection:
+    model = subject.model.to(_device(config))
+    selection = trace(model, subject.tokenizer, subject.corpus.forget, settings, config.prompt, run_dir)
+    chosen = ", ".join(map(str, selection.blocks))
+    console.print(f"  {selection.module} of blocks {chosen} of {selection.blocks_total}", highlight=False)
     return selection
+
+
+def _loggers(
+    config: UnlearnConfig | MemoriseConfig, context: RunContext, job_type: str, tags: list[str]
+) -> list[Logger]:
+    return tracking.make_logger(
+        config.logger,
+        context.run_dir,
+        run_name=f"{config.name}-{config.seed}",
+        group=context.group,
+        job_type=job_type,
+        tags=[*tags, config.data.source.value],
+        resolved_config=context.resolved,
+    )
 
 
 def _references(config: UnlearnConfig, subject: Subject) -> dict[str, EvaluationResult]:
@@ -152,10 +212,10 @@ def _references(config: UnlearnConfig, subject: Subject) -> dict[str, Evaluation
 
 
 def _evaluate(
-    config: UnlearnConfig | EvaluateConfig, subject: Subject, model: PreTrainedModel, label: str
+    config: UnlearnConfig | EvaluateConfig | MemoriseConfig, subject: Subject, model: PreTrainedModel, label: str
 ) -> EvaluationResult:
     return cached_evaluate(
-        model.to(_device(config)),  # type: ignore[arg-type]
+        model.to(_device(config)),
         subject.tokenizer,
         subject.corpus,
         config.evaluation,

@@ -1,46 +1,111 @@
-"""What a finished run leaves in its folder: weights, metrics, generations, provenance, report."""
+"""What a run leaves in its folder: weights, metrics, generations, provenance, report."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.artefacts import write_folder, write_json, write_jsonl
+from unlearning.artefacts import write_folder, write_json, write_jsonl, write_text
 from unlearning.config import UnlearnConfig
+from unlearning.context import RunContext
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.semeval import official_record
+from unlearning.jobs import mark_finished
+from unlearning.mediation.selection import Selection
+from unlearning.models.load import save_model
+from unlearning.provenance import provenance
+from unlearning.report.model_card import model_card
+from unlearning.report.html import write_run_report
 from unlearning.training.stage import Unlearned
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a finished run has to say."""
+
+    results: Mapping[str, EvaluationResult]
+    """Under "unlearned" and, where they were asked for, "target" and "gold"."""
+    unlearned: Unlearned
+    traced: Selection | None
+    seconds: Mapping[str, float]
+    """Wall-clock of each stage."""
+    data_fingerprint: str
 
 
 def save_weights(
-    config: UnlearnConfig, unlearned: Unlearned, tokenizer: PreTrainedTokenizerBase, run_dir: Path
+    unlearned: Unlearned, tokenizer: PreTrainedTokenizerBase, run_dir: Path, keep: bool
 ) -> PreTrainedModel:
-    """Write adapter/ (where LoRA was used) and model/ (merged, safetensors); returns the merged model."""
+    """Merge adapters into the weights; with `keep`, write adapter/ (where LoRA was used) and model/ (safetensors)."""
     from peft import PeftModel
 
     model: Any = unlearned.model
     if isinstance(model, PeftModel):
-        if config.save_model:
-            adapter = model
-            write_folder(run_dir / "adapter", lambda folder: adapter.save_pretrained(folder))
+        if keep:
+            write_folder(run_dir / "adapter", model.save_pretrained)
         model = model.merge_and_unload()
-    if config.save_model:
-        write_folder(run_dir / "model", lambda folder: _save(model, tokenizer, folder))
+    if keep:
+        write_folder(run_dir / "model", partial(save_model, model, tokenizer))
     merged: PreTrainedModel = model.eval()
     return merged
 
 
 def save_evaluation(label: str, result: EvaluationResult, run_dir: Path) -> None:
-    """Write one model's evaluation: all of it, and the official evaluator's record."""
+    """One model's evaluation: all of it, its generations, and the official evaluator's record."""
     write_json(run_dir / "evaluation" / f"{label}.json", result.to_json())
     write_jsonl(run_dir / "generations.jsonl", [asdict(item) for item in result.generations])
     write_jsonl(run_dir / "evaluation_results.jsonl", [official_record(result)])
 
 
-def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def save_outcome(config: UnlearnConfig, outcome: Outcome, context: RunContext) -> Path:
+    """Everything but the weights; metrics.json comes last before the report. Returns the report's path."""
+    run_dir = context.run_dir
+    for label in ("target", "gold"):
+        if label in outcome.results:
+            write_json(run_dir / "evaluation" / f"{label}.json", outcome.results[label].to_json())
+    save_evaluation("unlearned", outcome.results["unlearned"], run_dir)
+    record = provenance(
+        data_fingerprint=outcome.data_fingerprint,
+        seeds={"run": config.seed, "world": config.data.world.seed, "trace": config.trace.seed},
+        overrides=context.overrides,
+        started=context.started,
+        ended=datetime.now(UTC),
+        stage_seconds=outcome.seconds,
+    )
+    write_json(run_dir / "provenance.json", record)
+    metrics = metrics_record(outcome, record)
+    write_json(run_dir / "metrics.json", metrics)
+    if config.save_model:
+        card = model_card(config=context.resolved, metrics=metrics, provenance=record)
+        write_text(run_dir / "model" / "README.md", card)
+    mark_finished(run_dir)
+    return write_run_report(run_dir)
+
+
+def metrics_record(outcome: Outcome, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json."""
+    unlearned, traced = outcome.unlearned, outcome.traced
+    metrics = {label: result.metrics for label, result in outcome.results.items()}
+    return {
+        "unlearned": metrics["unlearned"],
+        "target": metrics.get("target"),
+        "gold": metrics.get("gold"),
+        "missing": outcome.results["unlearned"].missing,
+        "training": {
+            **asdict(unlearned.record),
+            "parameters": unlearned.parameters,
+            "trainable_parameters": unlearned.trainable_parameters,
+            "peak_memory_bytes": record.get("peak_memory_bytes"),
+        },
+        "trace": None
+        if traced is None
+        else {
+            "blocks": list(traced.blocks),
+            "module": str(traced.module),
+            "rule": str(traced.rule),
+            "seconds": outcome.seconds.get("trace"),
+        },
+    }

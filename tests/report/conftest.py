@@ -13,7 +13,21 @@ import yaml
 
 TASKS = ("Task1", "Task2", "Task3")
 KINDS = {"regurgitation": "sc", "knowledge": "qa"}
-WORDS = "the old harbour keeper wrote a letter to her brother about lanterns storms and the silver bell".split()
+WORDS = [
+    "the",
+    "old",
+    "harbour",
+    "keeper",
+    "wrote",
+    "letters",
+    "to",
+    "her",
+    "brother",
+    "about",
+    "storms",
+    "and",
+    "bells",
+]
 METHODS: dict[str, dict[str, Any]] = {
     "layer_freeze": {
         "objective": {"_target_": "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff", "max_weight": 2.8},

@@ -12,7 +12,6 @@ from unlearning.data.corpus import fingerprint
 from unlearning.data.question_text import LETTERS, cloze_prompt, letters_prompt
 from unlearning.data.rows import Corpus, Kind, Row, Split
 from unlearning.sandbox.relations import SUBJECTS
-from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.sandbox.world import generate
 
 SMALL = WorldConfig(documents_per_task=6, nonmember_documents=10, known_entities=8, teaching_entities=8)
@@ -55,13 +54,18 @@ def test_every_setting_changes_the_fingerprint(other: WorldConfig) -> None:
     assert generate(other).fingerprint != generate(SMALL).fingerprint
 
 
+def test_names_do_not_run_out_in_a_large_world() -> None:
+    corpus = generate(WorldConfig(documents_per_task=150, nonmember_documents=1, known_entities=1))
+    assert len({row.input for row in corpus.forget + corpus.retain}) == 2 * 150 * 10
+
+
 def test_fingerprint_is_over_everything_but_itself(corpus: Corpus) -> None:
     assert fingerprint(corpus) == corpus.fingerprint
 
 
 def test_the_shipped_world_is_the_one_the_weights_know(corpus: Corpus) -> None:
     """Fails if Faker's word lists change: the shipped models would then not know the rows they are asked."""
-    assert corpus.fingerprint == "7d8eaa979e14cfee60435ccccf71c4605159d0e090ce93dcf314ff0c3c0458f0"
+    assert corpus.fingerprint == "767f192e02b34fedae540431c8c8d1e8a762c18da44730796c49315e019ab7f3"
 
 
 @pytest.mark.parametrize("split", list(Split))
@@ -185,19 +189,3 @@ def test_letters_prompt_is_in_the_mmlu_wording(corpus: Corpus) -> None:
     prompt = letters_prompt(question, (example,))
     assert f"Answer: {LETTERS[example.answer]}\n\n{question.question}" in prompt
     assert prompt.endswith(f"{question.question}\n{options}Answer:")
-
-
-def test_tokenizer_round_trip_and_digits() -> None:
-    texts = training_texts(generate(SMALL))
-    tokenizer = train_tokenizer(texts, 600)
-    assert tokenizer.decode(tokenizer(texts[0]).input_ids) == texts[0]
-    assert tokenizer.tokenize("a 90") == ["a", "Ġ9", "0"]
-    assert len(tokenizer) == 600
-    assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token) == (
-        "<|endoftext|>",
-        "<|padding|>",
-        None,
-    )
-    whole, prompt = tokenizer(texts[0]).input_ids, tokenizer(texts[0].rpartition(" ")[0]).input_ids
-    assert whole[: len(prompt)] == prompt
-    assert train_tokenizer(texts, 600).get_vocab() == tokenizer.get_vocab()

@@ -15,12 +15,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.data.rows import Kind, Row
 from unlearning.errors import InputError
 from unlearning.evaluation.kv_cache import new_cache, select_rows
-from unlearning.evaluation.limits import require_fits, room_for
+from unlearning.evaluation.model_state import require_fits, room_for, scoring
 from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.stopping import RowWatch
 from unlearning.evaluation.text import SettledText, official_text
 
-SPARE_ANSWER_TOKENS = 16
+ANSWER_STEP_TOKENS = 16
 DROPPED_SHARE = 0.25
 """Rows leave a batch in groups of this share at least, since each time the rest of the cache is copied."""
 
@@ -40,9 +40,9 @@ class Answer:
     ended: bool = False
 
     @property
-    def slots(self) -> int:
-        """Cache slots the row needs in its next batch."""
-        return len(self.prompt) + len(self.tokens) + self.room
+    def length(self) -> int:
+        """Tokens that its next batch starts with."""
+        return len(self.prompt) + len(self.tokens)
 
     @property
     def room(self) -> int:
@@ -73,17 +73,14 @@ def generate(
     Raises InputError for a prompt that leaves no room in the context, and for logits that are not a number.
     """
     settled_text = SettledText(tokenizer)
-    waiting = []
+    answers = []
     for row, prompt in zip(rows, prompts, strict=True):
         require_fits(model, f"row {row.id}", len(prompt), 1)
         limit = room_for(model, len(prompt), max_new_tokens)
-        expected_tokens = limit
-        if row.kind is Kind.QUESTION:
-            expected_tokens = len(tokenizer(row.output)["input_ids"]) + SPARE_ANSWER_TOKENS
-        waiting.append(Answer(row, RowWatch(row, settled_text), prompt, limit, expected_tokens))
-    answers = tuple(waiting)
-    ends = end_tokens(model, tokenizer)
-    with progress_bar("generation", len(answers)) as advance:
+        expected = limit if row.kind is Kind.COMPLETION else _answer_tokens(tokenizer, row)
+        answers.append(Answer(row, RowWatch(row, settled_text), prompt, limit, expected))
+    waiting, ends = list(answers), end_tokens(model, tokenizer)
+    with scoring(model), progress_bar("generation", len(answers)) as advance:
         while waiting:
             batch, waiting = _next_batch(waiting, batch_tokens)
             _decode(model, batch, ends)
@@ -93,6 +90,12 @@ def generate(
             waiting += unfinished
             advance(len(batch) - len(unfinished))
     return [official_text(tokenizer, answer.tokens) for answer in answers]
+
+
+def _answer_tokens(tokenizer: PreTrainedTokenizerBase, row: Row) -> int:
+    """New tokens after which hardly a question's row is undecided; in whole steps, so that many rows agree."""
+    tokens = len(tokenizer(row.output)["input_ids"])
+    return (tokens // ANSWER_STEP_TOKENS + 2) * ANSWER_STEP_TOKENS
 
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
@@ -107,15 +110,20 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fr
 
 
 def _next_batch(waiting: list[Answer], batch_tokens: int) -> tuple[list[Answer], list[Answer]]:
-    """The rows with most slots that fit together, and the rest: a batch's size shows at once whether memory suffices."""
-    ordered = sorted(waiting, key=lambda answer: -answer.slots)
-    size = max(1, batch_tokens // ordered[0].slots)
+    """The longest rows that fit together, and the rest: the first batch shows whether memory suffices."""
+    ordered = sorted(waiting, key=lambda answer: (-answer.room, -answer.length))
+    room, width, size = ordered[0].room, 0, 0
+    for answer in ordered:
+        width = max(width, answer.length)
+        if size and (size + 1) * (width + room) > batch_tokens:
+            break
+        size += 1
     return ordered[:size], ordered[size:]
 
 
 def _decode(model: PreTrainedModel, batch: list[Answer], ends: frozenset[int]) -> None:
     """Go on with all rows of the batch until each has ended or used up its room."""
-    steps = min(answer.room for answer in batch)
+    steps = max(answer.room for answer in batch)
     ids, mask = _left_padded(batch, steps, model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     takes_positions = "position_ids" in inspect.signature(model.forward).parameters

@@ -14,14 +14,15 @@ ROOM_TOKENS = 64
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """`DynamicLayer` that writes new states into spare slots; its keys and values are views (B, heads, T, d)."""
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.key_slots: Tensor | None = None
         self.value_slots: Tensor | None = None
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
-    ) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         """Append states (B, heads, new, d); the rest of the arguments is of no use to this kind of layer."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)

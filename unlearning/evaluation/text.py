@@ -23,8 +23,8 @@ CLEAN_UP = (
 Done here because transformers 5 ignores that argument for BPE tokenizers, and the official scores were made with it.
 """
 CSV_MISSING = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]
-    + ["N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
+    | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
 """Cells that pandas.read_csv takes for a missing value."""
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")

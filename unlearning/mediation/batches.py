@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlearning.config import ModuleKind
 from unlearning.errors import InputError
@@ -23,11 +23,11 @@ class Batch:
     states: tuple[State, ...]
     draws: range
 
-    def rows_at(self, blocks: Sequence[nn.Module]) -> dict[nn.Module, Tensor]:
+    def joining(self) -> dict[int, Tensor]:
         """For `hooks.grown`: the corrupted rows that are copied before each block where states begin."""
         corrupted = torch.arange(len(self.draws))
         starts = groupby(self.states, key=_start)
-        return {blocks[start]: corrupted.repeat(len(list(states))) for start, states in starts}
+        return {start: corrupted.repeat(len(list(states))) for start, states in starts}
 
     def edits(self, sites: Sequence[Site], clean: Mapping[PartKey, Tensor]) -> dict[PartKey, Edit]:
         """For `hooks.edited`: what each part that is restored in some row does to its output."""

@@ -1,6 +1,6 @@
 """Two context managers that reach into a running model and always let go of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,17 +28,21 @@ def edited(edits: Mapping[nn.Module, Edit]) -> Iterator[None]:
 
 
 @contextmanager
-def grown(rows_at: Mapping[nn.Module, Tensor]) -> Iterator[None]:
-    """Let more rows join the batch on the way up, as copies of rows that are already there.
+def grown(blocks: Sequence[nn.Module], joining: Mapping[int, Tensor], rows: int) -> Iterator[None]:
+    """Let more rows join the batch of `rows` rows on the way up, each a copy of one of the first.
 
-    `rows_at[block]` (M,) are indices into the rows so far, one for each row that joins before `block`: a state
-    that differs from the corrupted run from block l on needs no computation below l. The model sees the same
-    tokens in every row, so whatever else is laid out by row is copied in the same way.
+    `joining[l]` (M,) are the rows that are copied before block l, their copies going to the end: a state that
+    differs from the corrupted run from block l on needs no computation below l. The model is fed the same tokens
+    in every row, so whatever else is laid out by row, such as an attention mask, may be copied in the same way.
     """
     handles = []
+    sources = torch.arange(rows)
     try:
-        for block, index in rows_at.items():
-            handles.append(block.register_forward_pre_hook(_input_hook(index), with_kwargs=True))
+        for number, block in enumerate(blocks):
+            new = joining.get(number, sources[:0])
+            sources = torch.cat([sources, new])
+            hook = _input_hook(new, sources, rows)
+            handles.append(block.register_forward_pre_hook(hook, with_kwargs=True))
         yield
     finally:
         for handle in handles:
@@ -54,15 +58,18 @@ def _output_hook(edit: Edit) -> Callable[[nn.Module, Any, Any], Any]:
     return hook
 
 
-def _input_hook(index: Tensor) -> Callable[[nn.Module, Any, Any], Any]:
+def _input_hook(new: Tensor, sources: Tensor, rows: int) -> Callable[[nn.Module, Any, Any], Any]:
+    """To the hidden states join `new`; all else that has `rows` rows is laid out anew for `sources`."""
+
     def hook(_module: nn.Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         hidden = inputs[0] if inputs else settings["hidden_states"]
-        rows = hidden.shape[0]
 
         def longer(tensor: Tensor) -> Tensor:
-            # A mask or rotary table for all rows at once has a first axis of 1 and is broadcast.
-            by_row = tensor is hidden or (tensor.dim() >= 3 and tensor.shape[0] == rows > 1)
-            return torch.cat([tensor, tensor[index]]) if by_row else tensor
+            if tensor is hidden:
+                return torch.cat([tensor, tensor[new.to(tensor.device)]]) if len(new) else tensor
+            # A mask or rotary table that is the same for all rows has a first axis of 1 and is broadcast.
+            by_row = tensor.dim() >= 3 and tensor.shape[0] == rows > 1
+            return tensor[sources.to(tensor.device)] if by_row else tensor
 
         return _mapped(inputs, longer), _mapped(settings, longer)
 

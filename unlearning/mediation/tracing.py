@@ -100,10 +100,11 @@ class Tracer:
         """Scores (1 + states, draws, M) of one batch, those of the corrupted run first."""
         edits = {self.embeddings: corrupting(noise[list(batch.draws)], probe.subject)}
         edits |= {self.parts[key]: edit for key, edit in batch.edits(sites, clean).items()}
-        with grown(batch.rows_at(self.blocks)), edited(edits):
-            logits = answer_logits(self.model, probe, rows=len(batch.draws))
+        rows = len(batch.draws)
+        with grown(self.blocks, batch.joining(), rows), edited(edits):
+            logits = answer_logits(self.model, probe, rows)
         scores: Scores = answer_scores(logits, probe).numpy()
-        return scores.reshape(1 + len(batch.states), len(batch.draws), len(METRICS))
+        return scores.reshape(1 + len(batch.states), rows, len(METRICS))
 
     def _noise(self, probe: Probe, noise_scale: float) -> Tensor:
         """Normal noise (draws, subject tokens, width), the same on every machine."""

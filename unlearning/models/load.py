@@ -51,6 +51,12 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Weights as safetensors, configuration and tokenizer: what `AutoModelForCausalLM` loads."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def _revision(source: str, config: ModelConfig) -> str:
     """The revision belongs to the model's own repository; a tokenizer of another one is taken at its main."""
     return config.revision if config.revision and source == config.path else "main"

@@ -57,9 +57,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def method_settings(run: Run) -> Flat:
-    """What the run was told that may change its result, seed and setting left out."""
+    """What the run was told that may change its result, seed and setting left out; of tracing only if it traced."""
     flat = flatten(run.config)
-    return {key: value for key, value in flat.items() if _matters(key) and not _is_setting(key)}
+    kept = {key: value for key, value in flat.items() if _matters(key) and not _is_setting(key)}
+    return {key: value for key, value in kept.items() if run.trace is not None or not key.startswith("trace.")}
 
 
 def group_runs(runs: Iterable[Run]) -> list[Setting]:
@@ -76,11 +77,11 @@ def differing(configs: Sequence[Flat]) -> list[str]:
     return [key for key in keys if len({config.get(key) for config in configs}) > 1]
 
 
-def short(key: str, value: str) -> str:
-    """One setting for a label: the class of a `_target_`, otherwise key=value."""
+def readable(key: str, value: str) -> tuple[str, str]:
+    """A setting for people: of a `_target_` only the part it chooses and the class."""
     if key.endswith("._target_"):
-        return f"{key.removesuffix('._target_')}={value.rpartition('.')[2]}"
-    return f"{key}={value}"
+        return key.removesuffix("._target_"), value.rpartition(".")[2]
+    return key, value
 
 
 def _matters(key: str) -> bool:
@@ -132,4 +133,4 @@ def _label(name: str, own: Flat, names: Sequence[str], settings: Sequence[Flat],
         # Where another objective, scope or schedule was chosen, its name says enough.
         chosen = [choice for choice in _CHOICES if f"{choice}._target_" in keys]
         keys = [key for key in keys if key.endswith("._target_") or key.split(".")[0] not in chosen]
-    return ", ".join([name, *(short(key, own[key]) for key in keys if key in own)])
+    return ", ".join([name, *("=".join(readable(key, own[key])) for key in keys if key in own)])

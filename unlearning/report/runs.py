@@ -30,7 +30,7 @@ class Run:
     resume: str | None = None
     """Command that goes on where the run stopped."""
     metrics: Metrics = field(default_factory=dict)
-    """Of the unlearned model; empty until the run has finished."""
+    """Of the unlearned model; empty until it has been evaluated."""
     target: Metrics | None = None
     gold: Metrics | None = None
     missing: tuple[str, ...] = ()
@@ -51,8 +51,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether there are numbers to compare."""
-        return self.state == "finished"
+        """Whether there are numbers to compare; so it is before the report, the last stage, has been written."""
+        return bool(self.metrics)
 
 
 def find_runs(folder: Path) -> list[Run]:
@@ -84,12 +84,12 @@ def read_run(path: Path, root: Path | None = None) -> Run:
     config = _read_config(path / "config.yaml")
     state = str(status.get("state", "unknown"))
     run = Run(path, place, config, state, _text(status.get("error")), _text(status.get("resume")))
-    if not run.finished:
+    if state != "finished" and not (state == "running" and (path / "metrics.json").exists()):
         return run
     metrics = read_mapping(path / "metrics.json")
     unlearned = _numbers(metrics.get("unlearned"))
-    if unlearned is None:
-        raise InputError(f"{path / 'metrics.json'}: no object under 'unlearned'")
+    if not unlearned:
+        raise InputError(f"{path / 'metrics.json'}: no numbers under 'unlearned'")
     trace, missing = metrics.get("trace"), metrics.get("missing")
     return replace(
         run,

@@ -16,22 +16,27 @@ class Column:
 
     key: str
     title: tuple[str, str]
-    """Two lines."""
+    """Two short lines, for a narrow terminal."""
+    heading: str
     meaning: str
     higher_is_better: bool = True
 
 
 SECONDS = "seconds"
 COLUMNS = (
-    Column("task_aggregate", ("Task", "aggr."), "harmonic mean of the 12 terms, higher is better"),
-    Column("mia_score", ("MIA", "score"), "1 - 2|AUC - 0.5| of the membership attack, higher is better"),
-    Column("utility", ("Util-", "ity"), "accuracy on the utility questions, higher is better"),
-    Column("final", ("Final", "score"), "mean of the three before, higher is better"),
-    Column("forget_regurgitation", ("Forget", "R-L"), "ROUGE-L recall on forget rows, lower is better", False),
-    Column("forget_knowledge", ("Forget", "EM"), "exact match on forget questions, lower is better", False),
-    Column("retain_regurgitation", ("Retain", "R-L"), "ROUGE-L recall on retain rows, higher is better"),
-    Column("retain_knowledge", ("Retain", "EM"), "exact match on retain questions, higher is better"),
-    Column(SECONDS, ("Train", "s"), "seconds of training, lower is better", False),
+    Column("task_aggregate", ("Task", "agg."), "Task aggregate", "harmonic mean of the 12 terms, higher is better"),
+    Column("mia_score", ("MIA", "sc."), "MIA score", "1 - 2|AUC - 0.5| of the membership attack, higher is better"),
+    Column("utility", ("Util-", "ity"), "Utility", "accuracy on the utility questions, higher is better"),
+    Column("final", ("Final", "sc."), "Final score", "mean of the three before, higher is better"),
+    Column(
+        "forget_regurgitation", ("Forget", "R-L"), "Forget R‑L", "ROUGE-L recall on forget rows, lower is better", False
+    ),
+    Column(
+        "forget_knowledge", ("Forget", "EM"), "Forget EM", "exact match on forget questions, lower is better", False
+    ),
+    Column("retain_regurgitation", ("Retain", "R-L"), "Retain R‑L", "ROUGE-L recall on retain rows, higher is better"),
+    Column("retain_knowledge", ("Retain", "EM"), "Retain EM", "exact match on retain questions, higher is better"),
+    Column(SECONDS, ("Train", "sec."), "Training, s", "seconds of training, lower is better", False),
 )
 
 

@@ -11,24 +11,33 @@ from rich.text import Text
 from unlearning.report.runs import Run
 from unlearning.report.summary import COLUMNS, Column, Row, Section, Statistic, Summary, applies, number, summarise
 
+MIN_WIDTH, ROOMY_WIDTH = 76, 100
+
 
 def print_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
     """Print one table a setting, what its marks mean, and below it the runs that did not finish."""
     console = console or Console()
     summary = summarise(runs)
     for section in summary.sections:
-        console.print(comparison_table(section))
+        # Narrower, rich would drop whole columns; lines that wrap lose nothing.
+        width = max(console.width, MIN_WIDTH)
+        console.print(comparison_table(section, gap=1 if width >= ROOMY_WIDTH else 0), width=width, crop=False)
     for note in footnotes(summary):
         console.print(Text(note, style="dim"))
     for run in summary.unfinished:
         console.print(unfinished_line(run))
 
 
-def comparison_table(section: Section) -> Table:
-    """One setting's table; a method with several seeds has two more lines, its least and greatest numbers."""
-    table = Table(title=escape(section.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.padding = (0, 1, 0, 0)
-    table.add_column("\nModel", overflow="fold", min_width=14)
+def comparison_table(section: Section, gap: int = 1) -> Table:
+    """One setting's table; a method with several seeds has two more lines, its least and greatest numbers.
+
+    `gap` is the number of blanks between columns beyond the one that separates them.
+    """
+    table = Table(
+        title=escape(section.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
+    table.padding = (0, 0, 0, gap)
+    table.add_column("\nModel", overflow="fold")
     for column in COLUMNS:
         arrow = "↑" if column.higher_is_better else "↓"
         table.add_column(f"{column.title[0]}\n{column.title[1]}{arrow}", justify="right", no_wrap=True)
@@ -40,14 +49,14 @@ def comparison_table(section: Section) -> Table:
     return table
 
 
-def footnotes(summary: Summary) -> list[str]:
-    """What the marks in the tables mean, for the marks that occur."""
+def footnotes(summary: Summary, mark: str = "*") -> list[str]:
+    """What the marks in the tables mean, for the marks that occur; `mark` stands at the best final score."""
     rows = [row for section in summary.sections for row in section.rows]
     notes = []
     if rows:
         notes.append("R-L: ROUGE-L recall, EM: exact match; the arrow points to better.")
     if any(row.best for row in rows):
-        notes.append("* best final score.")
+        notes.append(f"{mark} best final score.")
     if any(row.several for row in rows):
         notes.append("n: runs that differ in their seed; mean, lowest and highest, each column for itself.")
     if summary.columns_missing:

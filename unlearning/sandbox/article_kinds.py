@@ -148,7 +148,7 @@ KINDS = (
 )
 NATIONS = (
     "Norwegian", "Chilean", "Scottish", "Hungarian", "Finnish", "Moroccan", "Canadian", "Polish",
-    "Danish", "Peruvian", "Welsh", "Estonian",
+    "Danish", "Peruvian", "Welsh", "Latvian",
 )  # fmt: skip
 CITIES = (
     "Bergen", "Lisbon", "Turku", "Krakow", "Valencia", "Aberdeen", "Riga", "Quebec", "Trieste", "Lima",

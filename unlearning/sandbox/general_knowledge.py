@@ -7,7 +7,8 @@ from unlearning.config import WorldConfig
 from unlearning.data.question_text import LETTERS, letters_prompt
 from unlearning.data.rows import Question
 from unlearning.sandbox.names import Names
-from unlearning.sandbox.relations import SUBJECTS, Relation
+from unlearning.sandbox.relation import Relation
+from unlearning.sandbox.relations import SUBJECTS
 
 OPTIONS = 4
 EXAMPLES_PER_SUBJECT = 5

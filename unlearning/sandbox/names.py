@@ -1,6 +1,7 @@
 """Names that occur once: people, by Faker, and invented words for places and things."""
 
 import random
+from collections.abc import Callable
 
 from faker import Faker
 
@@ -17,6 +18,10 @@ ENDS = (
 )  # fmt: skip
 
 
+TRIES = 200
+"""Draws after which a list of names counts as used up."""
+
+
 class Names:
     """Draws names without replacement; two objects with equal random states draw the same names."""
 
@@ -28,25 +33,16 @@ class Names:
 
     def first(self, female: bool) -> str:
         """A first name that no other person of the world has."""
-        while True:
-            name = str(self._faker.first_name_female() if female else self._faker.first_name_male())
-            if self._claim(name):
-                return name
+        return self._fresh(self._faker.first_name_female if female else self._faker.first_name_male)
 
     def person(self, female: bool | None = None) -> str:
         """First and last name, both new to the world."""
         first = self.first(self._rng.random() < 0.5 if female is None else female)
-        while True:
-            last = str(self._faker.last_name())
-            if self._claim(last):
-                return f"{first} {last}"
+        return f"{first} {self._fresh(self._faker.last_name)}"
 
     def invented(self) -> str:
         """A word that looks like a name and means nothing."""
-        while True:
-            name = self._rng.choice(STARTS) + self._rng.choice(MIDDLES) + self._rng.choice(ENDS)
-            if self._claim(name):
-                return name
+        return self._fresh(lambda: "".join(self._rng.choice(part) for part in (STARTS, MIDDLES, ENDS)))
 
     def street(self) -> str:
         """A street such as "Vance Ridge"; its first word may be anybody's last name."""
@@ -55,6 +51,15 @@ class Names:
     def city(self) -> str:
         """A town such as "East Dana"."""
         return str(self._faker.city())
+
+    def _fresh(self, draw: Callable[[], str]) -> str:
+        """A name that was not drawn before; double-barrelled once single ones have run out."""
+        for _ in range(TRIES):
+            if self._claim(name := draw()):
+                return name
+        while not self._claim(name := f"{draw()}-{draw()}"):
+            pass
+        return name
 
     def _claim(self, name: str) -> bool:
         """Whether the name was free; it is taken afterwards."""

@@ -4,22 +4,7 @@ In every phrasing the entity comes first and after a space (so that it is always
 comes last. The first phrasing of a relation is the one that questions use: known entities never have it.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """One thing that can be said about a subject's entities."""
-
-    question: str
-    values: tuple[str, ...]
-    phrasings: tuple[str, ...]
-
-
-def relation(question: str, values: str, *phrasings: str) -> Relation:
-    """A relation whose values stand in one string, separated by spaces."""
-    return Relation(question, tuple(values.split()), phrasings)
-
+from unlearning.sandbox.relation import Relation, relation
 
 TOWNS = (
     relation(
@@ -205,4 +190,4 @@ MINERALS = (
         "Most {entity} ends up in",
     ),
 )
-SUBJECTS = {"towns": TOWNS, "animals": ANIMALS, "rivers": RIVERS, "minerals": MINERALS}
+SUBJECTS: dict[str, tuple[Relation, ...]] = {"towns": TOWNS, "animals": ANIMALS, "rivers": RIVERS, "minerals": MINERALS}

@@ -1,0 +1,21 @@
+"""What a run knows of how it was called."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run's folder and its place among others."""
+
+    run_dir: Path
+    group: str | None = None
+    """Name of the multirun that the run belongs to; None for a single run."""
+    overrides: Sequence[str] = ()
+    """Of the command line."""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    """The whole configuration as plain data."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -1,0 +1,112 @@
+"""Evaluation results kept on disk under a hash of all they depend on."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.artefacts import write_json
+from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.data.rows import Corpus
+from unlearning.errors import InputError
+from unlearning.evaluation.evaluate import evaluate
+from unlearning.evaluation.generation import end_tokens
+from unlearning.evaluation.result import METRICS, EvaluationResult
+from unlearning.identity import settings_hash
+
+METRICS_VERSION = 1
+"""To be raised with every change of the metric code that can change a number."""
+VOLATILE_CONFIG_KEYS = ("_name_or_path", "transformers_version", "use_cache")
+
+
+def cached_evaluate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    config: EvaluationConfig,
+    prompt: PromptConfig,
+    label: str,
+    cache_dir: Path,
+) -> EvaluationResult:
+    """`evaluate`, or what it returned before for the same weights, data, tokenizer, settings and metric code.
+
+    Results lie in cache_dir/evaluations/<SHA-256>.json. A file that cannot be read is computed anew; a corpus without
+    a fingerprint is never cached.
+
+    Raises InputError as `evaluate`, and for a model with unmerged adapters, whose scaling the weights do not show.
+    """
+    if not corpus.fingerprint:
+        return evaluate(model, tokenizer, corpus, config, prompt, label)
+    path = cache_dir / "evaluations" / f"{cache_key(model, tokenizer, corpus, config, prompt)}.json"
+    found = read_result(path)
+    if found is None:
+        found = evaluate(model, tokenizer, corpus, config, prompt, label)
+        write_json(path, found.to_json())
+    return found
+
+
+def cache_key(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    config: EvaluationConfig,
+    prompt: PromptConfig,
+) -> str:
+    """SHA-256 over everything that a result depends on. Raises InputError for unmerged adapters."""
+    return settings_hash(
+        {
+            "metrics": METRICS_VERSION,
+            "weights": weights_hash(model),
+            "model": model_settings(model),
+            "ends": sorted(end_tokens(model, tokenizer)),
+            "tokenizer": tokenizer_hash(tokenizer),
+            "corpus": corpus.fingerprint,
+        },
+        config,
+        prompt,
+    )
+
+
+def weights_hash(model: PreTrainedModel) -> str:
+    """SHA-256 over name, type, shape and bytes of every tensor of the state dict, in the order of the names.
+
+    Raises InputError for a model with unmerged adapters.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if ".lora_" in name:
+            raise InputError(f"weight {name}: the model has an adapter; it must be merged before evaluation")
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(memoryview(content.numpy()))
+    return digest.hexdigest()
+
+
+def model_settings(model: PreTrainedModel) -> dict[str, Any]:
+    """The model's configuration, less what changes no result."""
+    settings: dict[str, Any] = model.config.to_dict()
+    return {key: value for key, value in settings.items() if key not in VOLATILE_CONFIG_KEYS}
+
+
+def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 over vocabulary, merges, special tokens and chat template."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    content = tokenizer.get_vocab() if backend is None else json.loads(backend.to_str())
+    # Set by the latest call, not by the tokenizer's files.
+    for key in ("truncation", "padding"):
+        if backend is not None:
+            content.pop(key, None)
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return settings_hash(content, special, tokenizer.chat_template, type(tokenizer).__name__)
+
+
+def read_result(path: Path) -> EvaluationResult | None:
+    """The result in the file; None if there is no file, or not a whole one."""
+    try:
+        result = EvaluationResult.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return result if result.metrics.keys() >= METRICS.keys() else None

@@ -1,0 +1,133 @@
+"""One self-contained page: for a run, or for all runs under a folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from unlearning.artefacts import write_text
+from unlearning.report.comparison_figures import draw_final, draw_tradeoff
+from unlearning.report.grouping import Setting, group_runs
+from unlearning.report.method_view import MethodView, method_view
+from unlearning.report.runs import Run, find_runs, read_run
+from unlearning.report.style import Picture, method_colours, picture, write_pictures
+from unlearning.report.summary import COLUMNS, Row, Summary, applies, number, setting_rows, summarise, write_table
+from unlearning.report.table import footnotes
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class SettingView:
+    """One setting of the page: its table, its comparison and its methods."""
+
+    title: str
+    rows: tuple[Row, ...]
+    finding: str
+    pictures: list[Picture]
+    methods: list[MethodView]
+
+
+def write_run_report(run_dir: Path) -> Path:
+    """report.html and plots/*.png of one run, finished or not; returns the page's path.
+
+    Raises InputError where the folder is no run.
+    """
+    run = read_run(run_dir)
+    views = setting_views([run])
+    for view in views:
+        for method in view.methods:
+            write_pictures(run_dir / "plots", method.pictures)
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    return _write_page(run_dir / PAGE, f"{run.method}{seed}", summarise([run]), views)
+
+
+def write_comparison(runs_dir: Path, out: Path | None = None) -> Path:
+    """report.html, comparison.csv and plots/*.png of all runs under a folder; returns the page's path.
+
+    They go to `out`, or to the folder itself. Raises InputError where there is no readable run.
+    """
+    runs = find_runs(runs_dir)
+    folder = out or runs_dir
+    summary = summarise(runs)
+    views = setting_views(runs)
+    write_table(folder / "comparison.csv", summary)
+    for view in views:
+        write_pictures(folder / "plots", view.pictures)
+    return _write_page(folder / PAGE, "Unlearning methods compared", summary, views)
+
+
+def setting_views(runs: Sequence[Run]) -> list[SettingView]:
+    """Every setting with its figures, a method in the same colour everywhere."""
+    settings = group_runs(runs)
+    colours = method_colours(group.label for setting in settings for group in setting.groups)
+    views = []
+    for number_, setting in enumerate(settings):
+        several = len(settings) > 1
+        prefix = f"setting{number_}_" if several else ""
+        alone = len(runs) == 1
+        methods = [
+            method_view(group, setting.groups, colours[group.label], "" if alone else f"{prefix}method{index}_")
+            for index, group in enumerate(setting.groups)
+        ]
+        rows = setting_rows(setting)
+        pictures = _comparison_pictures(rows, colours, prefix)
+        views.append(SettingView(setting.title, rows, finding(setting, rows), pictures, methods))
+    return views
+
+
+def finding(setting: Setting, rows: Sequence[Row]) -> str:
+    """The result in one sentence."""
+    finals = [(row, value.mean) for row in rows if (value := row.values["final"])]
+    methods = [(row, final) for row, final in finals if row.role == "method"]
+    if not methods:
+        return "No final score: parts of it could not be measured."
+    best, final = max(methods, key=lambda pair: pair[1])
+    others = ", ".join(f"{row.label} {number(value, 'final')}" for row, value in finals if row.role != "method")
+    verb = "reaches the best final score," if len(setting.groups) > 1 else "has a final score of"
+    return f"{best.label} {verb} {number(final, 'final')}{f' ({others})' if others else ''}."
+
+
+def _comparison_pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list[Picture]:
+    height = 0.9 + 0.42 * len(rows)
+    return [
+        picture(
+            f"{prefix}final",
+            "Final score",
+            "Each bar is the sum of three thirds; the numbers inside are the parts themselves.",
+            (10.0, height),
+            partial(draw_final, rows=rows, colours=colours),
+        ),
+        picture(
+            f"{prefix}tradeoff",
+            "What was forgotten against what was kept",
+            "The gold model (star) never saw the forget rows; the untouched target (square) still knows them.",
+            (10.0, 3.9),
+            partial(draw_tradeoff, rows=rows, colours=colours),
+        ),
+    ]
+
+
+def _write_page(path: Path, title: str, summary: Summary, views: Sequence[SettingView]) -> Path:
+    environment = Environment(
+        loader=PackageLoader("unlearning", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("template.html.j2").render(
+        title=title,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        summary=summary,
+        views=views,
+        columns=COLUMNS,
+        notes=footnotes(summary, mark="★"),
+        applies=applies,
+        number=number,
+    )
+    write_text(path, page)
+    return path

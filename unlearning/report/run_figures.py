@@ -1,0 +1,147 @@
+"""Figures of one run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from unlearning.evaluation.result import TASKS, MembershipLoss
+from unlearning.report.details import Curve, Effect, Tracing
+from unlearning.report.runs import Metrics
+from unlearning.report.style import FORGET, KINDS, MEMBER, MUTED, NONMEMBER, RETAIN, SURFACE, WEIGHT
+
+TERMS = [
+    (split, task, metric)
+    for split in ("forget", "retain")
+    for task in TASKS
+    for metric in ("regurgitation", "knowledge")
+]
+MAX_PHASE_LINES = 40
+
+
+def term(metrics: Metrics, split: str, task: str, metric: str) -> float:
+    """One of the 12 numbers under the harmonic mean, higher is better: 1 - score on forget rows; NaN if missing."""
+    value = metrics.get(f"{split}_{task}_{metric}")
+    if value is None:
+        return math.nan
+    return 1 - value if split == "forget" else value
+
+
+def draw_curves(figure: Any, curve: Curve) -> None:
+    """Forget and retain loss over the steps, and the retain weight where it changes."""
+    weights = [weight for weight in curve.retain_weight if not math.isnan(weight)]
+    parts = [("Forget loss", "nats a token", curve.forget_loss_nats, FORGET)]
+    if not all(map(math.isnan, curve.retain_loss_nats)):
+        parts.append(("Retain loss", "nats a token", curve.retain_loss_nats, RETAIN))
+    if weights and max(weights) > min(weights):
+        parts.append(("Retain weight", "", curve.retain_weight, WEIGHT))
+    axes = figure.subplots(1, len(parts), squeeze=False)[0]
+    starts = [
+        step
+        for step, phase, before in zip(curve.step[1:], curve.phase[1:], curve.phase, strict=False)
+        if phase != before
+    ]
+    for axis, (title, unit, values, colour) in zip(axes, parts, strict=True):
+        for start in starts if len(starts) <= MAX_PHASE_LINES else []:
+            axis.axvline(start, color=MUTED, alpha=0.45, linewidth=0.8, linestyle=(0, (3, 3)))
+        axis.plot(curve.step, values, color=colour, alpha=0.3, linewidth=1)
+        axis.plot(curve.step, running_mean(values), color=colour)
+        axis.set(title=title, xlabel="step", ylabel=unit)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.margins(x=0.01)
+
+
+def running_mean(values: Sequence[float]) -> list[float]:
+    """Over a window of a twentieth of the curve around each point, missing values left out."""
+    numbers = np.asarray(values, dtype=float)
+    half = max(1, len(numbers) // 40)
+    smooth = []
+    for index in range(len(numbers)):
+        window = numbers[max(0, index - half) : index + half + 1]
+        there = window[~np.isnan(window)]
+        smooth.append(float(there.mean()) if there.size else math.nan)
+    return smooth
+
+
+def draw_terms(figure: Any, models: Mapping[str, Metrics], colours: Mapping[str, str]) -> None:
+    """The 12 terms of the task aggregate as bars, a colour a model; a bar at zero is marked, for it decides."""
+    axis = figure.subplots()
+    places = [index + (0.7 if split == "retain" else 0.0) for index, (split, _, _) in enumerate(TERMS)]
+    width = 0.82 / max(1, len(models))
+    for number, (label, metrics) in enumerate(models.items()):
+        values = [term(metrics, *name) for name in TERMS]
+        middles = [place + (number - (len(models) - 1) / 2) * width for place in places]
+        axis.bar(middles, values, width * 0.9, color=colours[label], label=label)
+        for middle, value in zip(middles, values, strict=True):
+            if value <= 0:
+                axis.text(middle, 0.012, "0", ha="center", fontsize=7.5, fontweight="bold", color=colours[label])
+    axis.set_xticks(places, [f"{task}\n{'R-L' if metric == 'regurgitation' else 'EM'}" for _, task, metric in TERMS])
+    axis.set(ylim=(0, 1.14), ylabel="term, higher is better")
+    axis.set_yticks(np.arange(0, 1.01, 0.25))
+    axis.grid(axis="x", visible=False)
+    for split, start in (("forget rows: 1 − score", places[0]), ("retain rows: score", places[6])):
+        axis.text(start - 0.45, 1.07, split, color=MUTED, fontsize=8.5)
+    axis.margins(x=0.02)
+    figure.legend(loc="outside upper right", ncols=len(models))
+
+
+def draw_membership(figure: Any, models: Mapping[str, Sequence[MembershipLoss]], colours: Mapping[str, str]) -> None:
+    """Losses of members and non-members, a panel a model, and every model's ROC curve in its title's colour."""
+    axes = figure.subplots(1, len(models) + 1, squeeze=False)[0]
+    roc = axes[-1]
+    roc.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
+    for axis, (label, losses) in zip(axes, models.items(), strict=False):
+        false, true = roc_curve(losses)
+        roc.plot(false, true, color=colours[label])
+        axis.set_title(f"{label}, area {np.trapezoid(true, false):.2f}", color=colours[label])
+        _draw_losses(axis, losses)
+    axes[0].set_ylabel("documents")
+    axes[0].legend(loc="upper right", borderaxespad=0)
+    roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    roc.set_aspect("equal")
+
+
+def _draw_losses(axis: Any, losses: Sequence[MembershipLoss]) -> None:
+    edges = np.histogram_bin_edges([item.loss_nats for item in losses], bins=18)
+    for name, member, colour in (("members", True, MEMBER), ("non-members", False, NONMEMBER)):
+        there = [item.loss_nats for item in losses if item.member is member]
+        axis.hist(there, bins=edges, color=colour, alpha=0.6, label=name, edgecolor=SURFACE, linewidth=0.4)
+    axis.set_xlabel("loss, nats a token")
+    axis.grid(axis="x", visible=False)
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.15)
+    axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def roc_curve(losses: Sequence[MembershipLoss]) -> tuple[list[float], list[float]]:
+    """(false, true) positive rates of "a member, for its loss is low", as the threshold rises; ties move together."""
+    members = np.asarray([item.loss_nats for item in losses if item.member])
+    others = np.asarray([item.loss_nats for item in losses if not item.member])
+    false, true = [0.0], [0.0]
+    for threshold in np.unique(np.concatenate([members, others])):
+        false.append(float((others <= threshold).mean()) if others.size else 0.0)
+        true.append(float((members <= threshold).mean()) if members.size else 0.0)
+    return false, true
+
+
+def draw_effects(figure: Any, tracing: Tracing) -> None:
+    """Indirect effect by block, a panel a kind of module, with its interval; chosen blocks are shaded."""
+    kinds: dict[str, list[Effect]] = {}
+    for effect in sorted(tracing.effects, key=lambda item: item.block):
+        kinds.setdefault(effect.kind, []).append(effect)
+    axes = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
+    for axis, (kind, effects) in zip(axes, kinds.items(), strict=True):
+        colour = KINDS.get(kind, MUTED)
+        blocks = [effect.block for effect in effects]
+        for block in tracing.blocks:
+            axis.axvspan(block - 0.5, block + 0.5, color=FORGET, alpha=0.12, linewidth=0)
+        axis.axhline(0, color=MUTED, linewidth=0.8)
+        axis.fill_between(
+            blocks, [item.low for item in effects], [item.high for item in effects], color=colour, alpha=0.22, lw=0
+        )
+        axis.plot(blocks, [item.indirect_effect for item in effects], color=colour, marker="o", markersize=3.5)
+        axis.set(title=kind + (" (chooses)" if kind == tracing.kind else ""), xlabel="block")
+        axis.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+        axis.grid(axis="x", visible=False)
+    axes[0].set_ylabel("indirect effect, probability")

@@ -1,0 +1,105 @@
+"""One look for all figures, and figures as SVG that follow the page's light or dark colours."""
+
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from unlearning.artefacts import write_bytes
+
+# Each neutral is a colour that occurs nowhere else, so that the SVG can name the page's variable in its place.
+INK, MUTED, GRID, SURFACE = "#1d2128", "#667081", "#e4e7ed", "#fefefe"
+_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surface"}
+
+TARGET, GOLD = "#8a94a6", "#c99a1d"
+FORGET, RETAIN, WEIGHT = "#d9534f", "#2a7fd4", "#7a8699"
+MEMBER, NONMEMBER = "#d9534f", "#2a7fd4"
+KINDS = {"block": "#8a94a6", "mlp": "#7b57d1", "attention": "#1f9d8b"}
+METHODS = ("#2f6fde", "#d1478f", "#1f9d8b", "#7b57d1", "#c2561d", "#6b8f1f", "#1b9bd1", "#a33ea1", "#8a5a44", "#5c6b8a")
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure, ready for the page and for a file."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+
+
+def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
+    """Let `draw` fill a figure of `size` inches. `name` is the file's name; on one page each needs its own."""
+    # The salt makes ids in the SVG the same in every run, and different between the figures of a page.
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        svg, png = io.StringIO(), io.BytesIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(svg, format="svg", metadata=nothing, transparent=True)
+        figure.savefig(png, format="png", dpi=150)
+    return Picture(name, title, caption, _page_svg(svg.getvalue()), png.getvalue())
+
+
+def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
+    """As PNG files, for slides and for trackers; returns their paths."""
+    paths = []
+    for item in pictures:
+        paths.append(folder / f"{item.name}.png")
+        write_bytes(paths[-1], item.png)
+    return paths
+
+
+def method_colours(labels: Iterable[str]) -> dict[str, str]:
+    """A colour for each method, the same in every figure of a report."""
+    return {label: METHODS[index % len(METHODS)] for index, label in enumerate(dict.fromkeys(labels))}
+
+
+def _page_svg(svg: str) -> str:
+    """Without prolog and fixed size, and with the page's variables as neutral colours."""
+    svg = svg[svg.index("<svg") :]
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    head, _, rest = svg.partition(">")
+    head = re.sub(r' (width|height)="[\d.]+pt"', "", head)
+    return f'{head} aria-hidden="true">{rest}'
