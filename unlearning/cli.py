@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from unlearning import config as schemas
-from unlearning.config_errors import one_line
-from unlearning.errors import InputError
+from unlearning.config_errors import one_line, refuse_unknown_keys
+from unlearning.jobs import EXPECTED, run_job
 
 if TYPE_CHECKING:
     from unlearning.context import RunContext
@@ -62,10 +60,20 @@ def _command(name: str, task: Callable[[DictConfig], None]) -> None:
     # Hydra would otherwise print its own, longer account of an error and exit before it reaches us.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     schemas.register()
-    application = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)
+    failures: list[Exception] = []
+
+    def guarded(cfg: DictConfig) -> None:
+        # An error that passes through Hydra is announced by Hydra first; this one is raised again afterwards.
+        try:
+            task(cfg)
+        except Exception as error:
+            failures.append(error)
+
     try:
-        application()
-    except (InputError, HydraException, OmegaConfBaseException) as error:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(guarded)()
+        if failures:
+            raise failures[0]
+    except EXPECTED as error:
         _fail(f"error: {one_line(error)}", 1)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
@@ -74,14 +82,6 @@ def _command(name: str, task: Callable[[DictConfig], None]) -> None:
 def _fail(message: str, code: int) -> None:
     print(message, file=sys.stderr)
     sys.exit(code)
-
-
-def _settings(cfg: DictConfig) -> Any:
-    """The configuration as checked objects; raises before anything slow is imported."""
-    settings = OmegaConf.to_object(cfg)
-    for noisy in ("pytorch_lightning", "lightning.pytorch", "transformers"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    return settings
 
 
 def _resume_command(name: str) -> str:
@@ -96,50 +96,74 @@ def _resume_command(name: str) -> str:
 
 
 def _unlearn(cfg: DictConfig) -> None:
-    settings: schemas.UnlearnConfig = _settings(cfg)
-    from unlearning.pipeline import run_unlearn
+    def job(settings: schemas.UnlearnConfig, context: "RunContext") -> None:
+        from unlearning.pipeline import run_unlearn
 
-    _job(cfg, "unlearn", lambda context: run_unlearn(settings, context))
+        run_unlearn(settings, context)
+
+    _job(cfg, "unlearn", job)
 
 
 def _memorise(cfg: DictConfig) -> None:
-    settings: schemas.MemoriseConfig = _settings(cfg)
-    from unlearning.pipeline import run_memorise
+    def job(settings: schemas.MemoriseConfig, context: "RunContext") -> None:
+        from unlearning.pipeline import run_memorise
 
-    _job(cfg, "unlearn-memorise", lambda context: run_memorise(settings, context))
+        run_memorise(settings, context)
+
+    _job(cfg, "unlearn-memorise", job)
 
 
 def _trace(cfg: DictConfig) -> None:
-    settings: schemas.TraceCommandConfig = _settings(cfg)
-    from unlearning.pipeline import run_trace
+    def job(settings: schemas.TraceCommandConfig, context: "RunContext") -> None:
+        from unlearning.pipeline import run_trace
 
-    _job(cfg, "unlearn-trace", lambda context: run_trace(settings, context))
+        run_trace(settings, context)
+
+    _job(cfg, "unlearn-trace", job)
 
 
 def _evaluate(cfg: DictConfig) -> None:
-    settings: schemas.EvaluateConfig = _settings(cfg)
-    from unlearning.pipeline import run_evaluate
+    def job(settings: schemas.EvaluateConfig, context: "RunContext") -> None:
+        from unlearning.pipeline import run_evaluate
 
-    _job(cfg, "unlearn-evaluate", lambda context: run_evaluate(settings, context))
+        run_evaluate(settings, context)
+
+    _job(cfg, "unlearn-evaluate", job)
 
 
 def _report(cfg: DictConfig) -> None:
-    settings: schemas.ReportConfig = _settings(cfg)
+    refuse_unknown_keys(cfg)
+    settings: schemas.ReportConfig = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     from unlearning.report.compare import report_on
 
     report_on(Path(settings.runs), Path(settings.out) if settings.out else None)
 
 
-def _job(cfg: DictConfig, name: str, job: Callable[["RunContext"], None]) -> None:
+def _job(cfg: DictConfig, name: str, job: Callable[[Any, "RunContext"], None]) -> None:
+    """Check the settings, then do the job in its run folder."""
     from unlearning.context import RunContext
-    from unlearning.jobs import run_job
 
     hydra_settings = HydraConfig.get()
     multirun = hydra_settings.mode == RunMode.MULTIRUN
-    context = RunContext(
-        run_dir=Path(hydra_settings.runtime.output_dir),
-        group=Path(hydra_settings.sweep.dir).name if multirun else None,
-        overrides=list(hydra_settings.overrides.task),
-        resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
-    )
-    run_job(lambda: job(context), cfg, context.run_dir, _resume_command(name), multirun)
+    run_dir = Path(hydra_settings.runtime.output_dir)
+
+    def checked_job() -> None:
+        # Ranges are checked here, before anything slow is imported.
+        refuse_unknown_keys(cfg)
+        settings = OmegaConf.to_object(cfg)
+        _quieten()
+        context = RunContext(
+            run_dir=run_dir,
+            group=Path(hydra_settings.sweep.dir).name if multirun else None,
+            overrides=list(hydra_settings.overrides.task),
+            resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
+        )
+        job(settings, context)
+
+    run_job(checked_job, cfg, run_dir, _resume_command(name), multirun)
+
+
+def _quieten() -> None:
+    """Libraries that announce themselves say only what went wrong."""
+    for noisy in ("pytorch_lightning", "lightning.pytorch", "transformers", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -145,6 +145,7 @@ class ModelConfig:
     """Whether weights in pickle files may be loaded; safetensors only by default."""
 
     def __post_init__(self) -> None:
+        require(self.path != "", "model.path", "", "given: a folder or a Hugging Face repository")
         require(self.blocks >= 1, "model.blocks", self.blocks, "1 or more")
         require(self.heads >= 1, "model.heads", self.heads, "1 or more")
         require(self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}")
@@ -301,7 +302,7 @@ class LoraScopeConfig(ScopeConfig):
     alpha: float = 64.0
     dropout: float = 0.0
     targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
-    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused layer counts for each of its parts."""
+    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused layer counts for each part."""
     blocks: str = "all"
 
     def __post_init__(self) -> None:
@@ -461,7 +462,7 @@ class TraceConfig:
             f"one of trace.kinds={list(map(str, self.kinds))}",
         )
         require(0 < self.value <= 1, "trace.value", self.value, "in (0, 1]")
-        require(self.max_rows >= 1, "trace.max_rows", self.max_rows, "1 or more")
+        require(self.max_rows >= 2, "trace.max_rows", self.max_rows, "2 or more")
 
 
 # ---------------------------------------------------------------- evaluation
@@ -590,8 +591,8 @@ class RecipeConfig:
     The defaults make the sandbox's models, whatever their architecture.
     """
 
-    epochs: int = 40
-    batch_rows: int = 32
+    epochs: int = 32
+    batch_rows: int = 48
     reduction: Reduction = Reduction.TOKEN
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3, warmup_steps=50))
 

@@ -1,8 +1,9 @@
 """Errors of Hydra and OmegaConf as one line that names the key and what is allowed."""
 
 import re
+from dataclasses import fields, is_dataclass
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from unlearning.errors import InputError
@@ -32,6 +33,19 @@ def one_line(error: BaseException) -> str:
     return f"{key}: {message}" if key and str(key) not in message else message
 
 
+def refuse_unknown_keys(cfg: DictConfig, prefix: str = "") -> None:
+    """Raise InputError for a key that no schema declares, which "+key=value" on the command line can smuggle in."""
+    schema = OmegaConf.get_type(cfg)
+    declared = {item.name for item in fields(schema)} if is_dataclass(schema) else {str(key) for key in cfg}
+    for key in map(str, cfg):
+        if key not in declared:
+            allowed = ", ".join(sorted(name for name in declared if not name.startswith("_")))
+            raise InputError(f"{prefix}{key}: no such key; allowed here: {allowed}")
+        value = cfg._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
+            refuse_unknown_keys(value, f"{prefix}{key}.")
+
+
 def _omegaconf_cause(error: BaseException | None) -> OmegaConfBaseException | None:
     """The innermost OmegaConf error of a chain, which knows the key; None where there is none."""
     found = None
@@ -46,7 +60,7 @@ def _siblings(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     if not isinstance(parent, DictConfig):
         return "nothing"
-    return ", ".join(sorted(map(str, parent))) or "nothing"
+    return ", ".join(sorted(key for key in map(str, parent) if not key.startswith("_"))) or "nothing"
 
 
 def _flat(message: str) -> str:

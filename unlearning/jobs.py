@@ -6,12 +6,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from unlearning.artefacts import write_json, write_text
+from unlearning.config_errors import one_line
 from unlearning.errors import InputError
 
 log = logging.getLogger(__name__)
+CONFIG, STATUS = "config.yaml", "status.json"
+EXPECTED = (InputError, HydraException, OmegaConfBaseException)
+"""What a user can mend: shown as one line, without a traceback."""
 NOT_COMPARED = ("cache_dir", "logger")
 """Keys that may differ when a run is taken up again: they do not change what it computes."""
 
@@ -20,34 +26,58 @@ def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str
     """Run a job in its folder and keep status.json true.
 
     A finished folder is not computed again. A job of a multirun that fails is recorded and does not stop the others;
-    `CompareRuns` ends such a multirun with exit code 1. Raises InputError where the folder holds another run.
+    `CompareRuns` ends such a multirun with exit code 1. A single run that is refused for its input leaves no folder.
+    Raises InputError where the folder holds another run.
     """
-    if _already_finished(cfg, run_dir):
-        print(f"already finished: {run_dir}")
-        return
-    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    _write_status(run_dir, "running", None, resume)
     try:
+        if _already_finished(cfg, run_dir):
+            print(f"already finished: {run_dir}")
+            return
+        write_text(run_dir / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+        _write_status(run_dir, "running", None, resume)
         job()
     except KeyboardInterrupt:
         _write_status(run_dir, "interrupted", None, resume)
         print(f"interrupted; to go on: {resume}", file=sys.stderr)
         raise
     except Exception as error:
-        log.info("failed", exc_info=error)
-        message = f"{error}" if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        _write_status(run_dir, "failed", message, resume)
+        expected = isinstance(error, EXPECTED)
+        message = one_line(error) if expected else f"{type(error).__name__}: {error}"
+        if not expected:
+            log.info("failed", exc_info=error)
         if not multirun:
+            _record_failure(run_dir, message, resume)
             raise
+        _write_status(run_dir, "failed", message, resume)
         print(f"error: {run_dir.name}: {message}", file=sys.stderr)
         return
     _write_status(run_dir, "finished", None, resume)
 
 
+def _record_failure(run_dir: Path, message: str, resume: str) -> None:
+    """In status.json, unless the folder is another run's, or nothing was computed in it."""
+    if read_status(run_dir)["state"] in ("finished", "interrupted"):
+        return
+    _write_status(run_dir, "failed", message, resume)
+    remove_if_bare(run_dir)
+
+
+def remove_if_bare(run_dir: Path) -> None:
+    """Remove a folder that nothing was computed in, and its parents as far as they are empty then."""
+    if not run_dir.is_dir() or not {item.name for item in run_dir.iterdir()} <= {CONFIG, STATUS}:
+        return
+    for name in (CONFIG, STATUS):
+        (run_dir / name).unlink(missing_ok=True)
+    for folder in (run_dir, *run_dir.parents):
+        if folder.resolve() == Path.cwd() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
 def read_status(run_dir: Path) -> dict[str, str | None]:
     """What status.json says; an unreadable or missing one reads as {"state": "unknown"}."""
     try:
-        status: dict[str, str | None] = json.loads((run_dir / "status.json").read_text())
+        status: dict[str, str | None] = json.loads((run_dir / STATUS).read_text())
     except (OSError, ValueError):
         return {"state": "unknown", "error": None, "resume": None}
     return status
@@ -59,11 +89,11 @@ def mark_finished(run_dir: Path) -> None:
 
 
 def _write_status(run_dir: Path, state: str, error: str | None, resume: str) -> None:
-    write_json(run_dir / "status.json", {"state": state, "error": error, "resume": resume})
+    write_json(run_dir / STATUS, {"state": state, "error": error, "resume": resume})
 
 
 def _already_finished(cfg: DictConfig, run_dir: Path) -> bool:
-    before = run_dir / "config.yaml"
+    before = run_dir / CONFIG
     if not before.exists():
         return False
     old, new = OmegaConf.load(before), OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))

@@ -32,8 +32,8 @@ from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.result import EvaluationResult
-from unlearning.mediation.selection import Selection
 from unlearning.mediation.layers import read_layers
+from unlearning.mediation.selection import Selection
 from unlearning.mediation.trace import trace
 from unlearning.memorise import build_sandbox, memorise, sandbox_folder, starting_point
 from unlearning.models import anatomy
@@ -158,7 +158,7 @@ def run_trace(config: TraceCommandConfig, context: RunContext) -> None:
     with stages.stage("load"):
         subject = load_subject(config)
     with stages.stage("trace"):
-        selection = _trace(config, config.trace, subject, context.run_dir)
+        _trace(config, config.trace, subject, context.run_dir)
     console.print(f"  written to {context.run_dir / 'layers.json'}", highlight=False)
 
 

@@ -18,8 +18,8 @@ from unlearning.jobs import mark_finished
 from unlearning.mediation.selection import Selection
 from unlearning.models.load import save_model
 from unlearning.provenance import provenance
-from unlearning.report.model_card import model_card
 from unlearning.report.html import write_run_report
+from unlearning.report.model_card import model_card
 from unlearning.training.stage import Unlearned
 
 

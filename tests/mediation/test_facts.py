@@ -82,8 +82,11 @@ def test_every_sandbox_question_about_a_person_is_a_fact() -> None:
 @pytest.mark.official
 @pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data")
 def test_every_official_question_about_a_person_is_a_fact() -> None:
-    files = sorted((Path(os.environ["UNLEARNING_DATA"]) / "semeval25" / "data").glob("*.parquet"))
-    rows = [row for file in files for row in read_rows([str(file)], Split.FORGET, DataSource.SEMEVAL)]
+    folder = Path(os.environ["UNLEARNING_DATA"]) / "semeval25" / "data"
+    rows = []
+    for split in Split:
+        for file in sorted(folder.glob(f"{split}_*.parquet")):
+            rows += read_rows([str(file)], split, DataSource.SEMEVAL)
     facts = facts_from_rows(rows)
     assert len(facts) == sum(row.task == "Task2" and row.kind is Kind.QUESTION for row in rows) == 1285
     assert Counter(Counter(fact.person for fact in facts).values()) == {5: 257}

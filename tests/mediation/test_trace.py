@@ -1,4 +1,4 @@
-"""From rows to files on a tiny model that has learnt eight facts; stopping, going on, and broken files."""
+"""From rows to files on a tiny model that has learnt eight facts; stopping and going on."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def model(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 @pytest.fixture
-def traced(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the facts that are traced from now on."""
     ids: list[str] = []
     original = Tracer.trace
@@ -63,7 +63,6 @@ def traced(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> list[str]
         ids.append(probe.fact.id)
         return original(self, probe, noise_scale)
 
-    assert model is not None
     monkeypatch.setattr(Tracer, "trace", counting)
     return ids
 
@@ -163,57 +162,3 @@ def test_nothing_to_trace(
     with pytest.raises(InputError, match=message):
         trace(model, tokenizer, rows, CONFIG, PROMPT, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture(scope="module")
-def layers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    """Content of a good layers.json."""
-    out = tmp_path_factory.mktemp("layers")
-    trace(model, tokenizer, ROWS, replace(CONFIG, facts=2), PROMPT, out)
-    content: dict[str, Any] = json.loads((out / LAYERS).read_text())
-    return content
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"blocks": [1, 5]}, r"blocks \[5\]: the model has blocks 0 to 2"),
-        ({"blocks": [-1]}, r"blocks \[-1\]: the model has"),
-        ({"blocks": []}, "one block at least"),
-        ({"blocks": ["1"]}, "must be whole numbers"),
-        ({"blocks": 3}, "not a layers.json of a trace: 'int' object is not iterable"),
-        ({"module": "nose"}, "'nose' is not a valid ModuleKind"),
-        ({"rule": None}, "None is not a valid SelectionRule"),
-        ({"effects": [{}]}, "key 'kinds' is missing"),
-    ],
-)
-def test_a_wrong_file_is_one_line(
-    layers: dict[str, Any], changes: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "layers.json"
-    path.write_text(json.dumps({**layers, **changes}))
-    with pytest.raises(InputError, match=message) as caught:
-        read_layers(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"blocks": [1]}', "\x00"])
-def test_a_garbled_file_is_one_line(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "layers.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match="not a layers.json of a trace"):
-        read_layers(path)
-
-
-def test_a_file_for_another_model(layers: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "layers.json"
-    path.write_text(json.dumps({**layers, "blocks": [0, 2]}))
-    with pytest.raises(InputError, match=r"blocks \[2\]: the model has blocks 0 to 1"):
-        read_layers(path, 2)
-    with pytest.raises(InputError, match="traced on a model of 3 blocks, but this has 16"):
-        read_layers(path, 16)
-    with pytest.raises(InputError, match="cannot be read: No such file or directory"):
-        read_layers(tmp_path / "nothing.json")

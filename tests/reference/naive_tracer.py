@@ -4,7 +4,7 @@ Slow, short, with module names spelt out by family, and nothing in common with t
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,25 +56,9 @@ def trace_state(
 ) -> list[tuple[float, float]]:
     """(first token's probability, mean log-probability of the answer) of row 0 and of each draw."""
     rows = torch.tensor([list(ids)] * (1 + len(noise)))
-    handles = []
-
-    def corrupt(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        output = output.clone()
-        for place, position in enumerate(subject):
-            output[1:, position] += noise[:, place].to(output.dtype)
-        return output
-
-    def patch(positions: Sequence[int]):
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            hidden = output[0] if isinstance(output, tuple) else output
-            for position in positions:
-                hidden[1:, position] = hidden[0, position]
-
-        return hook
-
-    handles.append(embedding_of(model, family).register_forward_hook(corrupt))
+    handles = [embedding_of(model, family).register_forward_hook(_corrupt(subject, noise))]
     for name, positions in restore.items():
-        handles.append(model.get_submodule(name).register_forward_hook(patch(positions)))
+        handles.append(model.get_submodule(name).register_forward_hook(_patch(positions)))
     try:
         with torch.no_grad():
             logits = model(rows).logits
@@ -82,6 +66,26 @@ def trace_state(
         for handle in handles:
             handle.remove()
     return [_score(row, ids, answer_start) for row in logits]
+
+
+def _corrupt(subject: Sequence[int], noise: Tensor) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        output = output.clone()
+        for place, position in enumerate(subject):
+            output[1:, position] += noise[:, place].to(output.dtype)
+        return output
+
+    return hook
+
+
+def _patch(positions: Sequence[int]) -> Callable[[nn.Module, object, object], None]:
+    def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        assert isinstance(hidden, Tensor)
+        for position in positions:
+            hidden[1:, position] = hidden[0, position]
+
+    return hook
 
 
 def _score(logits: Tensor, ids: Sequence[int], answer_start: int) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 transformers' own copies every key and value of every row at each new token; on a CPU that took as long as the model.
 """
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
@@ -42,6 +41,13 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         super().batch_select_indices(indices)
         self.key_slots = self.value_slots = None
 
+    def select_slots(self, order: Tensor) -> None:
+        """Keep of each row only these slots (B, T), in this order; the next update makes room anew."""
+        places = order[:, None, :, None].expand(-1, self.keys.shape[1], -1, -1)
+        self.keys = self.keys.gather(2, places.expand(-1, -1, -1, self.keys.shape[3]))
+        self.values = self.values.gather(2, places.expand(-1, -1, -1, self.values.shape[3]))
+        self.key_slots = self.value_slots = None
+
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeat each row; the next update makes room anew."""
         super().batch_repeat_interleave(repeats)
@@ -61,8 +67,3 @@ def new_cache(model: PreTrainedModel) -> DynamicCache:
     cache = DynamicCache(config=model.config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
-
-
-def select_rows(cache: DynamicCache, rows: list[int], device: torch.device) -> None:
-    """Drop all other rows of the batch from the cache."""
-    cache.batch_select_indices(torch.tensor(rows, device=device))

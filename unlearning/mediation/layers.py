@@ -30,12 +30,6 @@ def write_layers(
     """Write layers.json, atomically; `read_layers` reads it."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     names = selected_parameters(model, selection)
-    counts = {
-        "traced": len(result.traces),
-        "persons": len({trace.person for trace in result.traces}),
-        "unknown": len(result.unknown),
-        "left_over": result.left_over,
-    }
     content = {
         "model": model.config.name_or_path,
         "blocks_total": selection.blocks_total,
@@ -52,7 +46,7 @@ def write_layers(
         "draws": config.draws,
         "seed": config.seed,
         "noise": result.noise,
-        "counts": counts,
+        "counts": _counts(result),
         "unknown": list(result.unknown),
         "effects": [asdict(effects) for effects in selection.effects],
     }
@@ -74,6 +68,16 @@ def read_layers(path: Path, blocks_total: int | None = None) -> Selection:
     if selection.blocks_total != depth:
         raise InputError(f"{path}: traced on a model of {selection.blocks_total} blocks, but this has {depth}")
     return selection
+
+
+def _counts(result: TraceResult) -> dict[str, int]:
+    """Facts that were traced, of how many persons; that the model does not know; and that were not looked at."""
+    return {
+        "traced": len(result.traces),
+        "persons": len({trace.person for trace in result.traces}),
+        "unknown": len(result.unknown),
+        "left_over": result.left_over,
+    }
 
 
 def _selection(path: Path) -> Selection:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unlearning.report.html import write_comparison
+from unlearning.report.html import write_comparison_of
 from unlearning.report.runs import find_runs
 from unlearning.report.table import print_comparison
 
@@ -14,7 +14,8 @@ def report_on(runs: Path, out: Path | None) -> Path:
 
     Raises InputError where the folder holds no readable run.
     """
-    print_comparison(find_runs(runs))
-    page = write_comparison(runs, out)
+    found = find_runs(runs)
+    print_comparison(found)
+    page = write_comparison_of(found, out or runs)
     Console().print(f"report: {page}", highlight=False, soft_wrap=True)
     return page

@@ -9,6 +9,8 @@ from unlearning.report.summary import Row, Statistic
 
 PARTS = (("task_aggregate", "task aggregate"), ("mia_score", "MIA score"), ("utility", "utility"))
 _SHADES = (1.0, 0.55, 0.3)
+MAX_LABELS = 7
+"""Points that are named where they are; more are named in a legend."""
 _REFERENCES = {"target": TARGET, "gold": GOLD}
 
 
@@ -38,12 +40,20 @@ def draw_tradeoff(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) 
         axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.12))
         points = _points(rows, keys)
         for point in points:
-            marker = {"target": "s", "gold": "*"}.get(point.row.role, "o")
-            size = 130 if marker == "*" else 55
-            colour = row_colour(point.row, colours)
-            axis.scatter(point.x, point.y, size, color=colour, marker=marker, zorder=3, edgecolor=SURFACE, lw=0.8)
-        _label_points(axis, points, colours)
+            _draw_point(axis, point, row_colour(point.row, colours))
+        if len(rows) <= MAX_LABELS:
+            _label_points(axis, points, colours)
         axis.text(1.05, 1.08, "better ↗", ha="right", va="center", color=MUTED, fontsize=8)
+    if len(rows) > MAX_LABELS:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
+def _draw_point(axis: Any, point: Point, colour: str) -> None:
+    marker, size = {"target": ("s", 55), "gold": ("*", 130)}.get(point.row.role, ("o", 55))
+    axis.scatter(
+        point.x, point.y, size, color=colour, marker=marker, zorder=3, edgecolor=SURFACE, lw=0.8, label=point.row.label
+    )
 
 
 def draw_final(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> None:

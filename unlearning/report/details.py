@@ -1,7 +1,6 @@
 """Reads the larger artefacts of a run; each may be missing, for a report is also made of half a run."""
 
 import csv
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,25 +23,27 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """Indirect effect of restoring one kind of module in one block, with its interval."""
+class KindEffects:
+    """Indirect effect of restoring one kind of module, for each block, with its interval."""
 
     kind: str
-    block: int
-    indirect_effect: float
-    low: float
-    high: float
+    mean: list[float]
+    low: list[float]
+    high: list[float]
 
 
 @dataclass(frozen=True)
 class Tracing:
-    """What causal tracing found, and which blocks it chose."""
+    """What causal tracing found, in the metric that decided, and which blocks were chosen."""
 
-    effects: list[Effect]
+    kinds: list[KindEffects]
+    metric: str
+    total: tuple[float, float, float] | None
+    """Effect of the corruption, which a restoration can undo at most: mean and interval."""
     blocks: list[int]
-    kind: str | None
+    module: str
     """Kind of module whose effects chose the blocks."""
-    rule: str | None
+    rule: str
 
 
 def read_curve(run_dir: Path) -> Curve | None:
@@ -67,20 +68,23 @@ def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
 
 
 def read_tracing(run_dir: Path) -> Tracing | None:
-    """From layers.json; None where the run did not trace."""
+    """From layers.json; None where the run did not trace, or the file is of another make."""
     try:
         value = read_mapping(run_dir / "layers.json")
     except InputError:
         return None
-    records = value.get("effects")
-    effects = [effect for record in records if (effect := _effect(record))] if isinstance(records, list) else []
-    blocks = value.get("blocks")
-    return Tracing(
-        effects=effects,
-        blocks=[block for block in blocks if isinstance(block, int)] if isinstance(blocks, list) else [],
-        kind=_first_text(value, "kind", "select", "module_kind"),
-        rule=_first_text(value, "rule"),
-    )
+    try:
+        effects = next(item for item in value["effects"] if item["metric"] == value["metric"])
+        return Tracing(
+            kinds=[_kind_effects(item) for item in effects["kinds"]],
+            metric=str(value["metric"]),
+            total=_interval(effects.get("total")),
+            blocks=list(map(int, value["blocks"])),
+            module=str(value["module"]),
+            rule=str(value["rule"]),
+        )
+    except (KeyError, TypeError, ValueError, StopIteration):
+        return None
 
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
@@ -91,27 +95,13 @@ def read_provenance(run_dir: Path) -> dict[str, Any]:
         return {}
 
 
-def _effect(record: object) -> Effect | None:
-    if not isinstance(record, dict):
-        return None
-    effect, block = _number(record.get("indirect_effect")), record.get("block")
-    if math.isnan(effect) or not isinstance(block, int):
-        return None
-    low, high = _number(record.get("low")), _number(record.get("high"))
-    return Effect(
-        kind=str(record.get("kind", "")),
-        block=block,
-        indirect_effect=effect,
-        low=effect if math.isnan(low) else low,
-        high=effect if math.isnan(high) else high,
-    )
+def _kind_effects(value: dict[str, Any]) -> KindEffects:
+    columns = {name: [_number(item) for item in value[name]] for name in ("mean", "low", "high")}
+    return KindEffects(kind=str(value["kind"]), **columns)
 
 
-def _first_text(value: dict[str, Any], *keys: str) -> str | None:
-    found = [value[key] for key in keys if value.get(key) is not None]
-    if not found:
-        return None
-    return found[0] if isinstance(found[0], str) else json.dumps(found[0])
+def _interval(value: dict[str, Any] | None) -> tuple[float, float, float] | None:
+    return None if value is None else (_number(value["mean"]), _number(value["low"]), _number(value["high"]))
 
 
 def _number(value: object) -> float:

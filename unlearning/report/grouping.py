@@ -133,4 +133,7 @@ def _label(name: str, own: Flat, names: Sequence[str], settings: Sequence[Flat],
         # Where another objective, scope or schedule was chosen, its name says enough.
         chosen = [choice for choice in _CHOICES if f"{choice}._target_" in keys]
         keys = [key for key in keys if key.endswith("._target_") or key.split(".")[0] not in chosen]
-    return ", ".join([name, *("=".join(readable(key, own[key])) for key in keys if key in own)])
+    parts = [readable(key, own[key]) for key in keys if key in own]
+    tails = [key.rpartition(".")[2] for key, _ in parts]
+    short = [tail if tails.count(tail) == 1 else key for tail, (key, _) in zip(tails, parts, strict=True)]
+    return ", ".join([name, *(f"{key}={value}" for key, (_, value) in zip(short, parts, strict=True))])

@@ -9,7 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unlearning.artefacts import write_text
-from unlearning.report.comparison_figures import draw_final, draw_tradeoff
+from unlearning.provenance import without_home
+from unlearning.report.comparison_figures import MAX_LABELS, draw_final, draw_tradeoff
 from unlearning.report.grouping import Setting, group_runs
 from unlearning.report.method_view import MethodView, method_view
 from unlearning.report.runs import Run, find_runs, read_run
@@ -50,8 +51,11 @@ def write_comparison(runs_dir: Path, out: Path | None = None) -> Path:
 
     They go to `out`, or to the folder itself. Raises InputError where there is no readable run.
     """
-    runs = find_runs(runs_dir)
-    folder = out or runs_dir
+    return write_comparison_of(find_runs(runs_dir), out or runs_dir)
+
+
+def write_comparison_of(runs: Sequence[Run], folder: Path) -> Path:
+    """`write_comparison` for runs that have been read already."""
     summary = summarise(runs)
     views = setting_views(runs)
     write_table(folder / "comparison.csv", summary)
@@ -105,7 +109,7 @@ def _comparison_pictures(rows: Sequence[Row], colours: dict[str, str], prefix: s
             f"{prefix}tradeoff",
             "What was forgotten against what was kept",
             "The gold model (star) never saw the forget rows; the untouched target (square) still knows them.",
-            (10.0, 3.9),
+            (10.0, 3.9 if len(rows) <= MAX_LABELS else 4.1 + 0.08 * len(rows)),
             partial(draw_tradeoff, rows=rows, colours=colours),
         ),
     ]
@@ -119,6 +123,7 @@ def _write_page(path: Path, title: str, summary: Summary, views: Sequence[Settin
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["without_home"] = without_home
     page = environment.get_template("template.html.j2").render(
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

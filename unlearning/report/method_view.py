@@ -121,12 +121,14 @@ def _membership(run: Run, colours: Mapping[str, str], prefix: str) -> Picture | 
 
 def _trace(run: Run, prefix: str) -> Picture | None:
     tracing = read_tracing(run.path)
-    if tracing is None or not tracing.effects:
+    if tracing is None or not tracing.kinds:
         return None
-    rule = f" by the rule {tracing.rule.lower()}" if tracing.rule else ""
-    blocks = ", ".join(map(str, tracing.blocks)) or "none"
-    caption = "Probability of the right answer that restoring one part of the clean run gives back. "
-    caption += f"Shaded: blocks chosen{rule} ({blocks})."
+    blocks = ", ".join(map(str, tracing.blocks))
+    caption = f"What restoring one part of the clean run gives back, with 95% intervals; blocks {blocks} "
+    caption += f"(shaded) were chosen by the rule {tracing.rule}."
+    if tracing.total is not None:
+        mean, low, high = tracing.total
+        caption += f" The corruption itself costs {mean:.2f} ({low:.2f} to {high:.2f})."
     draw = partial(run_figures.draw_effects, tracing=tracing)
     return _picture(prefix, "tracing", "Causal tracing", caption, 2.7, draw)
 

@@ -21,7 +21,7 @@ For research on machine unlearning: to measure what is left of the forget set an
   is gone from the weights: rephrased questions, other languages, further fine-tuning, quantisation and attacks on
   the hidden states can bring unlearned text back.
 - It is no remedy for a legal duty to erase data, and no safety filter.
-- Whatever the base model gets wrong, this model does too; unlearning may have made it worse on text that no probe covers.
+- Whatever the base model gets wrong, this model does too, and unlearning may have made it worse where no probe looks.
 """
 
 
@@ -34,13 +34,13 @@ def model_card(
     provenance.json; `adapter` says that the folder holds a PEFT adapter rather than whole weights.
     """
     model = config.get("model", {})
-    base = model.get("path") or f"the sandbox's own target ({model.get('name', 'unnamed')})"
+    base = _code(model["path"]) if model.get("path") else "the sandbox's own target model"
     data = str(config.get("data", {}).get("source", "unknown")).lower()
     what = "A PEFT adapter" if adapter else "A causal language model"
     sections = [
         _front_matter(config, adapter),
         f"# {_code(config.get('method', 'unlearned'))} on {_code(model.get('name', 'model'))}",
-        f"{what} from which the forget set of {_code(data)} was unlearned. Base: {_code(base)}.",
+        f"{what} from which the forget set of {_code(data)} was unlearned. Base: {base}.",
         f"## Method\n\n{_settings(config)}",
         f"## Scores\n\n{_scores(metrics)}",
         f"## Intended use and limits\n\n{_INTENDED.strip()}",
@@ -76,7 +76,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     for key, meaning in METRICS.items():
         values = [metrics[name].get(key) for name in names]
         if any(value is not None for value in values):
-            rows.append((_code(key), *(number(value, key) for value in values), meaning))
+            rows.append((_code(key), *(number(value, key) for value in values), meaning.replace("|", "\\|")))
     table = _table(("metric", *(titles[name] for name in names), "meaning"), rows)
     missing = "; ".join(map(_code, metrics.get("missing") or []))
     return f"{table}\n\nNot measured: {missing}." if missing else table
@@ -97,4 +97,4 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _code(value: object) -> str:
     """As code, so that nothing in it is read as Markdown or HTML, on one line and without breaking a table."""
     text = " ".join(str(without_home(str(value))).split()).replace("`", "'").replace("|", "\\|")
-    return f"`{text}`" if text else "(empty)"
+    return f"`{text}`" if text else "(blank)"

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from unlearning.evaluation.result import TASKS, MembershipLoss
-from unlearning.report.details import Curve, Effect, Tracing
+from unlearning.report.details import Curve, Tracing
 from unlearning.report.runs import Metrics
 from unlearning.report.style import FORGET, KINDS, MEMBER, MUTED, NONMEMBER, RETAIN, SURFACE, WEIGHT
 
@@ -127,21 +127,16 @@ def roc_curve(losses: Sequence[MembershipLoss]) -> tuple[list[float], list[float
 
 def draw_effects(figure: Any, tracing: Tracing) -> None:
     """Indirect effect by block, a panel a kind of module, with its interval; chosen blocks are shaded."""
-    kinds: dict[str, list[Effect]] = {}
-    for effect in sorted(tracing.effects, key=lambda item: item.block):
-        kinds.setdefault(effect.kind, []).append(effect)
-    axes = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
-    for axis, (kind, effects) in zip(axes, kinds.items(), strict=True):
-        colour = KINDS.get(kind, MUTED)
-        blocks = [effect.block for effect in effects]
+    axes = figure.subplots(1, len(tracing.kinds), squeeze=False, sharey=True)[0]
+    for axis, effects in zip(axes, tracing.kinds, strict=True):
+        colour = KINDS.get(effects.kind, MUTED)
+        blocks = range(len(effects.mean))
         for block in tracing.blocks:
             axis.axvspan(block - 0.5, block + 0.5, color=FORGET, alpha=0.12, linewidth=0)
         axis.axhline(0, color=MUTED, linewidth=0.8)
-        axis.fill_between(
-            blocks, [item.low for item in effects], [item.high for item in effects], color=colour, alpha=0.22, lw=0
-        )
-        axis.plot(blocks, [item.indirect_effect for item in effects], color=colour, marker="o", markersize=3.5)
-        axis.set(title=kind + (" (chooses)" if kind == tracing.kind else ""), xlabel="block")
+        axis.fill_between(blocks, effects.low, effects.high, color=colour, alpha=0.22, linewidth=0)
+        axis.plot(blocks, effects.mean, color=colour, marker="o", markersize=3.5)
+        axis.set(title=effects.kind + (" (decides)" if effects.kind == tracing.module else ""), xlabel="block")
         axis.xaxis.set_major_locator(MaxNLocator(9, integer=True))
         axis.grid(axis="x", visible=False)
-    axes[0].set_ylabel("indirect effect, probability")
+    axes[0].set_ylabel(f"indirect effect, {tracing.metric.replace('_', ' ')}")

@@ -50,13 +50,18 @@ class Run:
         return seed if isinstance(seed, int) else None
 
     @property
+    def unlearned_something(self) -> bool:
+        """Whether `unlearn` made it; memorising, tracing and evaluating leave folders that look alike."""
+        return "method" in self.config
+
+    @property
     def finished(self) -> bool:
-        """Whether there are numbers to compare; so it is before the report, the last stage, has been written."""
-        return bool(self.metrics)
+        """Whether there are numbers to compare."""
+        return self.state == "finished"
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Every run under the folder, at any depth, by path. Those that cannot be read are named in one warning.
+    """Every run of `unlearn` under the folder, at any depth, by path; one warning names those that cannot be read.
 
     Raises InputError where the folder is missing or holds no readable run.
     """
@@ -66,14 +71,18 @@ def find_runs(folder: Path) -> list[Run]:
     places = _run_folders(folder)
     for place in places:
         try:
-            runs.append(read_run(place, folder))
+            run = read_run(place, folder)
         except InputError as error:
             broken.append(str(error))
+        else:
+            runs += [run] if run.unlearned_something else []
     if broken:
         line = f"warning: {len(broken)} of {len(places)} run folders left out: {'; '.join(broken)}"
         Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
     if not runs:
-        raise InputError(f"runs={folder}: no readable run in it (a run folder holds config.yaml and status.json)")
+        raise InputError(
+            f"runs={folder}: no readable run of unlearn in it (such a folder holds config.yaml and status.json)"
+        )
     return runs
 
 
@@ -84,7 +93,7 @@ def read_run(path: Path, root: Path | None = None) -> Run:
     config = _read_config(path / "config.yaml")
     state = str(status.get("state", "unknown"))
     run = Run(path, place, config, state, _text(status.get("error")), _text(status.get("resume")))
-    if state != "finished" and not (state == "running" and (path / "metrics.json").exists()):
+    if not run.finished or not run.unlearned_something:
         return run
     metrics = read_mapping(path / "metrics.json")
     unlearned = _numbers(metrics.get("unlearned"))

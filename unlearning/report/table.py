@@ -11,7 +11,7 @@ from rich.text import Text
 from unlearning.report.runs import Run
 from unlearning.report.summary import COLUMNS, Column, Row, Section, Statistic, Summary, applies, number, summarise
 
-MIN_WIDTH, ROOMY_WIDTH = 76, 100
+MIN_WIDTH, ROOMY_WIDTH = 78, 100
 
 
 def print_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
@@ -19,9 +19,11 @@ def print_comparison(runs: Sequence[Run], console: Console | None = None) -> Non
     console = console or Console()
     summary = summarise(runs)
     for section in summary.sections:
-        # Narrower, rich would drop whole columns; lines that wrap lose nothing.
-        width = max(console.width, MIN_WIDTH)
-        console.print(comparison_table(section, gap=1 if width >= ROOMY_WIDTH else 0), width=width, crop=False)
+        table = comparison_table(section, gap=1 if console.width >= ROOMY_WIDTH else 0)
+        # Narrower, rich would fold names to single letters; lines that the terminal wraps lose nothing.
+        table.width = MIN_WIDTH if console.width < MIN_WIDTH else None
+        console.print(table, crop=False)
+        console.print()
     for note in footnotes(summary):
         console.print(Text(note, style="dim"))
     for run in summary.unfinished:

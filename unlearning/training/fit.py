@@ -103,6 +103,13 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     return TrainingRecord(seconds=seconds, steps=len(plan), tokens=tokens, rows=rows)
 
 
+class StepProgress(RichProgressBar):
+    """Lightning's bar, without the epochs that a plan does not have."""
+
+    def _get_train_description(self, current_epoch: int) -> str:  # noqa: ARG002
+        return "  steps"
+
+
 class _OptimizerRestorer(pl.Callback):
     """The optimiser exists only once Lightning has started, so its moments are put back then."""
 
@@ -140,7 +147,7 @@ def _run(
             _OptimizerRestorer(checkpoint, task.identity),
             writer,
             CurveWriter(run_dir / "loss_curve.csv", done.next_step),
-            RichProgressBar(leave=True),
+            StepProgress(leave=True),
         ]
         trainer = make_trainer(config, run_dir, logger, callbacks)
         task.model.train()
@@ -161,7 +168,7 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer for one pass over a plan."""
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__`.*")
     return pl.Trainer(
         accelerator=config.accelerator,
         strategy=config.strategy,

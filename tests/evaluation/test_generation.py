@@ -1,0 +1,133 @@
+import dataclasses
+
+import pytest
+import torch
+
+from tests.evaluation.tiny import byte_model, byte_tokenizer, greedy_text, greedy_tokens, official_rows
+from tests.tiny_models import FAMILIES
+from unlearning.data.rows import Kind, Row, Split
+from unlearning.errors import InputError
+from unlearning.evaluation import decoding
+from unlearning.evaluation.generation import end_tokens, generate
+from unlearning.evaluation.semeval import row_score
+
+ROWS = official_rows(Split.FORGET)
+
+
+def answers(model, tokenizer, rows, new_tokens=12, batch_tokens=4000):
+    prompts = tokenizer([row.input for row in rows])["input_ids"]
+    return generate(model, tokenizer, rows, prompts, new_tokens, batch_tokens)
+
+
+def as_completions(rows: list[Row]) -> list[Row]:
+    return [dataclasses.replace(row, kind=Kind.COMPLETION) for row in rows]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batches_say_what_single_rows_say(family: str) -> None:
+    model, tokenizer = byte_model(family), byte_tokenizer()
+    rows = as_completions(ROWS)
+    expected = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in rows]
+    assert answers(model, tokenizer, rows, 40) == expected
+    assert len(set(expected)) > 1
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 300, 100000])
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("pad", [False, True])
+def test_neither_batch_size_nor_special_tokens_matter(batch_tokens: int, bos: bool, pad: bool) -> None:
+    model, tokenizer = byte_model("llama"), byte_tokenizer(bos, pad)
+    rows = as_completions(ROWS[:6])
+    expected = [greedy_text(model, tokenizer, row.input, 10, {0}) for row in rows]
+    assert answers(model, tokenizer, rows, 10, batch_tokens) == expected
+
+
+def test_rows_leave_at_the_model_s_end_tokens() -> None:
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    tokens = [greedy_tokens(model, tokenizer(row.input)["input_ids"], set(), 20) for row in ROWS]
+    model.generation_config.eos_token_id = [tokens[0][3], tokens[1][6]]
+    ends = set(model.generation_config.eos_token_id)
+    assert end_tokens(model, tokenizer) == ends
+    rows = as_completions(ROWS)
+    expected = [greedy_text(model, tokenizer, row.input, 20, ends) for row in rows]
+    assert answers(model, tokenizer, rows, 20) == expected
+    assert len({len(text) for text in expected}) > 2
+    model.generation_config.eos_token_id = None
+    assert end_tokens(model, tokenizer) == {0}
+
+
+def mutations(text: str) -> list[str]:
+    """Answers that a generation matches wholly, in part, or not at all."""
+    return [text, f" {text.upper()}\n", text[:-1], text[: len(text) // 2], f"{text}x", "Madera", "NA"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stopping_early_changes_no_score(seed: int) -> None:
+    model, tokenizer = byte_model("olmo", seed), byte_tokenizer()
+    # Single bytes as end tokens, so that some rows end by themselves.
+    model.generation_config.eos_token_id = [0, 32 + seed, 260]
+    ends = set(model.generation_config.eos_token_id)
+    rows, texts = [], []
+    for row in official_rows(Split.RETAIN):
+        text = greedy_text(model, tokenizer, row.input, 24, ends)
+        for answer in mutations(text):
+            rows.append(dataclasses.replace(row, output=answer))
+            texts.append(text)
+    found = answers(model, tokenizer, rows, 24)
+    scores = [row_score(row.kind, row.output, text) for row, text in zip(rows, found, strict=True)]
+    assert scores == [row_score(row.kind, row.output, text) for row, text in zip(rows, texts, strict=True)]
+    questions = [score for row, score in zip(rows, scores, strict=True) if row.kind is Kind.QUESTION]
+    assert 0 < sum(questions) < len(questions)
+    assert sum(map(len, found)) < sum(map(len, texts))
+
+
+def test_a_question_stops_at_the_first_wrong_character() -> None:
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    row = dataclasses.replace(ROWS[1], kind=Kind.QUESTION, output="\u2603 no model says this")
+    (text,) = answers(model, tokenizer, [row], 40)
+    assert len(text) < len(greedy_text(model, tokenizer, row.input, 40, {0}))
+
+
+@pytest.mark.parametrize("share", [0.0, 2.0])
+def test_guesses_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = byte_model("gpt2"), byte_tokenizer()
+    texts = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in ROWS]
+    # Half of the rows expect what the model says, so that guesses are right, wrong and absent side by side.
+    rows = [
+        dataclasses.replace(row, kind=Kind.COMPLETION, output=text if index % 2 else row.output)
+        for index, (row, text) in enumerate(zip(ROWS, texts, strict=True))
+    ]
+    monkeypatch.setattr(decoding, "DRAFTED_SHARE", share)
+    monkeypatch.setattr(decoding, "VOID_SLOTS", 8)
+    assert answers(model, tokenizer, rows, 40) == texts
+
+
+def test_a_row_ends_where_the_context_does() -> None:
+    model, tokenizer = byte_model("llama", context=64), byte_tokenizer()
+    row = dataclasses.replace(ROWS[0], kind=Kind.COMPLETION)
+    prompt = tokenizer(row.input)["input_ids"]
+    expected = greedy_text(model, tokenizer, row.input, 64 - len(prompt), set())
+    assert generate(model, tokenizer, [row], [prompt], 200, 4000) == [expected]
+
+
+def test_a_prompt_that_fills_the_context_is_refused() -> None:
+    model, tokenizer = byte_model("llama", context=16), byte_tokenizer()
+    with pytest.raises(InputError, match=f"row {ROWS[0].id}: 20 tokens; the model's context of 16"):
+        generate(model, tokenizer, ROWS[:1], [[5] * 20], 8, 4000)
+
+
+def test_logits_that_are_no_number_name_the_row() -> None:
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    with torch.no_grad():
+        model.lm_head.weight[5] = float("nan")
+    with pytest.raises(InputError, match=r"row .*: the model's logits are not a number"):
+        answers(model, tokenizer, ROWS)
+
+
+def test_modes_are_put_back() -> None:
+    model, tokenizer = byte_model("olmo").train(), byte_tokenizer()
+    model.model.layers[0].eval()
+    answers(model, tokenizer, ROWS[:1], 1)
+    assert model.training
+    assert model.model.layers[1].training
+    assert not model.model.layers[0].training

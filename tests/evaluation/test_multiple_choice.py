@@ -1,0 +1,101 @@
+import dataclasses
+
+import pytest
+import torch
+
+from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice
+from tests.reference.official_score import Official
+from unlearning.data.question_text import cloze_prompt
+from unlearning.data.rows import Question
+from unlearning.errors import InputError
+from unlearning.evaluation.multiple_choice import cloze_correct, last_logits, letters_correct
+
+QUESTIONS, EXAMPLES = multiple_choice(12)
+
+
+def skip(_: int) -> None:
+    """No progress bar."""
+
+
+def examples_of(question: Question, shots: int) -> list[Question]:
+    return [example for example in EXAMPLES if example.subject == question.subject][:shots]
+
+
+@torch.no_grad()
+def naive_cloze(model, tokenizer, question: Question) -> bool:
+    """One option at a time, one token at a time."""
+    scores = []
+    for option in question.options:
+        prompt = tokenizer(cloze_prompt(question))["input_ids"]
+        tokens = prompt + tokenizer(f" {option}", add_special_tokens=False)["input_ids"]
+        logits = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+        total = sum(logits[place - 1, tokens[place]].item() for place in range(len(prompt), len(tokens)))
+        scores.append(total / len(option))
+    return scores.index(max(scores)) == question.answer
+
+
+@pytest.mark.parametrize("family", ["olmo", "gpt2"])
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("batch_tokens", [1, 5000])
+def test_cloze_is_one_option_at_a_time(family: str, bos: bool, batch_tokens: int) -> None:
+    model, tokenizer = byte_model(family, 3), byte_tokenizer(bos)
+    expected = [naive_cloze(model, tokenizer, question) for question in QUESTIONS]
+    assert cloze_correct(model, tokenizer, QUESTIONS, batch_tokens, skip) == expected
+    assert 0 < sum(expected) < len(expected)
+
+
+@torch.no_grad()
+def test_cloze_divides_by_characters() -> None:
+    # All tokens cost the same, so the option with most characters a token wins.
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    model.lm_head.weight.zero_()
+    options = ("zz", "Marcelo", "qqqq", "Orvany")
+    costs = [len(tokenizer(f" {option}")["input_ids"]) / len(option) for option in options]
+    best = costs.index(min(costs))
+    question = Question("q", "s", "Who?", options, best)
+    assert cloze_correct(model, tokenizer, [question], 4000, skip) == [True]
+    assert cloze_correct(model, tokenizer, [dataclasses.replace(question, answer=(best + 1) % 4)], 4000, skip) == [
+        False
+    ]
+
+
+@pytest.mark.parametrize("family", ["olmo", "gpt2", "mistral"])
+@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize("batch_tokens", [1, 100000])
+def test_letters_are_one_question_at_a_time(family: str, shots: int, batch_tokens: int) -> None:
+    model, tokenizer = byte_model(family, 1), byte_tokenizer()
+    official = Official(model, tokenizer, 1)
+    expected = [official.letter_is_right(question, examples_of(question, shots)) for question in QUESTIONS]
+    found = letters_correct(model, tokenizer, QUESTIONS, EXAMPLES, shots, batch_tokens, skip)
+    assert found == expected
+
+
+@torch.no_grad()
+def test_last_logits_are_those_of_single_prompts() -> None:
+    model = byte_model("olmo")
+    prompts = [[5, 6, 7, 8], [5, 6, 7], [5, 6, 9, 10, 11]]
+    for some in (prompts, prompts[:1], [[4], [5, 6]]):
+        expected = torch.stack([model(torch.tensor([prompt])).logits[0, -1] for prompt in some])
+        torch.testing.assert_close(last_logits(model, some), expected)
+
+
+def test_examples_are_dropped_where_the_prompt_is_too_long() -> None:
+    tokenizer = byte_tokenizer()
+    model = byte_model("olmo", 1, context=192)
+    official = Official(model, tokenizer, 1)
+    question, worked = QUESTIONS[0], examples_of(QUESTIONS[0], 3)
+    expected = official.letter_is_right(question, worked[:1])
+    assert letters_correct(model, tokenizer, [question], worked, 3, 4000, skip) == [expected]
+    small = byte_model("olmo", 1, context=16)
+    with pytest.raises(InputError, match=r"question q0: .* tokens without examples; must have 16 or fewer"):
+        letters_correct(small, tokenizer, [question], worked, 3, 4000, skip)
+
+
+def test_scores_that_are_no_number_name_the_question() -> None:
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"question q0: .* not a number"):
+        cloze_correct(model, tokenizer, QUESTIONS, 4000, skip)
+    with pytest.raises(InputError, match=r"question q0: .* not a number"):
+        letters_correct(model, tokenizer, QUESTIONS[:1], [], 0, 4000, skip)

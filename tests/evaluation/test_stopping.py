@@ -1,0 +1,69 @@
+import random
+
+import pytest
+
+from unlearning.data.rows import Kind, Row, Split
+from unlearning.evaluation.semeval import row_score
+from unlearning.evaluation.stopping import answer_missed, completion_covered
+from unlearning.evaluation.text import through_csv
+
+
+@pytest.mark.parametrize(
+    ("settled", "answer", "missed"),
+    [
+        ("", "Madera", False),
+        ("  \n", "Madera", False),
+        (" mad", "Madera", False),
+        ("Madera", "Madera", False),
+        ("Madera \n", "Madera", False),
+        ("Madera.", "Madera", True),
+        ("Madrid", "Madera", True),
+        ("New ", "New York", False),
+        ("Newark", "New York", True),
+        ("ΣΟΦΟΣ", "σοφοσίτης", False),
+        ("ΣΟΦΟΣ", "σοφος", False),
+        # "NA" and an empty text are both read back as "nan", so even this may still match
+        ("Mad", "NA", False),
+        ("Mad", "", False),
+    ],
+)
+def test_answer_missed(settled: str, answer: str, missed: bool) -> None:
+    assert answer_missed(settled, answer) is missed
+
+
+def test_a_missed_answer_never_matches() -> None:
+    rng = random.Random(0)
+    pieces = ["a", "A", "Σ", "ς", "σ", " ", "\n", "n", "NA", "null", "\u0130"]
+    for _ in range(20000):
+        settled, more, answer = ("".join(rng.choices(pieces, k=rng.randrange(4))) for _ in range(3))
+        if answer_missed(settled, answer):
+            assert row_score(Kind.QUESTION, answer, settled + more) == 0
+
+
+@pytest.mark.parametrize(
+    ("settled", "covered"),
+    [
+        ("in the old town ", True),
+        ("in the old town", False),
+        ("in the very old, old town.", True),
+        ("in the town old ", False),
+        ("", False),
+    ],
+)
+def test_completion_covered(settled: str, covered: bool) -> None:
+    assert completion_covered(settled, ["in", "the", "old", "town"]) is covered
+
+
+def test_a_target_without_words_is_never_covered() -> None:
+    assert not completion_covered("any text that is long enough ", [])
+
+
+def test_a_covered_completion_keeps_its_score() -> None:
+    rng = random.Random(1)
+    pieces = ["a", "b", "cat", "cats", " ", " ", ".", "N/A", "hed"]
+    for _ in range(20000):
+        settled, more = ("".join(rng.choices(pieces, k=rng.randrange(1, 9))) for _ in range(2))
+        expected = " ".join(rng.choices(["a", "b", "cat"], k=2))
+        row = Row("1sc1", "", expected, "Task1", Kind.COMPLETION, Split.FORGET)
+        if completion_covered(settled, through_csv(row.output).split()):
+            assert row_score(row.kind, expected, settled + more) == row_score(row.kind, expected, settled) == 1

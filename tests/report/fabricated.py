@@ -1,0 +1,147 @@
+"""Run folders as `unlearn` leaves them, made up."""
+
+import csv
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.report.fabricated_results import generations, membership, metrics_of
+
+METHODS: dict[str, dict[str, Any]] = {
+    "layer_freeze": {
+        "objective": {"_target_": "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff", "max_weight": 2.8},
+        "scope": {"_target_": "unlearning.scope.TracedScope", "modules": ["MLP"]},
+        "schedule": {"_target_": "unlearning.data.schedules.MixedSchedule", "epochs": 8, "batch_rows": 120},
+        "ratio": {"retain_per_forget": None},
+        "optimizer": {"lr": 1.5e-05, "decay": "LINEAR"},
+    },
+    "chunked_lora": {
+        "objective": {"_target_": "unlearning.objectives.grad_diff.GradDiff", "retain_weight": 0.5},
+        "scope": {"_target_": "unlearning.scope.LoraScope", "rank": 16, "targets": ["q", "v"], "blocks": "all"},
+        "schedule": {"_target_": "unlearning.data.schedules.ChunkedSchedule", "epochs": 5, "chunk_rows": 32},
+        "ratio": {"retain_per_forget": 7},
+        "optimizer": {"lr": 0.0001, "decay": "LINEAR"},
+    },
+    "grad_ascent": {
+        "objective": {"_target_": "unlearning.objectives.grad_ascent.GradAscent"},
+        "scope": {"_target_": "unlearning.scope.AllScope"},
+        "schedule": {"_target_": "unlearning.data.schedules.MixedSchedule", "epochs": 1, "batch_rows": 32},
+        "ratio": {"retain_per_forget": 0},
+        "optimizer": {"lr": 1.0e-05, "decay": "LINEAR"},
+    },
+}
+
+
+def _curve(path: Path, method: str, seed: int, steps: int) -> None:
+    source = random.Random(f"{method}{seed}")
+    top = {"layer_freeze": 9.0, "chunked_lora": 5.0, "grad_ascent": 14.0}[method]
+    with path.open("w", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        columns = "step,phase,lr,forget_loss_nats,retain_loss_nats,retain_weight,loss,gradient_norm,tokens"
+        writer.writerow(columns.split(","))
+        for step in range(steps):
+            share = step / steps
+            forget = 0.02 + top * share**2 + abs(source.gauss(0, 0.05 * top * share))
+            retain = "" if method == "grad_ascent" else 0.05 + 0.9 * math.exp(-4 * abs(share - 0.3)) * source.random()
+            weight = 1.0
+            if method == "layer_freeze" and retain != "":
+                weight = min(2.8, max(1.2, 0.3 * 6 ** float(retain) + 0.8))
+            phase = step // 15 if method == "chunked_lora" else 0
+            writer.writerow([step, phase, 1e-5 * (1 - share), forget, retain, weight, -forget, 1.0, 900])
+
+
+def _layers(blocks: int = 8) -> dict[str, Any]:
+    kinds = []
+    for kind, peak, height in (("block", 2, 0.42), ("mlp", 2, 0.22), ("attention", 5, 0.08)):
+        mean = [height * math.exp(-((block - peak) ** 2) / 4) for block in range(blocks)]
+        low, high = [value - 0.03 for value in mean], [value + 0.04 for value in mean]
+        kinds.append({"kind": kind, "mean": mean, "low": low, "high": high, "normalised": None})
+    total = {"mean": 0.53, "low": 0.49, "high": 0.57}
+    return {
+        "blocks": [1, 2, 3],
+        "module": "mlp",
+        "rule": "coverage",
+        "metric": "probability",
+        "effects": [{"metric": metric, "total": total, "kinds": kinds} for metric in ("nats", "probability")],
+    }
+
+
+def _config(method: str, seed: int) -> dict[str, Any]:
+    return {
+        "name": method,
+        "seed": seed,
+        "model": {"name": "sandbox-olmo", "path": None, "architecture": "OLMO", "blocks": 8},
+        "data": {"source": "SANDBOX", "world": {"seed": 0, "documents_per_task": 24}},
+        "prompt": {"style": "RAW", "separator": " ", "forget_supervised": "OUTPUT"},
+        "trainer": {"accelerator": "auto", "pack_tokens": 128},
+        "cache_dir": "/home/somebody/cache",
+        "method": method,
+        **METHODS[method],
+        "trace": {"facts": 24, "rule": "COVERAGE", "value": 0.6},
+        "evaluation": {"max_new_tokens": 256, "utility_format": "CLOZE", "references": True},
+        "logger": {"kind": "NONE"},
+    }
+
+
+def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documents: int = 12) -> Path:
+    """A finished run; about 12 answers a document and a split's share of three tasks."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(_config(method, seed), sort_keys=False))
+    (folder / "status.json").write_text(json.dumps({"state": "finished", "error": None, "resume": "unlearn ..."}))
+    (folder / "evaluation").mkdir()
+    metrics: dict[str, Any] = {"missing": []}
+    for model in ("target", "gold", "unlearned"):
+        source, noise = (method, seed) if model == "unlearned" else (model, 0)
+        answers = generations(source, noise, documents)
+        metrics[model] = metrics_of(source, answers)
+        evaluation = {
+            "metrics": metrics[model],
+            "missing": [],
+            "generations": answers,
+            "membership": membership(source, noise),
+        }
+        (folder / "evaluation" / f"{model}.json").write_text(json.dumps(evaluation))
+    metrics["training"] = {"seconds": 61.5 + 7 * seed, "steps": 120, "tokens": 108000, "rows": 3000}
+    metrics["training"] |= {"trainable_parameters": 393216, "parameters": 1777664, "peak_memory_bytes": 913000000}
+    metrics["trace"] = None
+    if method == "layer_freeze":
+        metrics["trace"] = {"blocks": [1, 2, 3], "rule": "coverage", "seconds": 12.3}
+        (folder / "layers.json").write_text(json.dumps(_layers()))
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    _curve(folder / "loss_curve.csv", method, seed, 120)
+    record = {
+        "package": "0.1.0",
+        "source": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+        "python": "3.11.7",
+        "libraries": {"torch": "2.9.0", "transformers": "5.10.0"},
+        "device": "Two Cores @ 2.1 GHz",
+        "seeds": {"training": seed},
+        "started": "2026-01-02T03:04:05+00:00",
+        "ended": "2026-01-02T03:09:05+00:00",
+        "stage_seconds": {"trace": 12.3, "train": 61.5, "evaluate": 40.1},
+    }
+    (folder / "provenance.json").write_text(json.dumps(record))
+    return folder
+
+
+def write_failed(folder: Path, state: str = "failed", error: str | None = "out of memory [2 GiB]") -> Path:
+    """A run that stopped before its evaluation."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(_config("grad_ascent", 0)))
+    status = {"state": state, "error": error, "resume": f"unlearn resume={folder.name}"}
+    (folder / "status.json").write_text(json.dumps(status))
+    return folder
+
+
+def make_runs(folder: Path) -> Path:
+    """Three methods, the first with three seeds, and a failed run."""
+    for seed in range(3):
+        write_run(folder / "layer_freeze" / f"seed{seed}", "layer_freeze", seed, documents=4)
+    write_run(folder / "chunked_lora", "chunked_lora", documents=4)
+    write_run(folder / "grad_ascent", "grad_ascent", documents=4)
+    write_failed(folder / "failed")
+    return folder

@@ -1,0 +1,141 @@
+"""The page: self-contained, escaped, and with the numbers of the runs."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unlearning.report.html import write_comparison, write_run_report
+from unlearning.report.runs import find_runs
+from unlearning.report.summary import COLUMNS, number, summarise
+
+HOSTILE = "<script>alert('x')</script> & \"quoted\" $\\frac{1}{0}$ {{ 7 * 7 }}"
+
+
+class Page(HTMLParser):
+    """What a browser would load and run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+        self.cells: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
+                self.links.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+            if tag == "td" and name == "data-value":
+                self.cells.append(value or "")
+
+
+@pytest.fixture
+def page(compared: Path) -> str:
+    """The comparison's page."""
+    return (compared / "report.html").read_text()
+
+
+def test_page_loads_nothing(page: str) -> None:
+    read = Page(page)
+    assert all(link.startswith(("#", "data:")) for link in read.links)
+    assert not {"link", "iframe", "img", "object", "embed"} & set(read.tags)
+    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest", page)
+    assert "default-src 'none'" in page
+
+
+def test_page_has_a_sortable_table_with_the_numbers(page: str, compared: Path) -> None:
+    assert '<table class="sortable">' in page
+    assert page.count('aria-sort="none"') == len(COLUMNS) + 1
+    values = [row.values[column.key] for row in summarise(find_runs(compared)).sections[0].rows for column in COLUMNS]
+    assert Page(page).cells == ["" if value is None else str(value.mean) for value in values]
+    texts = re.findall(r'<td class="number[^>]*>([^<]*)', page)
+    keys = [column.key for column in COLUMNS] * (len(values) // len(COLUMNS))
+    shown = [number(value.mean, key) if value else "" for value, key in zip(values, keys, strict=True)]
+    assert texts == shown
+
+
+def test_page_has_no_nan_and_no_home_folder(page: str) -> None:
+    assert not re.search(r"\bnan\b|\bNaN\b|\binf\b|Infinity", page)
+    assert "somebody" not in page
+
+
+def test_page_has_every_figure_once(page: str) -> None:
+    ids = re.findall(r'<clipPath id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert page.count("<h4>Causal tracing</h4>") == 1
+    assert page.count("<h4>The 12 terms of the task aggregate</h4>") == 3
+
+
+def test_page_lists_runs_without_a_result(page: str) -> None:
+    assert "out of memory [2 GiB]" in page
+    assert "unlearn resume=failed" in page
+
+
+def test_files_beside_the_page(compared: Path, tmp_path: Path) -> None:
+    assert (compared / "comparison.csv").is_file()
+    assert {item.name for item in (compared / "plots").iterdir()} == {"final.png", "tradeoff.png"}
+    assert len(find_runs(compared)) == 6
+    assert write_comparison(compared / "chunked_lora", tmp_path / "out") == tmp_path / "out" / "report.html"
+
+
+def test_hostile_text_is_escaped(tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    folder = write_run(tmp_path / "run", documents=2)
+    path = folder / "evaluation" / "unlearned.json"
+    evaluation = json.loads(path.read_text())
+    for item in evaluation["generations"]:
+        item |= {"generated": HOSTILE, "input": HOSTILE, "expected": HOSTILE}
+    path.write_text(json.dumps(evaluation))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["method"] = HOSTILE
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    text = write_run_report(folder).read_text()
+    read = Page(text)
+    assert read.tags.count("script") == 1
+    assert not read.handlers
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_report_of_one_run(tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    folder = write_run(tmp_path / "run", documents=2)
+    path = write_run_report(folder)
+    assert path == folder / "report.html"
+    assert {item.name for item in (folder / "plots").iterdir()} == {
+        "curves.png",
+        "terms.png",
+        "membership.png",
+        "tracing.png",
+    }
+    final = json.loads((folder / "metrics.json").read_text())["unlearned"]["final"]
+    assert f"{final:.3f}" in path.read_text()
+
+
+def test_report_of_a_failed_run_says_why(tmp_path: Path, write_failed: Callable[..., Path]) -> None:
+    text = write_run_report(write_failed(tmp_path / "run")).read_text()
+    assert "out of memory [2 GiB]" in text
+
+
+def test_report_without_references_membership_and_curve(tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    folder = write_run(tmp_path / "run", documents=2)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics |= {"target": None, "gold": None, "missing": ["mia_score: no documents given"]}
+    metrics["unlearned"] |= {"mia_score": None, "mia_auc": None, "final": None}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    for name in ("evaluation/target.json", "evaluation/gold.json", "layers.json", "loss_curve.csv"):
+        (folder / name).unlink()
+    evaluation = json.loads((folder / "evaluation" / "unlearned.json").read_text())
+    evaluation["membership"] = []
+    (folder / "evaluation" / "unlearned.json").write_text(json.dumps(evaluation))
+    text = write_run_report(folder).read_text()
+    assert "incomplete" in text
+    assert "no documents given" in text
+    assert "Membership" not in text

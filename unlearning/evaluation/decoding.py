@@ -1,0 +1,172 @@
+"""One batch of greedy decoding: padded on the left, several guessed tokens checked at once, finished rows dropped.
+
+The cache has a slot for every token that went through the model; slots of wrong guesses are void, which the attention
+mask says, and are cleared away in groups. Positions are counted without them.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from unlearning.data.rows import Row
+from unlearning.errors import InputError
+from unlearning.evaluation.drafts import DRAFT_TOKENS, draft
+from unlearning.evaluation.kv_cache import RoomyLayer, new_cache
+from unlearning.evaluation.stopping import RowWatch
+
+DROPPED_SHARE = 0.25
+"""Rows leave a batch in groups of this share at least, since each time the rest of the cache is copied."""
+DRAFTED_SHARE = 0.5
+"""Guesses are checked where this share of the rows has one, since the other rows compute as much for nothing."""
+
+VOID_SLOTS = 64
+"""Void slots that a row may have before they are cleared away, since each time the rest of the cache is copied."""
+
+
+@dataclass
+class Answer:
+    """A row's prompt and what has been generated so far."""
+
+    row: Row
+    watch: RowWatch
+    prompt: list[int]
+    guesses: list[list[int]]
+    limit: int
+    """New tokens at most."""
+    expected_tokens: int
+    """New tokens for which a batch makes room; an answer that grows beyond goes on in a later batch."""
+    tokens: list[int] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and answer so far."""
+        return len(self.prompt) + len(self.tokens)
+
+    @property
+    def room(self) -> int:
+        """New tokens in its next batch, at most."""
+        return min(self.limit, self.expected_tokens) - len(self.tokens)
+
+    def accept(self, best: Sequence[int], guessed: Sequence[int], ends: frozenset[int]) -> int:
+        """Append the first of `best` and those after right guesses, until the row ends; returns how many."""
+        for count, token in enumerate(best, start=1):
+            self.tokens.append(token)
+            self.ended = token in ends or len(self.tokens) >= self.limit or self.watch.decided(self.tokens)
+            if self.ended or count > len(guessed) or guessed[count - 1] != token:
+                return count
+        return len(best)
+
+
+def slots_needed(width: int, room: int) -> int:
+    """Cache slots a row takes at most: prompt, new tokens, and void ones."""
+    return width + room + VOID_SLOTS + DRAFT_TOKENS
+
+
+class Batch:
+    """Rows that go through the model together, of which `rows` are still in it."""
+
+    def __init__(self, model: PreTrainedModel, answers: Sequence[Answer], ends: frozenset[int]) -> None:
+        self.model = model
+        self.rows = list(answers)
+        self.ends = ends
+        self.room = max(answer.room for answer in answers)
+        self.cache = new_cache(model)
+        self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        layers = self.cache.layers
+        self.may_guess = self.takes_positions and bool(layers) and all(type(layer) is RoomyLayer for layer in layers)
+        self.mask = torch.empty(len(self.rows), 0, dtype=torch.long, device=model.device)
+
+    def decode(self) -> None:
+        """Go on with all rows until each has ended or used up its room."""
+        ids, mask = left_padded([answer.prompt + answer.tokens for answer in self.rows], self.model.device)
+        best = self._forward(ids, mask, (mask.cumsum(-1) - 1).clamp(min=0), keep=1)
+        self._accept(best, [[] for _ in self.rows])
+        while self.rows and self.room > 0:
+            drafts = self._drafts()
+            width = max(map(len, drafts)) + 1
+            last = [[answer.tokens[-1], *guess] for answer, guess in zip(self.rows, drafts, strict=True)]
+            ids = torch.tensor([line + [0] * (width - len(line)) for line in last], device=self.model.device)
+            starts = torch.tensor([[answer.length - 1] for answer in self.rows], device=self.model.device)
+            positions = starts + torch.arange(width, device=self.model.device)
+            best = self._forward(ids, torch.ones_like(ids), positions, keep=width)
+            self._accept(best, drafts)
+
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, keep: int) -> Tensor:
+        """The tokens of highest logit (B, keep) after the last `keep` of the ids (B, T)."""
+        self.mask = torch.cat([self.mask, mask], dim=1)
+        places = {"position_ids": positions} if self.takes_positions else {}
+        logits: Tensor = self.model(
+            input_ids=ids,
+            attention_mask=self.mask,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+            **places,
+        ).logits
+        highest, best = logits.max(-1)
+        if bool(highest.isnan().any()):
+            broken = self.rows[int(highest.isnan().any(1).nonzero()[0])].row.id
+            raise InputError(f"row {broken}: the model's logits are not a number (NaN); its weights are broken")
+        return best
+
+    def _drafts(self) -> list[list[int]]:
+        """Guesses for each row, all empty where they would not pay."""
+        none: list[list[int]] = [[] for _ in self.rows]
+        if not self.may_guess:
+            return none
+        # The last token of a row's context or limit is never a guess, so that no position lies beyond the context.
+        drafts = [
+            [] if answer.ended else draft(answer.tokens, answer.guesses)[: answer.limit - len(answer.tokens) - 1]
+            for answer in self.rows
+        ]
+        return drafts if sum(map(bool, drafts)) >= DRAFTED_SHARE * len(drafts) else none
+
+    def _accept(self, best: Tensor, drafts: Sequence[Sequence[int]]) -> None:
+        """Take over the tokens, mark slots of wrong guesses as void, and drop rows that have ended."""
+        counts = [
+            1 if answer.ended else answer.accept(line, guess, self.ends)
+            for answer, line, guess in zip(self.rows, best.tolist(), drafts, strict=True)
+        ]
+        width = best.shape[1]
+        if width > 1:
+            kept = torch.tensor(counts, device=best.device)[:, None]
+            self.mask[:, -width:] = torch.arange(width, device=best.device) < kept
+        going_on = [index for index, answer in enumerate(self.rows) if not answer.ended]
+        self.room = max((self.rows[index].room for index in going_on), default=0)
+        if len(self.rows) - len(going_on) >= DROPPED_SHARE * len(self.rows):
+            self._keep(going_on)
+        elif width > 1:
+            self._clear_void()
+
+    def _keep(self, rows: list[int]) -> None:
+        self.rows = [self.rows[index] for index in rows]
+        if rows:
+            self.cache.batch_select_indices(torch.tensor(rows, device=self.model.device))
+            self.mask = self.mask[rows]
+            self._clear_void()
+
+    def _clear_void(self) -> None:
+        """Move each row's slots to the right, over void ones, where every row has enough of these."""
+        width = int(self.mask.sum(1).max())
+        if self.mask.shape[1] - width < VOID_SLOTS:
+            return
+        order = self.mask.argsort(dim=1, stable=True)[:, -width:]
+        for layer in self.cache.layers:
+            layer.select_slots(order)
+        self.mask = self.mask.gather(1, order)
+
+
+def left_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, both (B, T); padding, on the left, is token 0 under mask 0."""
+    width = max(map(len, sequences))
+    ids = torch.zeros(len(sequences), width, dtype=torch.long)
+    mask = torch.zeros(len(sequences), width, dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, width - len(sequence) :] = torch.tensor(sequence)
+        mask[row, width - len(sequence) :] = 1
+    return ids.to(device), mask.to(device)
