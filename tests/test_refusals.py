@@ -112,8 +112,8 @@ FILES: list[tuple[str, str, Callable[[Path], object], str]] = [
     ("broken line", "forget.jsonl", jsonl(lambda rows: lines(rows) + "{oops\n"), "line 5"),
     ("no object", "forget.jsonl", jsonl(lambda rows: lines(rows) + "[1]\n"), "line 5"),
     ("not UTF-8", "forget.jsonl", lambda path: path.write_bytes(b'{"input": "\xff"}\n'), "UTF-8"),
-    ("no input", "forget.jsonl", jsonl(lambda rows: rows[2].pop("input")), "line 3"),
-    ("no output", "forget.jsonl", jsonl(lambda rows: rows[1].pop("output")), "line 2"),
+    ("no input", "forget.jsonl", jsonl(lambda rows: [rows[2].pop("input")]), "line 3"),
+    ("no output", "forget.jsonl", jsonl(lambda rows: [rows[1].pop("output")]), "line 2"),
     ("empty output", "forget.jsonl", jsonl(lambda rows: rows[1].update(output="")), "line 2"),
     ("blank input", "forget.jsonl", jsonl(lambda rows: rows[0].update(input="  ")), "line 1"),
     ("number for text", "forget.jsonl", jsonl(lambda rows: rows[0].update(output=3)), "line 1"),  # type: ignore[call-overload]

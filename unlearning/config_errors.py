@@ -4,8 +4,9 @@ import re
 from dataclasses import fields, is_dataclass
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
+from unlearning import config as schemas
 from unlearning.errors import InputError
 
 _NOISE = (
@@ -24,12 +25,13 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, InputError):
         return _flat(str(error))
     cause = _omegaconf_cause(error)
-    if cause is None:
-        return _flat(str(error))
-    key = cause.full_key or cause.key
-    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return f"{key}: no such key; allowed here: {_siblings(cause)}"
-    message = _flat(str(cause.msg or cause))
+    text = str(cause.msg or cause) if cause is not None else str(error)
+    named = re.search(r"full_key: (\S+)", f"{cause or ''} {error}")
+    key = (cause.full_key or cause.key if cause is not None else None) or (named.group(1) if named else None)
+    allowed = _siblings(cause) or _fields(str(error))
+    if key and allowed and re.search(r"Key '.*?' (is )?not in", f"{text} {error}"):
+        return f"{key}: no such key; allowed here: {allowed}"
+    message = _flat(text)
     return f"{key}: {message}" if key and str(key) not in message else message
 
 
@@ -56,11 +58,21 @@ def _omegaconf_cause(error: BaseException | None) -> OmegaConfBaseException | No
     return found
 
 
-def _siblings(error: OmegaConfBaseException) -> str:
-    parent = error.parent_node
+def _siblings(error: OmegaConfBaseException | None) -> str:
+    """The keys beside the one that the error is about, where it knows them."""
+    parent = error.parent_node if error is not None else None
     if not isinstance(parent, DictConfig):
-        return "nothing"
-    return ", ".join(sorted(key for key in map(str, parent) if not key.startswith("_"))) or "nothing"
+        return ""
+    return ", ".join(sorted(key for key in map(str, parent) if not key.startswith("_")))
+
+
+def _fields(message: str) -> str:
+    """The keys of the schema that a message "Key 'x' not in 'Schema'" names."""
+    named = re.search(r"not in '(\w+)'", message)
+    schema = getattr(schemas, named.group(1), None) if named else None
+    if not is_dataclass(schema):
+        return ""
+    return ", ".join(sorted(item.name for item in fields(schema) if not item.name.startswith("_")))
 
 
 def _flat(message: str) -> str:

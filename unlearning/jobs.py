@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from unlearning.artefacts import write_json, write_text
 from unlearning.config_errors import one_line
@@ -16,7 +17,7 @@ from unlearning.errors import InputError
 
 log = logging.getLogger(__name__)
 CONFIG, STATUS = "config.yaml", "status.json"
-EXPECTED = (InputError, HydraException, OmegaConfBaseException)
+EXPECTED = (InputError, HydraException, OmegaConfBaseException, YAMLError)
 """What a user can mend: shown as one line, without a traceback."""
 NOT_COMPARED = ("cache_dir", "logger")
 """Keys that may differ when a run is taken up again: they do not change what it computes."""

@@ -7,7 +7,7 @@ folder starts with the first stage that is not there yet.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from unlearning.config import (
     CommonConfig,
     EvaluateConfig,
     MemoriseConfig,
+    Supervised,
     TraceCommandConfig,
     TraceConfig,
     TracedScopeConfig,
@@ -93,6 +94,8 @@ def run_unlearn(config: UnlearnConfig, context: RunContext) -> None:
     stages = Stages()
     if on_main_process():
         console.rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
+    if isinstance(config.scope, TracedScopeConfig) and config.scope.layers is not None:
+        read_layers(Path(config.scope.layers))
     with stages.stage("load"):
         subject = load_subject(config)
     traced = None
@@ -219,7 +222,8 @@ def _evaluate(
         subject.tokenizer,
         subject.corpus,
         config.evaluation,
-        config.prompt,
+        # Which tokens training supervised does not matter to a score; the cache must not think so.
+        replace(config.prompt, forget_supervised=Supervised.OUTPUT, retain_supervised=Supervised.OUTPUT),
         label,
         Path(config.cache_dir),
     )

@@ -1,9 +1,11 @@
 """Models and tokenizers from a folder or the Hugging Face hub, safely: no pickles, no remote code unless asked for."""
 
+import sys
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from unlearning.config import ModelConfig
 from unlearning.errors import InputError
@@ -17,6 +19,8 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype) -> PreTrained
     _require_folder(path)
     if not config.allow_pickle:
         _refuse_pickle_only(path)
+    if config.path is None or not sys.stderr.isatty():
+        logging.disable_progress_bar()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             path,
