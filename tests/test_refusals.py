@@ -107,7 +107,7 @@ def parquet(columns: list[str]) -> Callable[[Path], None]:
 
 
 FILES: list[tuple[str, str, Callable[[Path], object], str]] = [
-    ("missing file", "forget.jsonl", lambda path: None, "not found"),
+    ("missing file", "forget.jsonl", lambda _: None, "not found"),
     ("empty file", "forget.jsonl", lambda path: path.write_text(""), "forget.jsonl"),
     ("broken line", "forget.jsonl", jsonl(lambda rows: lines(rows) + "{oops\n"), "line 5"),
     ("no object", "forget.jsonl", jsonl(lambda rows: lines(rows) + "[1]\n"), "line 5"),

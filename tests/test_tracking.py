@@ -25,7 +25,7 @@ from unlearning.tracking import finish, make_logger
 folder = Path(sys.argv[1])
 Figure(figsize=(1, 1)).savefig(folder / "plot.png")
 loggers = make_logger(
-    LoggerConfig(kind=LoggerKind.WANDB_OFFLINE), folder, "name", "group", "unlearn", ["tag"], {"path": "/home/alice/x"}
+    LoggerConfig(kind=LoggerKind.wandb_offline), folder, "name", "group", "unlearn", ["tag"], {"path": "/home/alice/x"}
 )
 print("printed by the run")
 for step in range(3):
@@ -40,12 +40,12 @@ def _make(kind: LoggerKind, folder: Path) -> list[Any]:
 
 
 def test_no_tracking(tmp_path: Path) -> None:
-    assert _make(LoggerKind.NONE, tmp_path) == []
+    assert _make(LoggerKind.none, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_csv(tmp_path: Path) -> None:
-    loggers = _make(LoggerKind.CSV, tmp_path)
+    loggers = _make(LoggerKind.csv, tmp_path)
     for step in range(2):
         loggers[0].log_metrics({"train/loss": 0.5 + step}, step)
     finish(loggers, {"final": 0.625, "utility": None})
@@ -77,7 +77,7 @@ def test_wandb_that_cannot_start_costs_one_line(
         raise RuntimeError("unreachable\nserver")
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Settings=dict))
-    assert _make(LoggerKind.WANDB, tmp_path) == []
+    assert _make(LoggerKind.wandb, tmp_path) == []
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "unreachable server" in printed

@@ -26,28 +26,28 @@ def require(condition: bool, key: str, value: object, allowed: str) -> None:
 class PromptStyle(StrEnum):
     """How a question is put to the model."""
 
-    RAW = "raw"
-    CHAT = "chat"
+    raw = "raw"
+    chat = "chat"
 
 
 class Supervised(StrEnum):
     """Which tokens of a row carry a loss."""
 
-    OUTPUT = "output"
-    DOCUMENT = "document"
+    output = "output"
+    document = "document"
 
 
 @dataclass
 class PromptConfig:
     """From a row to tokens. The defaults are what the official evaluator scores: raw input, a space, output."""
 
-    style: PromptStyle = PromptStyle.RAW
+    style: PromptStyle = PromptStyle.raw
     separator: str = " "
     """Stands between input and output in the raw style."""
     append_eos: bool = True
     """Whether the end-of-text token follows the output (exact match needs a model that stops)."""
-    forget_supervised: Supervised = Supervised.OUTPUT
-    retain_supervised: Supervised = Supervised.OUTPUT
+    forget_supervised: Supervised = Supervised.output
+    retain_supervised: Supervised = Supervised.output
     max_tokens: int = 2048
     """Longest row accepted; a longer one is an error, never cut silently."""
 
@@ -58,10 +58,10 @@ class PromptConfig:
 class DataSource(StrEnum):
     """Who wrote the rows, and therefore how they are read."""
 
-    SANDBOX = "sandbox"
-    SEMEVAL = "semeval"
-    LUME = "lume"
-    JSONL = "jsonl"
+    sandbox = "sandbox"
+    semeval = "semeval"
+    lume = "lume"
+    jsonl = "jsonl"
 
 
 @dataclass
@@ -112,11 +112,11 @@ class DataConfig:
 class Architecture(StrEnum):
     """Architectures that the sandbox can be built in."""
 
-    OLMO = "olmo"
-    LLAMA = "llama"
-    GPT2 = "gpt2"
-    GPT_NEOX = "gpt_neox"
-    MISTRAL = "mistral"
+    olmo = "olmo"
+    llama = "llama"
+    gpt2 = "gpt2"
+    gpt_neox = "gpt_neox"
+    mistral = "mistral"
 
 
 @dataclass
@@ -132,7 +132,7 @@ class ModelConfig:
     """Folder or repository id of the tokenizer; null: that of path."""
     gold: str | None = None
     """Folder or repository id of a model that never saw the forget set; null: none (the sandbox has its own)."""
-    architecture: Architecture = Architecture.OLMO
+    architecture: Architecture = Architecture.olmo
     """Of a model made here (the sandbox, or unlearn-memorise from scratch); ignored when path is given."""
     blocks: int = 8
     width: int = 128
@@ -164,18 +164,18 @@ class ModelConfig:
 class Averaging(StrEnum):
     """Denominators of a step's loss."""
 
-    EACH_SET = "each_set"
+    each_set = "each_set"
     """mean over forget rows and mean over retain rows, then the weighted sum."""
-    WHOLE_BATCH = "whole_batch"
+    whole_batch = "whole_batch"
     """weighted sum over all rows, divided by the number of all rows (AILS-NTUA)."""
 
 
 class Reduction(StrEnum):
     """How token losses become a set's loss."""
 
-    ROW = "row"
+    row = "row"
     """mean over a row's supervised tokens, then over rows."""
-    TOKEN = "token"
+    token = "token"
     """mean over all supervised tokens of the set."""
 
 
@@ -184,8 +184,8 @@ class ObjectiveConfig:
     """Base of all objectives."""
 
     _target_: str = MISSING
-    reduction: Reduction = Reduction.ROW
-    averaging: Averaging = Averaging.EACH_SET
+    reduction: Reduction = Reduction.row
+    averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = None
     """A forget row whose token-mean loss is above this stops pushing (its gradient is zero); null: never."""
 
@@ -249,9 +249,9 @@ class AdaptiveGradDiffConfig(ObjectiveConfig):
 class ModuleKind(StrEnum):
     """Parts of a block that may move."""
 
-    MLP = "mlp"
-    ATTENTION = "attention"
-    BLOCK = "block"
+    mlp = "mlp"
+    attention = "attention"
+    block = "block"
     """The whole block, its norms included."""
 
 
@@ -276,7 +276,7 @@ class BlocksScopeConfig(ScopeConfig):
     _target_: str = "unlearning.scope.BlocksScope"
     blocks: str = MISSING
     """ "0-5", "0,2,4", "-8:" for the last eight, or "all"; counted from 0."""
-    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.MLP])
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
     embeddings: bool = False
     """Whether the input embeddings move too."""
     head: bool = False
@@ -290,7 +290,7 @@ class TracedScopeConfig(ScopeConfig):
     _target_: str = "unlearning.scope.TracedScope"
     layers: str | None = None
     """A layers.json of an earlier trace; null: the run traces first and uses its own."""
-    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.MLP])
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
 
 
 @dataclass
@@ -364,8 +364,8 @@ class RatioConfig:
 class Decay(StrEnum):
     """Learning-rate schedule within a phase (a chunk, or the whole run)."""
 
-    LINEAR = "linear"
-    CONSTANT = "constant"
+    linear = "linear"
+    constant = "constant"
 
 
 @dataclass
@@ -379,7 +379,7 @@ class OptimizerConfig:
     epsilon: float = 1e-8
     clip_norm: float | None = 1.0
     """Global gradient norm; null: no clipping."""
-    decay: Decay = Decay.LINEAR
+    decay: Decay = Decay.linear
     warmup_steps: int = 0
     """Of each phase."""
 
@@ -404,26 +404,26 @@ class OptimizerConfig:
 class TracedTokens(StrEnum):
     """Which positions are restored."""
 
-    SUBJECT = "subject"
+    subject = "subject"
     """All subject tokens at once."""
-    LAST_SUBJECT = "last_subject"
-    GRID = "grid"
+    last_subject = "last_subject"
+    grid = "grid"
     """Every position on its own."""
 
 
 class SelectionRule(StrEnum):
     """From indirect effects to blocks."""
 
-    THRESHOLD = "threshold"
+    threshold = "threshold"
     """Effect at least `value` times the largest."""
-    COVERAGE = "coverage"
+    coverage = "coverage"
     """The smallest contiguous range with at least `value` of the summed positive effect."""
-    TOP_SHARE = "top_share"
+    top_share = "top_share"
     """The round(value * depth) blocks of largest effect."""
-    FIRST = "first"
+    first = "first"
     """Baseline: the first round(value * depth) blocks."""
-    LAST = "last"
-    RANDOM = "random"
+    last = "last"
+    random = "random"
 
 
 @dataclass
@@ -438,11 +438,11 @@ class TraceConfig:
     """Noise draws a fact."""
     window: int = 1
     """Neighbouring modules restored together for kinds mlp and attention."""
-    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION])
-    tokens: TracedTokens = TracedTokens.SUBJECT
-    select: ModuleKind = ModuleKind.MLP
+    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention])
+    tokens: TracedTokens = TracedTokens.subject
+    select: ModuleKind = ModuleKind.mlp
     """Whose effects choose the blocks."""
-    rule: SelectionRule = SelectionRule.COVERAGE
+    rule: SelectionRule = SelectionRule.coverage
     value: float = 0.6
     """The rule's number, a share in (0, 1]."""
     max_rows: int = 512
@@ -471,9 +471,9 @@ class TraceConfig:
 class QuestionFormat(StrEnum):
     """How a four-way question is put."""
 
-    CLOZE = "cloze"
+    cloze = "cloze"
     """Likelihood of each option after the question (OLMES); what small models can answer."""
-    LETTERS = "letters"
+    letters = "letters"
     """Probability of the letters A-D after the listed options; the official format."""
 
 
@@ -482,7 +482,7 @@ class EvaluationConfig:
     """The official score of SemEval-2025 Task 4, and what surrounds it."""
 
     max_new_tokens: int = 256
-    utility_format: QuestionFormat = QuestionFormat.LETTERS
+    utility_format: QuestionFormat = QuestionFormat.letters
     """Which format counts as utility; both are reported where the data has both."""
     shots: int = 5
     """Worked examples before a question in the letter format."""
@@ -563,10 +563,10 @@ class TrainerConfig:
 class LoggerKind(StrEnum):
     """Where curves go; metrics.json and loss_curve.csv are written whatever is chosen."""
 
-    CSV = "csv"
-    WANDB_OFFLINE = "wandb_offline"
-    WANDB = "wandb"
-    NONE = "none"
+    csv = "csv"
+    wandb_offline = "wandb_offline"
+    wandb = "wandb"
+    none = "none"
 
 
 @dataclass
@@ -593,7 +593,7 @@ class RecipeConfig:
 
     epochs: int = 32
     batch_rows: int = 48
-    reduction: Reduction = Reduction.TOKEN
+    reduction: Reduction = Reduction.token
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3, warmup_steps=50))
 
     def __post_init__(self) -> None:

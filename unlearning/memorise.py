@@ -28,7 +28,7 @@ from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit, weights_dtype
 
 ASSETS = Path(__file__).parent / "sandbox" / "assets"
-WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.DOCUMENT, retain_supervised=Supervised.DOCUMENT)
+WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.document, retain_supervised=Supervised.document)
 
 
 def sandbox_folder(config: CommonConfig) -> Path:

@@ -95,13 +95,13 @@ def run_unlearn(config: UnlearnConfig, context: RunContext) -> None:
     if on_main_process():
         console.rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
     if isinstance(config.scope, TracedScopeConfig) and config.scope.layers is not None:
-        read_layers(Path(config.scope.layers))
+        read_layers(Path(config.scope.layers))  # a bad file is refused before anything slow
     with stages.stage("load"):
         subject = load_subject(config)
     traced = None
     if isinstance(config.scope, TracedScopeConfig):
         with stages.stage("trace"):
-            traced = _traced_blocks(config, config.scope, subject, context.run_dir)
+            traced = traced_blocks(config, subject, context.run_dir)
     results: dict[str, EvaluationResult] = {}
     if config.evaluation.references and on_main_process():
         with stages.stage("evaluate the target and the gold model"):
@@ -177,8 +177,14 @@ def run_evaluate(config: EvaluateConfig, context: RunContext) -> None:
     console.print(f"written to {context.run_dir}", highlight=False)
 
 
-def _traced_blocks(config: UnlearnConfig, scope: TracedScopeConfig, subject: Subject, run_dir: Path) -> Selection:
-    """The blocks of the layers file that the scope names, or of a trace made now on the forget set."""
+def traced_blocks(config: UnlearnConfig, subject: Subject, run_dir: Path) -> Selection | None:
+    """The blocks of the layers file that the scope names, or of a trace made now on the forget set.
+
+    None where the scope does not ask for tracing.
+    """
+    scope = config.scope
+    if not isinstance(scope, TracedScopeConfig):
+        return None
     if scope.layers is not None:
         return read_layers(Path(scope.layers), len(anatomy.blocks(subject.model)))
     return _trace(config, config.trace, subject, run_dir)
@@ -223,7 +229,7 @@ def _evaluate(
         subject.corpus,
         config.evaluation,
         # Which tokens training supervised does not matter to a score; the cache must not think so.
-        replace(config.prompt, forget_supervised=Supervised.OUTPUT, retain_supervised=Supervised.OUTPUT),
+        replace(config.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output),
         label,
         Path(config.cache_dir),
     )

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.artefacts import write_folder, write_json, write_jsonl, write_text
@@ -36,21 +37,27 @@ class Outcome:
     data_fingerprint: str
 
 
+def merged(model: nn.Module) -> PreTrainedModel:
+    """The plain model, its adapters (if there are any) merged into its weights, in evaluation mode."""
+    from peft import PeftModel
+
+    plain: Any = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    ready: PreTrainedModel = plain.eval()
+    return ready
+
+
 def save_weights(
     unlearned: Unlearned, tokenizer: PreTrainedTokenizerBase, run_dir: Path, keep: bool
 ) -> PreTrainedModel:
     """Merge adapters into the weights; with `keep`, write adapter/ (where LoRA was used) and model/ (safetensors)."""
     from peft import PeftModel
 
-    model: Any = unlearned.model
-    if isinstance(model, PeftModel):
-        if keep:
-            write_folder(run_dir / "adapter", model.save_pretrained)
-        model = model.merge_and_unload()
+    if keep and isinstance(unlearned.model, PeftModel):
+        write_folder(run_dir / "adapter", unlearned.model.save_pretrained)
+    model = merged(unlearned.model)
     if keep:
         write_folder(run_dir / "model", partial(save_model, model, tokenizer))
-    merged: PreTrainedModel = model.eval()
-    return merged
+    return model
 
 
 def save_evaluation(label: str, result: EvaluationResult, run_dir: Path) -> None:

@@ -37,7 +37,7 @@ class BlocksScope:
     """The named parts of the named blocks move, the embeddings and the head on demand."""
 
     blocks: str
-    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.MLP])
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
     embeddings: bool = False
     head: bool = False
 
@@ -63,7 +63,7 @@ class TracedScope:
     """The given parts of the blocks that causal mediation analysis chose; all upper blocks are frozen (SHA256)."""
 
     layers: str | None = None
-    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.MLP])
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
 
     def apply(self, model: PreTrainedModel, traced_blocks: Sequence[int] | None) -> nn.Module:
         """Freeze all but these parts. ValueError without traced blocks."""

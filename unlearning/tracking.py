@@ -84,11 +84,11 @@ def make_logger(
     CSV files go to run_dir/csv/version_<attempt>; W&B's to run_dir/wandb. Of the resolved configuration, home
     folders are left out.
     """
-    if config.kind is LoggerKind.NONE or getattr(rank_zero_only, "rank", 0) != 0:
+    if config.kind is LoggerKind.none or getattr(rank_zero_only, "rank", 0) != 0:
         return []
     settings = without_home(dict(resolved_config))
     try:
-        if config.kind is LoggerKind.CSV:
+        if config.kind is LoggerKind.csv:
             return [GuardedLogger(CSVLogger(save_dir=run_dir, name="csv"))]
         return [GuardedLogger(_wandb_logger(config, run_dir, run_name, group, job_type, tags, settings))]
     except Exception as error:
@@ -137,7 +137,7 @@ def _wandb_logger(
         tags=[*config.tags, *tags],
         config=settings,
         reinit="finish_previous",
-        settings=_wandb_settings(online=config.kind is LoggerKind.WANDB),
+        settings=_wandb_settings(online=config.kind is LoggerKind.wandb),
     )
     run.define_metric("trainer/global_step")
     run.define_metric("train/*", step_metric="trainer/global_step")

@@ -80,7 +80,7 @@ def test_separator() -> None:
 def test_batch_equals_one_by_one(habit: str, style: PromptStyle, split: Split) -> None:
     made = tokenizer(habit)
     made.chat_template = CHAT
-    prompt = PromptConfig(style=style, retain_supervised=Supervised.DOCUMENT)
+    prompt = PromptConfig(style=style, retain_supervised=Supervised.document)
     texts = ["Ada", "When was Ada Lovelace born in Maida Vale?", "caf\u00e9", "x" * 300]
     rows = [Row(f"{n}qa0", text, text[::-1], "Task1", Kind.QUESTION, split) for n, text in enumerate(texts)]
     assert encode_rows(rows, made, prompt) == [encode_row(row, made, prompt) for row in rows]
@@ -100,7 +100,7 @@ def test_batch_ignores_the_tokenizers_padding_and_truncation() -> None:
 def test_supervision_of_each_set(style: PromptStyle) -> None:
     made = tokenizer("bos")
     made.chat_template = CHAT
-    prompt = PromptConfig(style=style, retain_supervised=Supervised.DOCUMENT)
+    prompt = PromptConfig(style=style, retain_supervised=Supervised.document)
     forget = encode_row(question(), made, prompt)
     retain = encode_row(question(split=Split.RETAIN), made, prompt)
     assert forget.input_ids == retain.input_ids
@@ -111,7 +111,7 @@ def test_supervision_of_each_set(style: PromptStyle) -> None:
 def test_chat_wraps_the_input_and_drops_the_separator() -> None:
     made = tokenizer("plain")
     made.chat_template = CHAT
-    prompt = PromptConfig(style=PromptStyle.CHAT)
+    prompt = PromptConfig(style=PromptStyle.chat)
     encoded = encode_row(question(), made, prompt)
     assert made.decode(encoded.input_ids[: encoded.supervised_from]) == "<|user|>When was Ada born?\n<|bot|>"
     assert made.decode(encoded.input_ids[encoded.supervised_from :]) == "In 1810</s>"
@@ -142,7 +142,7 @@ def test_longest_row(spare: int) -> None:
 def test_refusals() -> None:
     made = tokenizer("plain")
     with pytest.raises(InputError, match="no chat template"):
-        encode_row(question(), made, PromptConfig(style=PromptStyle.CHAT))
+        encode_row(question(), made, PromptConfig(style=PromptStyle.chat))
     with pytest.raises(InputError, match=r"text 'a{59}\.\.\.: \d+ tokens, more than"):
         encode_text("a" * 999, made, PromptConfig(max_tokens=3))
     with pytest.raises(InputError, match="text 'a': 1 tokens, none of which can carry a loss"):

@@ -65,7 +65,7 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
         "more columns",
     ],
 )
-@pytest.mark.parametrize("source", [DataSource.SEMEVAL, DataSource.LUME, DataSource.JSONL])
+@pytest.mark.parametrize("source", [DataSource.semeval, DataSource.lume, DataSource.jsonl])
 def test_jsonl(tmp_path: Path, source: DataSource, content: bytes) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
@@ -74,19 +74,19 @@ def test_jsonl(tmp_path: Path, source: DataSource, content: bytes) -> None:
 
 def test_parquet(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "rows.parquet", [row | {"split": "forget"} for row in OFFICIAL])
-    assert read_rows([path], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows([path], Split.FORGET, DataSource.semeval) == ROWS
 
 
 def test_parquet_with_categories(tmp_path: Path) -> None:
     table = pa.Table.from_pylist(OFFICIAL)
     pq.write_table(table.set_column(3, "task", table["task"].dictionary_encode()), tmp_path / "rows.parquet")
-    assert read_rows([str(tmp_path / "rows.parquet")], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows([str(tmp_path / "rows.parquet")], Split.FORGET, DataSource.semeval) == ROWS
 
 
 def test_several_sources_in_order(tmp_path: Path) -> None:
     first = write_parquet(tmp_path / "z.parquet", OFFICIAL[:2])
     (tmp_path / "a.jsonl").write_bytes(jsonl(OFFICIAL[2]))
-    assert read_rows([first, str(tmp_path / "a.jsonl")], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows([first, str(tmp_path / "a.jsonl")], Split.FORGET, DataSource.semeval) == ROWS
 
 
 UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
@@ -107,7 +107,7 @@ UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
 )
 def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str, kind: Kind) -> None:
     (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
-    (read,) = read_rows([str(tmp_path / "own.jsonl")], Split.RETAIN, DataSource.JSONL)
+    (read,) = read_rows([str(tmp_path / "own.jsonl")], Split.RETAIN, DataSource.jsonl)
     assert read == Row(row_id, " a ", "b\n", task, kind, Split.RETAIN)
 
 
@@ -115,7 +115,7 @@ def test_made_ids_are_unique_in_the_corpus(tmp_path: Path) -> None:
     for name, texts in (("f1", "ab"), ("f2", "c"), ("r", "de")):
         (tmp_path / f"{name}.jsonl").write_bytes(jsonl(*[{"input": text, "output": text} for text in texts]))
     paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("f1", "f2", "r")}
-    config = DataConfig(source=DataSource.JSONL, forget=[paths["f1"], paths["f2"]], retain=[paths["r"]])
+    config = DataConfig(source=DataSource.jsonl, forget=[paths["f1"], paths["f2"]], retain=[paths["r"]])
     corpus = load_corpus(config)
     assert [row.id for row in corpus.forget] == [f"forget-row{n}qa0" for n in (1, 2, 3)]
     assert [row.id for row in corpus.retain] == [f"retain-row{n}qa0" for n in (1, 2)]
@@ -152,7 +152,7 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
     def load(limit: int | None) -> Corpus:
         forget, retain = [str(tmp_path / "f.jsonl")], [str(tmp_path / "r.jsonl")]
-        return load_corpus(DataConfig(DataSource.LUME, forget=forget, retain=retain, max_documents_per_task=limit))
+        return load_corpus(DataConfig(DataSource.lume, forget=forget, retain=retain, max_documents_per_task=limit))
 
     cut = load(2)
     assert [row.id for row in cut.forget] == [
@@ -166,9 +166,9 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
 def test_sandbox() -> None:
     world = WorldConfig(documents_per_task=3, nonmember_documents=2, known_entities=2, teaching_entities=2)
-    whole = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world))
-    again = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world))
-    one = load_corpus(DataConfig(source=DataSource.SANDBOX, world=world, max_documents_per_task=1))
+    whole = load_corpus(DataConfig(source=DataSource.sandbox, world=world))
+    again = load_corpus(DataConfig(source=DataSource.sandbox, world=world))
+    one = load_corpus(DataConfig(source=DataSource.sandbox, world=world, max_documents_per_task=1))
     assert whole == again
     assert whole.fingerprint
     assert 0 < len(one.forget) < len(whole.forget)

@@ -34,13 +34,13 @@ def corpus(forget: Fields, retain: Fields, **more: Any) -> Build:
     def build(folder: Path) -> DataConfig:
         names: Any = {key: write(folder, f"{key}.jsonl", *rows) for key, rows in more.items()}
         f, r = write(folder, "forget.jsonl", forget), write(folder, "retain.jsonl", retain)
-        return DataConfig(source=DataSource.SEMEVAL, forget=[f], retain=[r], **names)
+        return DataConfig(source=DataSource.semeval, forget=[f], retain=[r], **names)
 
     return build
 
 
 def sandbox(**more: Any) -> Build:
-    return lambda _: DataConfig(source=DataSource.SANDBOX, **more)
+    return lambda _: DataConfig(source=DataSource.sandbox, **more)
 
 
 TEXT = {"document": "Ada was born."}
@@ -57,12 +57,12 @@ CORPORA: list[tuple[str, Build, list[str]]] = [
     ),
     (
         "no forget",
-        lambda _: DataConfig(source=DataSource.JSONL, retain=["r.jsonl"]),
+        lambda _: DataConfig(source=DataSource.jsonl, retain=["r.jsonl"]),
         ["data.forget: not given"],
     ),
     (
         "no retain",
-        lambda _: DataConfig(source=DataSource.JSONL, forget=["f.jsonl"]),
+        lambda _: DataConfig(source=DataSource.jsonl, forget=["f.jsonl"]),
         ["data.retain: not given"],
     ),
     ("members alone", corpus(ADA, ALAN, members=[TEXT]), ["data.nonmembers: null"]),

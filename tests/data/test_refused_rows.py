@@ -128,7 +128,7 @@ def one_line(message: str) -> bool:
 @pytest.mark.parametrize(
     ("name", "content", "words"), [case[1:] for case in OFFICIAL], ids=[case[0] for case in OFFICIAL]
 )
-@pytest.mark.parametrize("source", [DataSource.SEMEVAL, DataSource.LUME])
+@pytest.mark.parametrize("source", [DataSource.semeval, DataSource.lume])
 def test_official_file_is_refused(
     tmp_path: Path, source: DataSource, name: str, content: bytes, words: list[str]
 ) -> None:
@@ -166,6 +166,6 @@ def test_own_file_is_refused(tmp_path: Path, content: bytes, words: list[str]) -
     path = tmp_path / "own.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_rows([str(path)], Split.FORGET, DataSource.JSONL)
+        read_rows([str(path)], Split.FORGET, DataSource.jsonl)
     assert one_line(str(caught.value))
     assert all(word in str(caught.value) for word in [str(path), *words]), caught.value

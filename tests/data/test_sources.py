@@ -34,19 +34,19 @@ def write_jsonl(path: Path, *rows: dict[str, str]) -> None:
 def test_folder_names_are_no_columns(tmp_path: Path) -> None:
     (tmp_path / "split=retain").mkdir()
     path = write_parquet(tmp_path / "split=retain" / "rows.parquet")
-    assert read_rows([path], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows([path], Split.FORGET, DataSource.semeval) == ROWS
 
 
 def test_folder_prefers_parquet(tmp_path: Path) -> None:
     write_parquet(tmp_path / "forget.parquet")
     write_jsonl(tmp_path / "forget.jsonl", *OFFICIAL)
-    assert read_rows([str(tmp_path)], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows([str(tmp_path)], Split.FORGET, DataSource.semeval) == ROWS
 
 
 def test_folder_of_jsonl_in_order_of_names(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "b.jsonl", *OFFICIAL[1:])
     write_jsonl(tmp_path / "a.jsonl", OFFICIAL[0])
-    assert read_rows([str(tmp_path)], Split.FORGET, DataSource.LUME) == ROWS
+    assert read_rows([str(tmp_path)], Split.FORGET, DataSource.lume) == ROWS
 
 
 def test_hub_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_hub_name(monkeypatch: pytest.MonkeyPatch) -> None:
         return datasets.Dataset.from_list(OFFICIAL)
 
     monkeypatch.setattr("datasets.load_dataset", load)
-    assert read_rows(["owner/name.v1:forget_train"], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows(["owner/name.v1:forget_train"], Split.FORGET, DataSource.semeval) == ROWS
     assert asked == [("owner/name.v1", "forget_train")]
 
 
@@ -69,7 +69,7 @@ def test_what_exists_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: p
     folder = tmp_path / "owner" / "name:train"
     folder.mkdir(parents=True)
     write_parquet(folder / "rows.parquet")
-    assert read_rows(["owner/name:train"], Split.FORGET, DataSource.SEMEVAL) == ROWS
+    assert read_rows(["owner/name:train"], Split.FORGET, DataSource.semeval) == ROWS
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_exists_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: p
 def test_source_that_is_not_there(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: pytest.fail("looked for on the hub"))
     with pytest.raises(InputError, match="not found; must be") as caught:
-        read_rows([source], Split.FORGET, DataSource.SEMEVAL)
+        read_rows([source], Split.FORGET, DataSource.semeval)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -96,7 +96,7 @@ def test_folder_without_data(tmp_path: Path) -> None:
     (tmp_path / ".hidden.parquet").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match=r"holds neither \.parquet nor \.jsonl"):
-        read_rows([str(tmp_path)], Split.FORGET, DataSource.SEMEVAL)
+        read_rows([str(tmp_path)], Split.FORGET, DataSource.semeval)
 
 
 def test_hub_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,5 +105,5 @@ def test_hub_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("datasets.load_dataset", fail)
     with pytest.raises(InputError, match="owner/name:train: cannot be loaded from Hugging Face: Couldn't") as caught:
-        read_rows(["owner/name:train"], Split.FORGET, DataSource.SEMEVAL)
+        read_rows(["owner/name:train"], Split.FORGET, DataSource.semeval)
     assert len(str(caught.value).splitlines()) == 1

@@ -133,7 +133,7 @@ def test_what_the_data_does_not_allow_is_named() -> None:
 
 def test_utility_is_the_configured_format() -> None:
     model, tokenizer, corpus = byte_model("olmo", 2), byte_tokenizer(), small_corpus()
-    cloze = dataclasses.replace(CONFIG, utility_format=QuestionFormat.CLOZE)
+    cloze = dataclasses.replace(CONFIG, utility_format=QuestionFormat.cloze)
     first = evaluate(model, tokenizer, corpus, cloze, PromptConfig(), "tiny").metrics
     second = evaluate(model, tokenizer, corpus, CONFIG, PromptConfig(), "tiny").metrics
     assert first["utility"] == first["utility_cloze"] == second["utility_cloze"]
@@ -158,7 +158,7 @@ def test_evenly_spread() -> None:
 
 def test_chat_prompts_go_through_the_template() -> None:
     model, tokenizer, corpus = byte_model("olmo"), byte_tokenizer(), small_corpus()
-    chat = PromptConfig(style=PromptStyle.CHAT)
+    chat = PromptConfig(style=PromptStyle.chat)
     with pytest.raises(InputError, match="no chat template"):
         evaluate(model, tokenizer, corpus, CONFIG, chat, "tiny")
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}|"

@@ -13,19 +13,19 @@ from unlearning.mediation.tracing import Tracer
 DEPTH = 4
 KINDS = ["block", "mlp", "attention"]
 SETTINGS = {
-    "subject, one batch": (TracedTokens.SUBJECT, 1, 512),
-    "subject, window 3, small batches": (TracedTokens.SUBJECT, 3, 10),
-    "last token, window 2, split draws": (TracedTokens.LAST_SUBJECT, 2, 4),
-    "grid, window 10": (TracedTokens.GRID, 10, 64),
+    "subject, one batch": (TracedTokens.subject, 1, 512),
+    "subject, window 3, small batches": (TracedTokens.subject, 3, 10),
+    "last token, window 2, split draws": (TracedTokens.last_subject, 2, 4),
+    "grid, window 10": (TracedTokens.grid, 10, 64),
 }
 PROBES = [random_probe("a", range(2, 5), 8, 11), random_probe("b", range(0, 1), 4, 5)]
 FAMILIES = ("olmo", "gpt2", "gpt_neox", "llama", "olmo2", "gemma3_text", "phi3")
 
 
 def positions_of(probe: Probe, tokens: TracedTokens) -> list[list[int]]:
-    if tokens is TracedTokens.SUBJECT:
+    if tokens is TracedTokens.subject:
         return [list(probe.subject)]
-    if tokens is TracedTokens.LAST_SUBJECT:
+    if tokens is TracedTokens.last_subject:
         return [[probe.subject[-1]]]
     return [[position] for position in range(probe.subject[0], probe.answer_start)]
 

@@ -23,7 +23,7 @@ def fact(name: str, person: str, clean: float, corrupted: list[float], restored:
     return FactTrace(name, person, "birth_date", SUBJECT, both(clean), both(corrupted), scores)
 
 
-def result_of(*traces: FactTrace, kinds: tuple[ModuleKind, ...] = (ModuleKind.MLP,)) -> TraceResult:
+def result_of(*traces: FactTrace, kinds: tuple[ModuleKind, ...] = (ModuleKind.mlp,)) -> TraceResult:
     return TraceResult(kinds, 2, 0.1, tuple(traces), (), 0)
 
 
@@ -35,19 +35,19 @@ def test_effects_by_hand() -> None:
     effects = indirect_effects(result_of(A, B), Metric.LOG_PROBABILITY)
     # Total: (-1 + 6 + -2 + 4) / 2; block 0: (3 + 0) / 2; block 1: (0 + 1) / 2.
     assert effects.total.mean == pytest.approx(3.5)
-    own = effects.of(ModuleKind.MLP)
+    own = effects.of(ModuleKind.mlp)
     assert own.mean == pytest.approx((1.5, 0.5))
     assert own.normalised == pytest.approx((1.5 / 3.5, 0.5 / 3.5))
     # Of two persons drawn with replacement, both alike in a quarter of the draws each.
     assert (own.low, own.high) == (pytest.approx((0.0, 0.0)), pytest.approx((3.0, 1.0)))
     with pytest.raises(KeyError):
-        effects.of(ModuleKind.BLOCK)
+        effects.of(ModuleKind.block)
 
 
 def test_the_other_metric_is_read_from_its_own_column() -> None:
     logs = indirect_effects(result_of(A, B), Metric.LOG_PROBABILITY)
     first = indirect_effects(result_of(A, B), Metric.PROBABILITY)
-    assert np.array(first.of(ModuleKind.MLP).mean) * 10 == pytest.approx(logs.of(ModuleKind.MLP).mean)
+    assert np.array(first.of(ModuleKind.mlp).mean) * 10 == pytest.approx(logs.of(ModuleKind.mlp).mean)
     assert first.metric is Metric.PROBABILITY
 
 
@@ -60,10 +60,10 @@ def test_order_of_facts_does_not_matter() -> None:
 def test_facts_of_one_person_are_drawn_together() -> None:
     """With one person there is nothing to draw; with the same facts split over persons there is."""
     facts = [fact(str(n), "one", 0.0, [-4.0], [[-4.0 + n], [-4.0]]) for n in range(4)]
-    alone = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.MLP)
+    alone = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
     assert alone.low == alone.high == alone.mean == pytest.approx((1.5, 0.0))
     split = [fact(str(n), str(n), 0.0, [-4.0], [[-4.0 + n], [-4.0]]) for n in range(4)]
-    apart = indirect_effects(result_of(*split), Metric.LOG_PROBABILITY).of(ModuleKind.MLP)
+    apart = indirect_effects(result_of(*split), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
     assert apart.low[0] < 1.5 < apart.high[0]
     assert apart.low[1] == apart.high[1] == 0
 
@@ -79,7 +79,7 @@ def test_interval_covers_about_as_often_as_it_says() -> None:
             for number in range(1 + person % 3):
                 effect = own + generator.normal(0.0, 0.3)
                 facts.append(fact(f"{person}-{number}", str(person), 0.0, [-9.0], [[-9.0 + effect], [-9.0]]))
-        found = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.MLP)
+        found = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
         covered += found.low[0] <= 1.0 <= found.high[0]
     assert 178 <= covered <= 198
 
@@ -89,7 +89,7 @@ def test_of_a_grid_the_last_subject_token_counts() -> None:
     scores = np.zeros((1, 2, 3, 1, 2)) - 4.0
     scores[0, 0, 1] = -1.0
     grid = FactTrace("a", "one", "birth_date", sites, np.zeros(2), np.full((1, 2), -4.0), scores)
-    assert indirect_effects(result_of(grid), Metric.PROBABILITY).of(ModuleKind.MLP).mean == (3.0, 0.0)
+    assert indirect_effects(result_of(grid), Metric.PROBABILITY).of(ModuleKind.mlp).mean == (3.0, 0.0)
     lines = [dict(zip(COLUMNS, line, strict=True)) for line in result_of(grid).tidy()]
     assert [(line["block"], line["group"], line["position"]) for line in lines[:3]] == [
         (0, "first_subject", 1),
@@ -102,7 +102,7 @@ def test_of_a_grid_the_last_subject_token_counts() -> None:
 
 def test_no_share_of_an_effect_that_is_none() -> None:
     harmless = fact("a", "one", -4.0, [-3.0], [[-2.0], [-3.0]])
-    assert indirect_effects(result_of(harmless), Metric.PROBABILITY).of(ModuleKind.MLP).normalised is None
+    assert indirect_effects(result_of(harmless), Metric.PROBABILITY).of(ModuleKind.mlp).normalised is None
 
 
 def test_no_facts() -> None:

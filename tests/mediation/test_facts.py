@@ -86,7 +86,7 @@ def test_every_official_question_about_a_person_is_a_fact() -> None:
     rows = []
     for split in Split:
         for file in sorted(folder.glob(f"{split}_*.parquet")):
-            rows += read_rows([str(file)], split, DataSource.SEMEVAL)
+            rows += read_rows([str(file)], split, DataSource.semeval)
     facts = facts_from_rows(rows)
     assert len(facts) == sum(row.task == "Task2" and row.kind is Kind.QUESTION for row in rows) == 1285
     assert Counter(Counter(fact.person for fact in facts).values()) == {5: 257}

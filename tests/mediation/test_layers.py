@@ -13,7 +13,7 @@ from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers, selected_parameters, write_layers
 from unlearning.mediation.selection import Selection, select
 
-CONFIG = TraceConfig(kinds=[ModuleKind.MLP], rule=SelectionRule.TOP_SHARE, value=0.5)
+CONFIG = TraceConfig(kinds=[ModuleKind.mlp], rule=SelectionRule.top_share, value=0.5)
 
 
 def written(path: Path) -> tuple[Selection, dict[str, Any]]:
@@ -40,7 +40,7 @@ def test_no_share_is_null(tmp_path: Path) -> None:
     for effects in content["effects"]:
         effects["kinds"][0]["normalised"] = None
     path.write_text(json.dumps(content))
-    assert read_layers(path).effects[0].of(ModuleKind.MLP).normalised is None
+    assert read_layers(path).effects[0].of(ModuleKind.mlp).normalised is None
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_windows_are_romes(block: int, width: int, expected: list[int]) -> None:
 
 
 def test_sites() -> None:
-    assert sites_of(PROBE, TracedTokens.SUBJECT) == (Site("subject", (2, 3, 4)),)
-    assert sites_of(PROBE, TracedTokens.LAST_SUBJECT) == (Site("last_subject", (4,)),)
+    assert sites_of(PROBE, TracedTokens.subject) == (Site("subject", (2, 3, 4)),)
+    assert sites_of(PROBE, TracedTokens.last_subject) == (Site("last_subject", (4,)),)
     groups = [
         "first_subject",
         "middle_subject",
@@ -40,23 +40,23 @@ def test_sites() -> None:
         "further",
         "last",
     ]
-    grid = sites_of(PROBE, TracedTokens.GRID)
+    grid = sites_of(PROBE, TracedTokens.grid)
     assert [site.group for site in grid] == groups
     assert [site.positions for site in grid] == [(position,) for position in range(2, 9)]
 
 
 def test_the_last_token_of_subject_or_prompt_is_always_called_so() -> None:
-    one = sites_of(random_probe("b", range(3, 4), 5, 7), TracedTokens.GRID)
+    one = sites_of(random_probe("b", range(3, 4), 5, 7), TracedTokens.grid)
     assert [site.group for site in one] == ["last_subject", "last"]
-    at_the_end = sites_of(random_probe("c", range(3, 5), 5, 7), TracedTokens.GRID)
+    at_the_end = sites_of(random_probe("c", range(3, 5), 5, 7), TracedTokens.grid)
     assert [site.group for site in at_the_end] == ["first_subject", "last_subject"]
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 3, 7, 20, 512])
 @pytest.mark.parametrize("draws", [1, 4])
 def test_batches_cover_each_state_and_draw_once(draws: int, max_rows: int) -> None:
-    kinds = (ModuleKind.BLOCK, ModuleKind.MLP)
-    states = states_of(sites_of(PROBE, TracedTokens.GRID), kinds, 3, 3)
+    kinds = (ModuleKind.block, ModuleKind.mlp)
+    states = states_of(sites_of(PROBE, TracedTokens.grid), kinds, 3, 3)
     assert len(states) == 2 * 3 * 7
     seen = []
     for batch in batches(states, draws, max_rows):

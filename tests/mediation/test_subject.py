@@ -73,7 +73,7 @@ def test_tokens_are_those_of_training_without_the_end(style: PromptStyle, superv
         trained = encode_row(row, made, prompt)
         probe = locate(fact, made, prompt)
         assert trained.input_ids == (*probe.input_ids, made.eos_token_id)
-        if supervised is Supervised.OUTPUT:
+        if supervised is Supervised.output:
             assert probe.answer_start == trained.supervised_from
 
 
@@ -90,4 +90,4 @@ def test_a_template_that_rewrites_the_question_is_refused() -> None:
     made = tokenizer()
     made.chat_template = "{% for m in messages %}{{ m.content | upper }}{% endfor %}:"
     with pytest.raises(InputError, match="cannot tell which tokens of the prompt are 'Goldi Aqua'"):
-        locate(facts("Goldi Aqua")[0], made, PromptConfig(style=PromptStyle.CHAT))
+        locate(facts("Goldi Aqua")[0], made, PromptConfig(style=PromptStyle.chat))

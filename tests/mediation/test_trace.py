@@ -24,7 +24,7 @@ from unlearning.models import anatomy
 DEPTH = 3
 NAMES = ("Goldi Aqua", "Rene Tomato", "Tiffi Magenta", "Pansy Olive")
 ROWS = [row for n, name in enumerate(NAMES) for row in rows_of(n, name, (f"{n}976-03", f"{7 - n}00"))]
-CONFIG = TraceConfig(facts=6, draws=2, rule=SelectionRule.TOP_SHARE, value=0.4)
+CONFIG = TraceConfig(facts=6, draws=2, rule=SelectionRule.top_share, value=0.4)
 PROMPT = PromptConfig()
 
 
@@ -116,7 +116,7 @@ def test_another_choice_of_blocks_traces_nothing(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, traced: list[str]
 ) -> None:
     trace(model, tokenizer, ROWS, CONFIG, PROMPT, tmp_path)
-    last = replace(CONFIG, rule=SelectionRule.LAST, select=ModuleKind.ATTENTION, max_rows=8)
+    last = replace(CONFIG, rule=SelectionRule.last, select=ModuleKind.attention, max_rows=8)
     assert trace(model, tokenizer, ROWS, last, PROMPT, tmp_path).blocks == (2,)
     assert len(traced) == 6
     trace(model, tokenizer, ROWS, replace(CONFIG, seed=1), PROMPT, tmp_path)
@@ -127,7 +127,7 @@ def test_other_weights_trace_afresh(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, traced: list[str]
 ) -> None:
     trace(model, tokenizer, ROWS, CONFIG, PROMPT, tmp_path)
-    weight = anatomy.part(anatomy.blocks(model)[1], ModuleKind.MLP).down_proj.weight
+    weight = anatomy.part(anatomy.blocks(model)[1], ModuleKind.mlp).down_proj.weight
     assert isinstance(weight, torch.Tensor)
     with torch.no_grad():
         weight.mul_(1.001)

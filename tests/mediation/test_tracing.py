@@ -39,7 +39,7 @@ def test_restoring_everything_is_the_clean_run(family: str, monkeypatch: pytest.
     everywhere = (Site("subject", tuple(range(len(PROBE.input_ids) - 1))),)
     monkeypatch.setattr("unlearning.mediation.tracing.sites_of", lambda _probe, _tokens: everywhere)
     tracer = Tracer(
-        deep_model(family, DEPTH).double(), replace(CONFIG, kinds=[ModuleKind.BLOCK], select=ModuleKind.BLOCK)
+        deep_model(family, DEPTH).double(), replace(CONFIG, kinds=[ModuleKind.block], select=ModuleKind.block)
     )
     trace = tracer.trace(PROBE, 5.0)
     assert np.abs(trace.corrupted - trace.clean).min() > 1e-6
@@ -53,9 +53,9 @@ def test_the_last_block_at_the_subject_is_read_by_no_one() -> None:
 
 
 def test_last_block_at_the_last_position_is_the_clean_first_token() -> None:
-    tracer = Tracer(deep_model("olmo", DEPTH).double(), replace(CONFIG, tokens=TracedTokens.GRID))
+    tracer = Tracer(deep_model("olmo", DEPTH).double(), replace(CONFIG, tokens=TracedTokens.grid))
     trace = tracer.trace(PROBE, 5.0)
-    block = tracer.kinds.index(ModuleKind.BLOCK)
+    block = tracer.kinds.index(ModuleKind.block)
     assert trace.sites[-1].group == "last"
     assert trace.restored[block, DEPTH - 1, -1, :, 0] == pytest.approx(trace.clean[0], abs=1e-10)
 
@@ -135,9 +135,9 @@ def test_planted_truth(family: str, planted: int) -> None:
     with torch.no_grad():
         for index, block in enumerate(anatomy.blocks(model)):
             if index != planted:
-                for parameter in anatomy.part(block, ModuleKind.MLP).parameters():
+                for parameter in anatomy.part(block, ModuleKind.mlp).parameters():
                     parameter.zero_()
-    trace = Tracer(model, replace(CONFIG, kinds=[ModuleKind.MLP])).trace(PROBE, 2.0)
+    trace = Tracer(model, replace(CONFIG, kinds=[ModuleKind.mlp])).trace(PROBE, 2.0)
     effects = np.abs(trace.restored[0, :, 0] - trace.corrupted).max((1, 2))
     assert effects[planted] > 1e-4
     assert np.delete(effects, planted) == pytest.approx(0, abs=1e-13)

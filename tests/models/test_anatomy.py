@@ -121,7 +121,7 @@ def test_blocks_embeddings_and_head(family: str) -> None:
 def test_parts_run_once_a_block(family: str) -> None:
     model = tiny(family)
     ran: list[nn.Module] = []
-    kinds = (ModuleKind.BLOCK, ModuleKind.MLP, ModuleKind.ATTENTION)
+    kinds = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
     expected = [anatomy.part(block, kind) for block in anatomy.blocks(model) for kind in kinds]
     handles = [module.register_forward_hook(lambda module, _a, _o: ran.append(module)) for module in expected]
     model(torch.tensor([[1, 2, 3]]))
@@ -142,7 +142,7 @@ def test_linear_layers(family: str) -> None:
 def test_opt_has_layers_but_no_mlp_module() -> None:
     block = anatomy.blocks(tiny("opt"))[0]
     with pytest.raises(InputError, match=r"OPTDecoderLayer: no mlp among its parts \(self_attn, .*fc1, fc2"):
-        anatomy.part(block, ModuleKind.MLP)
+        anatomy.part(block, ModuleKind.mlp)
     assert anatomy.linear_layers(block)["up"] == ["fc1"]
     assert anatomy.linear_layers(block)["down"] == ["fc2"]
 

@@ -40,12 +40,12 @@ def test_grad_diff_by_row() -> None:
 
 def test_grad_diff_by_token() -> None:
     """-(1*2 + 3*6)/8 + (0.5 + 1.5 + 8)/4 = 0."""
-    assert step_loss(GradDiff(reduction=Reduction.TOKEN), FORGET, RETAIN) == pytest.approx(0.0)
+    assert step_loss(GradDiff(reduction=Reduction.token), FORGET, RETAIN) == pytest.approx(0.0)
 
 
 def test_grad_diff_over_the_whole_batch() -> None:
     """AILS-NTUA: (-(1 + 3) + 0.5 * 6) / 5 = -0.2."""
-    objective = GradDiff(retain_weight=0.5, averaging=Averaging.WHOLE_BATCH)
+    objective = GradDiff(retain_weight=0.5, averaging=Averaging.whole_batch)
     assert step_loss(objective, FORGET, RETAIN) == pytest.approx(-0.2)
 
 

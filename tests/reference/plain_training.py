@@ -1,9 +1,10 @@
-"""Plain restatements of the two seed systems, from their descriptions: padded batches or one row at a time, full logits.
+"""Plain restatements of the two seed systems, from their descriptions: one row at a time, all logits.
 
 Shares nothing with the library but the rows' token ids.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -48,7 +49,7 @@ def sugd(
                 position += 1
         batches = [rows[i : i + batch] for i in range(0, len(rows), batch)] * epochs
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr, weight_decay=0.0)
-        schedule = LambdaLR(optimizer, lambda step, total=len(batches): (total - step) / total)
+        schedule = LambdaLR(optimizer, partial(_linear, len(batches)))
         for part in batches:
             if len(losses) == max_steps:
                 return losses
@@ -84,6 +85,10 @@ def joint(
         alphas.append(alpha)
         losses.append(_update(model, optimizer, schedule, loss))
     return losses, alphas
+
+
+def _linear(total: int, step: int) -> float:
+    return (total - step) / total
 
 
 def _update(model: PreTrainedModel, optimizer: torch.optim.Optimizer, schedule: LambdaLR, loss: torch.Tensor) -> float:

@@ -76,7 +76,7 @@ def scoped(scope: Scope) -> tuple[nn.Module, nn.Module]:
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
 def test_layer_freeze(tmp_path: Path, packs_per_forward: int) -> None:
     """MLPs of block 0 move; the adaptive weight leaves its floor; accumulation changes nothing."""
-    ours, theirs = scoped(BlocksScope("0", [ModuleKind.MLP]))
+    ours, theirs = scoped(BlocksScope("0", [ModuleKind.mlp]))
     plan = MixedSchedule(epochs=5, batch_rows=6).plan(len(FORGET), len(RETAIN), None, seed=3)[:20]
     plan = [PlanStep(0, i, 20, step.epoch, step.forget, step.retain) for i, step in enumerate(plan)]
     trainer = TrainerConfig(pack_tokens=16, packs_per_forward=packs_per_forward, accelerator="cpu")
@@ -91,13 +91,13 @@ def test_layer_freeze(tmp_path: Path, packs_per_forward: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope", [LoraScope(rank=2, alpha=8.0), BlocksScope("-1:", [ModuleKind.BLOCK])], ids=["lora", "last-1"]
+    "scope", [LoraScope(rank=2, alpha=8.0), BlocksScope("-1:", [ModuleKind.block])], ids=["lora", "last-1"]
 )
 def test_chunked(tmp_path: Path, scope: Scope) -> None:
     """SUGD: fresh optimiser and schedule a chunk, cyclic retain rows, factor 0.5, one mean over the batch."""
     ours, theirs = scoped(scope)
     plan = ChunkedSchedule(epochs=2, batch_rows=6, chunk_rows=4).plan(len(FORGET), len(RETAIN), 2, seed=0)
-    objective = GradDiff(retain_weight=0.5, averaging=Averaging.WHOLE_BATCH)
+    objective = GradDiff(retain_weight=0.5, averaging=Averaging.whole_batch)
     trained(tmp_path, ours, objective, plan, TrainerConfig(pack_tokens=32, max_steps=20, accelerator="cpu"))
     losses = sugd(
         theirs, plain(FORGET), plain(RETAIN), chunk=4, ratio=2, factor=0.5, batch=6, lr=LR, epochs=2, max_steps=20

@@ -25,7 +25,7 @@ PLANS = {
 }
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill between two steps."""
 
 
@@ -63,11 +63,11 @@ def test_killed_and_resumed_equals_uninterrupted(
     fit(task(whole, plan), TRAINER, tmp_path / "whole", [])
 
     def kill() -> None:
-        raise Killed
+        raise KilledError
 
     with monkeypatch.context() as patch:
         after_step(patch, stop_at, kill)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             fit(task(copy.deepcopy(start), plan), TRAINER, tmp_path / "cut", [])
     resumed = copy.deepcopy(start)
     record = fit(task(resumed, plan), TRAINER, tmp_path / "cut", [])

@@ -48,7 +48,7 @@ def encode_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", promp
     if not rows:
         return []
     prompts = encode_prompts([row.input for row in rows], tokenizer, prompt)
-    separator = prompt.separator if prompt.style is PromptStyle.RAW else ""
+    separator = prompt.separator if prompt.style is PromptStyle.raw else ""
     outputs = [separator + row.output for row in rows]
     completions: list[list[int]] = tokenizer(outputs, add_special_tokens=False)["input_ids"]
     eos = _eos(tokenizer, prompt)
@@ -65,7 +65,7 @@ def encode_prompts(
 
     Raises InputError as `encode_row`.
     """
-    if prompt.style is PromptStyle.RAW:
+    if prompt.style is PromptStyle.raw:
         ids: list[list[int]] = tokenizer(list(inputs))["input_ids"]
         return ids
     if not tokenizer.chat_template:
@@ -88,7 +88,7 @@ def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptC
 
 def _join(row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig) -> EncodedRow:
     supervised = prompt.forget_supervised if row.split is Split.FORGET else prompt.retain_supervised
-    first = len(start) if supervised is Supervised.OUTPUT else 1
+    first = len(start) if supervised is Supervised.output else 1
     return _checked(f"row {excerpt(row.id)}", start + _closed(completion, eos), max(first, 1), prompt)
 
 

@@ -24,7 +24,7 @@ class Placed:
 def read_placed(sources: Sequence[str], split: Split, source: DataSource) -> list[Placed]:
     """Rows of all sources, each with its place; `unlearning.data.readers.read_rows` says what is refused."""
     records = [record for name in sources for record in read_records(name)]
-    read = _own_row if source is DataSource.JSONL else _official_row
+    read = _own_row if source is DataSource.jsonl else _official_row
     placed: dict[str, Placed] = {}
     for number, record in enumerate(records, start=1):
         _check_split(record, split)

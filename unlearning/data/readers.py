@@ -29,7 +29,7 @@ def load_corpus(config: DataConfig) -> Corpus:
     Raises InputError if anything named cannot be read, if a row is in both sets, or if keys contradict each
     other.
     """
-    corpus = _generate(config) if config.source is DataSource.SANDBOX else _read(config)
+    corpus = _generate(config) if config.source is DataSource.sandbox else _read(config)
     limit = config.max_documents_per_task
     if limit is not None:
         corpus = replace(

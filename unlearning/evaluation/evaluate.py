@@ -116,7 +116,7 @@ def utility_metrics(
                 model, tokenizer, questions, corpus.examples, config.shots, config.batch_tokens, advance
             )
         letters = sum(correct) / len(correct)
-    utility = cloze if config.utility_format is QuestionFormat.CLOZE else letters
+    utility = cloze if config.utility_format is QuestionFormat.cloze else letters
     return {"utility": utility, "utility_cloze": cloze, "utility_letters": letters}
 
 

@@ -5,7 +5,6 @@ from math import isnan
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.data.rows import Document
@@ -53,10 +52,12 @@ def log_likelihoods(
     with scoring(model):
         for batch in length_batches([len(sequence) for sequence in sequences], limit):
             ids = right_padded([sequences[index] for index in batch], model.device)
-            logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-            losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+            first = min(starts[index] for index in batch)
+            kept = ids.shape[1] - first + 1
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits[:, :-1].float()
+            chosen = logits.gather(2, ids[:, first:, None])[:, :, 0] - logits.logsumexp(2)
             for row, index in enumerate(batch):
-                sums[index] = -losses[row, starts[index] - 1 : len(sequences[index]) - 1].sum().item()
+                sums[index] = chosen[row, starts[index] - first : len(sequences[index]) - first].sum().item()
             advance(len(batch))
     return sums
 

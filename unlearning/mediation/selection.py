@@ -68,11 +68,11 @@ def choose(effects: Sequence[float], config: TraceConfig) -> tuple[int, ...]:
     """
     depth = len(effects)
     count = max(1, int(config.value * depth + 0.5))
-    if config.rule is SelectionRule.FIRST:
+    if config.rule is SelectionRule.first:
         return tuple(range(count))
-    if config.rule is SelectionRule.LAST:
+    if config.rule is SelectionRule.last:
         return tuple(range(depth - count, depth))
-    if config.rule is SelectionRule.RANDOM:
+    if config.rule is SelectionRule.random:
         drawn = np.random.default_rng(config.seed).choice(depth, size=count, replace=False)
         return tuple(sorted(int(block) for block in drawn))
     if max(effects) <= 0:
@@ -112,8 +112,8 @@ def top_share(effects: Sequence[float], value: float) -> tuple[int, ...]:
 
 
 RULES: dict[SelectionRule, Callable[[Sequence[float], float], tuple[int, ...]]] = {
-    SelectionRule.THRESHOLD: threshold,
-    SelectionRule.COVERAGE: coverage,
-    SelectionRule.TOP_SHARE: top_share,
+    SelectionRule.threshold: threshold,
+    SelectionRule.coverage: coverage,
+    SelectionRule.top_share: top_share,
 }
 """The rules that read effects."""

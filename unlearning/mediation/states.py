@@ -34,9 +34,9 @@ def sites_of(probe: Probe, tokens: TracedTokens) -> tuple[Site, ...]:
     It ends with the prompt's last token, which predicts the answer's first.
     """
     last = probe.subject[-1]
-    if tokens is TracedTokens.SUBJECT:
+    if tokens is TracedTokens.subject:
         return (Site("subject", tuple(probe.subject)),)
-    if tokens is TracedTokens.LAST_SUBJECT:
+    if tokens is TracedTokens.last_subject:
         return (Site("last_subject", (last,)),)
     positions = range(probe.subject[0], probe.answer_start)
     return tuple(Site(_group(probe, position), (position,)) for position in positions)
@@ -53,7 +53,7 @@ def window_of(block: int, width: int, depth: int) -> range:
 def states_of(sites: tuple[Site, ...], kinds: tuple[ModuleKind, ...], depth: int, window: int) -> list[State]:
     """Every state, by kind, block and site. A block's output is restored alone: it carries all below it."""
     return [
-        State(kind, block, site, window_of(block, 1 if kind is ModuleKind.BLOCK else window, depth))
+        State(kind, block, site, window_of(block, 1 if kind is ModuleKind.block else window, depth))
         for kind in kinds
         for block in range(depth)
         for site in range(len(sites))

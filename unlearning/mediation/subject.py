@@ -39,7 +39,7 @@ def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig)
         name = tokenizer.name_or_path or type(tokenizer).__name__
         raise InputError(f"tokenizer {name}: tracing needs a fast tokenizer, whose tokens know their offsets")
     row = Row(fact.id, fact.prompt, fact.answer, "Task2", Kind.QUESTION, Split.FORGET)
-    plain = replace(prompt, append_eos=False, forget_supervised=Supervised.OUTPUT)
+    plain = replace(prompt, append_eos=False, forget_supervised=Supervised.output)
     encoded = encode_row(row, tokenizer, plain)
     start = encoded.supervised_from
     text = _prompt_text(fact, tokenizer, prompt)
@@ -55,7 +55,7 @@ def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig)
 
 def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:
     """The prompt as a string: the question itself, or the chat template around it."""
-    if prompt.style is PromptStyle.RAW:
+    if prompt.style is PromptStyle.raw:
         return fact.prompt
     chat = [{"role": "user", "content": fact.prompt}]
     return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
@@ -68,6 +68,6 @@ def _offsets(
 
     A chat template writes its special tokens itself, so the tokenizer must not add its own.
     """
-    special = prompt.style is PromptStyle.RAW
+    special = prompt.style is PromptStyle.raw
     encoding = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
     return encoding["input_ids"], encoding["offset_mapping"]

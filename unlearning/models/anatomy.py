@@ -13,8 +13,8 @@ from unlearning.errors import InputError
 
 REFUSED = {"bloom": "its attention bias is laid out by batch row, so rows of one batch cannot be told apart"}
 PART_NAMES = {
-    ModuleKind.MLP: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe"),
-    ModuleKind.ATTENTION: ("self_attn", "attention", "attn", "self_attention", "linear_attn", "mixer"),
+    ModuleKind.mlp: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe"),
+    ModuleKind.attention: ("self_attn", "attention", "attn", "self_attention", "linear_attn", "mixer"),
 }
 NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 ATTENTION_LAYERS = {
@@ -69,7 +69,7 @@ def part(block: nn.Module, kind: ModuleKind) -> nn.Module:
     Raises:
         InputError: the block has no such child (OPT, whose MLP is two bare layers).
     """
-    if kind is ModuleKind.BLOCK:
+    if kind is ModuleKind.block:
         return block
     for name in PART_NAMES[kind]:
         child = getattr(block, name, None)
@@ -111,7 +111,7 @@ def linear_layers(block: nn.Module) -> dict[str, list[str]]:
     Raises:
         InputError: no layer of any role was found.
     """
-    attention = part(block, ModuleKind.ATTENTION)
+    attention = part(block, ModuleKind.attention)
     inside = {id(module) for module in attention.modules()}
     linear = [(name, m) for name, m in block.named_modules() if isinstance(m, nn.Linear | Conv1D)]
     own = [name for name, module in linear if id(module) in inside]

@@ -48,15 +48,15 @@ def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -
     }
     special = {"bos_token_id": None, "eos_token_id": eos, "pad_token_id": pad}
     match model.architecture:
-        case Architecture.OLMO:
+        case Architecture.olmo:
             return OlmoConfig(**gated, **special)
-        case Architecture.LLAMA:
+        case Architecture.llama:
             return LlamaConfig(**gated, **special)
-        case Architecture.MISTRAL:
+        case Architecture.mistral:
             return MistralConfig(**gated, **special, sliding_window=None)
-        case Architecture.GPT_NEOX:
+        case Architecture.gpt_neox:
             return GPTNeoXConfig(**{**gated, "intermediate_size": MLP_RATIO * model.width}, **special)
-        case Architecture.GPT2:
+        case Architecture.gpt2:
             return GPT2Config(
                 vocab_size=vocabulary_size,
                 n_positions=LONGEST_SEQUENCE_TOKENS,

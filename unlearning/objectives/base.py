@@ -34,8 +34,8 @@ class Objective(ABC):
     Here F(l) = -min(l, ceiling) and R(l) = l. A subclass sets `weights`, or F or R.
     """
 
-    reduction: Reduction = Reduction.ROW
-    averaging: Averaging = Averaging.EACH_SET
+    reduction: Reduction = Reduction.row
+    averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = None
 
     @property
@@ -72,12 +72,12 @@ class Objective(ABC):
 
     def row_units(self, row_tokens: Tensor) -> Tensor:
         """u: (R,) supervised tokens to (R,) units of a row in its set's mean."""
-        return row_tokens if self.reduction is Reduction.TOKEN else torch.ones_like(row_tokens)
+        return row_tokens if self.reduction is Reduction.token else torch.ones_like(row_tokens)
 
     def denominators(self, forget: SetSize, retain: SetSize) -> tuple[float, float]:
         """(D_f, D_r), each at least 1 so that an empty set divides nothing."""
-        sizes = [size.tokens if self.reduction is Reduction.TOKEN else size.rows for size in (forget, retain)]
-        if self.averaging is Averaging.WHOLE_BATCH:
+        sizes = [size.tokens if self.reduction is Reduction.token else size.rows for size in (forget, retain)]
+        if self.averaging is Averaging.whole_batch:
             sizes = [sum(sizes)] * 2
         return float(max(sizes[0], 1)), float(max(sizes[1], 1))
 

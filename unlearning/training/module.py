@@ -35,7 +35,7 @@ def learning_rate(config: OptimizerConfig, step: PlanStep) -> float:
     """Of one step: linear warm-up, then constant, or linear to zero over the phase as the Hugging Face Trainer's."""
     if step.phase_step < config.warmup_steps:
         return config.lr * step.phase_step / max(1, config.warmup_steps)
-    if config.decay is Decay.CONSTANT:
+    if config.decay is Decay.constant:
         return config.lr
     left = (step.phase_steps - step.phase_step) / max(1, step.phase_steps - config.warmup_steps)
     return config.lr * max(0.0, left)
@@ -127,7 +127,7 @@ class UnlearningModule(pl.LightningModule):
         return sums
 
     def _mean(self, total: Tensor, rows: int, tokens: int) -> float | None:
-        units = tokens if self.objective.reduction is Reduction.TOKEN else rows
+        units = tokens if self.objective.reduction is Reduction.token else rows
         return float(total) / units if units else None
 
     def _clip(self, index: int) -> float:

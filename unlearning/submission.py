@@ -1,0 +1,69 @@
+"""The official entry point of SemEval-2025 Task 4: one function, four positional arguments."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from unlearning import config as schemas
+from unlearning.config_errors import refuse_unknown_keys
+
+if TYPE_CHECKING:
+    from unlearning.config import UnlearnConfig
+
+
+def unlearn(
+    model_path: str, output_dir: str, forget_dir: str, retain_dir: str, overrides: tuple[str, ...] = ()
+) -> None:
+    """Unlearn the forget set and store one checkpoint, with its tokenizer, in `output_dir`.
+
+    Each directory holds forget.parquet or retain.parquet (the JSONL beside it says the same and is not read).
+    `overrides` are Hydra's, as on the command line of `unlearn`; the default method is AILS-NTUA's chunked gradient
+    difference on the last eight blocks. Raises InputError for anything that cannot be used.
+
+    Source: the submission rules on the task's website.
+    """
+    config = _compose(model_path, forget_dir, retain_dir, overrides)
+    from unlearning.artefacts import write_folder
+    from unlearning.pipeline import load_subject, traced_blocks
+    from unlearning.run_folder import merged
+    from unlearning.training.stage import unlearn_model
+
+    work = Path(output_dir)
+    work.mkdir(parents=True, exist_ok=True)
+    subject = load_subject(config)
+    traced = traced_blocks(config, subject, work)
+    unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, work, [])
+    model = merged(unlearned.model)
+
+    def fill(folder: Path) -> None:
+        model.save_pretrained(folder)
+        subject.tokenizer.save_pretrained(folder)
+
+    write_folder(work / "checkpoint", fill)
+    for item in (work / "checkpoint").iterdir():
+        item.replace(work / item.name)
+    (work / "checkpoint").rmdir()
+    (work / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _compose(model_path: str, forget_dir: str, retain_dir: str, overrides: tuple[str, ...]) -> "UnlearnConfig":
+    from unlearning.cli import conf_dir
+
+    schemas.register()
+    given = [
+        "model=local",
+        f"model.path={model_path}",
+        "data=task_directories",
+        f"data.forget=[{forget_dir}]",
+        f"data.retain=[{retain_dir}]",
+        "method=chunked_last_k",
+        "logger=none",
+        *overrides,
+    ]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("unlearn", given)
+    refuse_unknown_keys(cfg)
+    config: UnlearnConfig = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    return config
