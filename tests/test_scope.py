@@ -23,6 +23,8 @@ DEPTH = 4
         (":2", [0, 1]),
         ("6:", [6, 7]),
         ("2:4", [2, 3]),
+        ("6:10", [6, 7]),
+        ("-9:", [0, 1, 2, 3, 4, 5, 6, 7]),
         (" 0 - 1 ", [0, 1]),
     ],
 )
@@ -31,7 +33,7 @@ def test_parse_blocks(text: str, blocks: list[int]) -> None:
     assert parse_blocks(text, 8) == blocks
 
 
-@pytest.mark.parametrize("text", ["", "x", "0-8", "8", "-9:", "3-1", "1-2-3", "4:4", "0,,1", "1:2:3", "-1"])
+@pytest.mark.parametrize("text", ["", "x", "0-8", "8", "9:", "3-1", "1-2-3", "4:4", "0,,1", "1:2:3", "-1"])
 def test_parse_blocks_refuses(text: str) -> None:
     """What is malformed, empty or outside the model."""
     with pytest.raises(InputError, match=r"scope\.blocks"):

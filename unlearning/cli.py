@@ -5,17 +5,21 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from unlearning import config as schemas
 from unlearning.config_errors import one_line, refuse_unknown_keys
-from unlearning.jobs import EXPECTED, run_job
+from unlearning.context import on_main_process
+from unlearning.errors import Interrupted
+from unlearning.jobs import EXPECTED, relaunched_as, run_job
 
 if TYPE_CHECKING:
     from unlearning.context import RunContext
@@ -75,11 +79,17 @@ def _command(name: str, task: Callable[[DictConfig], None]) -> None:
             raise failures[0]
     except EXPECTED as error:
         _fail(f"error: {one_line(error)}", 1)
-    except KeyboardInterrupt:
+    except Interrupted:
         _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> None:
+    if not on_main_process():
+        # What stops one device stops all of them; the main process says so, and must not take this one for lost.
+        sys.exit(0)
     print(message, file=sys.stderr)
     sys.exit(code)
 
@@ -158,9 +168,17 @@ def _job(cfg: DictConfig, name: str, job: Callable[[Any, "RunContext"], None]) -
             overrides=list(hydra_settings.overrides.task),
             resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
         )
-        job(settings, context)
+        with relaunched_as(_own_words(hydra_settings), run_dir) if multirun else nullcontext():
+            job(settings, context)
 
     run_job(checked_job, cfg, run_dir, _resume_command(name), multirun)
+
+
+def _own_words(settings: HydraConf) -> list[str]:
+    """The command line of one job of a multirun, as if it had been called alone."""
+    swept = ("hydra.mode=", "hydra.sweep", "hydra.run.dir=")
+    kept = [word for word in settings.overrides.hydra if not word.startswith(swept)]
+    return [*settings.overrides.task, *kept, "hydra.mode=RUN"]
 
 
 def _quieten() -> None:

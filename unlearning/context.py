@@ -1,5 +1,6 @@
 """What a run knows of how it was called."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,3 +20,8 @@ class RunContext:
     resolved: Mapping[str, Any] = field(default_factory=dict)
     """The whole configuration as plain data."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def on_main_process() -> bool:
+    """Whether this process is the one that writes; Lightning starts the others with their rank in LOCAL_RANK."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The commands print the message without a traceback and exit with code 1.
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked training to stop, and its state is saved."""

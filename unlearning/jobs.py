@@ -2,17 +2,22 @@
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from unlearning.artefacts import write_json, write_text
 from unlearning.config_errors import one_line
+from unlearning.context import on_main_process
 from unlearning.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -21,6 +26,7 @@ EXPECTED = (InputError, HydraException, OmegaConfBaseException, YAMLError)
 """What a user can mend: shown as one line, without a traceback."""
 NOT_COMPARED = ("cache_dir", "logger")
 """Keys that may differ when a run is taken up again: they do not change what it computes."""
+SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
 def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str, multirun: bool) -> None:
@@ -28,8 +34,11 @@ def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str
 
     A finished folder is not computed again. A job of a multirun that fails is recorded and does not stop the others;
     `CompareRuns` ends such a multirun with exit code 1. A single run that is refused for its input leaves no folder.
-    Raises InputError where the folder holds another run.
+    Raises InputError where the folder holds another run. A process that only helps another one to train writes nothing.
     """
+    if not on_main_process():
+        job()
+        return
     try:
         if _already_finished(cfg, run_dir):
             print(f"already finished: {run_dir}")
@@ -104,3 +113,31 @@ def _already_finished(cfg: DictConfig, run_dir: Path) -> bool:
         if key not in NOT_COMPARED and old.get(key) != new.get(key):
             raise InputError(f"{run_dir}: holds a run with another {key}; choose a new folder or the same settings")
     return read_status(run_dir)["state"] == "finished"
+
+
+@contextmanager
+def relaunched_as(words: Sequence[str], run_dir: Path) -> Iterator[None]:
+    """While open, processes for further devices are started for this job of a multirun alone, in its folder.
+
+    Lightning starts them with the command line and the folder that it finds, and leaves its settings behind in the
+    environment; they go afterwards, so that the next job starts processes of its own.
+    """
+    arguments, outside = sys.argv, {name: os.environ.get(name) for name in SET_BY_LIGHTNING}
+    sys.argv = [arguments[0], *words]
+    settings: Any = HydraConfig.get()
+    with read_write(settings):
+        settings.run.dir = str(run_dir)
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        _leave_process_group()
+        for name, value in outside.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+
+
+def _leave_process_group() -> None:
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def sandbox_settings(config: CommonConfig) -> str:
 
 
 def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) -> None:
-    """Train the target and the gold model and write both in half precision; an interrupted build goes on."""
+    """Train the target and the gold model and write both in half precision; an interrupted build goes on.
+
+    On one device: several would be started only once this is done, and find it done.
+    """
+    config = replace(config, trainer=replace(config.trainer, strategy="auto", devices="1", nodes=1))
     corpus = load_corpus(config.data)
     tokenizer = corpus_tokenizer(corpus, config.model)
     for name, with_forget in (("target", True), ("gold", False)):

@@ -28,19 +28,20 @@ from unlearning.config import (
     TracedScopeConfig,
     UnlearnConfig,
 )
-from unlearning.context import RunContext
+from unlearning.context import RunContext, on_main_process
 from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.selection import Selection
-from unlearning.mediation.trace import trace
+from unlearning.mediation.trace import LAYERS, trace
 from unlearning.memorise import build_sandbox, memorise, sandbox_folder, starting_point
 from unlearning.models import anatomy
 from unlearning.models.load import load_model, load_tokenizer, save_model
 from unlearning.report.result_table import print_result
-from unlearning.training.fit import on_main_process, weights_dtype
+from unlearning.training.fit import weights_dtype
+from unlearning.training.hardware import require_hardware
 from unlearning.training.stage import unlearn_model
 
 console = Console()
@@ -78,6 +79,7 @@ def load_subject(config: CommonConfig) -> Subject:
 
     Raises InputError for data or a model that cannot be used.
     """
+    require_hardware(config.trainer)
     corpus = load_corpus(config.data)
     if config.model.path is not None:
         path, gold = config.model.path, config.model.gold
@@ -127,6 +129,7 @@ def run_unlearn(config: UnlearnConfig, context: RunContext) -> None:
 
 def run_memorise(config: MemoriseConfig, context: RunContext) -> None:
     """Train a model until it has memorised the rows; weights and evaluation go to the run folder."""
+    require_hardware(config.trainer)
     stages = Stages()
     if config.assets is not None:
         with stages.stage("build the sandbox's target and gold model"):
@@ -187,6 +190,9 @@ def traced_blocks(config: UnlearnConfig, subject: Subject, run_dir: Path) -> Sel
         return None
     if scope.layers is not None:
         return read_layers(Path(scope.layers), len(anatomy.blocks(subject.model)))
+    if not on_main_process():
+        # The main process has traced before it started this one.
+        return read_layers(run_dir / LAYERS, len(anatomy.blocks(subject.model)))
     return _trace(config, config.trace, subject, run_dir)
 
 

@@ -118,8 +118,9 @@ class LoraScope:
 
 
 def parse_blocks(text: str, depth: int) -> list[int]:
-    """Block numbers from "all", "3", "0-5", "0,2,4", "-8:" (the last eight), ":4" or "4:", in ascending order.
+    """Block numbers from "all", "3", "0-5", "0,2,4", "-8:" (the last eight), ":4" or "1:5", in ascending order.
 
+    Slices mean what they mean in Python: what lies beyond a shallow model is left out. Numbers and ranges are exact.
     Raises InputError for anything else, and for blocks that a model of `depth` blocks has not.
     """
     chosen: set[int] = set()
@@ -146,11 +147,7 @@ def _parse_part(part: str, depth: int) -> Sequence[int]:
         return range(depth)
     if ":" in part:
         start, stop = part.split(":")
-        first = int(start) if start else 0
-        last = int(stop) if stop else depth
-        if min(first, last) < -depth or max(first, last) > depth:
-            return [depth]
-        return range(depth)[first:last]
+        return range(depth)[int(start) if start else None : int(stop) if stop else None]
     if "-" in part:
         start, stop = part.split("-")
         return range(int(start), int(stop) + 1)

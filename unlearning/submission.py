@@ -26,6 +26,7 @@ def unlearn(
     """
     config = _compose(model_path, forget_dir, retain_dir, overrides)
     from unlearning.artefacts import write_folder
+    from unlearning.context import on_main_process
     from unlearning.pipeline import load_subject, traced_blocks
     from unlearning.run_folder import merged
     from unlearning.training.stage import unlearn_model
@@ -35,6 +36,8 @@ def unlearn(
     subject = load_subject(config)
     traced = traced_blocks(config, subject, work)
     unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, work, [])
+    if not on_main_process():
+        return
     model = merged(unlearned.model)
 
     def fill(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from unlearning.config import PromptConfig, PromptStyle, Supervised
 from unlearning.data.records import excerpt
-from unlearning.data.rows import Row, Split
+from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptC
 
 def _join(row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig) -> EncodedRow:
     supervised = prompt.forget_supervised if row.split is Split.FORGET else prompt.retain_supervised
-    first = len(start) if supervised is Supervised.output else 1
+    whole = supervised is Supervised.document or (supervised is Supervised.article and row.kind is Kind.COMPLETION)
+    first = 1 if whole else len(start)
     return _checked(f"row {excerpt(row.id)}", start + _closed(completion, eos), max(first, 1), prompt)
 
 

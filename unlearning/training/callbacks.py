@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 from unlearning.artefacts import write_text
+from unlearning.context import on_main_process
 from unlearning.training.checkpoint import Progress, save_checkpoint
 from unlearning.training.module import StepRecord, UnlearningModule
 
@@ -26,7 +27,8 @@ class CurveWriter(pl.Callback):
 
     def __init__(self, path: Path, first_step: int) -> None:
         self.path = path
-        _keep_steps_before(path, first_step)
+        if on_main_process():
+            _keep_steps_before(path, first_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Append the step that was just made."""
@@ -53,7 +55,8 @@ def graceful_stop() -> Iterator[StopRequest]:
         if request.asked:
             raise KeyboardInterrupt
         request.asked = True
-        Console(stderr=True).print("stopping after this step; once more to stop at once")
+        if on_main_process():
+            Console(stderr=True).print("stopping after this step; once more to stop at once")
 
     if current_thread() is not main_thread():
         yield request
@@ -82,7 +85,8 @@ class CheckpointWriter(pl.Callback):
         self.started = self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Save if it is time, stop if it was asked for."""
+        """Save if it is time, stop if it was asked for: on all devices after the same step, whichever was asked."""
+        self.request.asked = trainer.strategy.reduce_boolean_decision(self.request.asked, all=False)
         if self.request.asked or time.monotonic() - self.saved >= self.every_seconds:
             self._save(trainer, pl_module)
         if self.request.asked:

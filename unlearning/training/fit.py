@@ -1,6 +1,5 @@
 """Runs a plan on the configured hardware, and goes on where an earlier attempt stopped."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +16,11 @@ from unlearning.config import OptimizerConfig, TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.data.schedules import PlanStep
 from unlearning.data.steps import MicroBatch, StepData, StepDataset, StepLayout
+from unlearning.errors import Interrupted
 from unlearning.objectives.base import Objective
 from unlearning.training.callbacks import CheckpointWriter, CurveWriter, StopRequest, graceful_stop
 from unlearning.training.checkpoint import Progress, load_checkpoint
 from unlearning.training.module import UnlearningModule
-
-
-class Interrupted(KeyboardInterrupt):
-    """Somebody asked training to stop, and its state is saved."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +193,3 @@ def resolve_precision(config: TrainerConfig) -> str:
 def weights_dtype(config: TrainerConfig) -> torch.dtype:
     """What weights are loaded in: float32, except where training itself runs in pure bfloat16."""
     return torch.bfloat16 if resolve_precision(config) == "bf16-true" else torch.float32
-
-
-def on_main_process() -> bool:
-    """Whether this process is the one that writes; Lightning starts the others with their rank in LOCAL_RANK."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0

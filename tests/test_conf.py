@@ -1,0 +1,230 @@
+"""conf/ and the dataclasses fit: every choice of every group, every preset, every experiment, every command."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from unlearning import config as schemas
+from unlearning.cli import conf_dir
+from unlearning.config_errors import refuse_unknown_keys
+from unlearning.training.stage import build
+
+CONF = conf_dir()
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report")
+NEEDED = {("model", "local"): ["model.path=./anywhere"], ("scope", "blocks"): ["scope.blocks=all"]}
+"""What a choice leaves for the user to give."""
+
+
+def choices(group: str) -> list[str]:
+    """Names of a group's files."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def groups_of(command: str) -> list[str]:
+    """Groups that a primary config chooses from; Hydra's own and the interpolated ones are met through the others."""
+    defaults = OmegaConf.load(CONF / f"{command}.yaml")["defaults"]
+    names = [str(next(iter(item))) for item in defaults if not isinstance(item, str)]
+    return [name for name in names if (CONF / name).is_dir() and name not in ("hydra", "experiment")]
+
+
+@pytest.fixture(autouse=True)
+def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the official data are named, never opened."""
+    monkeypatch.setenv("UNLEARNING_DATA", "/official")
+
+
+@cache
+def composed(command: str, *overrides: str) -> tuple[DictConfig, dict[str, str | None]]:
+    """What Hydra makes of a command line, and the choice of each group."""
+    schemas.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(command, list(overrides), return_hydra_config=True)
+    made = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        cfg.pop("hydra")
+    return cfg, made
+
+
+def chosen(command: str, *overrides: str) -> dict[str, str | None]:
+    """The choice of each group."""
+    return composed(command, *overrides)[1]
+
+
+def settings(command: str, *overrides: str) -> Any:
+    """The checked dataclass of a command line."""
+    cfg = composed(command, *overrides)[0]
+    refuse_unknown_keys(cfg)
+    return OmegaConf.to_object(cfg)
+
+
+CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of(command) for name in choices(group)]
+
+
+@pytest.mark.parametrize(("command", "group", "name"), CHOICES, ids=["-".join(case) for case in CHOICES])
+def test_every_choice_composes(command: str, group: str, name: str) -> None:
+    """And converts to the dataclasses, ranges checked."""
+    made = settings(command, f"{group}={name}", *NEEDED.get((group, name), []))
+    assert isinstance(made, schemas.CommonConfig)
+
+
+def test_the_report_composes() -> None:
+    """It has no groups."""
+    assert settings("report", "runs=outputs") == schemas.ReportConfig(runs="outputs")
+
+
+PARTS = [(group, name) for group in ("objective", "scope", "schedule") for name in choices(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), PARTS, ids=["-".join(case) for case in PARTS])
+def test_every_part_is_built_from_exactly_its_keys(group: str, name: str) -> None:
+    """A key without a parameter would be dead, a parameter without a key out of reach."""
+    part = getattr(settings("unlearn", f"{group}={name}", *NEEDED.get((group, name), [])), group)
+    constructor = get_class(part._target_)
+    assert set(vars(part)) - {"_target_"} == set(inspect.signature(constructor).parameters)
+    assert isinstance(build(part), constructor)
+
+
+CROSSES = [
+    (method, group, name)
+    for method, group in product(choices("method"), ("objective", "scope", "schedule", "ratio"))
+    for name in choices(group)
+]
+
+
+@pytest.mark.parametrize(("method", "group", "name"), CROSSES, ids=["-".join(case) for case in CROSSES])
+def test_the_command_line_beats_the_preset(method: str, group: str, name: str) -> None:
+    """Every cross product of a preset and a part is one override away."""
+    overrides = (f"method={method}", f"{group}={name}", *NEEDED.get((group, name), []))
+    assert settings("unlearn", *overrides).method == method
+    assert chosen("unlearn", *overrides)[group] == name
+
+
+def test_numbers_on_the_command_line_beat_the_preset() -> None:
+    """And the tuned numbers, whatever the order of the words."""
+    overrides = ["optimizer.lr=0.25", "schedule.epochs=3", "schedule.batch_rows=17", "ratio.retain_per_forget=2"]
+    for method, model in product(choices("method"), ("sandbox", "olmo_7b")):
+        made = settings("unlearn", *overrides, f"method={method}", f"model={model}")
+        assert made.optimizer.lr == 0.25
+        assert (made.schedule.epochs, made.schedule.batch_rows, made.ratio.retain_per_forget) == (3, 17, 2)
+
+
+def test_a_part_of_the_command_line_keeps_its_own_keys() -> None:
+    """Nothing of the part that was replaced leaks into the one that replaces it."""
+    lora = settings("unlearn", "method=layer_freeze", "scope=lora")
+    assert isinstance(lora.scope, schemas.LoraScopeConfig)
+    assert isinstance(lora.objective, schemas.AdaptiveGradDiffConfig)
+    mixed = settings("unlearn", "method=chunked_lora", "schedule=mixed")
+    assert isinstance(mixed.schedule, schemas.MixedScheduleConfig)
+    assert isinstance(mixed.scope, schemas.LoraScopeConfig)
+
+
+# ---------------------------------------------------------------- published numbers
+
+
+def test_published_numbers_of_layer_freeze() -> None:
+    """SHA256 at SemEval-2025 Task 4, where no tuned file of a small model applies."""
+    made = settings("unlearn", "method=layer_freeze", "model=olmo_7b")
+    assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1.5e-5, 8, 120)
+    assert made.ratio.retain_per_forget is None
+    weight = made.objective
+    assert isinstance(weight, schemas.AdaptiveGradDiffConfig)
+    assert (weight.scale, weight.base, weight.offset, weight.min_weight, weight.max_weight) == (0.3, 6, 0.8, 1.2, 2.8)
+    assert made.scope.modules == [schemas.ModuleKind.mlp]
+
+
+def test_published_numbers_of_chunked_lora() -> None:
+    """AILS-NTUA at SemEval-2025 Task 4."""
+    made = settings("unlearn", "method=chunked_lora", "model=olmo_7b")
+    assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1e-5, 7, 8)
+    assert (made.schedule.chunk_rows, made.ratio.retain_per_forget) == (32, 7)
+    assert (made.objective.forget_weight, made.objective.retain_weight) == (1.0, 0.5)
+    assert made.objective.averaging is schemas.Averaging.whole_batch
+    assert (made.scope.rank, made.scope.alpha, made.scope.targets) == (16, 64, ["q", "v", "up", "down"])
+
+
+TUNED_FOR = {"method": "tuned", "schedule": "tuned@schedule", "scope": "tuned@scope"}
+"""Group that numbers are tuned for, and the entry of the defaults list that finds them."""
+TUNABLE = [(group, choice) for group in TUNED_FOR for choice in choices(group)]
+
+
+@pytest.mark.parametrize("name", choices("tuned"))
+def test_tuned_files_belong_to_a_model_and_a_choice(name: str) -> None:
+    """A misspelt name would never be found; a tuned file changes numbers, not what the method is."""
+    owners = {f"{model}_{choice}": (model, group, choice) for model in choices("model") for group, choice in TUNABLE}
+    model, group, choice = owners[name]
+    overrides = (f"{group}={choice}", *NEEDED.get((group, choice), []))
+    ours = chosen("unlearn", *overrides, f"model={model}", *NEEDED.get(("model", model), []))
+    assert ours[TUNED_FOR[group]] == name
+    untuned = chosen("unlearn", *overrides, "model=olmo_7b")
+    for part in ("objective", "scope", "schedule", "ratio"):
+        assert ours[part] == untuned[part]
+
+
+# ---------------------------------------------------------------- experiments
+
+
+def commands_named(name: str) -> list[str]:
+    """The commands that an experiment's own heading gives."""
+    words = re.findall(r"\bunlearn(?:-(\w+))? experiment=", (CONF / "experiment" / f"{name}.yaml").read_text())
+    return sorted({word or "unlearn" for word in words} | {"unlearn"})
+
+
+EXPERIMENTS = [(name, command) for name in choices("experiment") for command in commands_named(name)]
+
+
+@pytest.mark.parametrize(("name", "command"), EXPERIMENTS, ids=["-".join(case) for case in EXPERIMENTS])
+def test_every_experiment_composes(name: str, command: str) -> None:
+    """With every command that its heading names, and with the pipeline."""
+    settings(command, f"experiment={name}")
+
+
+@pytest.mark.parametrize("method", choices("method"))
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_an_experiment_never_changes_a_methods_numbers(name: str, method: str) -> None:
+    """A number tuned for a method, or published with it, must not be beaten silently."""
+    with_it = (f"experiment={name}", f"method={method}")
+    model = chosen("unlearn", *with_it)["model"]
+    without = (f"method={method}", f"model={model}", *NEEDED.get(("model", str(model)), []))
+    ours, preset = settings("unlearn", *with_it), settings("unlearn", *without)
+    for part in ("optimizer", "objective", "scope", "schedule", "ratio"):
+        assert getattr(ours, part) == getattr(preset, part), part
+
+
+# ---------------------------------------------------------------- in a process of their own
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of Python from the checkout."""
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("words", [("--cfg", "job"), ("--help",)], ids=["cfg", "help"])
+def test_configuration_and_help_are_printed(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    """Exit code 0, the settings on stdout, and no folder."""
+    code = f"import os; os.chdir({str(tmp_path)!r}); from unlearning.cli import {command}; {command}()"
+    ended = python(code, *words)
+    assert ended.returncode == 0, ended.stderr
+    assert ("runs:" if command == "report" else "accelerator: auto") in ended.stdout
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_command_line_is_light() -> None:
+    """Nothing heavy is imported before a configuration is known to be good."""
+    heavy = ("torch", "transformers", "pytorch_lightning", "peft", "wandb", "datasets", "sklearn", "matplotlib")
+    ended = python(f"import sys, unlearning.cli; print([name for name in {heavy!r} if name in sys.modules])")
+    assert ended.stdout.strip() == "[]", ended.stderr

@@ -1,0 +1,89 @@
+"""Every key of every configuration file, with its unit and its range.
+
+Imports neither torch nor any other heavy library, so that ``--help`` and ``--cfg job`` answer at once.
+Ranges are checked in ``__post_init__``, which runs when the composed configuration becomes objects.
+"""
+
+from unlearning.config.checks import require
+from unlearning.config.commands import (
+    CommonConfig,
+    EvaluateConfig,
+    MemoriseConfig,
+    RecipeConfig,
+    ReportConfig,
+    TraceCommandConfig,
+    UnlearnConfig,
+)
+from unlearning.config.data import DataConfig, DataSource, WorldConfig
+from unlearning.config.evaluation import EvaluationConfig, QuestionFormat
+from unlearning.config.machinery import LoggerConfig, LoggerKind, TrainerConfig
+from unlearning.config.model import Architecture, ModelConfig
+from unlearning.config.objective import (
+    AdaptiveGradDiffConfig,
+    Averaging,
+    FinetuneConfig,
+    GradAscentConfig,
+    GradDiffConfig,
+    ObjectiveConfig,
+    Reduction,
+)
+from unlearning.config.optimizer import Decay, OptimizerConfig
+from unlearning.config.registration import register
+from unlearning.config.schedule import ChunkedScheduleConfig, MixedScheduleConfig, RatioConfig, ScheduleConfig
+from unlearning.config.scope import (
+    AllScopeConfig,
+    BlocksScopeConfig,
+    LoraScopeConfig,
+    ModuleKind,
+    ScopeConfig,
+    TracedScopeConfig,
+)
+from unlearning.config.text import PromptConfig, PromptStyle, Supervised
+from unlearning.config.trace import SelectionRule, TraceConfig, TracedTokens
+
+__all__ = [
+    "AdaptiveGradDiffConfig",
+    "AllScopeConfig",
+    "Architecture",
+    "Averaging",
+    "BlocksScopeConfig",
+    "ChunkedScheduleConfig",
+    "CommonConfig",
+    "DataConfig",
+    "DataSource",
+    "Decay",
+    "EvaluateConfig",
+    "EvaluationConfig",
+    "FinetuneConfig",
+    "GradAscentConfig",
+    "GradDiffConfig",
+    "LoggerConfig",
+    "LoggerKind",
+    "LoraScopeConfig",
+    "MemoriseConfig",
+    "MixedScheduleConfig",
+    "ModelConfig",
+    "ModuleKind",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "PromptConfig",
+    "PromptStyle",
+    "QuestionFormat",
+    "RatioConfig",
+    "RecipeConfig",
+    "Reduction",
+    "ReportConfig",
+    "ScheduleConfig",
+    "ScopeConfig",
+    "SelectionRule",
+    "Supervised",
+    "TraceCommandConfig",
+    "TraceConfig",
+    "TracedScopeConfig",
+    "TracedTokens",
+    "TrainerConfig",
+    "UnlearnConfig",
+    "WorldConfig",
+    "register",
+    "require",
+]

@@ -1,0 +1,85 @@
+"""Hardware and experiment tracking."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+from unlearning.config.checks import require
+
+
+@dataclass
+class TrainerConfig:
+    """Hardware, through Lightning."""
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    strategy: str = "auto"
+    nodes: int = 1
+    precision: str = "auto"
+    """Lightning's names, or auto: 32-true on a CPU, bf16-mixed on a GPU."""
+    pack_tokens: int = 128
+    """Length of a pack in tokens, at least the longest row; a dense mask makes long packs slow on a CPU."""
+    packs_per_forward: int = 16
+    """Packs in one forward pass; more rows in a step are accumulated, exactly."""
+    gradient_checkpointing: bool = False
+    checkpoint_every_seconds: float = 60.0
+    """Seconds between resumable checkpoints."""
+    max_steps: int | None = None
+    """Stop after so many steps (for trying things out); null: the whole plan."""
+
+    def __post_init__(self) -> None:
+        precisions = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed")
+        require(
+            self.precision in precisions,
+            "trainer.precision",
+            self.precision,
+            f"one of {', '.join(precisions)}",
+        )
+        accelerators = ("auto", "cpu", "gpu")
+        require(
+            self.accelerator in accelerators,
+            "trainer.accelerator",
+            self.accelerator,
+            f"one of {', '.join(accelerators)}",
+        )
+        strategies = ("auto", "ddp", "fsdp")
+        require(self.strategy in strategies, "trainer.strategy", self.strategy, f"one of {', '.join(strategies)}")
+        require(
+            self.devices == "auto" or (self.devices.isdigit() and int(self.devices) >= 1),
+            "trainer.devices",
+            self.devices,
+            "auto or 1 or more",
+        )
+        require(self.nodes >= 1, "trainer.nodes", self.nodes, "1 or more")
+        require(self.pack_tokens >= 2, "trainer.pack_tokens", self.pack_tokens, "2 or more")
+        require(self.packs_per_forward >= 1, "trainer.packs_per_forward", self.packs_per_forward, "1 or more")
+        seconds = self.checkpoint_every_seconds
+        require(seconds >= 0, "trainer.checkpoint_every_seconds", seconds, "0 or more")
+        require(
+            self.max_steps is None or self.max_steps >= 1,
+            "trainer.max_steps",
+            self.max_steps,
+            "1 or more, or null",
+        )
+
+
+class LoggerKind(StrEnum):
+    """Where curves go; metrics.json and loss_curve.csv are written whatever is chosen."""
+
+    csv = "csv"
+    wandb_offline = "wandb_offline"
+    wandb = "wandb"
+    none = "none"
+
+
+@dataclass
+class LoggerConfig:
+    """Experiment tracking."""
+
+    kind: LoggerKind = MISSING
+    project: str = "unlearning"
+    entity: str | None = None
+    group: str | None = None
+    """W&B group; a multirun puts all its jobs into one."""
+    tags: list[str] = field(default_factory=list)

@@ -1,0 +1,42 @@
+"""Every schema in Hydra's ConfigStore."""
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from unlearning.config.commands import EvaluateConfig, MemoriseConfig, ReportConfig, TraceCommandConfig, UnlearnConfig
+from unlearning.config.objective import AdaptiveGradDiffConfig, FinetuneConfig, GradAscentConfig, GradDiffConfig
+from unlearning.config.schedule import ChunkedScheduleConfig, MixedScheduleConfig
+from unlearning.config.scope import AllScopeConfig, BlocksScopeConfig, LoraScopeConfig, TracedScopeConfig
+
+
+def register() -> None:
+    """Store every schema in Hydra's ConfigStore, polymorphic ones under "schema/"."""
+    store = ConfigStore.instance()
+    roots: dict[str, Any] = {
+        "unlearn_schema": UnlearnConfig,
+        "memorise_schema": MemoriseConfig,
+        "trace_schema": TraceCommandConfig,
+        "evaluate_schema": EvaluateConfig,
+        "report_schema": ReportConfig,
+    }
+    for name, node in roots.items():
+        store.store(name=name, node=node)
+    groups: dict[str, dict[str, Any]] = {
+        "objective": {
+            "finetune": FinetuneConfig,
+            "grad_ascent": GradAscentConfig,
+            "grad_diff": GradDiffConfig,
+            "adaptive_grad_diff": AdaptiveGradDiffConfig,
+        },
+        "scope": {
+            "all": AllScopeConfig,
+            "blocks": BlocksScopeConfig,
+            "traced": TracedScopeConfig,
+            "lora": LoraScopeConfig,
+        },
+        "schedule": {"mixed": MixedScheduleConfig, "chunked": ChunkedScheduleConfig},
+    }
+    for group, nodes in groups.items():
+        for name, node in nodes.items():
+            store.store(group=f"schema/{group}", name=name, node=node, package=group)

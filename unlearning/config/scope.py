@@ -1,0 +1,77 @@
+"""Which weights may move."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+from unlearning.config.checks import require
+
+
+class ModuleKind(StrEnum):
+    """Parts of a block that may move."""
+
+    mlp = "mlp"
+    attention = "attention"
+    block = "block"
+    """The whole block, its norms included."""
+
+
+@dataclass
+class ScopeConfig:
+    """Base of all scopes: which parameters may move."""
+
+    _target_: str = MISSING
+
+
+@dataclass
+class AllScopeConfig(ScopeConfig):
+    """Every parameter."""
+
+    _target_: str = "unlearning.scope.AllScope"
+
+
+@dataclass
+class BlocksScopeConfig(ScopeConfig):
+    """The named parts of the named blocks."""
+
+    _target_: str = "unlearning.scope.BlocksScope"
+    blocks: str = MISSING
+    """ "0-5", "0,2,4", "-8:" for the last eight, or "all"; counted from 0."""
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
+    embeddings: bool = False
+    """Whether the input embeddings move too."""
+    head: bool = False
+    """Whether the final norm and the output projection move too."""
+
+
+@dataclass
+class TracedScopeConfig(ScopeConfig):
+    """The blocks that causal mediation analysis chose."""
+
+    _target_: str = "unlearning.scope.TracedScope"
+    layers: str | None = None
+    """A layers.json of an earlier trace; null: the run traces first and uses its own."""
+    modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
+
+
+@dataclass
+class LoraScopeConfig(ScopeConfig):
+    """Low-rank adapters (PEFT) on linear layers of the named blocks."""
+
+    _target_: str = "unlearning.scope.LoraScope"
+    rank: int = 16
+    alpha: float = 64.0
+    dropout: float = 0.0
+    targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
+    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused layer counts for each part."""
+    blocks: str = "all"
+
+    def __post_init__(self) -> None:
+        allowed = ("q", "k", "v", "o", "gate", "up", "down")
+        require(self.rank >= 1, "scope.rank", self.rank, "1 or more")
+        require(self.alpha > 0, "scope.alpha", self.alpha, "above 0")
+        require(0 <= self.dropout < 1, "scope.dropout", self.dropout, "in [0, 1)")
+        require(bool(self.targets), "scope.targets", self.targets, f"some of {', '.join(allowed)}")
+        for name in self.targets:
+            require(name in allowed, "scope.targets", name, f"one of {', '.join(allowed)}")

@@ -1,0 +1,42 @@
+"""From a row to tokens."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from unlearning.config.checks import require
+
+
+class PromptStyle(StrEnum):
+    """How a question is put to the model."""
+
+    raw = "raw"
+    chat = "chat"
+
+
+class Supervised(StrEnum):
+    """Which tokens of a row carry a loss."""
+
+    output = "output"
+    document = "document"
+    """Input and output, of every row."""
+    article = "article"
+    """Input and output of a completion row, which together are the text that membership is measured on; of a question
+    the answer alone, so that the common words of questions are not pushed away with it."""
+
+
+@dataclass
+class PromptConfig:
+    """From a row to tokens. The defaults are what the official evaluator scores: raw input, a space, output."""
+
+    style: PromptStyle = PromptStyle.raw
+    separator: str = " "
+    """Stands between input and output in the raw style."""
+    append_eos: bool = True
+    """Whether the end-of-text token follows the output (exact match needs a model that stops)."""
+    forget_supervised: Supervised = Supervised.output
+    retain_supervised: Supervised = Supervised.output
+    max_tokens: int = 2048
+    """Longest row accepted; a longer one is an error, never cut silently."""
+
+    def __post_init__(self) -> None:
+        require(self.max_tokens >= 2, "prompt.max_tokens", self.max_tokens, "2 or more")
