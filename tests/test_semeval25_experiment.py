@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -60,9 +61,13 @@ def test_memorise_unlearn_evaluate(
     unlearned = done(
         "unlearn",
         "method=chunked_lora",
-        "optimizer.lr=1e-3",
-        "schedule.chunk_rows=7",
-        "schedule.epochs=3",
+        "optimizer.lr=2e-3",
+        "optimizer.decay=constant",
+        # Both sets whole in every step, so that the losses of two steps can be compared.
+        "ratio=1to1",
+        "schedule.chunk_rows=10",
+        "schedule.batch_rows=20",
+        "schedule.epochs=10",
         f"hydra.run.dir={METHOD}",
     )
     _forgot(unlearned)
@@ -75,7 +80,7 @@ def _memorised(run: Path) -> None:
 
     losses = curve(run, "retain_loss_nats")
     assert losses[0] > 10
-    assert losses[-1] < 0.3 * losses[0]
+    assert fmean(losses[-5:]) < 0.3 * losses[0]
     assert (run / "model" / "model.safetensors").exists()
     model = AutoModelForCausalLM.from_pretrained(run / "model")
     assert (model.config.model_type, model.config.vocab_size) == ("olmo", 50_280)
@@ -91,9 +96,8 @@ def _forgot(run: Path) -> None:
     assert {"unlearned", "target", "gold", "missing", "training", "trace"} <= set(record)
     assert set(record["unlearned"]) == set(record["target"])
     forget, retain = curve(run, "forget_loss_nats"), curve(run, "retain_loss_nats")
-    risen, retained = max(forget[-3:]) - forget[0], max(retain[-3:]) - retain[0]
-    assert risen > 0.5
-    assert risen > 2 * retained
+    assert forget[-1] > forget[0] + 0.5
+    assert retain[-1] < forget[-1] - 0.5
     assert record["training"]["trainable_parameters"] < 0.01 * record["training"]["parameters"]
     assert (run / "report.html").exists()
 
