@@ -1,7 +1,7 @@
 # make run: install, then the quickstart.  make test: install, then the tests.  See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-# Unpinned builds of PyTorch for CPUs carry the same version; pip takes one where it is offered locally.
+# A CPU build of PyTorch has the same version as the CUDA build; pip takes one where a local folder offers it.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test check install lint types lock clean

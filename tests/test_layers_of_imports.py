@@ -79,13 +79,19 @@ def test_only_from_below(path: Path) -> None:
             assert ORDER[room(module)] < ORDER[own], f"{path.name} imports {module}"
 
 
+def source(name: str) -> Path:
+    """The file of a module of ours, or of a package."""
+    place = PACKAGE.parent / name.replace(".", "/")
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
 def reachable(name: str, seen: set[str]) -> set[str]:
     """Everything that importing a module of ours imports, ours included."""
-    for module in imports(PACKAGE.parent / (name.replace(".", "/") + ".py"), top_level_only=True):
+    for module in imports(source(name), top_level_only=True):
         if module in seen:
             continue
         seen.add(module)
-        if module.startswith("unlearning.") and (PACKAGE.parent / (module.replace(".", "/") + ".py")).exists():
+        if module.startswith("unlearning.") and source(module).exists():
             reachable(module, seen)
     return seen
 

@@ -2,9 +2,9 @@
 
     python tools/lock.py [--cpu-wheel torch-2.13.0+cpu-....whl ...]
 
-requirements.lock holds what every machine needs; requirements-cuda.lock what PyTorch's CUDA builds need besides,
-and it is installed only where such a build was. A CPU build of PyTorch carries the same version and may come from a local file;
-its hash is added with --cpu-wheel.
+requirements.lock holds what every machine needs; requirements-cuda.lock what PyTorch's CUDA builds need besides: it is
+installed only where such a build was. A CPU build of PyTorch has the same version and may come from a local file, whose
+hash is added with --cpu-wheel.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -185,3 +186,5 @@ def _quieten() -> None:
     """Libraries that announce themselves say only what went wrong."""
     for noisy in ("pytorch_lightning", "lightning.pytorch", "transformers", "httpx"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    for message in (".*LeafSpec.*", ".*is_gradient_checkpointing.*"):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,121 @@
+"""README and CONTRIBUTING say what is there: commands compose, paths exist, every choice is named, both stay short."""
+
+import os
+import re
+import shlex
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from unlearning import config as schemas
+from unlearning.cli import conf_dir
+from unlearning.config_errors import refuse_unknown_keys
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MOST_LINES = {"README.md": 200, "CONTRIBUTING.md": 80}
+GROUPS = (
+    "model data method objective scope schedule ratio trace evaluation trainer logger experiment".split()  # noqa: SIM905
+)
+STUDIES = sorted(ROOT.glob("experiments/*/README.md"))
+
+
+def commands(text: str) -> list[str]:
+    """Lines of ```sh blocks that start with unlearn, comments and continuations resolved."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.startswith("unlearn")]
+
+
+def jobs(words: list[str]) -> list[list[str]]:
+    """The overrides of each job: one where nothing is swept, every combination where something is."""
+    choices = []
+    for override in OverridesParser.create().parse_overrides(words):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return [list(job) for job in product(*choices)]
+
+
+def composes(line: str) -> None:
+    """Every job of a command line becomes a checked configuration."""
+    command, *words = shlex.split(os.path.expandvars(line), comments=True)
+    config_name = command.removeprefix("unlearn-")
+    words = [word for word in words if word not in ("-m", "--multirun")]
+    schemas.register()
+    for overrides in jobs(words):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = compose(config_name, overrides)
+        refuse_unknown_keys(cfg)
+        assert isinstance(OmegaConf.to_object(cfg), schemas.CommonConfig | schemas.ReportConfig)
+
+
+@pytest.fixture(autouse=True)
+def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the official data are named, never opened."""
+    monkeypatch.setenv("UNLEARNING_DATA", "/official")
+
+
+@pytest.mark.parametrize("line", commands(README))
+def test_a_command_of_the_readme_composes(line: str) -> None:
+    """With its values in range."""
+    composes(line)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=[study.parent.name for study in STUDIES])
+def test_the_commands_of_a_study_compose(study: Path) -> None:
+    """Each study has one at least."""
+    lines = commands(study.read_text())
+    assert lines
+    for line in lines:
+        composes(line)
+
+
+def test_there_is_an_example_of_every_command() -> None:
+    """And the commands are those of the package."""
+    scripts = re.findall(r"^(unlearn[a-z-]*) = ", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert {line.split()[0] for line in commands(README)} == set(scripts)
+
+
+@pytest.mark.parametrize("name", MOST_LINES)
+def test_it_is_short(name: str) -> None:
+    """Enough to be read at one sitting."""
+    assert len((ROOT / name).read_text().splitlines()) <= MOST_LINES[name]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_table_names_every_choice(group: str) -> None:
+    """And no other one."""
+    line = re.search(rf"^\| `{group}` \|[^|]*\|(.*)\|$", README, re.MULTILINE)
+    assert line, group
+    named = re.findall(r"`([^`]+)`", line[1])
+    assert sorted(named) == sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def test_the_table_names_every_group() -> None:
+    """But for Hydra's own and the tuned numbers, which nobody chooses."""
+    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"hydra", "tuned"} == set(GROUPS)
+
+
+def test_the_paths_of_the_tree_exist() -> None:
+    """And every part of the package that is a folder is in it."""
+    tree = re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert tree
+    paths = [line.split()[0] for line in tree[1].splitlines()]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    packages = {f"unlearning/{path.parent.name}/" for path in (ROOT / "unlearning").glob("*/__init__.py")}
+    assert packages <= set(paths)
+
+
+@pytest.mark.parametrize("name", MOST_LINES)
+def test_the_paths_that_are_named_exist(name: str) -> None:
+    """What stands in backquotes and begins with a folder of ours; a capital NAME, MODEL or METHOD is the reader's."""
+    named = re.findall(r"`((?:conf|unlearning|tests|experiments|tools)/[^`\s*]*)`", (ROOT / name).read_text())
+    paths = [path for path in named if not re.search(r"NAME|MODEL|METHOD", path)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
