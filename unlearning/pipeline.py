@@ -31,6 +31,7 @@ from unlearning.config import (
 from unlearning.context import RunContext, on_main_process
 from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
+from unlearning.errors import InputError
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.layers import read_layers
@@ -80,6 +81,8 @@ def load_subject(config: CommonConfig) -> Subject:
     Raises InputError for data or a model that cannot be used.
     """
     require_hardware(config.trainer)
+    if config.model.path is None and config.model.tokenizer is not None:
+        raise InputError(f"model.tokenizer={config.model.tokenizer}: the sandbox has its own; give model.path too")
     corpus = load_corpus(config.data)
     if config.model.path is not None:
         path, gold = config.model.path, config.model.gold
@@ -176,6 +179,7 @@ def run_evaluate(config: EvaluateConfig, context: RunContext) -> None:
     with stages.stage("evaluate"):
         result = _evaluate(config, subject, subject.model, config.model.name)
     run_folder.save_evaluation(config.model.name, result, context.run_dir)
+    write_json(context.run_dir / "metrics.json", {config.model.name: result.metrics, "missing": result.missing})
     print_result(config.model.name, result)
     console.print(f"written to {context.run_dir}", highlight=False)
 

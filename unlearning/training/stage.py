@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
@@ -51,6 +52,7 @@ def unlearn_model(
     objective: Objective = build(config.objective)
     plan = schedule.plan(len(corpus.forget), len(corpus.retain), config.ratio.retain_per_forget, config.seed)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    torch.manual_seed(config.seed)  # adapters start from random weights
     scoped = scope.apply(model, traced.blocks if traced else None)
     if config.trainer.gradient_checkpointing:
         _checkpoint_gradients(scoped)
