@@ -1,0 +1,60 @@
+"""Loading is safe by default and says in one line what it cannot do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_models import tiny_model
+from unlearning.config import ModelConfig
+from unlearning.errors import InputError
+from unlearning.models.load import load_model, load_tokenizer
+
+SANDBOX = Path(__file__).parents[2] / "unlearning" / "sandbox" / "assets" / "target"
+
+
+def config(path: Path, **changes: object) -> ModelConfig:
+    """A local model."""
+    return ModelConfig(name="local", path=str(path), **changes)  # type: ignore[arg-type]
+
+
+def test_the_shipped_model_loads_in_the_asked_precision() -> None:
+    """It is stored in half precision and used in single."""
+    model = load_model(str(SANDBOX), config(SANDBOX), torch.float32)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not model.training
+    assert load_tokenizer(str(SANDBOX), config(SANDBOX)).pad_token_id is not None
+
+
+def test_pickles_are_refused_unless_asked_for(tmp_path: Path) -> None:
+    """A pickle can run code when it is loaded."""
+    model = tiny_model("olmo")
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"only pickled weights \(pytorch_model\.bin\).*model\.allow_pickle=true"):
+        load_model(str(tmp_path), config(tmp_path), torch.float32)
+    loaded = load_model(str(tmp_path), config(tmp_path, allow_pickle=True), torch.float32)
+    assert torch.equal(loaded.lm_head.weight, model.lm_head.weight)
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    """Names what is missing."""
+    with pytest.raises(InputError, match=r"has no \*\.safetensors weights"):
+        load_model(str(tmp_path), config(tmp_path), torch.float32)
+
+
+def test_remote_code_is_not_run(tmp_path: Path) -> None:
+    """A model whose class is a file beside its weights needs model.trust_remote_code=true."""
+    tiny_model("olmo").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}'
+    )
+    (tmp_path / "mine.py").write_text("raise SystemExit('remote code ran')\n")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_model(str(tmp_path), config(tmp_path), torch.float32)
+
+
+def test_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:
+    """One line, not a traceback of the hub."""
+    with pytest.raises(InputError, match="model"):
+        load_tokenizer(str(tmp_path), config(tmp_path))
