@@ -51,7 +51,7 @@ def sandbox_settings(config: CommonConfig) -> str:
     """Hash of all that the sandbox's models depend on."""
     model = config.model
     shape = (model.architecture, model.blocks, model.width, model.heads, model.vocabulary)
-    return settings_hash(config.data.world, shape, config.recipe, config.seed)
+    return settings_hash(config.data.world, shape, config.recipe)
 
 
 def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) -> None:
@@ -65,7 +65,7 @@ def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) 
     for name, with_forget in (("target", True), ("gold", False)):
         if (folder / name).is_dir():
             continue
-        model = new_model(config.model, tokenizer, config.seed)
+        model = new_model(config.model, tokenizer, config.recipe.seed)
         work = folder / f"{name}-training"
         work.mkdir(parents=True, exist_ok=True)
         memorise(model, tokenizer, corpus, with_forget, config, WHOLE_DOCUMENTS, work, logger)
@@ -83,7 +83,7 @@ def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedMode
     if model.path is not None:
         return load_model(model.path, model, weights_dtype(config.trainer)), load_tokenizer(model.path, model)
     tokenizer = load_tokenizer(model.tokenizer, model) if model.tokenizer else corpus_tokenizer(corpus, model)
-    return new_model(model, tokenizer, config.seed), tokenizer
+    return new_model(model, tokenizer, config.recipe.seed), tokenizer
 
 
 def corpus_tokenizer(corpus: Corpus, model: ModelConfig) -> PreTrainedTokenizerBase:
@@ -112,7 +112,7 @@ def memorise(
     """Train all weights on whole documents: rows of both sets (or the retain set alone) and the background texts."""
     rows = _training_rows(corpus, with_forget, tokenizer, prompt)
     recipe = config.recipe
-    plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.seed)
+    plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.recipe.seed)
     model.requires_grad_(True)
     assert isinstance(tokenizer.pad_token_id, int)
     task = TrainingTask(
@@ -123,8 +123,8 @@ def memorise(
         retain=rows,
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
-        seed=config.seed,
-        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, config.seed),
+        seed=config.recipe.seed,
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, config.recipe.seed),
     )
     return fit(task, config.trainer, run_dir, logger)
 

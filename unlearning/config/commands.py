@@ -24,6 +24,8 @@ class RecipeConfig:
     The defaults make the sandbox's models, whatever their architecture.
     """
 
+    seed: int = 0
+    """Of the weights' start and the rows' order; not the run's seed, so that seeds of a sweep share one sandbox."""
     epochs: int = 32
     batch_rows: int = 48
     reduction: Reduction = Reduction.token

@@ -1,0 +1,33 @@
+"""Which of the sandbox's models a configuration means."""
+
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from unlearning import config as schemas
+from unlearning.cli import conf_dir
+from unlearning.memorise import ASSETS, sandbox_folder
+
+
+def settings(command: str, *overrides: str) -> Any:
+    """A command's configuration."""
+    schemas.register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return OmegaConf.to_object(compose(command, list(overrides)))
+
+
+@pytest.mark.parametrize(
+    ("command", "overrides"),
+    [
+        ("unlearn", []),
+        ("unlearn", ["seed=2", "method=chunked_lora"]),
+        ("trace", ["seed=1"]),
+        ("evaluate", []),
+        ("memorise", []),
+    ],
+)
+def test_the_shipped_models_are_used(command: str, overrides: list[str]) -> None:
+    """Whatever the method and the run's seed; no model is built."""
+    assert sandbox_folder(settings(command, *overrides)) == ASSETS
