@@ -1,7 +1,7 @@
 # make run: install, then the quickstart.  make test: install, then the tests.  See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-# A CPU build of PyTorch has the same version as the CUDA build; pip takes one where a local folder offers it.
+LOCKED := --no-deps --require-hashes -r
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test check install lint types lock clean
@@ -23,11 +23,13 @@ types: install
 
 install: .venv/installed
 
-.venv/installed: requirements.lock requirements-cuda.lock pyproject.toml
+.venv/installed: requirements.lock requirements-torch.lock requirements-cuda.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(PIP) install --no-deps --require-hashes -r requirements.lock
-	if $(BIN)/python tools/cuda_build.py; then $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock; fi
+	$(PIP) install $(LOCKED) requirements.lock
+	@# A CPU build that a local folder offers (find-links in pip's settings) saves gigabytes; else the index's build.
+	$(PIP) install --no-index $(LOCKED) requirements-torch.lock 2> /dev/null || $(PIP) install $(LOCKED) requirements-torch.lock
+	if $(BIN)/python tools/cuda_build.py; then $(PIP) install $(LOCKED) requirements-cuda.lock; fi
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) check
 	touch $@

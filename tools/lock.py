@@ -2,9 +2,9 @@
 
     python tools/lock.py [--cpu-wheel torch-2.13.0+cpu-....whl ...]
 
-requirements.lock holds what every machine needs; requirements-cuda.lock what PyTorch's CUDA builds need besides: it is
-installed only where such a build was. A CPU build of PyTorch has the same version and may come from a local file, whose
-hash is added with --cpu-wheel.
+requirements.lock holds what every machine needs, requirements-torch.lock PyTorch, and requirements-cuda.lock what its CUDA
+builds need besides: it is installed only where such a build was. A CPU build of PyTorch has the same version and may come
+from a local file, whose hash is added with --cpu-wheel; it has a file of its own because pip prefers what an index offers.
 """
 
 import argparse
@@ -28,7 +28,9 @@ def main() -> None:
     common = [package for package in packages if not CUDA.match(package)]
     cuda = [package for package in packages if CUDA.match(package)]
     hashes = [f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels]
-    common = [with_hashes(package, hashes) if package.startswith("torch==") else package for package in common]
+    torch = [with_hashes(package, hashes) for package in common if package.startswith("torch==")]
+    common = [package for package in common if not package.startswith("torch==")]
+    (ROOT / "requirements-torch.lock").write_text("\n".join(torch) + "\n")
     (ROOT / "requirements.lock").write_text("\n".join(common) + "\n")
     (ROOT / "requirements-cuda.lock").write_text("\n".join(cuda) + "\n")
     print(f"{len(common)} packages, {len(cuda)} for CUDA")

@@ -183,4 +183,4 @@ def test_every_data_config_fits_the_schema(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("UNLEARNING_DATA", "/somewhere")
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(path)))
     assert isinstance(config, DataConfig)
-    assert bool(config.forget) == (path.stem not in ("sandbox", "jsonl"))
+    assert bool(config.forget) == (path.stem not in ("sandbox", "jsonl", "task_directories"))

@@ -75,7 +75,7 @@ CORPORA: list[tuple[str, Build, list[str]]] = [
     (
         "sandbox with rows",
         sandbox(forget=["f.jsonl"]),
-        ["data.forget=['f.jsonl']", "must be empty", "SANDBOX"],
+        ["data.forget=['f.jsonl']", "must be empty", "sandbox"],
     ),
     ("sandbox with MMLU", sandbox(mmlu="mmlu"), ["data.mmlu=mmlu", "must be empty"]),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from unlearning.report.runs import Run
 
-_SETTING = ("model.", "data.", "evaluation.", "prompt.")
+_SETTING = ("model.", "data.", "evaluation.", "prompt.", "recipe.")
 _TRAINING_PROMPT = ("prompt.forget_supervised", "prompt.retain_supervised")
 _NO_MATTER = ("seed", "name", "cache_dir", "save_model")
 _NO_MATTER_BRANCHES = ("logger.", "trainer.", "hydra.")
