@@ -9,8 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: install
 	$(BIN)/unlearn experiment=quickstart
 
+# In two processes: the tests of whole commands reconfigure the logging of theirs.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(sort $(dir $(wildcard tests/*/test_*.py)))
+	$(BIN)/python -m pytest $(wildcard tests/test_*.py)
 
 check: lint types test
 
