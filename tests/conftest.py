@@ -1,12 +1,18 @@
 """For all tests: no network, few threads."""
 
 import os
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 
+import absl.logging
 import torch
 
 # Models here are so small that a second thread costs more than it gives.
 torch.set_num_threads(1)
+
+# rouge-score brings absl, whose log handler closes its stream when Hydra sets logging up anew; by then that stream may
+# be pytest's own capture of an earlier moment. The process's real stderr is one that it leaves open.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__

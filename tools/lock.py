@@ -2,9 +2,10 @@
 
     python tools/lock.py [--cpu-wheel torch-2.13.0+cpu-....whl ...]
 
-requirements.lock holds what every machine needs, requirements-torch.lock PyTorch, and requirements-cuda.lock what its CUDA
-builds need besides: it is installed only where such a build was. A CPU build of PyTorch has the same version and may come
-from a local file, whose hash is added with --cpu-wheel; it has a file of its own because pip prefers what an index offers.
+requirements.lock holds what every machine needs, requirements-torch.lock PyTorch, and requirements-cuda.lock what
+its CUDA builds need besides: it is installed only where such a build was. A CPU build of PyTorch has the same
+version and may come from a local file, whose hash is added with --cpu-wheel; PyTorch has a file of its own
+because pip, given both, prefers what an index offers.
 """
 
 import argparse
