@@ -1,5 +1,7 @@
 """Random models of a few thousand parameters, one a family."""
 
+from typing import Any
+
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -16,23 +18,61 @@ SHAPE = {
     "bos_token_id": 1,
     "eos_token_id": 2,
     "pad_token_id": 0,
+    # Grouped kernels, the default, do not run in float64.
+    "experts_implementation": "eager",
 }
-SPECIAL = {
-    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24, "moe_intermediate_size": 24}
+NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+SPECIAL: dict[str, dict[str, Any]] = {
+    "gpt2": NO_DROPOUT,
+    "gptj": {"rotary_dim": 4},
+    "gpt_neo": {"window_size": 4},
+    "falcon": {"ffn_hidden_size": 48},
     "mistral": {"sliding_window": 8},
-    "gemma3_text": {"sliding_window": 8},
+    "olmo3": {"sliding_window": 4},
+    "gemma2": {"sliding_window": 4, "query_pre_attn_scalar": 8},
+    "gemma3_text": {"sliding_window": 8, "sliding_window_pattern": 2},
+    "granite": {"embedding_multiplier": 2.0, "residual_multiplier": 0.5, "logits_scaling": 4.0},
+    "smollm3": {"num_key_value_heads": 2, "no_rope_layer_interval": 2},
+    "mixtral": {**EXPERTS, "sliding_window": 4},
+    "olmoe": EXPERTS,
+    "qwen2_moe": {**EXPERTS, "shared_expert_intermediate_size": 16},
+    "qwen3_moe": EXPERTS,
+    "gpt_oss": {**EXPERTS, "sliding_window": 4, "max_position_embeddings": 131072},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32, "dropout": 0.0},
+    "starcoder2": {"num_key_value_heads": 2},
+    "cohere": {"logit_scale": 0.5},
 }
 FAMILIES = ("olmo", "olmo2", "llama", "mistral", "gemma3_text", "qwen3", "gpt_neox", "gpt2")
+ALL_FAMILIES = (
+    *FAMILIES,
+    *("olmo3", "qwen2", "gemma", "gemma2", "granite", "smollm3", "gptj", "gpt_neo", "falcon", "phi3"),
+    *("mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "gpt_oss", "opt"),
+    *("stablelm", "cohere", "starcoder2", "phi", "glm"),
+)
+"""All that can be traced. bloom can be built too, and is refused."""
+EAGER_ONLY = ("gemma2", "gptj", "gpt_neo", "gpt_oss", "bloom")
+"""Families for which transformers has no attention but its own."""
 
 
 def tiny_model(family: str, seed: int = 0, **changes: object) -> PreTrainedModel:
-    """A random causal language model without dropout, in evaluation mode."""
+    """A random causal language model without dropout, in evaluation mode.
+
+    Shapes go by SHAPE's names in every family, `num_hidden_layers` for one.
+    """
     torch.manual_seed(seed)
-    settings = {**SHAPE, **SPECIAL.get(family, {}), **changes}
-    if family == "gpt2":
-        settings = {key: value for key, value in settings.items() if key not in ("hidden_size", "num_hidden_layers")}
-    config = CONFIG_MAPPING[family](**settings)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    config_class = CONFIG_MAPPING[family]
+    attention = {"attn_implementation": "eager" if family in EAGER_ONLY else "sdpa"}
+    settings = {
+        config_class.attribute_map.get(key, key): value
+        for key, value in {**SHAPE, **attention, **SPECIAL.get(family, {}), **changes}.items()
+    }
+    if family == "falcon":
+        del settings["head_dim"]
+    if family == "gpt_neo":
+        kinds = (["global", "local"] * settings["num_layers"])[: settings["num_layers"]]
+        settings["attention_types"] = [[kinds, 1]]
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config_class(**settings))
     with torch.no_grad():
         for parameter in model.parameters():
             # Twenty times the usual scale, so that attention and MLPs matter to the loss.

@@ -161,7 +161,8 @@ def _train_parts(model: PreTrainedModel, chosen: Sequence[int], modules: Sequenc
         raise InputError(f"scope: block {max(chosen)} was asked for, this model's blocks are 0 to {len(blocks) - 1}")
     for index in chosen:
         for kind in modules:
-            anatomy.part(blocks[index], kind).requires_grad_(True)
+            for parameter in anatomy.part_parameters(blocks[index], kind):
+                parameter.requires_grad_(True)
 
 
 def _checked(model: nn.Module) -> nn.Module:

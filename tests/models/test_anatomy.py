@@ -1,67 +1,41 @@
-"""The anatomy of tiny random models of every family that is easy to build."""
+"""The anatomy of tiny random models of every family."""
 
-from typing import Any
+from collections import Counter
 
 import pytest
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from tests.tiny_models import ALL_FAMILIES, tiny_model
 from unlearning.config import ModuleKind
 from unlearning.errors import InputError
 from unlearning.models import anatomy
+from unlearning.scope import BlocksScope, trainable_names
 
-COMMON: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 16,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "intermediate_size": 24,
-    "head_dim": 8,
-    "max_position_embeddings": 32,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-GPT: dict[str, Any] = {
-    "vocab_size": 40,
-    "n_embd": 16,
-    "n_layer": 3,
-    "n_head": 2,
-    "n_positions": 32,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-NEO: dict[str, Any] = {"attention_types": [[["global", "local"], 1], [["global"], 1]], "num_layers": 3}
-OPT: dict[str, Any] = {"ffn_dim": 24, "word_embed_proj_dim": 16}
-MOE: dict[str, Any] = {"num_local_experts": 2, "num_experts": 2, "num_experts_per_tok": 1}
-FUSED = {name: ["self_attn.qkv_proj"] for name in "qkv"}
+DEPTH = 3
+IDS = torch.tensor([[3, 4, 5, 6, 7]])
+KINDS = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
+WEIGHTS = {"opt": ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")}
+"""Names of the MLP's weights where they are not all those that begin with "mlp."."""
+
 LLAMA = {
     **{name: [f"self_attn.{name}_proj"] for name in "qkvo"},
     **{name: [f"mlp.{name}_proj"] for name in ("gate", "up", "down")},
 }
+ATTENTION_ONLY = {**LLAMA, "gate": [], "up": [], "down": []}
+FUSED_MLP = {"gate": ["mlp.gate_up_proj"], "up": ["mlp.gate_up_proj"], "down": ["mlp.down_proj"]}
 FUSED_GPT = {"gate": [], "up": ["mlp.dense_h_to_4h"], "down": ["mlp.dense_4h_to_h"]}
+TWO_LAYERS = {"gate": [], "up": ["mlp.c_fc"], "down": ["mlp.c_proj"]}
 LAYERS: dict[str, dict[str, list[str]]] = {
-    **dict.fromkeys(
-        ("olmo", "olmo2", "olmo3", "llama", "mistral", "gemma", "gemma2", "gemma3_text", "qwen2", "qwen3"),
-        LLAMA,
-    ),
-    **dict.fromkeys(("granite", "smollm3"), LLAMA),
-    **{family: {**LLAMA, "gate": [], "up": [], "down": []} for family in ("mixtral", "olmoe")},
-    "gpt2": {
-        **{name: ["attn.c_attn"] for name in "qkv"},
-        "o": ["attn.c_proj"],
-        "gate": [],
-        "up": ["mlp.c_fc"],
-        "down": ["mlp.c_proj"],
-    },
+    **dict.fromkeys(("olmo", "olmo2", "olmo3", "llama", "mistral", "gemma", "gemma2", "gemma3_text"), LLAMA),
+    **dict.fromkeys(("qwen2", "qwen3", "granite", "smollm3", "stablelm", "cohere"), LLAMA),
+    **dict.fromkeys(("mixtral", "olmoe", "qwen3_moe", "gpt_oss"), ATTENTION_ONLY),
+    "qwen2_moe": {**LLAMA, **{name: [f"mlp.shared_expert.{name}_proj"] for name in ("gate", "up", "down")}},
+    "gpt2": {**{name: ["attn.c_attn"] for name in "qkv"}, "o": ["attn.c_proj"], **TWO_LAYERS},
     "gpt_neo": {
         **{name: [f"attn.attention.{name}_proj"] for name in "qkv"},
         "o": ["attn.attention.out_proj"],
-        "gate": [],
-        "up": ["mlp.c_fc"],
-        "down": ["mlp.c_proj"],
+        **TWO_LAYERS,
     },
     "gptj": {
         **{name: [f"attn.{name}_proj"] for name in "qkv"},
@@ -70,93 +44,173 @@ LAYERS: dict[str, dict[str, list[str]]] = {
         "up": ["mlp.fc_in"],
         "down": ["mlp.fc_out"],
     },
-    "gpt_neox": {
-        **{name: ["attention.query_key_value"] for name in "qkv"},
-        "o": ["attention.dense"],
-        **FUSED_GPT,
-    },
+    "gpt_neox": {**{name: ["attention.query_key_value"] for name in "qkv"}, "o": ["attention.dense"], **FUSED_GPT},
     "falcon": {
         **{name: ["self_attention.query_key_value"] for name in "qkv"},
         "o": ["self_attention.dense"],
         **FUSED_GPT,
     },
-    "phi3": {
-        **FUSED,
-        "o": ["self_attn.o_proj"],
-        "gate": ["mlp.gate_up_proj"],
-        "up": ["mlp.gate_up_proj"],
-        "down": ["mlp.down_proj"],
-    },
+    "phi3": {**{name: ["self_attn.qkv_proj"] for name in "qkv"}, "o": ["self_attn.o_proj"], **FUSED_MLP},
+    "glm": {**LLAMA, **FUSED_MLP},
+    "phi": {**LLAMA, "o": ["self_attn.dense"], "gate": [], "up": ["mlp.fc1"], "down": ["mlp.fc2"]},
+    "starcoder2": {**LLAMA, **TWO_LAYERS},
+    "opt": {**LLAMA, "o": ["self_attn.out_proj"], "gate": [], "up": ["fc1"], "down": ["fc2"]},
 }
 
 
-def tiny(family: str) -> PreTrainedModel:
-    """A random model of 3 blocks of width 16 and 40 tokens."""
-    settings = {
-        "gpt2": GPT,
-        "gptj": {**GPT, "rotary_dim": 4},
-        "gpt_neo": {**COMMON, **NEO},
-        "opt": {**COMMON, **OPT},
-        "mixtral": {**COMMON, **MOE},
-        "olmoe": {**COMMON, **MOE},
-        "falcon": {key: value for key, value in COMMON.items() if key != "head_dim"},
-    }.get(family, COMMON)
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **settings)).eval()
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_modules_run_in_their_order(family: str) -> None:
+    """Embeddings, then block by block attention and MLP, then the final norm, then the head: each once."""
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    blocks = anatomy.blocks(model)
+    assert len(blocks) == DEPTH
+    names = {anatomy.embeddings(model): "embeddings", anatomy.final_norm(model): "norm"}
+    names |= {anatomy.part(block, kind): f"{number} {kind}" for number, block in enumerate(blocks) for kind in KINDS}
+    names[anatomy.head_modules(model)[1]] = "head"
+    ended: list[str] = []
+    for module, name in names.items():
+        module.register_forward_hook(lambda _module, _inputs, _output, name=name: ended.append(name))
+    logits = model(IDS).logits
+    assert logits.shape == (1, 5, 96)
+    assert ended[0] == "embeddings"
+    assert ended[-2:] == ["norm", "head"]
+    for number in range(DEPTH):
+        *parts, block = ended[1 + 3 * number : 4 + 3 * number]
+        assert sorted(parts) == [f"{number} attention", f"{number} mlp"]
+        assert block == f"{number} block"
+    assert len(ended) == 3 + 3 * DEPTH
 
 
-@pytest.mark.parametrize("family", LAYERS)
-def test_blocks_embeddings_and_head(family: str) -> None:
-    model = tiny(family)
-    found = anatomy.blocks(model)
-    assert len(found) == 3
-    assert len({id(block) for block in found}) == 3
-    ids = torch.tensor([[1, 2, 3]])
-    assert anatomy.embeddings(model)(ids).shape == (1, 3, 16)
-    norm, projection = anatomy.head_modules(model)
-    assert projection(norm(torch.randn(1, 3, 16))).shape == (1, 3, 40)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_final_norm_is_what_the_last_block_feeds(family: str) -> None:
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    seen: dict[str, torch.Tensor] = {}
+    last, norm = anatomy.blocks(model)[-1], anatomy.final_norm(model)
+    last.register_forward_hook(lambda _module, _inputs, output: seen.update(left=_hidden(output)))
+    norm.register_forward_hook(lambda _module, inputs, output: seen.update(entered=inputs[0], normed=output))
+    projection = anatomy.head_modules(model)[1]
+    projection.register_forward_hook(lambda _module, inputs, _output: seen.update(projected=inputs[0]))
+    model(IDS)
+    assert seen["left"] is seen["entered"]
+    assert torch.equal(seen["projected"], seen["normed"])
 
 
-@pytest.mark.parametrize("family", LAYERS)
-def test_parts_run_once_a_block(family: str) -> None:
-    model = tiny(family)
-    ran: list[nn.Module] = []
-    kinds = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
-    expected = [anatomy.part(block, kind) for block in anatomy.blocks(model) for kind in kinds]
-    handles = [module.register_forward_hook(lambda module, _a, _o: ran.append(module)) for module in expected]
-    model(torch.tensor([[1, 2, 3]]))
-    for handle in handles:
-        handle.remove()
-    assert len(ran) == 9
-    assert {id(module) for module in ran} == {id(module) for module in expected}
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_parts_are_what_is_added_to_the_stream(family: str) -> None:
+    """Without its weights a part gives nothing: the residual stream does not run through it."""
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    found: dict[str, torch.Tensor] = {}
+    for kind in (ModuleKind.mlp, ModuleKind.attention):
+        part = anatomy.part(anatomy.blocks(model)[1], kind)
+        part.register_forward_hook(lambda _module, _inputs, output, kind=kind: found.update({kind: _hidden(output)}))
+    model(IDS)
+    assert all(bool(output.any()) for output in found.values())
+    with torch.no_grad():
+        for kind in (ModuleKind.mlp, ModuleKind.attention):
+            for parameter in anatomy.part_parameters(anatomy.blocks(model)[1], kind):
+                parameter.zero_()
+    model(IDS)
+    assert not any(bool(output.any()) for output in found.values())
 
 
-@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_outputs_are_rows_tokens_width(family: str) -> None:
+    """OPT feeds its MLP all rows' tokens in one list, row by row."""
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    shapes: dict[ModuleKind, torch.Size] = {}
+    for kind in KINDS:
+        part = anatomy.part(anatomy.blocks(model)[1], kind)
+        part.register_forward_hook(
+            lambda _module, _inputs, output, kind=kind: shapes.update({kind: _hidden(output).shape})
+        )
+    model(IDS.repeat(2, 1))
+    expected = dict.fromkeys(KINDS, (2, 5, 32))
+    if family == "opt":
+        expected[ModuleKind.mlp] = (10, 32)
+    assert shapes == expected
+
+
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_part_parameters(family: str) -> None:
+    """MLP's and attention's are disjoint, inside the block, and all of it but its norms."""
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    for block in anatomy.blocks(model):
+        names = {parameter: name for name, parameter in block.named_parameters()}
+        mlp, attention, whole = (
+            [names[parameter] for parameter in anatomy.part_parameters(block, kind)]
+            for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.block)
+        )
+        assert mlp == [name for name in names.values() if name.startswith(WEIGHTS.get(family, "mlp."))]
+        assert attention
+        assert whole == list(names.values())
+        assert max(Counter(mlp + attention).values()) == 1
+        rest = set(whole) - set(mlp) - set(attention)
+        assert all("norm" in name or name.startswith("ln_") for name in rest)
+
+
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_blocks_scope_trains_exactly_the_mlps(family: str) -> None:
+    model = tiny_model(family, num_hidden_layers=DEPTH)
+    BlocksScope(blocks="0,2").apply(model, None)
+    prefixes = {name for name, module in model.named_modules() if module in anatomy.blocks(model)[::2]}
+    weights = WEIGHTS.get(family, ("mlp.",))
+    starts = tuple(f"{prefix}.{weight}" for prefix in prefixes for weight in weights)
+    assert trainable_names(model) == [name for name, _ in model.named_parameters() if name.startswith(starts)]
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1.0)
+    model(IDS.repeat(2, 1), labels=torch.arange(10).view(2, 5)).loss.backward()
+    optimizer.step()
+    moved = [name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])]
+    # A bias after a norm may have a gradient of zero, and so may an expert that no token went to.
+    assert set(moved) <= set(trainable_names(model))
+    assert {name.rpartition(".")[0] for name in moved} == {name.rpartition(".")[0] for name in trainable_names(model)}
+
+
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_linear_layers(family: str) -> None:
-    for block in anatomy.blocks(tiny(family)):
+    for block in anatomy.blocks(tiny_model(family)):
         assert anatomy.linear_layers(block) == LAYERS[family]
         for names in LAYERS[family].values():
             assert all(isinstance(block.get_submodule(name), nn.Module) for name in names)
 
 
-def test_opt_has_layers_but_no_mlp_module() -> None:
-    block = anatomy.blocks(tiny("opt"))[0]
-    with pytest.raises(InputError, match=r"OPTDecoderLayer: no mlp among its parts \(self_attn, .*fc1, fc2"):
-        anatomy.part(block, ModuleKind.mlp)
-    assert anatomy.linear_layers(block)["up"] == ["fc1"]
-    assert anatomy.linear_layers(block)["down"] == ["fc2"]
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_attention_keeps_keys_and_values(family: str) -> None:
+    assert anatomy.caches_keys_and_values(tiny_model(family))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("olmo_hybrid", {"linear_num_key_heads": 4, "linear_num_value_heads": 4}),
+        ("lfm2", {"layer_types": ["conv", "full_attention"]}),
+        ("rwkv", {"attention_hidden_size": 32, "attn_implementation": "eager"}),
+    ],
+)
+def test_recurrent_layers_keep_a_state(family: str, changes: dict[str, object]) -> None:
+    assert not anatomy.caches_keys_and_values(tiny_model(family, **changes))
 
 
 def test_bloom_is_refused_by_name() -> None:
-    config = AutoConfig.for_model("bloom", vocab_size=40, hidden_size=16, n_layer=2, n_head=2)
-    with pytest.raises(InputError, match="model_type=bloom: not supported"):
-        anatomy.blocks(AutoModelForCausalLM.from_config(config))
+    with pytest.raises(InputError, match="model_type=bloom: not supported, its attention bias"):
+        anatomy.blocks(tiny_model("bloom"))
+
+
+def test_opt_350m_has_no_final_norm() -> None:
+    with pytest.raises(InputError, match="model_type=opt: no final norm found"):
+        anatomy.final_norm(tiny_model("opt", do_layer_norm_before=False))
 
 
 def test_errors_name_what_is_missing() -> None:
-    model = tiny("llama")
+    model = tiny_model("llama")
     model.config.num_hidden_layers = 7
     with pytest.raises(InputError, match="model_type=llama: its decoder has no list of 7 blocks"):
         anatomy.blocks(model)
     with pytest.raises(InputError, match="Sequential: no attention among its parts"):
         anatomy.linear_layers(nn.Sequential(nn.ReLU()))
+    with pytest.raises(InputError, match=r"Sequential: no mlp among its parts \(0\)"):
+        anatomy.part_parameters(nn.Sequential(nn.ReLU()), ModuleKind.mlp)
+
+
+def _hidden(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return output[0] if isinstance(output, tuple) else output

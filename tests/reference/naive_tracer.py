@@ -1,33 +1,52 @@
-"""Causal tracing as ROME writes it: one forward pass a state, the clean run in row 0, the corrupted draws after it.
+"""Causal tracing as it is defined: one forward pass a state, plain hooks, nothing kept from one state to the next.
 
-Slow, short, with module names spelt out by family, and nothing in common with the library but the definition.
+Slow, short, with module names spelt out by family, and nothing in common with the library but the definitions. There
+are two: `trace_state` is ROME's, all in one batch; `trace_patch` takes any two runs of any two models.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-BLOCK, ATTENTION, EMBEDDING = 0, 1, 2
-LLAMA = ("model.layers.{}", "self_attn", "model.embed_tokens")
+Positions = Mapping[str, Sequence[int]]
+"""Module names, and where in the text their outputs are replaced."""
+Contrast = tuple[int, int] | None
+"""A place in the answer, and the foil's token there."""
+Scores = tuple[float, float, float, float]
+"""Of the answer: its first token's probability, that one's logarithm, its logit over the foil's (NaN without one), and
+the mean logarithm of all its tokens' probabilities."""
+Hook = Callable[[nn.Module, Any, Any], Any]
+
+LLAMA = ("model.layers.{}", "self_attn", "mlp", "model.embed_tokens")
+GPT = ("transformer.h.{}", "attn", "mlp", "transformer.wte")
 NAMES = {
-    "gpt2": ("transformer.h.{}", "attn", "transformer.wte"),
-    "gpt_neox": ("gpt_neox.layers.{}", "attention", "gpt_neox.embed_in"),
+    **dict.fromkeys(("olmo", "olmo2", "olmo3", "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3"), LLAMA),
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "phi", "phi3", "stablelm", "cohere", "starcoder2"), LLAMA),
+    **dict.fromkeys(("mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "gpt_oss", "glm"), LLAMA),
+    **dict.fromkeys(("gpt2", "gptj", "gpt_neo"), GPT),
+    "gpt_neox": ("gpt_neox.layers.{}", "attention", "mlp", "gpt_neox.embed_in"),
+    "falcon": ("transformer.h.{}", "self_attention", "mlp", "transformer.word_embeddings"),
+    "opt": ("model.decoder.layers.{}", "self_attn", "fc2", "model.decoder.embed_tokens"),
 }
 
 
 def name_of(family: str, kind: str, block: int) -> str:
-    """Where the family keeps the block, or its part."""
-    names = NAMES.get(family, LLAMA)
-    path = names[BLOCK].format(block)
-    return {"block": path, "mlp": f"{path}.mlp", "attention": f"{path}.{names[ATTENTION]}"}[kind]
+    """Where the family keeps the block, or the module that its attention or MLP ends with."""
+    path, attention, mlp, _ = NAMES[family]
+    path = path.format(block)
+    return {"block": path, "mlp": f"{path}.{mlp}", "attention": f"{path}.{attention}"}[kind]
 
 
 def embedding_of(model: PreTrainedModel, family: str) -> nn.Module:
     """The token embeddings."""
-    return model.get_submodule(NAMES.get(family, LLAMA)[EMBEDDING])
+    return model.get_submodule(NAMES[family][-1])
 
 
 def noise_of(fact: str, seed: int, draws: int, tokens: int, width: int, scale: float) -> Tensor:
@@ -45,6 +64,62 @@ def window(kind: str, block: int, width: int, depth: int) -> list[int]:
     return list(range(max(0, block - width // 2), min(depth, block - (-width // 2))))
 
 
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a model is fed: one text, in as many rows as there are draws of noise, or in one row without noise."""
+
+    model: PreTrainedModel
+    family: str
+    ids: Sequence[int]
+    subject: Sequence[int] = ()
+    noise: Tensor | None = None
+    """(draws, subject tokens, width), added to the embeddings of the subject."""
+
+    @property
+    def rows(self) -> int:
+        """One a draw."""
+        return 1 if self.noise is None else len(self.noise)
+
+    @cached_property
+    def outputs(self) -> dict[str, Tensor]:
+        """Of all blocks, attentions and MLPs, (rows, T, width), from one forward pass in which nothing is patched."""
+        found: dict[str, Tensor] = {}
+        depth = self.model.config.get_text_config().num_hidden_layers
+        names = [name_of(self.family, kind, n) for kind in ("block", "attention", "mlp") for n in range(depth)]
+        self.logits(self.rows, {name: _keep(found, name, self.rows) for name in names})
+        return found
+
+    def logits(self, rows: int, hooks: Mapping[str, Hook]) -> Tensor:
+        """(rows, T, vocabulary). A run of one row may be asked for several, all alike."""
+        corrupt = {}
+        if self.noise is not None:
+            corrupt = {NAMES[self.family][-1]: _corrupt(slice(0, rows), self.subject, self.noise)}
+        return _forward(self.model, self.ids, rows, {**corrupt, **hooks})
+
+
+def trace_patch(
+    receiver: Run,
+    donor: Run,
+    patch: Positions,
+    answer_start: int,
+    pinned: Positions | None = None,
+    contrast: Contrast = None,
+) -> list[Scores]:
+    """Scores of the receiver's answer in each row, where some of its modules give the donor's outputs.
+
+    `patch` names them, and their positions. Modules in `pinned` give at their positions what they give in the receiver
+    when nothing is patched. Row by row; a run of one row meets every row of the other.
+    """
+    rows = max(receiver.rows, donor.rows)
+    replaced: dict[str, list[tuple[int, Tensor]]] = {}
+    for source, places in ((donor, patch), (receiver, pinned or {})):
+        for name, positions in places.items():
+            values = source.outputs[name].expand(rows, -1, -1)
+            replaced.setdefault(name, []).extend((position, values[:, position]) for position in positions)
+    logits = receiver.logits(rows, {name: _replace(found, rows) for name, found in replaced.items()})
+    return [_score(row, receiver.ids, answer_start, contrast) for row in logits]
+
+
 def trace_state(
     model: PreTrainedModel,
     family: str,
@@ -52,44 +127,81 @@ def trace_state(
     answer_start: int,
     subject: Sequence[int],
     noise: Tensor,
-    restore: dict[str, Sequence[int]],
-) -> list[tuple[float, float]]:
-    """(first token's probability, mean log-probability of the answer) of row 0 and of each draw."""
-    rows = torch.tensor([list(ids)] * (1 + len(noise)))
-    handles = [embedding_of(model, family).register_forward_hook(_corrupt(subject, noise))]
-    for name, positions in restore.items():
-        handles.append(model.get_submodule(name).register_forward_hook(_patch(positions)))
+    restore: Positions,
+    contrast: Contrast = None,
+) -> list[Scores]:
+    """ROME's: one pass whose row 0 is clean, and whose other rows are noisy but for what they copy from row 0.
+
+    Scores of row 0 and of each draw.
+    """
+    rows = 1 + len(noise)
+    hooks: dict[str, Hook] = {NAMES[family][-1]: _corrupt(slice(1, rows), subject, noise)}
+    hooks |= {name: _restore(positions, rows) for name, positions in restore.items()}
+    logits = _forward(model, ids, rows, hooks)
+    return [_score(row, ids, answer_start, contrast) for row in logits]
+
+
+def _forward(model: PreTrainedModel, ids: Sequence[int], rows: int, hooks: Mapping[str, Hook]) -> Tensor:
+    """Logits of all tokens but the last, which predicts nothing that is scored."""
+    handles = [model.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
     try:
         with torch.no_grad():
-            logits = model(rows).logits
+            return model(torch.tensor([list(ids)[:-1]] * rows, device=model.device), use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
-    return [_score(row, ids, answer_start) for row in logits]
 
 
-def _corrupt(subject: Sequence[int], noise: Tensor) -> Callable[[nn.Module, object, Tensor], Tensor]:
-    def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+def _hidden(output: Any, rows: int) -> Tensor:
+    """The hidden states in a module's output, as (rows, T, width), in the output's own memory."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    assert isinstance(hidden, Tensor)
+    # OPT's MLP sees all rows' tokens in one list.
+    return hidden.view(rows, -1, hidden.shape[-1])
+
+
+def _corrupt(rows: slice, subject: Sequence[int], noise: Tensor) -> Hook:
+    def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         output = output.clone()
         for place, position in enumerate(subject):
-            output[1:, position] += noise[:, place].to(output.dtype)
+            output[rows, position] += noise[:, place].to(output)
         return output
 
     return hook
 
 
-def _patch(positions: Sequence[int]) -> Callable[[nn.Module, object, object], None]:
-    def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-        hidden = output[0] if isinstance(output, tuple) else output
-        assert isinstance(hidden, Tensor)
+def _keep(found: dict[str, Tensor], name: str, rows: int) -> Hook:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        found[name] = _hidden(output, rows).clone()
+
+    return hook
+
+
+def _replace(values: Sequence[tuple[int, Tensor]], rows: int) -> Hook:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        hidden = _hidden(output, rows)
+        for position, value in values:
+            hidden[:, position] = value
+
+    return hook
+
+
+def _restore(positions: Sequence[int], rows: int) -> Hook:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        hidden = _hidden(output, rows)
         for position in positions:
             hidden[1:, position] = hidden[0, position]
 
     return hook
 
 
-def _score(logits: Tensor, ids: Sequence[int], answer_start: int) -> tuple[float, float]:
+def _score(logits: Tensor, ids: Sequence[int], answer_start: int, contrast: Contrast) -> Scores:
     logs = []
     for position in range(answer_start, len(ids)):
         logs.append(float(torch.log_softmax(logits[position - 1], dim=-1)[ids[position]]))
-    return float(torch.tensor(logs[0], dtype=torch.float64).exp()), sum(logs) / len(logs)
+    difference = math.nan
+    if contrast is not None:
+        place, foil = contrast
+        position = answer_start + place
+        difference = float(logits[position - 1, ids[position]] - logits[position - 1, foil])
+    return math.exp(logs[0]), logs[0], difference, sum(logs) / len(logs)

@@ -13,10 +13,12 @@ from unlearning.errors import InputError
 
 REFUSED = {"bloom": "its attention bias is laid out by batch row, so rows of one batch cannot be told apart"}
 PART_NAMES = {
-    ModuleKind.mlp: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe"),
+    ModuleKind.mlp: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2"),
     ModuleKind.attention: ("self_attn", "attention", "attn", "self_attention", "linear_attn", "mixer"),
 }
 NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
+CACHED = {"full_attention", "sliding_attention", "chunked_attention"}
+"""Kinds of layers, by transformers' names, that read nothing of earlier tokens but their keys and values."""
 ATTENTION_LAYERS = {
     "q": ("q_proj", "qkv_proj", "query_key_value", "c_attn"),
     "k": ("k_proj", "qkv_proj", "query_key_value", "c_attn"),
@@ -62,12 +64,14 @@ def blocks(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def part(block: nn.Module, kind: ModuleKind) -> nn.Module:
-    """The block's MLP or attention (the first child of a known name), or the block itself.
+    """The module whose output is that of the block's MLP or attention, or the block itself.
 
-    Looked up block by block, since hybrid architectures alternate between kinds of attention.
+    The first child of a known name, looked up block by block, since hybrid architectures alternate between kinds of
+    attention. Outputs are (B, T, width), alone or first in a tuple, but OPT's MLP, whose last layer this is, gives
+    (B * T, width). For weights see `part_parameters`.
 
     Raises:
-        InputError: the block has no such child (OPT, whose MLP is two bare layers).
+        InputError: the block has no such child.
     """
     if kind is ModuleKind.block:
         return block
@@ -79,11 +83,37 @@ def part(block: nn.Module, kind: ModuleKind) -> nn.Module:
     raise InputError(f"{type(block).__name__}: no {kind} among its parts ({children})")
 
 
+def part_parameters(block: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
+    """All weights of the block's MLP or attention, without the norms around it, or of the whole block.
+
+    Raises:
+        InputError: the block has no such part.
+    """
+    found = part(block, kind)
+    if found is getattr(block, "fc2", None):
+        # OPT's MLP is two layers of the block itself, in no module of their own.
+        return [*block.get_submodule("fc1").parameters(), *found.parameters()]
+    return list(found.parameters())
+
+
 def embeddings(model: PreTrainedModel) -> nn.Module:
     """The token embeddings: ids (B, T) to vectors (B, T, width)."""
     found = model.get_input_embeddings()
     if not isinstance(found, nn.Module):
         raise InputError(f"model_type={model.config.model_type}: no input embeddings found")
+    return found
+
+
+def final_norm(model: PreTrainedModel) -> nn.Module:
+    """The norm between the last block and the output projection: the first module that sees what the blocks gave.
+
+    Raises:
+        InputError: there is none (OPT-350m) or it has no known name.
+    """
+    stack = decoder(model)
+    found = next((getattr(stack, name) for name in NORM_NAMES if hasattr(stack, name)), None)
+    if not isinstance(found, nn.Module):
+        raise InputError(f"model_type={model.config.model_type}: no final norm found")
     return found
 
 
@@ -93,13 +123,20 @@ def head_modules(model: PreTrainedModel) -> list[nn.Module]:
     Raises:
         InputError: one of them cannot be found.
     """
-    stack = decoder(model)
-    norm = next((getattr(stack, name) for name in NORM_NAMES if hasattr(stack, name)), None)
     projection = model.get_output_embeddings()
-    if not isinstance(norm, nn.Module) or not isinstance(projection, nn.Module):
-        missing = "output projection" if isinstance(norm, nn.Module) else "final norm"
-        raise InputError(f"model_type={model.config.model_type}: no {missing} found")
-    return [norm, projection]
+    if not isinstance(projection, nn.Module):
+        raise InputError(f"model_type={model.config.model_type}: no output projection found")
+    return [final_norm(model), projection]
+
+
+def caches_keys_and_values(model: PreTrainedModel) -> bool:
+    """Whether later tokens read nothing of earlier ones but their keys and values.
+
+    False where any layer is recurrent, convolutional or the like and keeps a state instead.
+    """
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
+    # Some recurrent architectures (rwkv, xlstm) do not name their layers' kinds.
+    return CACHED.issuperset(kinds) and not model._is_stateful
 
 
 def linear_layers(block: nn.Module) -> dict[str, list[str]]:
