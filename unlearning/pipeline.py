@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,12 +21,14 @@ from unlearning import run_folder, tracking
 from unlearning.artefacts import write_folder, write_json
 from unlearning.config import (
     CommonConfig,
+    Corruption,
     EvaluateConfig,
     MemoriseConfig,
     Supervised,
     TraceCommandConfig,
     TraceConfig,
     TracedScopeConfig,
+    TraceMode,
     UnlearnConfig,
 )
 from unlearning.context import RunContext, on_main_process
@@ -36,11 +39,14 @@ from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.selection import Selection
-from unlearning.mediation.trace import LAYERS, trace
+from unlearning.mediation.trace import LAYERS, Traced, trace
 from unlearning.memorise import build_sandbox, memorise, sandbox_folder, starting_point
 from unlearning.models import anatomy
 from unlearning.models.load import load_model, load_tokenizer, save_model
+from unlearning.report.html import write_trace_report
 from unlearning.report.result_table import print_result
+from unlearning.report.selection_table import print_selection
+from unlearning.report.trace_figures import write_trace_plots
 from unlearning.training.fit import weights_dtype
 from unlearning.training.hardware import require_hardware
 from unlearning.training.stage import unlearn_model
@@ -143,9 +149,12 @@ def run_memorise(config: MemoriseConfig, context: RunContext) -> None:
         model, tokenizer = starting_point(config, corpus)
     loggers = _loggers(config, context, "memorise", [config.model.name])
     with stages.stage("memorise"):
-        record = memorise(model, tokenizer, corpus, config.forget, config, config.prompt, context.run_dir, loggers)
+        trained, record = memorise(
+            model, tokenizer, corpus, config.forget, config, config.prompt, config.scope, context.run_dir, loggers
+        )
     if not on_main_process():
         return
+    model = run_folder.merged(trained)
     write_folder(context.run_dir / "model", partial(save_model, model, tokenizer))
     with stages.stage("evaluate"):
         subject = Subject(corpus, str(context.run_dir / "model"), None, model, tokenizer)
@@ -162,13 +171,22 @@ def run_memorise(config: MemoriseConfig, context: RunContext) -> None:
 
 
 def run_trace(config: TraceCommandConfig, context: RunContext) -> None:
-    """Trace a model's facts; layers.json and the effects go to the run folder."""
+    """Trace a model's facts, on all devices; layers.json, all effects, figures and a report go to the run folder."""
     stages = Stages()
+    fabric = _fabric(config)
+    fabric.launch()
     with stages.stage("load"):
         subject = load_subject(config)
     with stages.stage("trace"):
-        _trace(config, config.trace, subject, context.run_dir)
-    console.print(f"  written to {context.run_dir / 'layers.json'}", highlight=False)
+        traced = _trace(config, config.trace, subject, context.run_dir, fabric)
+    if traced is None:
+        return
+    with stages.stage("report"):
+        loggers = _loggers(config, context, "trace", [config.model.name])
+        plots = write_trace_plots(traced.result, context.run_dir)
+        report = write_trace_report(context.run_dir)
+        tracking.finish(loggers, {}, plots)
+    console.print(f"  written to {context.run_dir / LAYERS} and {report}", highlight=False)
 
 
 def run_evaluate(config: EvaluateConfig, context: RunContext) -> None:
@@ -197,19 +215,59 @@ def traced_blocks(config: UnlearnConfig, subject: Subject, run_dir: Path) -> Sel
     if not on_main_process():
         # The main process has traced before it started this one.
         return read_layers(run_dir / LAYERS, len(anatomy.blocks(subject.model)))
-    return _trace(config, config.trace, subject, run_dir)
+    traced = _trace(config, config.trace, subject, run_dir, Fabric(accelerator=config.trainer.accelerator, devices=1))
+    assert traced is not None
+    write_trace_plots(traced.result, run_dir)
+    return traced.selection
 
 
-def _trace(config: CommonConfig, settings: TraceConfig, subject: Subject, run_dir: Path) -> Selection:
-    model = subject.model.to(_device(config))
-    selection = trace(model, subject.tokenizer, subject.corpus.forget, settings, config.prompt, run_dir)
-    chosen = ", ".join(map(str, selection.blocks))
-    console.print(f"  {selection.module} of blocks {chosen} of {selection.blocks_total}", highlight=False)
-    return selection
+def _trace(
+    config: CommonConfig, settings: TraceConfig, subject: Subject, run_dir: Path, fabric: Fabric
+) -> Traced | None:
+    model = subject.model.to(fabric.device)
+    base = _base_model(config, settings, subject)
+    traced = trace(
+        model,
+        subject.tokenizer,
+        subject.corpus.forget,
+        subject.corpus.retain,
+        settings,
+        config.prompt,
+        run_dir,
+        fabric,
+        None if base is None else base.to(fabric.device),
+    )
+    if traced is not None:
+        print_selection(traced.selection, traced.result)
+    return traced
+
+
+def _base_model(config: CommonConfig, settings: TraceConfig, subject: Subject) -> PreTrainedModel | None:
+    """The model before it memorised, where tracing compares with it."""
+    if settings.mode is not TraceMode.weights and settings.corruption is not Corruption.base_model:
+        return None
+    path = settings.base_model or subject.gold_path
+    if path is None:
+        raise InputError(
+            f"trace.mode={settings.mode}, trace.corruption={settings.corruption}: needs trace.base_model, a folder or "
+            "repository id of the model before it memorised"
+        )
+    return load_model(path, config.model, weights_dtype(config.trainer))
+
+
+def _fabric(config: CommonConfig) -> Fabric:
+    """One process a device, each with the whole model."""
+    trainer = config.trainer
+    return Fabric(
+        accelerator=trainer.accelerator,
+        devices=trainer.devices if trainer.devices == "auto" else int(trainer.devices),
+        num_nodes=trainer.nodes,
+        strategy="auto" if trainer.strategy == "auto" else "ddp",
+    )
 
 
 def _loggers(
-    config: UnlearnConfig | MemoriseConfig, context: RunContext, job_type: str, tags: list[str]
+    config: UnlearnConfig | MemoriseConfig | TraceCommandConfig, context: RunContext, job_type: str, tags: list[str]
 ) -> list[Logger]:
     return tracking.make_logger(
         config.logger,

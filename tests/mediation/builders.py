@@ -1,14 +1,19 @@
 """Small things that several tests of mediation need."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.tiny_models import tiny_model
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.mediation.facts import Fact
+from unlearning.mediation.result import FactTrace
 from unlearning.mediation.subject import Probe
 
 QUESTIONS = (
@@ -23,15 +28,65 @@ PERSON = "90a0db01-1683-475d-9980-edf9e99d6f9"
 
 def deep_model(family: str, depth: int, **changes: object) -> PreTrainedModel:
     """A tiny model of so many blocks."""
-    key = "n_layer" if family == "gpt2" else "num_hidden_layers"
-    return tiny_model(family, **{key: depth}, **changes)
+    return tiny_model(family, num_hidden_layers=depth, **changes)
 
 
-def random_probe(name: str, subject: range, answer_start: int, tokens: int, vocabulary: int = 96) -> Probe:
-    """Random tokens, the same for the same name."""
+def random_probe(
+    name: str,
+    subject: range,
+    answer_start: int,
+    tokens: int,
+    vocabulary: int = 96,
+    foils: int = 0,
+    contrast: tuple[int, int] | None = None,
+) -> Probe:
+    """Random tokens, the same for the same name; each foil has other tokens in the subject's place."""
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
     ids = torch.randint(3, vocabulary, (tokens,), generator=generator).tolist()
-    return Probe(Fact(name, "", "", 0, "", f"person {name}", "birth_date"), tuple(ids), subject, answer_start)
+    others = torch.randint(3, vocabulary, (foils, len(subject)), generator=generator).tolist()
+    first, end = subject[0], subject[-1] + 1
+    prompts = tuple((*ids[:first], *other, *ids[end:answer_start]) for other in others)
+    fact = Fact(name, "", "", 0, "", f"person {name}", "birth_date")
+    return Probe(fact, tuple(ids), subject, answer_start, foils=prompts, contrast=contrast)
+
+
+def hooks_of(model: nn.Module) -> int:
+    """How many hooks hang on the model's modules."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
+
+
+def state_of(model: nn.Module) -> dict[str, Any]:
+    """Values and settings of a model that tracing must leave alone."""
+    return {
+        "tensors": {name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        "modes": [module.training for module in model.modules()],
+        "flags": [parameter.requires_grad for parameter in model.parameters()],
+        "gradients": [parameter.grad for parameter in model.parameters() if parameter.grad is not None],
+        "hooks": hooks_of(model),
+    }
+
+
+def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two of `state_of` are equal, to the bit."""
+    tensors = one["tensors"], other["tensors"]
+    return {**one, "tensors": None} == {**other, "tensors": None} and all(
+        torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0] | tensors[1]
+    )
+
+
+def close(one: FactTrace, other: FactTrace, within: float) -> bool:
+    """Whether two traces of a fact have the same numbers but for rounding, and the same all else."""
+    names = ("clean", "corrupted", "patched", "placebo")
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    if any((left is None) != (right is None) for left, right in pairs):
+        return False
+    bare = [replace(trace, **dict.fromkeys(names)) for trace in (one, other)]
+    return bare[0] == bare[1] and all(
+        left.shape == right.shape and np.allclose(left, right, rtol=0, atol=within, equal_nan=True)
+        for left, right in pairs
+        if left is not None
+    )
 
 
 def rows_of(number: int, name: str, answers: Sequence[str]) -> list[Row]:

@@ -1,70 +1,248 @@
-"""The batched tracer equals ROME's way, state by state and draw by draw, in float64."""
+"""Every score of the tracer equals that of one plain forward pass a state, in float64, in every family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
-from tests.mediation.builders import deep_model, random_probe
-from tests.reference.naive_tracer import embedding_of, name_of, noise_of, trace_state, window
-from unlearning.config import ModuleKind, TraceConfig, TracedTokens
+from tests.mediation.builders import random_probe
+from tests.reference.in_double import InDouble
+from tests.reference.naive_tracer import Run, embedding_of, name_of, noise_of, trace_patch, window
+from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, tiny_model
+from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig, TracedTokens
+from unlearning.mediation import tracing
+from unlearning.mediation.result import FactTrace
+from unlearning.mediation.states import Restoration
 from unlearning.mediation.subject import Probe
 from unlearning.mediation.tracing import Tracer
 
 DEPTH = 4
-KINDS = ["block", "mlp", "attention"]
-SETTINGS = {
-    "subject, one batch": (TracedTokens.subject, 1, 512),
-    "subject, window 3, small batches": (TracedTokens.subject, 3, 10),
-    "last token, window 2, split draws": (TracedTokens.last_subject, 2, 4),
-    "grid, window 10": (TracedTokens.grid, 10, 64),
+SEED = 5
+KINDS = [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention]
+PATHS = [ModuleKind.mlp, ModuleKind.attention]
+BASE = TraceConfig(kinds=KINDS, draws=2, seed=SEED)
+NOISING = replace(BASE, direction=Direction.noising)
+CASES = {
+    "noise, denoising, grid": replace(BASE, tokens=TracedTokens.grid, window=3, severed=PATHS),
+    "noise, denoising, subject": replace(BASE, window=2, severed=PATHS),
+    "replacement, denoising, two rows": replace(
+        BASE, corruption=Corruption.replacement, tokens=TracedTokens.two_rows, severed=PATHS
+    ),
+    "base model, denoising, grid": replace(
+        BASE, corruption=Corruption.base_model, tokens=TracedTokens.grid, kinds=[ModuleKind.mlp, ModuleKind.attention]
+    ),
+    "replacement, noising, subject": replace(NOISING, corruption=Corruption.replacement),
+    "noise, noising, last subject": replace(
+        NOISING, tokens=TracedTokens.last_subject, window=2, severed=[ModuleKind.attention]
+    ),
+    "base model, noising, subject": replace(NOISING, corruption=Corruption.base_model, severed=[ModuleKind.mlp]),
 }
-PROBES = [random_probe("a", range(2, 5), 8, 11), random_probe("b", range(0, 1), 4, 5)]
-FAMILIES = ("olmo", "gpt2", "gpt_neox", "llama", "olmo2", "gemma3_text", "phi3")
+EVERY_FAMILY = ("noise, denoising, grid", "base model, denoising, grid", "noise, noising, last subject")
+RUNS = [(family, case) for family in ALL_FAMILIES for case in CASES if family in FAMILIES or case in EVERY_FAMILY]
+PROBES = [
+    random_probe("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)),
+    random_probe("b", range(1, 2), 4, 6, foils=2, contrast=(0, 50)),
+]
+"""Of different lengths, so that the shorter one's rows are filled up."""
 
 
-def positions_of(probe: Probe, tokens: TracedTokens) -> list[list[int]]:
-    if tokens is TracedTokens.subject:
-        return [list(probe.subject)]
-    if tokens is TracedTokens.last_subject:
-        return [[probe.subject[-1]]]
-    return [[position] for position in range(probe.subject[0], probe.answer_start)]
+@dataclass(frozen=True)
+class Naive:
+    """A fact's runs, and what to patch in them."""
+
+    family: str
+    probe: Probe
+    config: TraceConfig
+    clean: Run
+    corrupted: Run
+    placebo: Run
+
+    def scores(self, run: Run) -> NDArray[np.float64]:
+        """(rows, M) of a run in which nothing is patched."""
+        return np.array(trace_patch(run, run, {}, self.probe.answer_start, contrast=self.probe.contrast))
+
+    def patched(self, donor: Run, kind: str, width: int, severed: str | None, block: int, at: Sequence[int]) -> object:
+        """(D, M) of one state."""
+        denoising = self.config.direction is Direction.denoising
+        receiver = self.corrupted if denoising else self.clean
+        modules = window(kind, block, width, DEPTH)
+        patch = dict.fromkeys([name_of(self.family, kind, module) for module in modules], at)
+        every = [name_of(self.family, severed, module) for module in range(DEPTH)] if severed else []
+        pinned = dict.fromkeys(every, at)
+        return trace_patch(receiver, donor, patch, self.probe.answer_start, pinned, self.probe.contrast)
+
+    @property
+    def donor(self) -> Run:
+        return self.clean if self.config.direction is Direction.denoising else self.corrupted
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("tokens", "width", "max_rows"), SETTINGS.values(), ids=SETTINGS)
-def test_every_state_equals_the_naive_one(
-    family: str, tokens: TracedTokens, width: int, max_rows: int, attention: str
-) -> None:
-    model = deep_model(family, DEPTH).double()
-    model.set_attn_implementation(attention)
-    kinds = [ModuleKind(kind) for kind in KINDS]
-    config = TraceConfig(draws=3, window=width, tokens=tokens, max_rows=max_rows, seed=5, kinds=kinds)
-    tracer = Tracer(model, config)
+def naive(model: PreTrainedModel, base: PreTrainedModel, family: str, probe: Probe, config: TraceConfig) -> Naive:
+    scale = 3 * subject_deviation(model, family)
+    noise = noise_of(probe.fact.id, SEED, config.draws, len(probe.subject), 32, scale)
+    clean = Run(model, family, probe.input_ids)
+    foils = [Run(model, family, (*foil, *probe.answer)) for foil in probe.foils] or [clean]
+    corrupted = {
+        Corruption.noise: Run(model, family, probe.input_ids, probe.subject, noise),
+        Corruption.replacement: foils[0],
+        Corruption.base_model: Run(base, family, probe.input_ids),
+    }[config.corruption]
+    return Naive(family, probe, config, clean, corrupted, foils[-1])
+
+
+def subject_deviation(model: PreTrainedModel, family: str) -> float:
+    """Over all elements of the embeddings of all subjects' tokens."""
+    tokens = [probe.input_ids[position] for probe in PROBES for position in probe.subject]
+    with torch.no_grad():
+        vectors = embedding_of(model, family)(torch.tensor([tokens]))
+    return float(vectors.flatten().std())
+
+
+def positions_of(probe: Probe, config: TraceConfig) -> tuple[list[list[int]], int]:
+    """Of every site, and the place of the one that decides, from their definition."""
+    last_subject, last = probe.subject[-1], probe.answer_start - 1
+    if config.tokens is TracedTokens.subject:
+        return [list(probe.subject)], 0
+    if config.tokens is TracedTokens.last_subject:
+        return [[last_subject]], 0
+    if config.tokens is TracedTokens.two_rows:
+        return [[last_subject], [last]], 0
+    first = 0 if config.corruption is Corruption.base_model else probe.subject[0]
+    return [[position] for position in range(first, last + 1)], last_subject - first
+
+
+def labels_of(config: TraceConfig) -> list[tuple[str, int, str | None]]:
+    """Kind, window and severed kind of every restoration, from their definition."""
+    found: list[tuple[str, int, str | None]] = []
+    for kind in config.kinds:
+        found.append((kind.value, 1, None))
+        if config.window > 1 and kind is not ModuleKind.block:
+            found.append((kind.value, config.window, None))
+    return found + [("block", 1, kind.value) for kind in config.severed]
+
+
+def models_of(family: str, attention: str | None = None) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """A model and its base, which differ in all weights."""
+    made = [tiny_model(family, seed, num_hidden_layers=DEPTH).double() for seed in (0, 1)]
+    for model in made:
+        if attention is not None:
+            model.set_attn_implementation(attention)
+    return made[0], made[1]
+
+
+def traced(
+    models: tuple[PreTrainedModel, PreTrainedModel], family: str, config: TraceConfig, probes: list[Probe]
+) -> list[FactTrace]:
+    model, base = models
+    tracer = Tracer(model, config, base if config.corruption is Corruption.base_model else None)
     scale = tracer.noise_scale(PROBES)
-    vectors = embedding_of(model, family)(torch.tensor([PROBES[0].input_ids[2:5] + PROBES[1].input_ids[:1]]))
-    assert scale == pytest.approx(3 * float(vectors.detach().flatten().std()), rel=1e-12)
-    for probe in PROBES:
-        trace = tracer.trace(probe, scale)
-        common = (model, family, probe.input_ids, probe.answer_start, list(probe.subject))
-        noise = noise_of(probe.fact.id, 5, 3, len(probe.subject), vectors.shape[-1], scale)
-        clean, *corrupted = trace_state(*common, noise, {})
-        assert trace.clean == pytest.approx(clean, abs=1e-10)
-        assert trace.corrupted == pytest.approx(np.array(corrupted), abs=1e-10)
-        for k, kind in enumerate(KINDS):
-            for block in range(DEPTH):
-                names = [name_of(family, kind, module) for module in window(kind, block, width, DEPTH)]
-                for site, positions in enumerate(positions_of(probe, tokens)):
-                    _, *expected = trace_state(*common, noise, dict.fromkeys(names, positions))
-                    assert trace.restored[k, block, site] == pytest.approx(np.array(expected), abs=1e-10)
+    if config.corruption is Corruption.noise:
+        assert scale == pytest.approx(3 * subject_deviation(model, family), rel=1e-12)
+    else:
+        assert scale == 0
+    wanted = [
+        Restoration(ModuleKind(kind), width, ModuleKind(severed) if severed else None)
+        for kind, width, severed in labels_of(config)
+    ]
+    assert list(tracer.restorations) == wanted
+    return tracer.trace(probes, scale)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_restoring_before_the_subject_does_nothing_in_the_naive_tracer(family: str) -> None:
-    """Why the grid begins at the subject."""
-    model = deep_model(family, DEPTH).double()
-    probe = PROBES[0]
-    noise = noise_of("a", 0, 2, len(probe.subject), 32, 1.0)
-    common = (model, family, probe.input_ids, probe.answer_start, list(probe.subject), noise)
-    restored = trace_state(*common, {name_of(family, "block", 0): [0, 1]})
-    assert restored == trace_state(*common, {})
+def compare(trace: FactTrace, expected: Naive) -> None:
+    """All scores of a fact, and that they are not all the same."""
+    config, probe = expected.config, expected.probe
+    sites, deciding = positions_of(probe, config)
+    exactly(trace.clean, expected.scores(expected.clean)[0])
+    exactly(trace.corrupted, expected.scores(expected.corrupted))
+    assert np.nanmin(abs(trace.clean - trace.corrupted)) > 1e-6
+    assert [list(site.positions) for site in trace.sites] == sites
+    assert trace.sites.index(trace.deciding_site) == deciding
+    for place, label in enumerate(labels_of(config)):
+        for block in range(DEPTH):
+            for site, positions in enumerate(sites):
+                wanted = expected.patched(expected.donor, *label, block, positions)
+                exactly(trace.patched[place, block, site], wanted)
+            if config.direction is Direction.denoising and probe.foils:
+                assert trace.placebo is not None
+                wanted = expected.patched(expected.placebo, *label, block, sites[deciding])
+                exactly(trace.placebo[place, block], wanted)
+    if config.direction is Direction.noising or not probe.foils:
+        assert trace.placebo is None
+    unpatched = trace.corrupted if config.direction is Direction.denoising else trace.clean
+    moved = abs(trace.patched - unpatched)[..., -1] > 1e-6
+    assert moved.any((1, 2, 3)).all()
+
+
+def exactly(found: object, wanted: object) -> None:
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=0, atol=1e-10, equal_nan=True)
+
+
+@pytest.mark.parametrize(("family", "case"), RUNS, ids=[f"{family}: {case}" for family, case in RUNS])
+def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
+    models, config = models_of(family), CASES[case]
+    with InDouble():
+        for probe, trace in zip(PROBES, traced(models, family, config, PROBES), strict=True):
+            compare(trace, naive(*models, family, probe, config))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 12])
+@pytest.mark.parametrize("family", ["gpt2", "olmo3", "mixtral"])
+def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window wider than the model, so that rows are forked where a batch has both patches."""
+    budgets: list[float] = []
+    sizes: list[int] = []
+    patched = Tracer._patched
+
+    def within(gib: float, *_: object) -> int:
+        budgets.append(gib)
+        return rows
+
+    def counting(self: Tracer, batch: object, *rest: object) -> object:
+        sizes.append(len(batch.origins()))  # type: ignore[attr-defined]
+        return patched(self, batch, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tracing, "rows_within", within)
+    monkeypatch.setattr(Tracer, "_patched", counting)
+    models = models_of(family)
+    config = replace(CASES["noise, denoising, grid"], window=10, memory_gib=0.125, severed=[ModuleKind.attention])
+    with InDouble():
+        for probe, trace in zip(PROBES, traced(models, family, config, PROBES), strict=True):
+            compare(trace, naive(*models, family, probe, config))
+    assert budgets == [0.125]
+    assert max(sizes) <= max(rows, 2 * config.draws)
+
+
+@pytest.mark.parametrize("case", ["noise, denoising, grid", "base model, noising, subject"])
+@pytest.mark.parametrize("family", ["llama", "falcon", "gemma3_text", "opt"])
+def test_eager_attention(family: str, case: str) -> None:
+    assert family not in EAGER_ONLY
+    models, config = models_of(family, "eager"), CASES[case]
+    with InDouble():
+        for probe, trace in zip(PROBES, traced(models, family, config, PROBES), strict=True):
+            compare(trace, naive(*models, family, probe, config))
+
+
+@pytest.mark.parametrize("case", ["noise, denoising, grid", "noise, noising, last subject"])
+@pytest.mark.parametrize("family", ["olmo", "gpt_neox", "gpt_oss"])
+def test_a_fact_without_foils_or_contrast_beside_one_with_them(family: str, case: str) -> None:
+    models, config = models_of(family), CASES[case]
+    probes = [replace(PROBES[0], foils=(), contrast=None), PROBES[1]]
+    with InDouble():
+        found = traced(models, family, config, probes)
+        for probe, trace in zip(probes, found, strict=True):
+            compare(trace, naive(*models, family, probe, config))
+    assert np.isnan(found[0].patched[..., 2]).all()
+    assert not np.isnan(found[1].patched).any()
+
+
+def test_a_replaced_name_without_a_third_person_has_no_placebo() -> None:
+    """The second person's states are what the run is corrupted with."""
+    config = CASES["replacement, denoising, two rows"]
+    models = models_of("llama")
+    probes = [replace(PROBES[0], foils=PROBES[0].foils[:1]), PROBES[1]]
+    found = traced(models, "llama", config, probes)
+    assert found[0].placebo is None
+    assert found[1].placebo is not None

@@ -1,110 +1,196 @@
-"""Indirect effects and their intervals, by hand."""
+"""Indirect effects by hand, and what their intervals must not depend on."""
+
+import random
 
 import numpy as np
 import pytest
 
-from unlearning.config import ModuleKind
-from unlearning.errors import InputError
-from unlearning.mediation.effects import indirect_effects
-from unlearning.mediation.result import COLUMNS, FactTrace, Metric, TraceResult
-from unlearning.mediation.states import Site
+from tests.mediation.fabricated import BLOCK, MLP, SUBJECT, fact, persons_of, plain, result_of
+from unlearning.config import Direction, ModuleKind
+from unlearning.mediation.effects import Effects, indirect_effects
+from unlearning.mediation.fact_effects import noise_share
+from unlearning.mediation.result import METRICS, Metric, TraceResult
+from unlearning.mediation.states import Restoration, Site
 
-SUBJECT = (Site("subject", (1, 2)),)
-
-
-def fact(name: str, person: str, clean: float, corrupted: list[float], restored: list[list[float]]) -> FactTrace:
-    """One kind; restored by block and draw. The log-probability is the number, the probability a tenth of it."""
-
-    def both(values: object) -> np.ndarray:
-        numbers = np.asarray(values, dtype=float)
-        return np.stack([numbers / 10, numbers], axis=-1)
-
-    scores = both(np.asarray(restored)[None, :, None, :])
-    return FactTrace(name, person, "birth_date", SUBJECT, both(clean), both(corrupted), scores)
+ANSWER = Metric.ANSWER_LOG_PROBABILITY
+SEVERED = Restoration(ModuleKind.block, severed=ModuleKind.mlp)
+# By restoration, block, site and draw.
+A = fact("a", "one", -1.0, [-5.0, -7.0], [[[[-3.0, -3.0]], [[-6.0, -6.0]]]])
+B = fact("b", "two", -2.0, [-4.0, -4.0], [[[[-4.0, -4.0]], [[-3.0, -3.0]]]])
 
 
-def result_of(*traces: FactTrace, kinds: tuple[ModuleKind, ...] = (ModuleKind.mlp,)) -> TraceResult:
-    return TraceResult(kinds, 2, 0.1, tuple(traces), (), 0)
-
-
-A = fact("a", "one", -1.0, [-5.0, -7.0], [[-3.0, -3.0], [-6.0, -6.0]])
-B = fact("b", "two", -2.0, [-4.0, -4.0], [[-4.0, -4.0], [-3.0, -3.0]])
+def effects_of(result: TraceResult, metric: Metric = ANSWER) -> Effects:
+    effects = indirect_effects(result, metric)
+    assert effects
+    return effects
 
 
 def test_effects_by_hand() -> None:
-    effects = indirect_effects(result_of(A, B), Metric.LOG_PROBABILITY)
+    effects = effects_of(result_of(A, B))
     # Total: (-1 + 6 + -2 + 4) / 2; block 0: (3 + 0) / 2; block 1: (0 + 1) / 2.
+    assert (effects.metric, effects.facts) == (ANSWER, 2)
     assert effects.total.mean == pytest.approx(3.5)
-    own = effects.of(ModuleKind.mlp)
-    assert own.mean == pytest.approx((1.5, 0.5))
+    own = effects.of(MLP)
+    assert own.effect.mean == pytest.approx((1.5, 0.5))
     assert own.normalised == pytest.approx((1.5 / 3.5, 0.5 / 3.5))
-    # Of two persons drawn with replacement, both alike in a quarter of the draws each.
-    assert (own.low, own.high) == (pytest.approx((0.0, 0.0)), pytest.approx((3.0, 1.0)))
+    # Of two persons one is drawn.
+    assert (own.effect.low, own.effect.high) == (pytest.approx((0.0, 0.0)), pytest.approx((3.0, 1.0)))
+    assert (effects.total.low, effects.total.high) == (pytest.approx(2.0), pytest.approx(5.0))
+    # Fact a has 3 less at block 1 than at block 0, fact b has 1 more.
+    assert own.below_peak.mean == pytest.approx((0.0, 1.0))
+    assert (own.below_peak.low, own.below_peak.high) == ((0.0, pytest.approx(-1.0)), (0.0, pytest.approx(3.0)))
+    assert (own.placebo, own.above_placebo, effects.severed_gaps) == (None, None, {})
     with pytest.raises(KeyError):
-        effects.of(ModuleKind.block)
+        effects.of(BLOCK)
 
 
-def test_the_other_metric_is_read_from_its_own_column() -> None:
-    logs = indirect_effects(result_of(A, B), Metric.LOG_PROBABILITY)
-    first = indirect_effects(result_of(A, B), Metric.PROBABILITY)
-    assert np.array(first.of(ModuleKind.mlp).mean) * 10 == pytest.approx(logs.of(ModuleKind.mlp).mean)
-    assert first.metric is Metric.PROBABILITY
+def test_noising_measures_what_is_lost() -> None:
+    """The clean run with states of the corrupted one: clean - patched."""
+    effects = effects_of(result_of(A, B, direction=Direction.noising))
+    # Block 0: (-1 + 3 + -2 + 4) / 2; block 1: (-1 + 6 + -2 + 3) / 2.
+    assert effects.of(MLP).effect.mean == pytest.approx((2.0, 3.0))
+    assert effects.total.mean == pytest.approx(3.5)
+
+
+def test_every_metric_is_read_from_its_own_column() -> None:
+    found = [effects_of(result_of(A, B), metric) for metric in METRICS]
+    assert [effects.metric for effects in found] == list(METRICS)
+    assert [effects.of(MLP).effect.mean for effects in found] == [
+        pytest.approx((1.5 * scale, 0.5 * scale)) for scale in (0.1, 0.5, 2.0, 1.0)
+    ]
+
+
+def test_facts_without_a_foil_have_no_logit_difference() -> None:
+    alone = fact("c", "three", 0.0, [-9.0], [[[[-1.0]], [[-1.0]]]], foil=False)
+    effects = effects_of(result_of(A, B, alone), Metric.LOGIT_DIFFERENCE)
+    assert effects == effects_of(result_of(A, B), Metric.LOGIT_DIFFERENCE)
+    assert effects.facts == 2
+    assert effects_of(result_of(A, B, alone)).facts == 3
+    assert indirect_effects(result_of(alone), Metric.LOGIT_DIFFERENCE) is None
+    assert indirect_effects(result_of(), ANSWER) is None
+
+
+def test_relations_weigh_the_same() -> None:
+    """Three facts of one relation and one of another."""
+    traces = [plain(str(number), str(number), [float(number), 0.0], "phone_number") for number in range(3)]
+    effects = effects_of(result_of(*traces, plain("9", "9", [7.0, 2.0], "email_address")))
+    own = effects.of(MLP)
+    assert own.effect.mean == pytest.approx((4.0, 1.0))
+    assert own.by_relation == {"email_address": (7.0, 2.0), "phone_number": (1.0, 0.0)}
+    assert effects.total_by_relation == {"email_address": 9.0, "phone_number": 9.0}
+
+
+def test_placebo_by_hand() -> None:
+    """A fact without a placebo counts for the effect, but not for what lies above the placebo."""
+    traces = (
+        plain("a", "one", [4.0, 1.0], placebo=[1.0, 1.0]),
+        plain("b", "two", [2.0, 1.0], placebo=[2.0, 3.0]),
+        plain("c", "three", [9.0, 1.0]),
+    )
+    own = effects_of(result_of(*traces)).of(MLP)
+    assert own.effect.mean == pytest.approx((5.0, 1.0))
+    assert own.placebo.mean == pytest.approx((1.5, 2.0))
+    assert own.above_placebo.mean == pytest.approx((1.5, -1.0))
+    assert (own.above_placebo.low[0], own.above_placebo.high[0]) == (pytest.approx(0.0), pytest.approx(3.0))
+
+
+def test_token_groups_of_a_grid() -> None:
+    """Two middle tokens are one value of their fact; the group that one fact lacks is the other's alone."""
+    groups = ("first_subject", "middle_subject", "middle_subject", "last_subject")
+    long = tuple(Site(group, (position,)) for position, group in enumerate(groups))
+    short = (Site("first_subject", (0,)), Site("last_subject", (1,)))
+    traces = (
+        fact("a", "one", 0.0, [-9.0], [[[[-8.0], [-7.0], [-5.0], [-3.0]]]], sites=long),
+        fact("b", "two", 0.0, [-9.0], [[[[-6.0], [-1.0]]]], sites=short),
+    )
+    own = effects_of(result_of(*traces)).of(MLP)
+    assert own.effect.mean == pytest.approx((7.0,)), "the last token of the subject counts"
+    assert {group: curve.mean for group, curve in own.by_group.items()} == {
+        "first_subject": pytest.approx((2.0,)),
+        "middle_subject": pytest.approx((3.0,)),
+        "last_subject": pytest.approx((7.0,)),
+    }
+    assert own.by_group["middle_subject"].low == own.by_group["middle_subject"].high
+
+
+def test_what_travels_through_a_severed_path() -> None:
+    traces = [
+        plain("a", "one", [[1.0, 1.0], [5.0, 4.0], [2.0, 3.0]]),
+        plain("b", "two", [[1.0, 1.0], [7.0, 4.0], [0.0, 5.0]]),
+    ]
+    effects = effects_of(result_of(*traces, restorations=(MLP, BLOCK, SEVERED)))
+    gap = effects.severed_gaps["mlp"]
+    assert list(effects.severed_gaps) == ["mlp"]
+    assert gap.mean == pytest.approx((5.0, 0.0))
+    assert (gap.low, gap.high) == (pytest.approx((3.0, -1.0)), pytest.approx((7.0, 1.0)))
 
 
 def test_order_of_facts_does_not_matter() -> None:
-    assert indirect_effects(result_of(A, B), Metric.PROBABILITY) == indirect_effects(
-        result_of(B, A), Metric.PROBABILITY
-    )
+    generator = np.random.default_rng(0)
+    traces = [
+        plain(
+            f"{n}", f"person {n % 7}", generator.normal(size=(2, 4)), f"relation {n % 3}", generator.normal(size=(2, 4))
+        )
+        for n in range(20)
+    ]
+    expected = effects_of(result_of(*traces, restorations=(BLOCK, SEVERED)))
+    random.Random(0).shuffle(traces)
+    assert effects_of(result_of(*traces, restorations=(BLOCK, SEVERED))) == expected
 
 
 def test_facts_of_one_person_are_drawn_together() -> None:
     """With one person there is nothing to draw; with the same facts split over persons there is."""
-    facts = [fact(str(n), "one", 0.0, [-4.0], [[-4.0 + n], [-4.0]]) for n in range(4)]
-    alone = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
-    assert alone.low == alone.high == alone.mean == pytest.approx((1.5, 0.0))
-    split = [fact(str(n), str(n), 0.0, [-4.0], [[-4.0 + n], [-4.0]]) for n in range(4)]
-    apart = indirect_effects(result_of(*split), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
-    assert apart.low[0] < 1.5 < apart.high[0]
+    alone = [plain(str(n), "one", [float(n), 0.0]) for n in range(4)]
+    curve = effects_of(result_of(*alone)).of(MLP).effect
+    for bound in (curve.low, curve.high, curve.band_low, curve.band_high):
+        assert bound == pytest.approx((1.5, 0.0))
+    split = [plain(str(n), str(n), [float(n), 0.0]) for n in range(4)]
+    apart = effects_of(result_of(*split)).of(MLP).effect
+    assert apart.band_low[0] < apart.low[0] < 1.5 < apart.high[0] < apart.band_high[0]
     assert apart.low[1] == apart.high[1] == 0
 
 
-def test_interval_covers_about_as_often_as_it_says() -> None:
-    """Persons of unequal numbers of facts, whose effects share a part of their own."""
-    generator = np.random.default_rng(7)
-    covered = 0
-    for _ in range(200):
-        facts = []
-        for person in range(30):
-            own = generator.normal(1.0, 1.0)
-            for number in range(1 + person % 3):
-                effect = own + generator.normal(0.0, 0.3)
-                facts.append(fact(f"{person}-{number}", str(person), 0.0, [-9.0], [[-9.0 + effect], [-9.0]]))
-        found = indirect_effects(result_of(*facts), Metric.LOG_PROBABILITY).of(ModuleKind.mlp)
-        covered += found.low[0] <= 1.0 <= found.high[0]
-    assert 178 <= covered <= 198
-
-
-def test_of_a_grid_the_last_subject_token_counts() -> None:
-    sites = (Site("first_subject", (1,)), Site("last_subject", (2,)), Site("last", (3,)))
-    scores = np.zeros((1, 2, 3, 1, 2)) - 4.0
-    scores[0, 0, 1] = -1.0
-    grid = FactTrace("a", "one", "birth_date", sites, np.zeros(2), np.full((1, 2), -4.0), scores)
-    assert indirect_effects(result_of(grid), Metric.PROBABILITY).of(ModuleKind.mlp).mean == (3.0, 0.0)
-    lines = [dict(zip(COLUMNS, line, strict=True)) for line in result_of(grid).tidy()]
-    assert [(line["block"], line["group"], line["position"]) for line in lines[:3]] == [
-        (0, "first_subject", 1),
-        (0, "last_subject", 2),
-        (0, "last", 3),
+def test_paired_contrasts_are_narrower() -> None:
+    """Facts that differ much in all blocks alike: what sets blocks, or effect and placebo, apart is the same in all."""
+    generator = np.random.default_rng(0)
+    level = generator.normal(0, 5, size=(40, 1))
+    effects, placebos = (level + generator.normal([2.0, 1.0], 0.2, size=(40, 2)) for _ in range(2))
+    traces = [
+        plain(str(n), str(n), own, placebo=other - 1)
+        for n, (own, other) in enumerate(zip(effects, placebos, strict=True))
     ]
-    assert len(lines) == 6
-    assert (lines[1]["probability"], lines[1]["clean_probability"], lines[1]["corrupted_probability"]) == (-1, 0, -4)
+    own = effects_of(result_of(*traces)).of(MLP)
+    width = own.effect.high[0] - own.effect.low[0]
+    assert own.effect.low[0] < own.effect.high[1], "side by side, the blocks cannot be told apart"
+    for contrast, block in ((own.below_peak, 1), (own.above_placebo, 0)):
+        assert contrast.low[block] > 0
+        assert contrast.high[block] - contrast.low[block] < 0.1 * width
+        assert contrast.band_high[block] - contrast.band_low[block] < 0.1 * width
 
 
 def test_no_share_of_an_effect_that_is_none() -> None:
-    harmless = fact("a", "one", -4.0, [-3.0], [[-2.0], [-3.0]])
-    assert indirect_effects(result_of(harmless), Metric.PROBABILITY).of(ModuleKind.mlp).normalised is None
+    harmless = fact("a", "one", -4.0, [-3.0], [[[[-2.0]], [[-3.0]]]])
+    assert effects_of(result_of(harmless)).of(MLP).normalised is None
 
 
-def test_no_facts() -> None:
-    with pytest.raises(InputError, match="no fact was traced"):
-        indirect_effects(result_of(), Metric.PROBABILITY)
+def test_noise_share_by_hand() -> None:
+    """Block 1 is the peak: variances over draws 2 and 8, means 4 and 10."""
+    traces = [
+        fact("a", "one", 0.0, [-9.0, -9.0], [[[[-9.0, -9.0]], [[-6.0, -4.0]]]]),
+        fact("b", "two", 0.0, [-9.0, -9.0], [[[[-9.0, -1.0]], [[-1.0, 3.0]]]]),
+    ]
+    assert noise_share(result_of(*traces), ANSWER, MLP) == pytest.approx((2 + 8) / 2 / 2 / 18)
+    assert noise_share(result_of(traces[0]), ANSWER, MLP) is None
+    assert (
+        noise_share(result_of(traces[0], fact("b", "b", 0.0, [-9.0] * 2, traces[0].patched[..., 3])), ANSWER, MLP)
+        is None
+    )
+    assert noise_share(persons_of(np.arange(6.0).reshape(3, 2)), ANSWER, MLP) is None, "one draw"
+
+
+def test_noise_share_of_known_variances() -> None:
+    """Facts of variance 1 and 8 draws of variance 4 each: a third of 1.5 is due to the draws."""
+    generator = np.random.default_rng(0)
+    drawn = generator.normal(3.0, 1.0, size=(400, 1)) + generator.normal(0, 2.0, size=(400, 8))
+    traces = [fact(f"{n}", f"{n}", 0.0, [0.0] * 8, own[None, None, None], sites=SUBJECT) for n, own in enumerate(drawn)]
+    assert noise_share(result_of(*traces), ANSWER, MLP) == pytest.approx(1 / 3, rel=0.1)

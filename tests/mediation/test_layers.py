@@ -1,25 +1,53 @@
 """layers.json: written, read back, and refused in one line."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.mediation.builders import deep_model
-from tests.mediation.test_effects import A, B, result_of
+from tests.mediation.fabricated import ATTENTION, BLOCK, MLP, persons_of, plain, result_of
+from tests.mediation.test_effects import A, B
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers, selected_parameters, write_layers
+from unlearning.mediation.result import BlockGradients, Counts, Screening, TraceResult
 from unlearning.mediation.selection import Selection, select
+from unlearning.mediation.states import Restoration
 
-CONFIG = TraceConfig(kinds=[ModuleKind.mlp], rule=SelectionRule.top_share, value=0.5)
+CONFIG = TraceConfig(kinds=[ModuleKind.mlp], rule=SelectionRule.top_share, value=0.5, draws=2)
+COUNTS = Counts(unknown=("c", "d"), without_foil=("e",), unmoved=("f",), left_over=7)
+BROAD = replace(
+    CONFIG,
+    kinds=[ModuleKind.block, ModuleKind.mlp, ModuleKind.attention],
+    window=2,
+    severed=[ModuleKind.mlp],
+    rule=SelectionRule.confidence,
+)
+
+
+def broad_result() -> TraceResult:
+    """Every optional part there: windows, a severed path, placebos, several relations."""
+    restorations = (BLOCK, MLP, Restoration(ModuleKind.mlp, 2), ATTENTION, Restoration(ModuleKind.attention, 2))
+    restorations = (*restorations, Restoration(ModuleKind.block, severed=ModuleKind.mlp))
+    generator = np.random.default_rng(0)
+    traces = [
+        plain(
+            f"{n}", f"{n // 2}", generator.normal(1.0, 1.0, (6, 2)), f"relation {n % 2}", generator.normal(size=(6, 2))
+        )
+        for n in range(12)
+    ]
+    return result_of(*traces, restorations=restorations, counts=COUNTS)
 
 
 def written(path: Path) -> tuple[Selection, dict[str, Any]]:
     """A selection of block 0 of two, and what its file says."""
-    result = result_of(A, B)
-    selection = select(result, CONFIG)
+    result = result_of(A, B, counts=COUNTS)
+    selection = select(result, CONFIG, None)
     write_layers(path, deep_model("gpt2", 2), selection, result, CONFIG)
     content: dict[str, Any] = json.loads(path.read_text())
     return selection, content
@@ -28,19 +56,89 @@ def written(path: Path) -> tuple[Selection, dict[str, Any]]:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     selection, content = written(path)
+    assert selection.warnings
     assert read_layers(path) == read_layers(path, 2) == selection
+    assert content["counts"] == {
+        "traced": 2,
+        "persons": 2,
+        "unknown": 2,
+        "without_foil": 1,
+        "unmoved": 1,
+        "left_over": 7,
+    }
+    assert content["left_out"] == {"unknown": ["c", "d"], "without_foil": ["e"], "unmoved": ["f"]}
+    settings = ("mode", "corruption", "direction", "base_model", "tokens", "draws", "seed", "noise", "screening")
+    assert {name: content[name] for name in settings} == {
+        "mode": "exact",
+        "corruption": "noise",
+        "direction": "denoising",
+        "base_model": None,
+        "tokens": "subject",
+        "draws": 2,
+        "seed": 0,
+        "noise": 0.1,
+        "screening": None,
+    }
+    # At block 0 the draws of both facts are alike but for the corrupted run of the first: 2 and 4.
+    assert content["noise_share"] == pytest.approx((2 + 0) / 2 / 2 / 4.5)
+
+
+def test_everything_optional_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "layers.json"
+    result = broad_result()
+    gradients = BlockGradients((1.0, 2.0), (2.0, 1.0))
+    selection = select(result, BROAD, gradients)
+    own = selection.effects[-1]
+    assert own.severed_gaps
+    assert own.of(MLP).placebo
+    assert len(own.total_by_relation) == 2
+    write_layers(path, deep_model("gpt2", 2), selection, result, BROAD)
+    assert read_layers(path) == selection
+    assert list(read_layers(path).baselines) == ["random", "first", "middle", "last", "gradient", "fisher"]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_parameters_of_every_traced_kind(family: str, tmp_path: Path) -> None:
+    path, model = tmp_path / "layers.json", deep_model(family, 2)
+    result = broad_result()
+    selection = select(result, BROAD, None)
+    write_layers(path, model, selection, result, BROAD)
+    found = json.loads(path.read_text())["parameters"]
+    assert list(found) == ["block", "mlp", "attention"]
+    total = sum(parameter.numel() for parameter in model.parameters())
+    for kind, part in found.items():
+        assert part["names"] == selected_parameters(model, selection, ModuleKind(kind))
+        assert part["share"] == pytest.approx(sum(model.get_parameter(name).numel() for name in part["names"]) / total)
+    assert set(found["mlp"]["names"]) | set(found["attention"]["names"]) < set(found["block"]["names"])
+    assert found["mlp"]["share"] + found["attention"]["share"] < found["block"]["share"] < 1
+
+
+def test_exact_names(tmp_path: Path) -> None:
+    selection, content = written(tmp_path / "layers.json")
     names = [f"transformer.h.0.mlp.{name}" for name in ("c_fc.weight", "c_fc.bias", "c_proj.weight", "c_proj.bias")]
-    assert content["parameters"] == names == selected_parameters(deep_model("gpt2", 2), selection)
-    assert content["counts"] == {"traced": 2, "persons": 2, "unknown": 0, "left_over": 0}
+    assert selection.blocks == (0,)
+    assert content["parameters"]["mlp"]["names"] == names
+
+
+def test_not_a_number_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "layers.json"
+    screening = Screening(2, correlation={"mlp": math.nan, "block": 0.5}, of_means={"mlp": math.nan})
+    result = replace(result_of(A, B), screening=screening)
+    write_layers(path, deep_model("gpt2", 2), select(result, CONFIG, None), result, CONFIG)
+    content = json.loads(path.read_text())
+    assert content["screening"] == {"facts": 2, "correlation": {"mlp": None, "block": 0.5}, "of_means": {"mlp": None}}
+    facts = persons_of([[1.0, 0.0]] * 2)
+    write_layers(path, deep_model("gpt2", 2), select(facts, CONFIG, None), facts, CONFIG)
+    assert json.loads(path.read_text())["noise_share"] is None
 
 
 def test_no_share_is_null(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     _, content = written(path)
     for effects in content["effects"]:
-        effects["kinds"][0]["normalised"] = None
+        effects["restorations"][0]["normalised"] = None
     path.write_text(json.dumps(content))
-    assert read_layers(path).effects[0].of(ModuleKind.mlp).normalised is None
+    assert read_layers(path).effects[0].of(MLP).normalised is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +151,9 @@ def test_no_share_is_null(tmp_path: Path) -> None:
         ({"blocks": 3}, r"not a layers\.json of a trace: 'int' object is not iterable"),
         ({"module": "nose"}, "'nose' is not a valid ModuleKind"),
         ({"rule": None}, "None is not a valid SelectionRule"),
-        ({"effects": [{}]}, "key 'kinds' is missing"),
+        ({"baselines": []}, "'list' object has no attribute 'items'"),
+        ({"effects": [{}]}, "key 'metric' is missing"),
+        ({"effects": [{"metric": "probability", "facts": 1, "total": {"middle": 1}}]}, "unexpected keyword argument"),
     ],
 )
 def test_a_wrong_file_is_one_line(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -71,6 +171,15 @@ def test_a_garbled_file_is_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     path.write_text(text)
     with pytest.raises(InputError, match=r"not a layers\.json of a trace"):
+        read_layers(path)
+
+
+def test_a_file_of_an_older_make(tmp_path: Path) -> None:
+    path = tmp_path / "layers.json"
+    _, content = written(path)
+    del content["stability"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="key 'stability' is missing"):
         read_layers(path)
 
 

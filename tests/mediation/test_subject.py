@@ -41,6 +41,10 @@ def test_subject_tokens_spell_the_name(name: str, style: PromptStyle, bos: bool)
         assert text_of(probe, made).strip() == name
         assert made.decode(probe.answer).strip() == fact.answer
         assert max(probe.subject) < probe.answer_start
+        assert (*probe.prompt, *probe.answer) == probe.input_ids
+        assert probe.texts == tuple(made.decode([token]) for token in probe.prompt)
+        assert len(probe.texts) == len(probe.prompt) == probe.answer_start
+        assert (probe.foils, probe.contrast) == ((), None)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,135 +1,242 @@
-"""What must hold of tracing whatever the model, and what hooks must not do."""
+"""What must hold of tracing whatever the model, and what it must leave alone."""
 
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tests.mediation.builders import deep_model, random_probe
-from unlearning.config import ModuleKind, TraceConfig, TracedTokens
+from tests.mediation.builders import close, deep_model, hooks_of, random_probe, same_state, state_of
+from tests.reference.in_double import InDouble
+from tests.reference.naive_tracer import Run, noise_of, trace_patch, window
+from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig, TracedTokens
 from unlearning.errors import InputError
-from unlearning.mediation.batches import restoring
-from unlearning.mediation.hooks import edited
-from unlearning.mediation.result import FactTrace
+from unlearning.mediation import tracing
+from unlearning.mediation.result import METRICS, FactTrace, Metric
+from unlearning.mediation.screening import estimate
+from unlearning.mediation.selftest import self_test
 from unlearning.mediation.states import Site
+from unlearning.mediation.subject import Probe
 from unlearning.mediation.tracing import Tracer
 from unlearning.models import anatomy
 
 DEPTH = 3
-PROBE = random_probe("a", range(2, 5), 8, 11)
-OTHERS = [random_probe(name, range(1, 3), 6, 9) for name in "bcd"]
+PROBES = [
+    random_probe("a", range(2, 5), 8, 11, foils=2, contrast=(1, 40)),
+    random_probe("b", range(1, 3), 6, 9, foils=2, contrast=(0, 41)),
+    random_probe("c", range(1, 3), 6, 13, foils=1, contrast=(2, 42)),
+    random_probe("d", range(0, 1), 3, 4),
+]
+"""Subjects and answers of different lengths; the last fact has no foil, and its subject begins the text."""
+PATHS = [ModuleKind.mlp, ModuleKind.attention]
 CONFIG = TraceConfig(draws=3, seed=1)
+GRID = replace(CONFIG, tokens=TracedTokens.grid, window=2, severed=PATHS)
+NOISING = replace(GRID, direction=Direction.noising, tokens=TracedTokens.subject)
+REPLACED = replace(GRID, corruption=Corruption.replacement)
+FROM_BASE = replace(GRID, corruption=Corruption.base_model)
+SETTINGS = {"denoising": GRID, "noising": NOISING, "replacement": REPLACED, "base model": FROM_BASE}
+each_setting = pytest.mark.parametrize("config", SETTINGS.values(), ids=SETTINGS)
 
 
-def hooks_of(model: nn.Module) -> int:
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+@pytest.fixture(autouse=True)
+def in_double() -> Iterator[None]:
+    """Norms and softmaxes too, so that equal means equal."""
+    with InDouble():
+        yield
 
 
-def equal(one: FactTrace, other: FactTrace) -> bool:
-    pairs = ((getattr(one, key), getattr(other, key)) for key in ("clean", "corrupted", "restored"))
-    return replace(one, clean=other.clean, corrupted=other.corrupted, restored=other.restored) == other and all(
-        np.array_equal(left, right) for left, right in pairs
+def tracer_of(family: str, config: TraceConfig, depth: int = DEPTH) -> Tracer:
+    """Of a random model, with another random one for its base."""
+    model, base = (deep_model(family, depth, seed=seed).double() for seed in (0, 1))
+    return Tracer(model, config, base if config.corruption is Corruption.base_model else None)
+
+
+def probes_for(config: TraceConfig) -> list[Probe]:
+    """A name is replaced where there is another."""
+    return [probe for probe in PROBES if probe.foils or config.corruption is not Corruption.replacement]
+
+
+def traced(tracer: Tracer, probes: list[Probe]) -> dict[str, FactTrace]:
+    return {trace.fact: trace for trace in tracer.trace(probes, 2.0)}
+
+
+# ---------------------------------------------------------------- order, company, memory
+
+
+@each_setting
+@pytest.mark.parametrize("family", ["olmo", "gpt2", "gemma2"])
+def test_neither_order_nor_company_matters(family: str, config: TraceConfig) -> None:
+    tracer = tracer_of(family, config)
+    probes = probes_for(config)
+    together = traced(tracer, probes)
+    assert list(together) == [probe.fact.id for probe in probes]
+    backwards = traced(tracer, probes[::-1])
+    assert list(backwards) == [probe.fact.id for probe in probes[::-1]]
+    for probe in probes:
+        alone = traced(tracer, [probe])[probe.fact.id]
+        assert close(together[probe.fact.id], backwards[probe.fact.id], 1e-12)
+        assert close(together[probe.fact.id], alone, 1e-12)
+
+
+@each_setting
+def test_the_same_twice_is_the_same_to_the_bit(config: TraceConfig) -> None:
+    tracer, again = tracer_of("olmo", config), tracer_of("olmo", config)
+    first, second = traced(tracer, probes_for(config)), traced(again, probes_for(config))
+    assert all(close(first[name], second[name], 0) for name in first)
+
+
+def test_the_size_of_the_noise_does_not_depend_on_the_order() -> None:
+    tracer = tracer_of("olmo", CONFIG)
+    assert tracer.noise_scale(PROBES) == tracer.noise_scale(PROBES[::-1]) > 0
+    assert Tracer(tracer.opened.model, REPLACED).noise_scale(PROBES) == 0
+
+
+@pytest.mark.parametrize("gib", [1e-9, 1e-3])
+@each_setting
+def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    patched = Tracer._patched
+
+    def counting(self: Tracer, batch: Any, *rest: Any) -> Any:
+        sizes.append(len(batch.origins()))
+        return patched(self, batch, *rest)
+
+    monkeypatch.setattr(Tracer, "_patched", counting)
+    probes = probes_for(config)[:2]
+    whole = traced(tracer_of("llama", config), probes)
+    at_once = len(sizes)
+    small = traced(tracer_of("llama", replace(config, memory_gib=gib)), probes)
+    assert len(sizes) - at_once > at_once
+    assert all(close(whole[name], small[name], 1e-12) for name in whole)
+
+
+@each_setting
+@pytest.mark.parametrize("family", ["olmo", "mistral", "gpt_neo"])
+def test_a_model_that_caches_nothing_gives_the_same_numbers(family: str, config: TraceConfig) -> None:
+    caching, whole = tracer_of(family, config), tracer_of(family, config)
+    whole.opened = replace(whole.opened, caches=False)
+    whole.base = whole.base and replace(whole.base, caches=False)
+    one, other = traced(caching, probes_for(config)), traced(whole, probes_for(config))
+    assert all(close(one[name], other[name], 1e-11) for name in one)
+
+
+def test_without_a_cache_no_model_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anatomy, "caches_keys_and_values", lambda _model: False)
+    tracer = tracer_of("olmo", CONFIG)
+    given: list[Any] = []
+
+    def look(_module: nn.Module, _inputs: Any, settings: dict[str, Any]) -> None:
+        given.append(settings.get("past_key_values"))
+
+    handle = tracer.opened.model.register_forward_pre_hook(look, with_kwargs=True)
+    tracer.trace(PROBES[:3], 1.0)
+    handle.remove()
+    assert given == [None] * len(given)
+    assert len(given) >= 4
+
+
+@pytest.mark.parametrize(("caches", "wanted"), [(True, (11, 1, 5)), (False, (12, 0, 5))])
+def test_what_a_batch_must_hold(caches: bool, wanted: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that are fed, tokens in the cache, scored tokens: of the longest texts, whole ones without a cache."""
+    asked: list[tuple[int, int, int]] = []
+
+    def remembering(_gib: float, _model: nn.Module, tokens: int, prefix: int, answer: int) -> int:
+        asked.append((tokens, prefix, answer))
+        return 100
+
+    monkeypatch.setattr(tracing, "rows_within", remembering)
+    tracer = tracer_of("olmo", CONFIG)
+    tracer.opened = replace(tracer.opened, caches=caches)
+    tracer.trace([PROBES[1], random_probe("e", range(2, 3), 8, 13)], 1.0)
+    assert asked == [wanted]
+
+
+# ---------------------------------------------------------------- where the answer is known
+
+
+def at_sites(monkeypatch: pytest.MonkeyPatch, group: str, positions: Callable[[Probe], range]) -> None:
+    """Patch these positions, all at once, instead of those that the settings name."""
+    monkeypatch.setattr(
+        tracing, "sites_of", lambda probe, _config: (Site(group, tuple(positions(probe))),), raising=True
     )
 
 
-@pytest.mark.parametrize("family", ["olmo", "gpt2", "gpt_neox", "llama"])
-def test_restoring_everything_is_the_clean_run(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    everywhere = (Site("subject", tuple(range(len(PROBE.input_ids) - 1))),)
-    monkeypatch.setattr("unlearning.mediation.tracing.sites_of", lambda _probe, _tokens: everywhere)
-    tracer = Tracer(
-        deep_model(family, DEPTH).double(), replace(CONFIG, kinds=[ModuleKind.block], select=ModuleKind.block)
-    )
-    trace = tracer.trace(PROBE, 5.0)
-    assert np.abs(trace.corrupted - trace.clean).min() > 1e-6
-    assert trace.restored == pytest.approx(np.broadcast_to(trace.clean, trace.restored.shape), abs=1e-10)
-
-
-def test_the_last_block_at_the_subject_is_read_by_no_one() -> None:
-    tracer = Tracer(deep_model("olmo", DEPTH).double(), CONFIG)
-    trace = tracer.trace(PROBE, 5.0)
-    assert trace.restored[:, DEPTH - 1, 0] == pytest.approx(np.stack([trace.corrupted] * 3), abs=1e-12)
-
-
-def test_last_block_at_the_last_position_is_the_clean_first_token() -> None:
-    tracer = Tracer(deep_model("olmo", DEPTH).double(), replace(CONFIG, tokens=TracedTokens.grid))
-    trace = tracer.trace(PROBE, 5.0)
-    block = tracer.kinds.index(ModuleKind.block)
-    assert trace.sites[-1].group == "last"
-    assert trace.restored[block, DEPTH - 1, -1, :, 0] == pytest.approx(trace.clean[0], abs=1e-10)
-
-
-def test_a_hook_that_changes_nothing_changes_nothing() -> None:
-    model = deep_model("gpt2", DEPTH)
-    ids = torch.tensor([PROBE.input_ids])
+@pytest.mark.parametrize("corruption", Corruption)
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("family", ["olmo", "gpt2", "gpt_neox", "gemma3_text"])
+def test_patching_everything_makes_one_run_the_other(
+    family: str, direction: Direction, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_sites(monkeypatch, "subject", lambda probe: range(len(probe.input_ids) - 1))
+    kinds = [ModuleKind.block]
+    config = replace(CONFIG, corruption=corruption, direction=direction, kinds=kinds, select=kinds[0])
+    model = deep_model(family, DEPTH).double()
+    # What comes after the patched block is the receiver's own, so the base must have the same there.
+    base = deepcopy(model)
     with torch.no_grad():
-        plain = model(ids).logits
-        modules = [anatomy.part(block, kind) for block in anatomy.blocks(model) for kind in ModuleKind]
-        with edited(dict.fromkeys(modules, lambda hidden: hidden)):
-            assert torch.equal(model(ids).logits, plain)
+        for parameter in anatomy.blocks(base)[0].parameters():
+            parameter.mul_(1.2)
+    tracer = Tracer(model, config, base if corruption is Corruption.base_model else None)
+    for trace in traced(tracer, probes_for(config)).values():
+        other = trace.clean if direction is Direction.denoising else trace.corrupted
+        unpatched = trace.corrupted if direction is Direction.denoising else trace.clean
+        assert abs(other - unpatched)[..., -1].min() > 1e-6
+        wanted = np.broadcast_to(other, trace.patched.shape)
+        np.testing.assert_allclose(trace.patched, wanted, rtol=0, atol=1e-10, equal_nan=True)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_the_model_is_left_as_it_was(training: bool) -> None:
-    model = deep_model("gpt2", DEPTH).train(training)
-    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    Tracer(model, CONFIG).trace(PROBE, 1.0)
-    assert hooks_of(model) == 0
-    assert model.training is training
-    assert all(torch.equal(before[name], parameter) for name, parameter in model.named_parameters())
-    assert all(parameter.grad is None for parameter in model.parameters())
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("corruption", [Corruption.noise, Corruption.replacement])
+def test_nothing_before_the_subject_matters(
+    corruption: Corruption, direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_sites(monkeypatch, "subject", lambda probe: range(probe.subject[0]))
+    config = replace(CONFIG, window=2, corruption=corruption, direction=direction, placebo=False)
+    probes = [probe for probe in probes_for(config) if probe.subject[0]]
+    for trace in traced(tracer_of("olmo", config), probes).values():
+        unpatched = trace.corrupted if direction is Direction.denoising else trace.clean
+        wanted = np.broadcast_to(unpatched, trace.patched.shape)
+        np.testing.assert_allclose(trace.patched, wanted, rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_hooks_are_gone_after_an_exception() -> None:
-    model = deep_model("llama", DEPTH)
-
-    def broken(_hidden: Tensor) -> Tensor:
-        raise RuntimeError("broken on purpose")
-
-    tracer = Tracer(model, CONFIG)
-    with (
-        edited({anatomy.blocks(model)[1]: broken}),
-        pytest.raises(RuntimeError, match="on purpose"),
-    ):
-        tracer.trace(PROBE, 1.0)
-    assert hooks_of(model) == 0
-    assert not model.training
+def test_what_a_base_model_makes_of_the_first_tokens_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models differ from the first token on."""
+    at_sites(monkeypatch, "subject", lambda probe: range(probe.subject[0]))
+    for trace in traced(tracer_of("olmo", FROM_BASE), PROBES[:3]).values():
+        moved = abs(trace.patched - trace.corrupted)[:, : DEPTH - 1, ..., -1].max(1)
+        assert (moved > 1e-6).all()
 
 
-def test_hooks_are_gone_after_one_could_not_be_set() -> None:
-    model = deep_model("llama", DEPTH)
-    with pytest.raises(AttributeError), edited({model.model: torch.clone, "no module": torch.clone}):  # type: ignore[dict-item]
-        pytest.fail("unreachable")
-    assert hooks_of(model) == 0
+@each_setting
+def test_the_last_block_at_the_subject_is_read_by_no_one(config: TraceConfig) -> None:
+    config = replace(config, tokens=TracedTokens.subject)
+    for trace in traced(tracer_of("olmo", config), probes_for(config)).values():
+        unpatched = trace.clean if config.direction is Direction.noising else trace.corrupted
+        single = [place for place, item in enumerate(tracer_of("olmo", config).restorations) if item.window == 1]
+        found = trace.patched[single, DEPTH - 1]
+        np.testing.assert_allclose(found, np.broadcast_to(unpatched, found.shape), rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_same_facts_same_numbers_in_any_order_and_company() -> None:
-    model = deep_model("olmo", DEPTH)
-    probes = [PROBE, *OTHERS]
-    first, second = Tracer(model, CONFIG), Tracer(model, CONFIG)
-    scale = first.noise_scale(probes)
-    assert second.noise_scale(probes[::-1]) == scale
-    traces = {probe.fact.id: first.trace(probe, scale) for probe in probes}
-    for probe in reversed(probes):
-        assert equal(second.trace(probe, scale), traces[probe.fact.id])
+def test_the_last_block_at_the_last_position_is_the_clean_first_token() -> None:
+    tracer = tracer_of("olmo", GRID)
+    block = [item.label for item in tracer.restorations].index("block")
+    first = METRICS.index(Metric.LOG_PROBABILITY)
+    for trace in traced(tracer, PROBES).values():
+        assert trace.sites[-1].group == "last"
+        assert trace.patched[block, DEPTH - 1, -1, :, first] == pytest.approx(trace.clean[first], abs=1e-10)
+        assert trace.corrupted[:, first] != pytest.approx(trace.clean[first], abs=1e-3)
 
 
-def test_noise_depends_on_seed_and_fact() -> None:
-    model = deep_model("olmo", DEPTH)
-    trace = Tracer(model, CONFIG).trace(PROBE, 1.0)
-    other_seed = Tracer(model, replace(CONFIG, seed=2)).trace(PROBE, 1.0)
-    renamed = replace(PROBE, fact=replace(PROBE.fact, id="renamed"))
-    other_fact = Tracer(model, CONFIG).trace(renamed, 1.0)
-    assert np.array_equal(trace.clean, other_seed.clean)
-    assert not np.array_equal(trace.corrupted, other_seed.corrupted)
-    assert not np.array_equal(trace.corrupted, other_fact.corrupted)
-    assert len(np.unique(trace.corrupted[:, 1])) == 3
-
-
-@pytest.mark.parametrize("family", ["olmo", "gpt2"])
+@pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("planted", [0, 1])
-def test_planted_truth(family: str, planted: int) -> None:
+@pytest.mark.parametrize("family", ["olmo", "gpt2"])
+def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
     """Where all MLPs but one give nothing, only that one's can have an effect."""
     model = deep_model(family, DEPTH).double()
     with torch.no_grad():
@@ -137,29 +244,219 @@ def test_planted_truth(family: str, planted: int) -> None:
             if index != planted:
                 for parameter in anatomy.part(block, ModuleKind.mlp).parameters():
                     parameter.zero_()
-    trace = Tracer(model, replace(CONFIG, kinds=[ModuleKind.mlp])).trace(PROBE, 2.0)
-    effects = np.abs(trace.restored[0, :, 0] - trace.corrupted).max((1, 2))
+    config = replace(CONFIG, kinds=[ModuleKind.mlp], window=2, direction=direction)
+    single, pairs = Tracer(model, config).trace(PROBES[:1], 2.0)[0].patched[:, :, 0, :, -1]
+    unpatched = Tracer(model, config).trace(PROBES[:1], 2.0)[0]
+    without = unpatched.corrupted if direction is Direction.denoising else unpatched.clean
+    effects, windowed = (abs(found - without[..., -1]).max(-1) for found in (single, pairs))
     assert effects[planted] > 1e-4
     assert np.delete(effects, planted) == pytest.approx(0, abs=1e-13)
+    # ROME's window of two is the block and the one below.
+    assert windowed[[planted, planted + 1]] == pytest.approx(effects[planted], abs=1e-13)
+
+
+# ---------------------------------------------------------------- windows that begin alike
+
+
+@pytest.mark.parametrize("depth", [4, 8])
+@pytest.mark.parametrize("width", [3, 10])
+@pytest.mark.parametrize("family", ["gpt2", "olmo2"])
+def test_windows_cut_off_at_the_ends(family: str, width: int, depth: int) -> None:
+    """Those at the lower end begin with the same block, and the shorter ones' rows are copies of the longest one's."""
+    config = replace(CONFIG, window=width, kinds=PATHS, tokens=TracedTokens.two_rows, placebo=False)
+    tracer = tracer_of(family, config, depth)
+    model = tracer.opened.model
+    for probe, trace in zip(PROBES[:2], tracer.trace(PROBES[:2], 2.0), strict=True):
+        noise = noise_of(probe.fact.id, config.seed, config.draws, len(probe.subject), 32, 2.0)
+        clean = Run(model, family, probe.input_ids)
+        noisy = Run(model, family, probe.input_ids, probe.subject, noise)
+        for place, item in enumerate(tracer.restorations):
+            for block in range(depth):
+                modules = window(item.kind, block, item.window, depth)
+                names = [module_name(model, item.kind, module) for module in modules]
+                for number, site in enumerate(trace.sites):
+                    patch = dict.fromkeys(names, site.positions)
+                    wanted = trace_patch(noisy, clean, patch, probe.answer_start, contrast=probe.contrast)
+                    assert trace.patched[place, block, number] == pytest.approx(np.array(wanted), abs=1e-10)
+
+
+def module_name(model: nn.Module, kind: ModuleKind, block: int) -> str:
+    path = "transformer.h" if hasattr(model, "transformer") else "model.layers"
+    names = {ModuleKind.mlp: "mlp", ModuleKind.attention: "attn" if path == "transformer.h" else "self_attn"}
+    return f"{path}.{block}.{names[kind]}"
+
+
+# ---------------------------------------------------------------- noise, knowledge
+
+
+def test_noise_depends_on_seed_and_fact_alone() -> None:
+    model = deep_model("olmo", DEPTH).double()
+    (trace,) = Tracer(model, CONFIG).trace(PROBES[:1], 1.0)
+    (other_seed,) = Tracer(model, replace(CONFIG, seed=2)).trace(PROBES[:1], 1.0)
+    renamed = replace(PROBES[0], fact=replace(PROBES[0].fact, id="renamed"))
+    (other_fact,) = Tracer(model, CONFIG).trace([renamed], 1.0)
+    (fewer,) = Tracer(model, replace(CONFIG, draws=2, kinds=[ModuleKind.mlp])).trace(PROBES[:1], 1.0)
+    assert np.array_equal(trace.clean, other_seed.clean)
+    assert not np.isclose(trace.corrupted, other_seed.corrupted).any()
+    assert not np.isclose(trace.corrupted, other_fact.corrupted).any()
+    assert trace.corrupted[:2] == pytest.approx(fewer.corrupted, abs=1e-12)
+    assert len(np.unique(trace.corrupted[:, 1])) == 3
 
 
 def test_knows() -> None:
-    model = deep_model("olmo", DEPTH)
+    model = deep_model("olmo", DEPTH).double()
     tracer = Tracer(model, CONFIG)
-    with torch.no_grad():
-        best = int(model(torch.tensor([PROBE.input_ids])).logits[0, PROBE.answer_start - 1].argmax())
-    ids = list(PROBE.input_ids)
-    ids[PROBE.answer_start] = best
-    assert tracer.knows(replace(PROBE, input_ids=tuple(ids)))
-    ids[PROBE.answer_start] = (best + 1) % 96
-    assert not tracer.knows(replace(PROBE, input_ids=tuple(ids)))
+    wanted, asked = [], []
+    for probe in PROBES:
+        with torch.no_grad():
+            best = int(model(torch.tensor([probe.input_ids])).logits[0, probe.answer_start - 1].argmax())
+        for token in (best, (best + 1) % 96):
+            ids = (*probe.prompt, token, *probe.answer[1:])
+            asked.append(replace(probe, input_ids=ids))
+            wanted.append(token == best)
+    assert tracer.knows(asked) == wanted
+    assert tracer.knows(asked[::-1]) == wanted[::-1]
+    assert [tracer.knows([probe]) for probe in asked] == [[knows] for knows in wanted]
 
 
-def test_errors_are_one_line() -> None:
-    model = deep_model("olmo", DEPTH)
+# ---------------------------------------------------------------- nothing is left behind
+
+
+TASKS: dict[str, Callable[[Tracer], object]] = {
+    "trace": lambda tracer: tracer.trace(PROBES[:2], 1.0),
+    "estimate": lambda tracer: estimate(tracer, PROBES[:2], 1.0),
+    "knows": lambda tracer: tracer.knows(PROBES),
+    "noise": lambda tracer: tracer.noise_scale(PROBES),
+    "self-test": self_test,
+}
+each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("config", [GRID, FROM_BASE], ids=["noise", "base model"])
+@each_task
+def test_the_models_are_left_as_they_were(
+    task: Callable[[Tracer], object], config: TraceConfig, training: bool
+) -> None:
+    if task is not TASKS["trace"]:
+        config = replace(config, severed=[])
+    tracer = tracer_of("gpt2", config)
+    models = [opened.model for opened in (tracer.opened, tracer.base) if opened is not None]
+    for model in models:
+        model.train(training)
+        next(model.parameters()).requires_grad_(False)
+    before = [state_of(model) for model in models]
+    task(tracer)
+    assert all(same_state(state_of(model), state) for model, state in zip(models, before, strict=True))
+    assert torch.is_grad_enabled()
+
+
+@contextmanager
+def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
+    """Raise when these modules are called once more than `after` times; their calls are counted in the list."""
+    calls = [0]
+
+    def hook(*_: object) -> None:
+        calls[0] += 1
+        if calls[0] > after:
+            raise RuntimeError("broken on purpose")
+
+    handles = [module.register_forward_hook(hook) for module in modules]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@each_task
+@pytest.mark.parametrize("where", ["embeddings", "block", "mlp", "attention", "norm", "head"])
+def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer], object]) -> None:
+    """Whichever call of a module fails: in a clean run, a corrupted one, a sprout, a batch of patches."""
+    config = replace(CONFIG, window=2, corruption=Corruption.noise)
+    tracer = tracer_of("llama", config)
+    model = tracer.opened.model.train()
+    modules = {
+        "embeddings": [anatomy.embeddings(model)],
+        "block": anatomy.blocks(model),
+        "mlp": [anatomy.part(block, ModuleKind.mlp) for block in anatomy.blocks(model)],
+        "attention": [anatomy.part(block, ModuleKind.attention) for block in anatomy.blocks(model)],
+        "norm": [anatomy.final_norm(model)],
+        "head": [tracer.opened.head],
+    }[where]
+    before = state_of(model)
+    with broken(modules, 10**9) as calls:
+        task(tracer)
+    total = calls[0]
+    assert total or task is TASKS["noise"]
+    for after in range(total):
+        with (
+            broken(modules, after),
+            pytest.raises(RuntimeError, match="on purpose"),
+        ):
+            task(tracer)
+        assert same_state(state_of(model), before)
+        assert torch.is_grad_enabled()
+
+
+def test_nothing_is_kept_from_one_trace_to_the_next() -> None:
+    """What went wrong in one leaves the next as it would have been."""
+    tracer = tracer_of("llama", GRID)
+    before = traced(tracer, PROBES)
+    with broken([anatomy.blocks(tracer.opened.model)[1]], 2), pytest.raises(RuntimeError, match="on purpose"):
+        tracer.trace(PROBES, 2.0)
+    traced(tracer, PROBES[::-1])
+    after = traced(tracer, PROBES)
+    assert all(close(before[name], after[name], 0) for name in before)
+    assert hooks_of(tracer.opened.model) == 0
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_scores_that_are_not_finite_are_refused() -> None:
+    tracer = tracer_of("olmo", CONFIG)
     with torch.no_grad():
-        model.lm_head.weight[0, 0] = torch.nan
-    with pytest.raises(InputError, match="fact a: the model's scores are not finite"):
-        Tracer(model, CONFIG).trace(PROBE, 1.0)
-    with pytest.raises(InputError, match=r"of shape \(22, 32\), not \(rows, 11, 32\)"):
-        restoring(torch.zeros(11, 32), torch.zeros(1, 2, dtype=torch.long))(torch.zeros(22, 32))
+        tracer.opened.head.weight[0, 0] = torch.nan  # type: ignore[index, operator]
+    with pytest.raises(InputError, match=r"^fact a: the model's scores are not finite, so it cannot be traced$"):
+        tracer.trace(PROBES, 1.0)
+
+
+def test_a_missing_logit_difference_is_not_an_error() -> None:
+    (trace,) = tracer_of("olmo", CONFIG).trace([PROBES[3]], 1.0)
+    place = METRICS.index(Metric.LOGIT_DIFFERENCE)
+    assert np.isnan(trace.patched[..., place]).all()
+    assert np.isfinite(np.delete(trace.patched, place, -1)).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "found"),
+    [
+        ("llama", {}, "('llama', 3, 32)"),
+        ("olmo", {"depth": 2}, "('olmo', 2, 32)"),
+        ("olmo", {"hidden_size": 64}, "('olmo', 3, 64)"),
+    ],
+    ids=["family", "depth", "width"],
+)
+def test_a_base_of_another_shape_is_refused(family: str, changes: dict[str, int], found: str) -> None:
+    base = deep_model(family, **{"depth": DEPTH, **changes})
+    message = f"trace.base_model: family, blocks and width are {found}, but those of the model are ('olmo', 3, 32)"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        Tracer(deep_model("olmo", DEPTH), FROM_BASE, base)
+
+
+def test_a_base_of_another_vocabulary_is_refused() -> None:
+    """Its embeddings may lack tokens that the model's tokenizer gives."""
+    base = deep_model("olmo", DEPTH, vocab_size=64)
+    with pytest.raises(InputError, match=r"^trace\.base_model: "):
+        Tracer(deep_model("olmo", DEPTH), FROM_BASE, base).trace(PROBES[:1], 0.0)
+
+
+def test_a_missing_base_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^trace\.corruption=base_model: needs trace\.base_model, the model before"):
+        Tracer(deep_model("olmo", DEPTH), FROM_BASE)
+
+
+def test_refused_families_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"^model_type=bloom: not supported"):
+        Tracer(deep_model("bloom", DEPTH), CONFIG)

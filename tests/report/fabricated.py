@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tests.report.fabricated_results import generations, membership, metrics_of
+from tests.report.fabricated_trace import layers_text
 
 METHODS: dict[str, dict[str, Any]] = {
     "layer_freeze": {
@@ -54,22 +55,6 @@ def _curve(path: Path, method: str, seed: int, steps: int) -> None:
             writer.writerow([step, phase, 1e-5 * (1 - share), forget, retain, weight, -forget, 1.0, 900])
 
 
-def _layers(blocks: int = 8) -> dict[str, Any]:
-    kinds = []
-    for kind, peak, height in (("block", 2, 0.42), ("mlp", 2, 0.22), ("attention", 5, 0.08)):
-        mean = [height * math.exp(-((block - peak) ** 2) / 4) for block in range(blocks)]
-        low, high = [value - 0.03 for value in mean], [value + 0.04 for value in mean]
-        kinds.append({"kind": kind, "mean": mean, "low": low, "high": high, "normalised": None})
-    total = {"mean": 0.53, "low": 0.49, "high": 0.57}
-    return {
-        "blocks": [1, 2, 3],
-        "module": "mlp",
-        "rule": "coverage",
-        "metric": "probability",
-        "effects": [{"metric": metric, "total": total, "kinds": kinds} for metric in ("nats", "probability")],
-    }
-
-
 def _config(method: str, seed: int) -> dict[str, Any]:
     return {
         "name": method,
@@ -110,7 +95,7 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
     metrics["trace"] = None
     if method == "layer_freeze":
         metrics["trace"] = {"blocks": [1, 2, 3], "rule": "coverage", "seconds": 12.3}
-        (folder / "layers.json").write_text(json.dumps(_layers()))
+        (folder / "layers.json").write_text(layers_text("plain", 8))
     (folder / "metrics.json").write_text(json.dumps(metrics))
     _curve(folder / "loss_curve.csv", method, seed, 120)
     record = {

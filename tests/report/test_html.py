@@ -57,7 +57,7 @@ def test_page_has_a_sortable_table_with_the_numbers(page: str, compared: Path) -
     assert page.count('aria-sort="none"') == len(COLUMNS) + 1
     values = [row.values[column.key] for row in summarise(find_runs(compared)).sections[0].rows for column in COLUMNS]
     assert Page(page).cells == ["" if value is None else str(value.mean) for value in values]
-    texts = re.findall(r'<td class="number[^>]*>([^<]*)', page)
+    texts = re.findall(r'<td class="number[^>]* data-value[^>]*>([^<]*)', page)
     keys = [column.key for column in COLUMNS] * (len(values) // len(COLUMNS))
     shown = [number(value.mean, key) if value else "" for value, key in zip(values, keys, strict=True)]
     assert texts == shown
@@ -71,7 +71,8 @@ def test_page_has_no_nan_and_no_home_folder(page: str) -> None:
 def test_page_has_every_figure_once(page: str) -> None:
     ids = re.findall(r'<clipPath id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert page.count("<h4>Causal tracing</h4>") == 1
+    assert page.count("<h3>Causal tracing</h3>") == 1
+    assert page.count("<h4>The choice of blocks</h4>") == 1
     assert page.count("<h4>The 12 terms of the task aggregate</h4>") == 3
 
 
@@ -113,7 +114,8 @@ def test_report_of_one_run(tmp_path: Path, write_run: Callable[..., Path]) -> No
         "curves.png",
         "terms.png",
         "membership.png",
-        "tracing.png",
+        "trace_effects.png",
+        "trace_selection.png",
     }
     final = json.loads((folder / "metrics.json").read_text())["unlearned"]["final"]
     assert f"{final:.3f}" in path.read_text()

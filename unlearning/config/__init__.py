@@ -39,7 +39,15 @@ from unlearning.config.scope import (
     TracedScopeConfig,
 )
 from unlearning.config.text import PromptConfig, PromptStyle, Supervised
-from unlearning.config.trace import SelectionRule, TraceConfig, TracedTokens
+from unlearning.config.trace import (
+    Corruption,
+    Direction,
+    SelectionRule,
+    TraceConfig,
+    TracedSplit,
+    TracedTokens,
+    TraceMode,
+)
 
 __all__ = [
     "AdaptiveGradDiffConfig",
@@ -49,9 +57,11 @@ __all__ = [
     "BlocksScopeConfig",
     "ChunkedScheduleConfig",
     "CommonConfig",
+    "Corruption",
     "DataConfig",
     "DataSource",
     "Decay",
+    "Direction",
     "EvaluateConfig",
     "EvaluationConfig",
     "FinetuneConfig",
@@ -79,7 +89,9 @@ __all__ = [
     "Supervised",
     "TraceCommandConfig",
     "TraceConfig",
+    "TraceMode",
     "TracedScopeConfig",
+    "TracedSplit",
     "TracedTokens",
     "TrainerConfig",
     "UnlearnConfig",

@@ -75,6 +75,8 @@ class UnlearnConfig(CommonConfig):
 class MemoriseConfig(CommonConfig):
     """Train a model until it has memorised the rows: the one at model.path, or a new one where that is null."""
 
+    scope: ScopeConfig = MISSING
+    """Which weights memorise: knowledge can be planted in chosen blocks of a model that lacks it."""
     evaluation: EvaluationConfig = MISSING
     logger: LoggerConfig = MISSING
     forget: bool = True

@@ -7,12 +7,54 @@ from unlearning.config.checks import require
 from unlearning.config.scope import ModuleKind
 
 
+class TraceMode(StrEnum):
+    """How an indirect effect is measured."""
+
+    exact = "exact"
+    """Every state is patched and the model run (Vig et al. 2020; Meng et al. 2022)."""
+    screen = "screen"
+    """Attribution patching, the first-order estimate (Nanda 2023), and its rank correlation with exact effects."""
+    weights = "weights"
+    """The weights of one part are exchanged with those of trace.base_model, a block at a time."""
+
+
+class Corruption(StrEnum):
+    """What takes the knowledge of the subject out of the corrupted run."""
+
+    noise = "noise"
+    """Gaussian noise on the embeddings of the subject's tokens (Meng et al. 2022)."""
+    replacement = "replacement"
+    """The name of another person, of as many tokens, in the same question (Zhang and Nanda 2024)."""
+    base_model = "base_model"
+    """The same prompt in trace.base_model, which does not know the fact."""
+
+
+class Direction(StrEnum):
+    """Which run is patched with states of the other."""
+
+    denoising = "denoising"
+    """The corrupted run with clean states: is the state enough for the answer?"""
+    noising = "noising"
+    """The clean run with corrupted states: does the answer need the state?"""
+
+
+class TracedSplit(StrEnum):
+    """Whose facts are traced."""
+
+    forget = "forget"
+    retain = "retain"
+
+
 class TracedTokens(StrEnum):
-    """Which positions are restored."""
+    """Which positions are patched."""
 
     subject = "subject"
     """All subject tokens at once."""
     last_subject = "last_subject"
+    last = "last"
+    """The prompt's last token."""
+    two_rows = "two_rows"
+    """The subject's last token and the prompt's last, each on its own."""
     grid = "grid"
     """Every position on its own."""
 
@@ -20,6 +62,8 @@ class TracedTokens(StrEnum):
 class SelectionRule(StrEnum):
     """From indirect effects to blocks."""
 
+    confidence = "confidence"
+    """Effect above the median block's and above the placebo's, both with confidence `value` for all blocks at once."""
     threshold = "threshold"
     """Effect at least `value` times the largest."""
     coverage = "coverage"
@@ -28,31 +72,53 @@ class SelectionRule(StrEnum):
     """The round(value * depth) blocks of largest effect."""
     first = "first"
     """Baseline: the first round(value * depth) blocks."""
+    middle = "middle"
     last = "last"
     random = "random"
+    gradient = "gradient"
+    """Baseline: the round(value * depth) blocks of largest gradient on the facts over that on retain facts."""
+    fisher = "fisher"
+    """The same with the empirical Fisher information instead of the gradient's norm."""
 
 
 @dataclass
 class TraceConfig:
-    """Causal mediation analysis (Meng et al. 2022): corrupt the subject, restore one state, measure the answer."""
+    """Causal mediation analysis: corrupt the subject, patch one state, measure the answer."""
 
+    mode: TraceMode = TraceMode.exact
     facts: int = 24
     """Facts traced, at most; facts the model does not know are left out and counted."""
+    split: TracedSplit = TracedSplit.forget
+    """The facts to be forgotten; or those of the retain set, as LAB-FLAIR has it."""
+    corruption: Corruption = Corruption.noise
+    direction: Direction = Direction.denoising
     noise_std: float = 3.0
     """Noise in units of the standard deviation of the subject tokens' embeddings."""
     draws: int = 10
-    """Noise draws a fact."""
-    window: int = 1
-    """Neighbouring modules restored together for kinds mlp and attention."""
+    """Noise draws a fact; the other corruptions have one run a fact."""
+    base_model: str | None = None
+    """Folder or repository id of the model before it memorised; null: model.gold. For corruption=base_model and
+    mode=weights, which mean something only where the traced model was fine-tuned from it."""
     kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention])
+    window: int = 1
+    """Neighbouring modules patched together for kinds mlp and attention; above 1 single modules are traced too."""
+    severed: list[ModuleKind] = field(default_factory=list)
+    """Of mlp and attention: patch the block's output once more while these keep their unpatched output at the same
+    positions, so that the patch can reach the answer only around them."""
     tokens: TracedTokens = TracedTokens.subject
+    placebo: bool = True
+    """Patch states of another person's question too: the effect that comes from patching as such. Not for
+    direction=noising, where such a patch is a corruption of its own, nor for mode=screen and mode=weights."""
+    min_total_effect: float = 0.0
+    """Nats a token; facts whose answer the corruption costs no more than this are left out and counted."""
     select: ModuleKind = ModuleKind.mlp
     """Whose effects choose the blocks."""
-    rule: SelectionRule = SelectionRule.coverage
-    value: float = 0.6
+    rule: SelectionRule = SelectionRule.confidence
+    value: float = 0.95
     """The rule's number, a share in (0, 1]."""
-    max_rows: int = 512
-    """Sequences in one forward pass, at most."""
+    memory_gib: float | None = None
+    """What one forward pass may take, about; null: half the free memory of a GPU, a quarter of a GiB on a CPU, where
+    larger batches leave its caches and are slower."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,5 +133,29 @@ class TraceConfig:
             self.select,
             f"one of trace.kinds={list(map(str, self.kinds))}",
         )
+        require(ModuleKind.block not in self.severed, "trace.severed", "block", "mlp or attention")
+        require(
+            not self.severed or (self.mode is TraceMode.exact and ModuleKind.block in self.kinds),
+            "trace.severed",
+            list(map(str, self.severed)),
+            "empty unless trace.mode=exact and block is among trace.kinds",
+        )
         require(0 < self.value <= 1, "trace.value", self.value, "in (0, 1]")
-        require(self.max_rows >= 2, "trace.max_rows", self.max_rows, "2 or more")
+        require(
+            self.rule is not SelectionRule.confidence or self.value < 1,
+            "trace.value",
+            self.value,
+            "below 1, a confidence",
+        )
+        memory = self.memory_gib
+        require(memory is None or memory > 0, "trace.memory_gib", memory, "above 0, or null")
+
+    @property
+    def runs(self) -> int:
+        """Corrupted runs a fact."""
+        return self.draws if self.corruption is Corruption.noise and self.mode is not TraceMode.weights else 1
+
+    @property
+    def with_placebo(self) -> bool:
+        """Whether a placebo is traced: a clean run is broken by any other person's states, which is no null."""
+        return self.placebo and self.mode is TraceMode.exact and self.direction is Direction.denoising

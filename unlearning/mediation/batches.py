@@ -1,99 +1,269 @@
-"""Many restorations in one forward pass, each a row that joins at the block where it begins to differ."""
+"""Many patches in one forward pass, each some rows that join where they begin to differ.
 
+A batch begins with the unpatched rows of its facts, fed from the first patched position on: earlier tokens are the same
+in every state, and so are their keys and values. A patch's rows join after its first block, for within it only the
+patched positions change (`runs.sprout` works them out); where its window is the beginning of a longer one's, they join
+after its last block, as copies of the longer one's rows.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unlearning.config import ModuleKind
-from unlearning.errors import InputError
 from unlearning.mediation.hooks import Edit
-from unlearning.mediation.states import Site, State
+from unlearning.mediation.open_model import PartKey
+from unlearning.mediation.states import State
 
-PartKey = tuple[ModuleKind, int]
-"""A kind of part and its block."""
+WASTE = 1.25
+"""Facts share a batch while its tokens are at most this many times those that each would feed on its own."""
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """D corrupted rows, one a draw, and after them D rows for each state, in order of their first module."""
+class Patch:
+    """One state of one fact, in as many rows as there are corrupted runs."""
 
-    states: tuple[State, ...]
-    draws: range
+    fact: int
+    state: State
+    donors: tuple[int, ...]
+    """Rows of the recorded outputs that are put in, one a row of the patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A patch with its rows in a batch."""
+
+    patch: Patch
+    joins: int
+    """The block before which its rows join, each a copy of one of `sources`."""
+    rows: Indices
+    sources: Indices
+    base: Indices
+    """The unpatched rows that they stem from."""
+    forked: bool
+    """Whether the sources are another patch's rows, already patched alike."""
+
+    def cells(self, origins: Indices) -> Indices:
+        """(N, 3): row, position, and the origin of that row."""
+        positions = np.array(self.patch.state.site.positions)
+        count = len(positions)
+        return np.stack(
+            [np.repeat(self.rows, count), np.tile(positions, len(self.rows)), np.repeat(origins, count)], axis=1
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The patches of some facts."""
+
+    facts: tuple[int, ...]
+    patches: tuple[Patch, ...]
+    base_rows: int
+    """Unpatched rows a fact."""
+
+    @property
+    def first(self) -> int:
+        """The first position that is patched."""
+        return min(patch.state.site.positions[0] for patch in self.patches)
+
+    @property
+    def end(self) -> int:
+        """One past the last position that is patched."""
+        return max(patch.state.site.positions[-1] for patch in self.patches) + 1
+
+    @property
+    def unpatched(self) -> int:
+        """How many rows the batch begins with."""
+        return len(self.facts) * self.base_rows
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        """The patches in the order in which their rows join."""
+        parents = _parents(self.patches)
+        joins = {patch: _joins(patch, parents.get(patch)) for patch in self.patches}
+        found: dict[Patch, Placed] = {}
+        first = self.unpatched
+        for patch in sorted(self.patches, key=joins.__getitem__):
+            rows = np.arange(first, first + len(patch.donors))
+            base = self.facts.index(patch.fact) * self.base_rows + np.arange(len(rows)) % self.base_rows
+            parent = parents.get(patch)
+            sources = base if parent is None else found[parent].rows
+            found[patch] = Placed(patch, joins[patch], rows, sources, base, parent is not None)
+            first += len(rows)
+        return tuple(found.values())
+
+    def origins(self) -> Tensor:
+        """(R,): for each row that the batch will ever have, the unpatched row that it stems from."""
+        return torch.from_numpy(np.concatenate([np.arange(self.unpatched), *(item.base for item in self.placed)]))
 
     def joining(self) -> dict[int, Tensor]:
-        """For `hooks.grown`: the corrupted rows that are copied before each block where states begin."""
-        corrupted = torch.arange(len(self.draws))
-        starts = groupby(self.states, key=_start)
-        return {start: corrupted.repeat(len(list(states))) for start, states in starts}
+        """For `hooks.grown`: the rows that are copied before each block."""
+        found: dict[int, list[Indices]] = defaultdict(list)
+        for item in self.placed:
+            found[item.joins].append(item.sources)
+        return {number: torch.from_numpy(np.concatenate(sources)) for number, sources in found.items()}
 
-    def edits(self, sites: Sequence[Site], clean: Mapping[PartKey, Tensor]) -> dict[PartKey, Edit]:
-        """For `hooks.edited`: what each part that is restored in some row does to its output."""
-        places: dict[PartKey, list[tuple[int, int]]] = {}
-        for number, state in enumerate(self.states, start=1):
-            rows = range(number * len(self.draws), (number + 1) * len(self.draws))
-            cells = [(row, position) for row in rows for position in sites[state.site].positions]
-            for module in state.modules:
-                places.setdefault((state.kind, module), []).extend(cells)
-        return {key: restoring(clean[key], torch.tensor(cells)) for key, cells in places.items()}
+    def sprouting(self) -> dict[PartKey, tuple[Placed, ...]]:
+        """Patches whose first block must be worked out, by the part that is patched in it."""
+        found: dict[PartKey, list[Placed]] = defaultdict(list)
+        for item in self.placed:
+            if item.patch.state.restoration.kind is not ModuleKind.block and not item.forked:
+                found[item.patch.state.restoration.kind, item.patch.state.modules[0]].append(item)
+        return {key: tuple(items) for key, items in found.items()}
+
+    def entering(
+        self, recorded: Mapping[PartKey, Tensor], sprouts: Mapping[Patch, Tensor], first: int
+    ) -> dict[int, Edit]:
+        """For `hooks.grown`: what the first patched block gave, put into its successor's input.
+
+        `sprouts` are those outputs, (rows, positions, width); a block's own output is among the recorded ones. `first`
+        is the first position fed.
+        """
+        cells: dict[int, list[Indices]] = defaultdict(list)
+        values: dict[int, list[Tensor]] = defaultdict(list)
+        for item in self.placed:
+            if item.forked:
+                continue
+            found = item.cells(np.array(item.patch.donors))
+            cells[item.joins].append(found)
+            values[item.joins].append(
+                _taken(recorded[ModuleKind.block, item.joins - 1], found)
+                if item.patch.state.restoration.kind is ModuleKind.block
+                else sprouts[item.patch].flatten(0, 1)
+            )
+        return {joins: putting(np.concatenate(cells[joins]), torch.cat(values[joins]), first) for joins in cells}
+
+    def edits(self, recorded: Mapping[PartKey, Tensor], first: int, depth: int) -> dict[PartKey, Edit]:
+        """For `hooks.edited`: what each part does to its output where it is patched, or pinned to the unpatched one."""
+        put: dict[PartKey, list[Indices]] = defaultdict(list)
+        pinned: dict[PartKey, list[Indices]] = defaultdict(list)
+        for item in self.placed:
+            state = item.patch.state
+            if state.restoration.kind is not ModuleKind.block and not item.forked:
+                found = item.cells(np.array(item.patch.donors))
+                for number in state.modules[1:]:
+                    put[state.restoration.kind, number].append(found)
+            if state.restoration.severed is not None:
+                found = item.cells(item.base)
+                for number in range(item.joins, depth):
+                    pinned[state.restoration.severed, number].append(found)
+        edits: dict[PartKey, Edit] = {}
+        for key, found_cells in put.items():
+            together = np.concatenate(found_cells)
+            edits[key] = putting(together, _taken(recorded[key], together), first)
+        for key, found_cells in pinned.items():
+            pin = _pinning(np.concatenate(found_cells), first)
+            edits[key] = _both(edits[key], pin) if key in edits else pin
+        return edits
 
 
-def batches(states: Sequence[State], draws: int, max_rows: int) -> Iterator[Batch]:
-    """Batches that cover every state under every draw, of at most `max_rows` rows.
+def batches(patches: Sequence[Patch], lengths: Sequence[int], base_rows: int, max_rows: int) -> Iterator[Batch]:
+    """Batches that cover every patch, of at most `max_rows` rows if one patch fits; `lengths` are the facts' tokens.
 
-    Two rows are the least: a state's row begins as a copy of the corrupted row. Draws are split only where
-    those of a single state do not fit.
+    Patches that begin at the same position of a fact stay together, for they share its unpatched rows; facts are put
+    together while little is wasted (`WASTE`).
     """
-    step = min(draws, max(1, max_rows // 2))
-    width = max(1, max_rows // step - 1)
-    ordered = sorted(states, key=_start)
-    for first in range(0, draws, step):
-        for begin in range(0, len(ordered), width):
-            yield Batch(tuple(ordered[begin : begin + width]), range(first, min(first + step, draws)))
+    groups = [group for whole in _groups(patches) for group in _split(whole, max_rows - base_rows)]
+    groups.sort(key=lambda group: (_offset(group[0]), lengths[group[0].fact], group[0].fact))
+    pack: list[list[Patch]] = []
+    for group in groups:
+        if pack and not _fits([*pack, group], lengths, base_rows, max_rows):
+            yield _batch(pack, base_rows)
+            pack = []
+        pack.append(group)
+    if pack:
+        yield _batch(pack, base_rows)
 
 
-def restoring(clean: Tensor, cells: Tensor) -> Edit:
-    """An edit that puts clean outputs (T, width) in the given cells (N, 2) of row and position."""
+def putting(cells: Indices, values: Tensor, first: int) -> Edit:
+    """Puts values (N, width) into cells (N, 3) of row and position; `first` is the position of the first token fed."""
+    rows, positions, _ = torch.from_numpy(cells).unbind(1)
 
     def edit(hidden: Tensor) -> Tensor:
-        rows, positions = cells.to(hidden.device).unbind(1)
-        checked(hidden, clean)
         patched = hidden.clone()
-        patched[rows, positions] = clean[positions].to(hidden.device)
+        patched[rows.to(hidden.device), positions.to(hidden.device) - first] = values.to(hidden)
         return patched
 
     return edit
 
 
-def corrupting(noise: Tensor, positions: range) -> Edit:
-    """An edit that adds noise (D, n, width) to n neighbouring positions of an output (D, T, width)."""
+def _pinning(cells: Indices, first: int) -> Edit:
+    """Puts the output of another row of the same batch into cells (N, 3) of row, position and that row."""
+    rows, positions, origins = torch.from_numpy(cells).unbind(1)
 
     def edit(hidden: Tensor) -> Tensor:
+        at = positions.to(hidden.device) - first
         patched = hidden.clone()
-        patched[:, positions[0] : positions[-1] + 1] += noise.to(hidden)
+        patched[rows.to(hidden.device), at] = hidden[origins.to(hidden.device), at]
         return patched
 
     return edit
 
 
-def recording(store: dict[PartKey, Tensor], key: PartKey) -> Edit:
-    """An edit that changes nothing and keeps the first row's output (T, width)."""
-
-    def edit(hidden: Tensor) -> Tensor:
-        store[key] = hidden[0].clone()
-        return hidden
-
-    return edit
+def _both(put: Edit, pin: Edit) -> Edit:
+    """One after the other; they touch different rows."""
+    return lambda hidden: pin(put(hidden))
 
 
-def checked(hidden: Tensor, clean: Tensor) -> None:
-    """Raise InputError unless the output is (rows, T, width) for clean outputs (T, width)."""
-    if hidden.shape[1:] != clean.shape:
-        found, wanted = tuple(hidden.shape), f"(rows, {clean.shape[0]}, {clean.shape[-1]})"
-        raise InputError(f"tracing: a part's output is of shape {found}, not {wanted}")
+def _taken(recorded: Tensor, cells: Indices) -> Tensor:
+    """(N, width): of recorded outputs (rows, T, width), those at the cells' origins and positions."""
+    _, positions, origins = torch.from_numpy(cells).to(recorded.device).unbind(1)
+    return recorded[origins, positions]
 
 
-def _start(state: State) -> int:
-    return state.modules[0]
+def _parents(patches: Sequence[Patch]) -> dict[Patch, Patch]:
+    """For each patch whose window is the beginning of a longer one, beyond its first block: the longest such patch."""
+    alike: dict[tuple[object, ...], list[Patch]] = defaultdict(list)
+    for patch in patches:
+        state = patch.state
+        alike[patch.fact, state.restoration, state.site, patch.donors, state.modules[0]].append(patch)
+    found = {}
+    for group in alike.values():
+        longest = max(group, key=lambda patch: patch.state.modules[-1])
+        for patch in group:
+            if len(longest.state.modules) > len(patch.state.modules) > 1:
+                found[patch] = longest
+    return found
+
+
+def _joins(patch: Patch, parent: Patch | None) -> int:
+    modules = patch.state.modules
+    return modules[0] + 1 if parent is None else modules[-1] + 1
+
+
+def _groups(patches: Sequence[Patch]) -> list[list[Patch]]:
+    """By fact and first position."""
+    found: dict[tuple[int, int], list[Patch]] = defaultdict(list)
+    for patch in patches:
+        found[patch.fact, _offset(patch)].append(patch)
+    return list(found.values())
+
+
+def _split(group: list[Patch], max_rows: int) -> list[list[Patch]]:
+    """Parts of at most so many rows, one patch at least; low and high blocks apart, for their rows cost alike."""
+    group = sorted(group, key=lambda patch: patch.state.modules[0])
+    size = max(1, max_rows // len(group[0].donors))
+    return [group[first : first + size] for first in range(0, len(group), size)]
+
+
+def _fits(pack: list[list[Patch]], lengths: Sequence[int], base_rows: int, max_rows: int) -> bool:
+    rows = [base_rows + sum(len(patch.donors) for patch in group) for group in pack]
+    starts, ends = [_offset(group[0]) for group in pack], [lengths[group[0].fact] for group in pack]
+    own = sum(count * (end - start) for count, start, end in zip(rows, starts, ends, strict=True))
+    return sum(rows) <= max_rows and sum(rows) * (max(ends) - min(starts)) <= WASTE * own
+
+
+def _batch(pack: list[list[Patch]], base_rows: int) -> Batch:
+    patches = tuple(patch for group in pack for patch in group)
+    return Batch(tuple(dict.fromkeys(patch.fact for patch in patches)), patches, base_rows)
+
+
+def _offset(patch: Patch) -> int:
+    return patch.state.site.positions[0]

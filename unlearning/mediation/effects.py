@@ -1,104 +1,125 @@
-"""From scores to indirect effects, with intervals that treat the facts of one person as one observation."""
+"""From scores to mean indirect effects for each block, with intervals, bands and paired contrasts."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unlearning.config import ModuleKind
-from unlearning.errors import InputError
-from unlearning.mediation.result import METRICS, FactTrace, Metric, TraceResult
-
-RESAMPLES = 2000
-PERCENTILES = (2.5, 97.5)
-DECIDING_GROUPS = ("subject", "last_subject")
-"""Sites whose effect counts; of a grid, the last token of the subject (ROME's early site)."""
-
-Values = NDArray[np.float64]
+from unlearning.mediation.bootstrap import Curve, Estimate, Interval, floats
+from unlearning.mediation.fact_effects import FactEffects, fact_effects
+from unlearning.mediation.result import Metric, TraceResult
+from unlearning.mediation.states import Restoration
 
 
 @dataclass(frozen=True, slots=True)
-class TotalEffect:
-    """Mean of clean - corrupted over facts, with its 95% interval."""
+class RestorationEffects:
+    """Indirect effects of one restoration at the deciding site, for each block; contrasts are within facts."""
 
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class KindEffects:
-    """Mean of restored - corrupted over facts, for each block of one kind, with 95% intervals (pointwise)."""
-
-    kind: ModuleKind
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    restoration: Restoration
+    effect: Curve
     normalised: tuple[float, ...] | None
-    """mean(indirect effect) / mean(total effect): the share of the loss that this state alone wins back; None
-    where the total effect is not positive."""
+    """mean(indirect effect) / mean(total effect): the share of the total that this state alone carries; None where
+    the total effect is not positive."""
+    placebo: Curve | None
+    """With the states of another person's question; None where none was traced."""
+    above_placebo: Curve | None
+    """Effect minus placebo, over the facts that have one."""
+    below_peak: Curve
+    """Effect of the block of largest mean minus this block's, the peak taken as known; 0 at the peak."""
+    by_relation: dict[str, tuple[float, ...]]
+    """Mean effects of each relation's facts."""
+    by_group: dict[str, Curve]
+    """By token group; a fact's positions of one group are averaged first, facts without the group are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """All effects in one metric's unit: probability, or nats a token."""
+    """All effects in one metric's unit: probability, nats (a token) or logits."""
 
     metric: Metric
-    total: TotalEffect
-    kinds: tuple[KindEffects, ...]
+    facts: int
+    """Those with numbers in this metric."""
+    total: Interval
+    """Mean of clean - corrupted."""
+    total_by_relation: dict[str, float]
+    restorations: tuple[RestorationEffects, ...]
+    severed_gaps: dict[str, Curve]
+    """By the severed kind: effect of the block's output minus that with the path severed, which is what travels to the
+    answer through these parts at the same positions."""
 
-    def of(self, kind: ModuleKind) -> KindEffects:
-        """Those of one kind. KeyError where it was not traced."""
-        for effects in self.kinds:
-            if effects.kind == kind:
+    def of(self, restoration: Restoration) -> RestorationEffects:
+        """Those of one restoration. KeyError where it was not traced."""
+        for effects in self.restorations:
+            if effects.restoration == restoration:
                 return effects
-        raise KeyError(kind)
+        raise KeyError(restoration)
 
 
-def indirect_effects(result: TraceResult, metric: Metric) -> Effects:
-    """Effects per kind and block, each fact's draws averaged first, every fact of the same weight.
+@dataclass(frozen=True)
+class _Estimates:
+    """Means of all restorations at once, (R, L)."""
 
-    Effects are not clipped at zero: a negative one means that the restored state speaks against the answer.
-    Intervals are percentiles of means over persons drawn with replacement, 2,000 times, always the same draws.
+    effect: Estimate
+    placebo: Estimate | None
+    above_placebo: Estimate | None
+    below_peak: Estimate
+    groups: dict[str, Estimate]
 
-    Raises:
-        InputError: there is no fact.
+
+def indirect_effects(result: TraceResult, metric: Metric) -> Effects | None:
+    """Mean effects of every restoration and block; None where no fact has numbers in this metric.
+
+    Means are over relations of the means over their facts (`bootstrap`). Nothing is clipped at zero.
     """
-    if not result.traces:
-        raise InputError("tracing: no fact was traced, so there are no effects")
-    # By id, so that rounding does not depend on the order of the facts.
-    traces = sorted(result.traces, key=lambda trace: trace.fact)
-    values = np.stack([_fact_effects(trace, METRICS.index(metric)) for trace in traces])
-    mean = values.mean(0)
-    low, high = _intervals(values, [trace.person for trace in traces])
-    kinds = []
-    for place, kind in enumerate(result.kinds):
-        own = slice(1 + place * result.depth, 1 + (place + 1) * result.depth)
-        shares = _floats(mean[own] / mean[0]) if mean[0] > 0 else None
-        kinds.append(KindEffects(kind, _floats(mean[own]), _floats(low[own]), _floats(high[own]), shares))
-    return Effects(metric, TotalEffect(float(mean[0]), float(low[0]), float(high[0])), tuple(kinds))
+    facts = fact_effects(result, metric)
+    if facts is None:
+        return None
+    estimates = _estimates(facts)
+    total = facts.bootstrap.means(facts.total).interval()
+    own = {str(relation): facts.relations == relation for relation in np.unique(facts.relations)}
+    by_relation = {relation: facts.effect[chosen].mean(0) for relation, chosen in own.items()}
+    restorations = [
+        RestorationEffects(
+            restoration=restoration,
+            effect=estimates.effect[place].curve(),
+            normalised=floats(estimates.effect.mean[place] / total.mean) if total.mean > 0 else None,
+            placebo=estimates.placebo[place].curve() if estimates.placebo else None,
+            above_placebo=estimates.above_placebo[place].curve() if estimates.above_placebo else None,
+            below_peak=estimates.below_peak[place].curve(),
+            by_relation={relation: floats(means[place]) for relation, means in by_relation.items()},
+            by_group={group: estimate[place].curve() for group, estimate in estimates.groups.items()},
+        )
+        for place, restoration in enumerate(result.restorations)
+    ]
+    return Effects(
+        metric=metric,
+        facts=len(facts.total),
+        total=total,
+        total_by_relation={relation: float(facts.total[chosen].mean()) for relation, chosen in own.items()},
+        restorations=tuple(restorations),
+        severed_gaps=_severed_gaps(facts, result.restorations),
+    )
 
 
-def _fact_effects(trace: FactTrace, metric: int) -> Values:
-    """One fact's total effect and, after it, its indirect effects, kind by kind: (1 + K * L,)."""
-    site = next(index for index, site in enumerate(trace.sites) if site.group in DECIDING_GROUPS)
-    corrupted = trace.corrupted[:, metric].mean()
-    restored = trace.restored[:, :, site, :, metric].mean(-1)
-    return np.concatenate([[trace.clean[metric] - corrupted], (restored - corrupted).ravel()])
+def _estimates(facts: FactEffects) -> _Estimates:
+    means = facts.bootstrap.means
+    effect = means(facts.effect)
+    peaks = effect.mean.argmax(-1)[None, :, None]
+    return _Estimates(
+        effect=effect,
+        placebo=None if facts.placebo is None else means(facts.placebo),
+        above_placebo=None if facts.placebo is None else means(facts.effect - facts.placebo),
+        below_peak=means(np.take_along_axis(facts.effect, peaks, -1) - facts.effect),
+        groups={group: means(values) for group, values in facts.groups.items()},
+    )
 
 
-def _intervals(values: Values, persons: list[str]) -> Values:
-    """Cluster bootstrap of the column means of values (N, C): (2, C). With one person it has no width."""
-    names, owner = np.unique(persons, return_inverse=True)
-    sums = np.zeros((len(names), values.shape[1]))
-    np.add.at(sums, owner, values)
-    sizes = np.bincount(owner)
-    even = np.full(len(names), 1 / len(names))
-    weights = np.random.default_rng(0).multinomial(len(names), even, size=RESAMPLES)
-    means = (weights @ sums) / (weights @ sizes)[:, None]
-    bounds: Values = np.percentile(means, PERCENTILES, axis=0)
-    return bounds
-
-
-def _floats(values: Values) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _severed_gaps(facts: FactEffects, restorations: tuple[Restoration, ...]) -> dict[str, Curve]:
+    """What each severed path carries of the effect of a block's output."""
+    gaps: dict[str, Curve] = {}
+    for place, restoration in enumerate(restorations):
+        if restoration.severed:
+            whole = restorations.index(Restoration(ModuleKind.block))
+            gap = facts.effect[:, whole] - facts.effect[:, place]
+            gaps[str(restoration.severed)] = facts.bootstrap.means(gap).curve()
+    return gaps

@@ -18,19 +18,24 @@ from unlearning.mediation.subject import Probe
 
 SAMPLED = 64
 """Values of each parameter that stand for it in the fingerprint."""
-CHOICES = ("select", "rule", "value", "max_rows")
-"""Settings that do not change what is measured."""
+CHOICES = ("base_model", "select", "rule", "value", "min_total_effect", "memory_gib")
+"""Settings that do not change what is measured (the base model counts by its weights)."""
 
 
-def fingerprint(model: PreTrainedModel, config: TraceConfig, probes: Sequence[Probe], noise_scale: float) -> str:
+def fingerprint(
+    models: Sequence[PreTrainedModel], config: TraceConfig, probes: Sequence[Probe], noise_scale: float
+) -> str:
     """SHA-256 of all that a fact's scores depend on: settings, tokens, noise, and a sample of every parameter."""
     settings = {key: value for key, value in asdict(config).items() if key not in CHOICES}
-    tokens = sorted((p.fact.id, list(p.input_ids), list(p.subject), p.answer_start) for p in probes)
+    tokens = sorted(
+        (p.fact.id, p.input_ids, list(p.subject), p.answer_start, p.foils, list(p.contrast or ())) for p in probes
+    )
     digest = hashlib.sha256(json.dumps([settings, noise_scale, tokens]).encode())
-    for name, parameter in model.named_parameters():
-        values = parameter.detach().flatten()
-        sample = values[:: max(1, len(values) // SAMPLED)].to("cpu", torch.float64)
-        digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode() + sample.numpy().tobytes())
+    for model in models:
+        for name, parameter in model.named_parameters():
+            values = parameter.detach().flatten()
+            sample = values[:: max(1, len(values) // SAMPLED)].to("cpu", torch.float64)
+            digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode() + sample.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -38,35 +43,54 @@ class Journal:
     """A JSONL file: a line with the fingerprint, then a line a fact.
 
     What a different fingerprint wrote is thrown away, and so is everything from the first broken line on: a kill
-    leaves at most one, the last.
+    leaves at most one, the last. Files of further processes lie beside it (`of_rank`).
     """
 
     def __init__(self, path: Path, key: str) -> None:
         self.path = path
-        self.finished: dict[str, FactTrace] = {}
-        lines = [_line({"key": key})]
-        for line in self._old_lines(lines[0]):
-            trace = _trace(line)
-            if trace is None:
-                break
-            self.finished[trace.fact] = trace
-            lines.append(line)
-        write_text(path, "".join(lines))
+        self.key = key
+        self.finished = read_journal(path, key)
+        self._write()
 
-    def append(self, trace: FactTrace) -> None:
-        """Add one fact; it is on disk when this returns."""
+    def append(self, traces: Sequence[FactTrace]) -> None:
+        """Add facts; they are on disk when this returns."""
         with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(_line(trace.to_json()))
+            handle.writelines(_line(trace.to_json()) for trace in traces)
             handle.flush()
             os.fsync(handle.fileno())
-        self.finished[trace.fact] = trace
+        self.finished |= {trace.fact: trace for trace in traces}
 
-    def _old_lines(self, header: str) -> list[str]:
-        """Lines after the header, which must be the expected one; none where there is no such file."""
-        if not self.path.is_file():
-            return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        return lines[1:] if lines[:1] == [header] else []
+    def absorb(self) -> None:
+        """Take over what other processes wrote beside this file, and remove their files."""
+        others = sorted(self.path.parent.glob(of_rank(self.path, "*").name))
+        for other in others:
+            self.finished |= read_journal(other, self.key)
+        self._write()
+        for other in others:
+            other.unlink()
+
+    def _write(self) -> None:
+        lines = [_line({"key": self.key}), *(_line(trace.to_json()) for trace in self.finished.values())]
+        write_text(self.path, "".join(lines))
+
+
+def of_rank(path: Path, rank: int | str) -> Path:
+    """The file of another process than the main one."""
+    return path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
+
+
+def read_journal(path: Path, key: str) -> dict[str, FactTrace]:
+    """The facts of a file whose header names the key, up to the first broken line; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) or [""]
+    found: dict[str, FactTrace] = {}
+    for line in lines if header == _line({"key": key}) else []:
+        trace = _trace(line)
+        if trace is None:
+            break
+        found[trace.fact] = trace
+    return found
 
 
 def _trace(line: str) -> FactTrace | None:

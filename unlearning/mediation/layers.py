@@ -1,6 +1,7 @@
 """layers.json: the chosen blocks, the exact parameters in them, and all effects that a figure needs."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,22 @@ from transformers import PreTrainedModel
 from unlearning.artefacts import write_json
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.effects import Effects, KindEffects, TotalEffect
-from unlearning.mediation.result import Metric, TraceResult
+from unlearning.mediation.bootstrap import Curve, Interval
+from unlearning.mediation.effects import Effects, RestorationEffects
+from unlearning.mediation.fact_effects import noise_share
+from unlearning.mediation.result import Metric, Screening, TraceResult, restoration_from_json
 from unlearning.mediation.selection import Selection
+from unlearning.mediation.states import deciding_restoration
 from unlearning.models import anatomy
 
+LEFT_OUT = ("unknown", "without_foil", "unmoved")
+"""Reasons why facts are not among the traces: fields of `Counts` that name them."""
 
-def selected_parameters(model: PreTrainedModel, selection: Selection) -> list[str]:
-    """Names, as in `model.named_parameters()`, of the selected kind of part in the selected blocks."""
+
+def selected_parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> list[str]:
+    """Names, as in `model.named_parameters()`, of one kind of part in the selected blocks."""
     blocks = anatomy.blocks(model)
-    parts = [anatomy.part(blocks[index], selection.module) for index in selection.blocks]
-    chosen = {id(parameter) for part in parts for parameter in part.parameters()}
+    chosen = {id(own) for index in selection.blocks for own in anatomy.part_parameters(blocks[index], kind)}
     return [name for name, parameter in model.named_parameters() if id(parameter) in chosen]
 
 
@@ -28,27 +34,26 @@ def write_layers(
     path: Path, model: PreTrainedModel, selection: Selection, result: TraceResult, config: TraceConfig
 ) -> None:
     """Write layers.json, atomically; `read_layers` reads it."""
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    names = selected_parameters(model, selection)
+    chosen = asdict(selection)
+    effects = chosen.pop("effects")
     content = {
         "model": model.config.name_or_path,
-        "blocks_total": selection.blocks_total,
-        "blocks": list(selection.blocks),
-        "module": selection.module,
+        **chosen,
         "share_of_depth": selection.share_of_depth,
-        "parameters": names,
-        "share_of_parameters": sum(sizes[name] for name in names) / sum(sizes.values()),
-        "rule": selection.rule,
-        "value": selection.value,
-        "window": selection.window,
-        "metric": selection.metric,
+        "parameters": {kind: _parameters(model, selection, kind) for kind in config.kinds},
+        "mode": result.mode,
+        "corruption": config.corruption,
+        "direction": result.direction,
+        "base_model": config.base_model,
         "tokens": config.tokens,
-        "draws": config.draws,
+        "draws": config.runs,
         "seed": config.seed,
         "noise": result.noise,
+        "noise_share": noise_share(result, selection.metric, deciding_restoration(config)),
         "counts": _counts(result),
-        "unknown": list(result.unknown),
-        "effects": [asdict(effects) for effects in selection.effects],
+        "left_out": {name: list(getattr(result.counts, name)) for name in LEFT_OUT},
+        "screening": _screening(result.screening) if result.screening else None,
+        "effects": effects,
     }
     write_json(path, content)
 
@@ -70,14 +75,29 @@ def read_layers(path: Path, blocks_total: int | None = None) -> Selection:
     return selection
 
 
+def _parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> dict[str, Any]:
+    """What training this kind of part in the selected blocks would train, and its share of all parameters."""
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    names = selected_parameters(model, selection, kind)
+    return {"names": names, "share": sum(sizes[name] for name in names) / sum(sizes.values())}
+
+
 def _counts(result: TraceResult) -> dict[str, int]:
-    """Facts that were traced, of how many persons; that the model does not know; and that were not looked at."""
+    """Facts that were traced, of how many persons, and those that were not, by reason."""
     return {
         "traced": len(result.traces),
         "persons": len({trace.person for trace in result.traces}),
-        "unknown": len(result.unknown),
-        "left_over": result.left_over,
+        **{name: len(getattr(result.counts, name)) for name in LEFT_OUT},
+        "left_over": result.counts.left_over,
     }
+
+
+def _screening(screening: Screening) -> dict[str, Any]:
+    """Plain data; a correlation that is not a number becomes null."""
+    plain = asdict(screening)
+    for name in ("correlation", "of_means"):
+        plain[name] = {label: None if math.isnan(value) else value for label, value in plain[name].items()}
+    return plain
 
 
 def _selection(path: Path) -> Selection:
@@ -86,19 +106,24 @@ def _selection(path: Path) -> Selection:
         content = json.loads(path.read_bytes())
         selection = Selection(
             blocks=tuple(content["blocks"]),
+            blocks_window_1=tuple(content["blocks_window_1"]),
             module=ModuleKind(content["module"]),
             rule=SelectionRule(content["rule"]),
             value=float(content["value"]),
             blocks_total=content["blocks_total"],
             window=content["window"],
             metric=Metric(content["metric"]),
+            inclusion=tuple(content["inclusion"]),
+            stability=float(content["stability"]),
+            baselines={rule: tuple(blocks) for rule, blocks in content["baselines"].items()},
+            warnings=tuple(content["warnings"]),
             effects=tuple(_effects(item) for item in content["effects"]),
         )
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except KeyError as error:
         raise InputError(f"{path}: not a layers.json of a trace: key {error} is missing") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a layers.json of a trace: {reason}") from error
     numbers = (*selection.blocks, selection.blocks_total, selection.window)
@@ -108,9 +133,33 @@ def _selection(path: Path) -> Selection:
 
 
 def _effects(value: dict[str, Any]) -> Effects:
-    kinds = []
-    for item in value["kinds"]:
-        mean, low, high = (tuple(item[key]) for key in ("mean", "low", "high"))
-        shares = None if item["normalised"] is None else tuple(item["normalised"])
-        kinds.append(KindEffects(ModuleKind(item["kind"]), mean, low, high, shares))
-    return Effects(Metric(value["metric"]), TotalEffect(**value["total"]), tuple(kinds))
+    return Effects(
+        metric=Metric(value["metric"]),
+        facts=value["facts"],
+        total=Interval(**value["total"]),
+        total_by_relation=dict(value["total_by_relation"]),
+        restorations=tuple(_restoration(item) for item in value["restorations"]),
+        severed_gaps=_curves(value["severed_gaps"]),
+    )
+
+
+def _restoration(value: dict[str, Any]) -> RestorationEffects:
+    shares, placebo, above = (value[name] for name in ("normalised", "placebo", "above_placebo"))
+    return RestorationEffects(
+        restoration=restoration_from_json(value["restoration"]),
+        effect=_curve(value["effect"]),
+        normalised=None if shares is None else tuple(shares),
+        placebo=None if placebo is None else _curve(placebo),
+        above_placebo=None if above is None else _curve(above),
+        below_peak=_curve(value["below_peak"]),
+        by_relation={relation: tuple(means) for relation, means in value["by_relation"].items()},
+        by_group=_curves(value["by_group"]),
+    )
+
+
+def _curves(value: dict[str, Any]) -> dict[str, Curve]:
+    return {name: _curve(item) for name, item in value.items()}
+
+
+def _curve(value: dict[str, Any]) -> Curve:
+    return Curve(**{name: tuple(numbers) for name, numbers in value.items()})

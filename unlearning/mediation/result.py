@@ -1,15 +1,14 @@
-"""What tracing leaves behind: per fact and per noise draw, never only means."""
+"""What tracing leaves behind: per fact and per corrupted run, never only means."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearning.config import ModuleKind
-from unlearning.mediation.states import Site
+from unlearning.config import Direction, ModuleKind, TraceMode
+from unlearning.mediation.states import Restoration, Site, deciding_site
 
 Scores = NDArray[np.float64]
 
@@ -20,77 +19,138 @@ class Metric(StrEnum):
     PROBABILITY = "probability"
     """Of the answer's first token, in [0, 1]."""
     LOG_PROBABILITY = "log_probability"
+    """Of the answer's first token, in nats; 0 or less."""
+    LOGIT_DIFFERENCE = "logit_difference"
+    """Logit of the answer's token minus that of another person's answer, where the two answers first differ; NaN where
+    no other person has such a fact."""
+    ANSWER_LOG_PROBABILITY = "answer_log_probability"
     """Mean over the answer's tokens, each given the answer so far, in nats; 0 or less."""
 
 
 METRICS = tuple(Metric)
-COLUMNS = (
-    *("fact", "person", "relation", "kind", "block", "group", "position", "draw"),
-    *(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_")),
-)
-"""Of the tidy table: one line a fact, state and draw."""
 
 
 @dataclass(frozen=True)
 class FactTrace:
-    """One fact's scores; M = len(METRICS), D draws, K kinds, L blocks, S sites."""
+    """One fact's scores; M = len(METRICS), D corrupted runs, R restorations, L blocks, S sites."""
 
     fact: str
     person: str
     relation: str
+    tokens: tuple[str, ...]
+    """The prompt's tokens, as text."""
     sites: tuple[Site, ...]
     clean: Scores
-    """(M,): the model as it is."""
+    """(M,): the run that knows the answer."""
     corrupted: Scores
-    """(D, M): with noise on the subject."""
-    restored: Scores
-    """(K, L, S, D, M): the same noise, one state put back."""
+    """(D, M): the run that does not."""
+    patched: Scores
+    """(R, L, S, D, M): one of the two, with a state of the other."""
+    placebo: Scores | None
+    """(R, L, D, M): the same at the deciding site alone, with the states of another person's question."""
+
+    @property
+    def deciding_site(self) -> Site:
+        """The site whose effects count."""
+        return self.sites[deciding_site(self.sites)]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data; what is not a number (NaN) becomes null."""
+        arrays = {name: getattr(self, name) for name in ("clean", "corrupted", "patched", "placebo")}
         return {
             "fact": self.fact,
             "person": self.person,
             "relation": self.relation,
+            "tokens": list(self.tokens),
             "sites": [[site.group, list(site.positions)] for site in self.sites],
-            "clean": self.clean.tolist(),
-            "corrupted": self.corrupted.tolist(),
-            "restored": self.restored.tolist(),
+            **{name: None if value is None else _without_nan(value) for name, value in arrays.items()},
         }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "FactTrace":
         """Inverse of `to_json`, to the last bit."""
+        clean, corrupted, patched = (np.array(value[key], float) for key in ("clean", "corrupted", "patched"))
         return FactTrace(
-            value["fact"],
-            value["person"],
-            value["relation"],
-            tuple(Site(group, tuple(positions)) for group, positions in value["sites"]),
-            *(np.array(value[key], dtype=np.float64) for key in ("clean", "corrupted", "restored")),
+            fact=value["fact"],
+            person=value["person"],
+            relation=value["relation"],
+            tokens=tuple(value["tokens"]),
+            sites=tuple(Site(group, tuple(positions)) for group, positions in value["sites"]),
+            clean=clean,
+            corrupted=corrupted,
+            patched=patched,
+            placebo=None if value["placebo"] is None else np.array(value["placebo"], float),
         )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Facts that were looked at and why some are not among the traces."""
+
+    unknown: tuple[str, ...] = ()
+    """Ids of facts whose first answer token the model does not give greedily."""
+    without_foil: tuple[str, ...] = ()
+    """Ids of facts for which no other person's name has as many tokens in the same question."""
+    unmoved: tuple[str, ...] = ()
+    """Ids of facts whose answer the corruption costs no more than trace.min_total_effect."""
+    left_over: int = 0
+    """Facts that were not looked at because enough were traced."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """How well the first-order estimate ranks the states, against exact effects of the same facts."""
+
+    facts: int
+    """Facts whose exact effects were computed too."""
+    correlation: dict[str, float]
+    """Spearman's, over blocks and facts, by the restoration's label; NaN where either side is constant."""
+    of_means: dict[str, float]
+    """Spearman's, over blocks, of the effects averaged over those facts."""
 
 
 @dataclass(frozen=True)
 class TraceResult:
     """All traced facts, and how many were not."""
 
-    kinds: tuple[ModuleKind, ...]
+    restorations: tuple[Restoration, ...]
     depth: int
     """Blocks of the model."""
+    mode: TraceMode
+    direction: Direction
     noise: float
-    """Standard deviation of the noise that was added, in the embeddings' own unit."""
+    """Standard deviation of the noise that was added, in the embeddings' own unit; 0 for other corruptions."""
     traces: tuple[FactTrace, ...]
-    unknown: tuple[str, ...]
-    """Ids of facts whose first answer token the model does not give greedily."""
-    left_over: int
-    """Facts that were not looked at because enough were traced."""
+    counts: Counts = field(default_factory=Counts)
+    screening: Screening | None = None
+    """None unless mode is screen, whose traces hold estimates."""
 
-    def tidy(self) -> Iterator[tuple[Any, ...]]:
-        """Lines of the tidy table, in the order of `COLUMNS`; position is the last one that was restored."""
-        for trace in self.traces:
-            for (kind, block, place, draw), _ in np.ndenumerate(trace.restored[..., 0]):
-                site = trace.sites[place]
-                names = (trace.fact, trace.person, trace.relation, str(self.kinds[kind]), block)
-                scores = trace.restored[kind, block, place, draw], trace.clean, trace.corrupted[draw]
-                values = (float(score[metric]) for metric in range(len(METRICS)) for score in scores)
-                yield (*names, site.group, site.positions[-1], draw, *values)
+
+def indirect(scores: Scores, clean: Scores, corrupted: Scores, direction: Direction) -> Scores:
+    """Indirect effects from patched scores (..., D, M), of the same shape.
+
+    patched - corrupted where the corrupted run is mended (denoising), clean - patched where the clean run is broken
+    (noising): in both, what the state carries of clean - corrupted.
+    """
+    return scores - corrupted if direction is Direction.denoising else clean - scores
+
+
+def restoration_from_json(value: dict[str, Any]) -> Restoration:
+    """Inverse of `dataclasses.asdict`."""
+    severed = None if value["severed"] is None else ModuleKind(value["severed"])
+    return Restoration(ModuleKind(value["kind"]), int(value["window"]), severed)
+
+
+def _without_nan(values: Scores) -> Any:
+    """Nested lists with None for NaN (numpy reads it back as NaN)."""
+    return np.where(np.isnan(values), None, values.astype(object)).tolist()  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGradients:
+    """Per block of the model, how much more the facts pull at the selected kind of part than retain facts do."""
+
+    gradient: tuple[float, ...]
+    """Norm of the gradient on the facts over that on retain facts."""
+    fisher: tuple[float, ...]
+    """The same with the trace of the empirical Fisher information."""

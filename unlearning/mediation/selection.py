@@ -1,20 +1,23 @@
-"""From indirect effects to the blocks that may be trained."""
+"""From indirect effects to the blocks that may be trained, and how sure that choice is."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
+from unlearning.mediation.bootstrap import RESAMPLES, floats
+from unlearning.mediation.caveats import caveats
 from unlearning.mediation.effects import Effects, indirect_effects
-from unlearning.mediation.result import METRICS, Metric, TraceResult
+from unlearning.mediation.fact_effects import FactEffects, fact_effects
+from unlearning.mediation.result import METRICS, BlockGradients, Metric, TraceResult
+from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, Choice, baseline, by_effects, share_count
+from unlearning.mediation.states import Restoration, deciding_restoration
 
-DECIDING_METRIC = Metric.LOG_PROBABILITY
-"""What the rules read. Not the first token's probability: all social security numbers begin alike, so that
-corrupting the name hardly moves it."""
-ROUNDING = 1e-12
-"""Relative; the sum of all effects must count as all of the effect."""
+DECIDING_METRIC = Metric.ANSWER_LOG_PROBABILITY
+"""What the rules read. Not the first token's: all social security numbers begin alike, so that corrupting the name
+hardly moves it. Not a probability: it is an exponential of what the blocks add up."""
+BASELINES = (SelectionRule.random, SelectionRule.first, SelectionRule.middle, SelectionRule.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Selection:
 
     blocks: tuple[int, ...]
     """Ascending, counted from 0."""
+    blocks_window_1: tuple[int, ...]
+    """What the same rule chooses by the effects of single modules; equal to `blocks` without a window."""
     module: ModuleKind
     """The kind of part whose effects were read."""
     rule: SelectionRule
@@ -30,8 +35,16 @@ class Selection:
     blocks_total: int
     window: int
     metric: Metric
+    inclusion: tuple[float, ...]
+    """Share of the bootstrap resamples in which the rule chooses each block; 0 or 1 for rules that read no effects."""
+    stability: float
+    """Median over resamples of the Jaccard index of what the rule chooses there and `blocks`: in [0, 1]."""
+    baselines: dict[str, tuple[int, ...]]
+    """As many blocks by rules that read no effects."""
+    warnings: tuple[str, ...]
+    """One line each."""
     effects: tuple[Effects, ...]
-    """One for each metric, every traced kind in each."""
+    """One for each metric that has numbers, every restoration in each."""
 
     @property
     def share_of_depth(self) -> float:
@@ -39,81 +52,58 @@ class Selection:
         return len(self.blocks) / self.blocks_total
 
 
-def select(result: TraceResult, config: TraceConfig) -> Selection:
-    """Choose blocks by config.rule, from the effects of config.select.
+def select(result: TraceResult, config: TraceConfig, gradients: BlockGradients | None) -> Selection:
+    """Choose blocks by config.rule, from the effects of `deciding_restoration`.
 
     Raises:
-        InputError: no fact was traced; or the rule reads effects and none is above zero.
+        InputError: no fact was traced; the rule reads effects and none is above zero; or it reads gradients and there
+            are none.
     """
-    effects = tuple(indirect_effects(result, metric) for metric in METRICS)
-    deciding = next(item for item in effects if item.metric is DECIDING_METRIC)
-    blocks = choose(deciding.of(config.select).mean, config)
+    facts = fact_effects(result, DECIDING_METRIC)
+    if facts is None:
+        raise InputError("tracing: no fact was traced, so there are no effects")
+    restoration = deciding_restoration(config)
+    choice = _choose(result, facts, restoration, config, gradients)
+    alone = _choose(result, facts, Restoration(config.select), config, gradients)
+    if not choice.chosen.any():
+        raise InputError(
+            f"trace.rule={config.rule}: no block's {config.select} has a positive effect; raise trace.facts or "
+            "trace.noise_std, or choose trace.rule=first, middle, last or random, which need no effect"
+        )
+    rules = BASELINES if gradients is None else (*BASELINES, *READS_GRADIENTS)
+    count = len(choice.blocks)
     return Selection(
-        blocks=blocks,
+        blocks=choice.blocks,
+        blocks_window_1=alone.blocks,
         module=config.select,
         rule=config.rule,
         value=config.value,
         blocks_total=result.depth,
-        window=config.window,
+        window=restoration.window,
         metric=DECIDING_METRIC,
-        effects=effects,
+        inclusion=floats(choice.resampled.mean(0)),
+        stability=choice.stability,
+        baselines={str(rule): baseline(rule, count, result.depth, config.seed, gradients) for rule in rules},
+        warnings=tuple(caveats(choice, alone, facts, result.restorations, config)),
+        effects=tuple(found for metric in METRICS if (found := indirect_effects(result, metric))),
     )
 
 
-def choose(effects: Sequence[float], config: TraceConfig) -> tuple[int, ...]:
-    """The blocks that config.rule chooses, given each block's effect.
-
-    Raises:
-        InputError: the rule reads effects and none is above zero.
-    """
-    depth = len(effects)
-    count = max(1, int(config.value * depth + 0.5))
-    if config.rule is SelectionRule.first:
-        return tuple(range(count))
-    if config.rule is SelectionRule.last:
-        return tuple(range(depth - count, depth))
-    if config.rule is SelectionRule.random:
-        drawn = np.random.default_rng(config.seed).choice(depth, size=count, replace=False)
-        return tuple(sorted(int(block) for block in drawn))
-    if max(effects) <= 0:
-        raise InputError(
-            f"trace.rule={config.rule}: no block's {config.select} has a positive effect; raise trace.facts or "
-            "trace.noise_std, or choose trace.rule=first, last or random, which need no effect"
-        )
-    return RULES[config.rule](effects, config.value)
-
-
-def threshold(effects: Sequence[float], value: float) -> tuple[int, ...]:
-    """Blocks whose effect is at least value times the largest."""
-    bound = value * max(effects)
-    return tuple(block for block, effect in enumerate(effects) if effect >= bound)
-
-
-def coverage(effects: Sequence[float], value: float) -> tuple[int, ...]:
-    """The shortest run of blocks with at least `value` of the sum of max(effect, 0).
-
-    Of several as short, the one with the largest sum; of those, the lowest.
-    """
-    positive = [max(effect, 0.0) for effect in effects]
-    bound = value * sum(positive) * (1 - ROUNDING)
-    for length in range(1, len(positive) + 1):
-        sums = [sum(positive[start : start + length]) for start in range(len(positive) - length + 1)]
-        if max(sums) >= bound:
-            start = sums.index(max(sums))
-            return tuple(range(start, start + length))
-    return tuple(range(len(positive)))
-
-
-def top_share(effects: Sequence[float], value: float) -> tuple[int, ...]:
-    """The round(value * depth) blocks of largest effect (halves up, one at least); of equal ones the lower."""
-    count = max(1, int(value * len(effects) + 0.5))
-    ranked = sorted(range(len(effects)), key=lambda block: (-effects[block], block))
-    return tuple(sorted(ranked[:count]))
-
-
-RULES: dict[SelectionRule, Callable[[Sequence[float], float], tuple[int, ...]]] = {
-    SelectionRule.threshold: threshold,
-    SelectionRule.coverage: coverage,
-    SelectionRule.top_share: top_share,
-}
-"""The rules that read effects."""
+def _choose(
+    result: TraceResult,
+    facts: FactEffects,
+    restoration: Restoration,
+    config: TraceConfig,
+    gradients: BlockGradients | None,
+) -> Choice:
+    """What config.rule chooses by the effects of one restoration, or without them."""
+    if config.rule not in READS_EFFECTS:
+        count = share_count(config.value, result.depth)
+        chosen = np.isin(np.arange(result.depth), baseline(config.rule, count, result.depth, config.seed, gradients))
+        return Choice(chosen, np.tile(chosen, (RESAMPLES, 1)))
+    place = result.restorations.index(restoration)
+    effect = facts.bootstrap.means(facts.effect[:, place])
+    above = None
+    if facts.placebo is not None:
+        above = facts.bootstrap.means(facts.effect[:, place] - facts.placebo[:, place])
+    return by_effects(config.rule, config.value, effect, above)

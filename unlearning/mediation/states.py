@@ -1,45 +1,95 @@
-"""Which states of a model are restored, one after another: a place in the text, a kind of part, a block."""
+"""Which states of a model are patched, one after another: a place in the text, a restoration, a block."""
 
 from dataclasses import dataclass
 
-from unlearning.config import ModuleKind, TracedTokens
+from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens, TraceMode
 from unlearning.mediation.subject import Probe
+
+DECIDING_GROUPS = ("subject", "last_subject", "last", "weights")
+"""The site whose effects count is the fact's first of these: of a grid, the last token of the subject (ROME's early
+site)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Token positions that are restored together."""
+    """Token positions that are patched together."""
 
     group: str
-    """subject, or of ROME's six: first_subject, middle_subject, last_subject, first_after, further, last."""
+    """subject, or of ROME's six: first_subject, middle_subject, last_subject, first_after, further, last; or before;
+    or weights, where weights are exchanged and no position is."""
     positions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One restoration: at the site's positions, `modules` of `kind` give the outputs of the clean run."""
+class Restoration:
+    """What is patched at a block: the output of a kind of part, alone or in a window, some paths maybe severed."""
 
     kind: ModuleKind
+    window: int = 1
+    severed: ModuleKind | None = None
+    """Parts that keep the unpatched run's output at the site, in every block."""
+
+    @property
+    def label(self) -> str:
+        """For tables and figures, such as "mlp", "mlp, window 10" or "block, attention severed"."""
+        window = f", window {self.window}" if self.window > 1 else ""
+        severed = f", {self.severed} severed" if self.severed else ""
+        return f"{self.kind}{window}{severed}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One patch: at the site's positions, `modules` of the restoration's kind give the other run's outputs."""
+
+    restoration: Restoration
     block: int
-    site: int
-    """Index into the fact's sites."""
+    site: Site
     modules: range
-    """Blocks whose part is restored: a window around `block`."""
+    """Blocks whose part is patched: a window around `block`."""
 
 
-def sites_of(probe: Probe, tokens: TracedTokens) -> tuple[Site, ...]:
-    """The places to restore in a fact's prompt.
+def restorations_of(config: TraceConfig) -> tuple[Restoration, ...]:
+    """By kind: single modules always, then the window; then the block's output with each path severed."""
+    found = []
+    for kind in dict.fromkeys(config.kinds):
+        found.append(Restoration(kind))
+        if config.window > 1 and kind is not ModuleKind.block and config.mode is not TraceMode.weights:
+            found.append(Restoration(kind, config.window))
+    return (*found, *(Restoration(ModuleKind.block, severed=kind) for kind in dict.fromkeys(config.severed)))
 
-    The grid begins at the subject: nothing before it differs from the clean run, so its effect is none.
-    It ends with the prompt's last token, which predicts the answer's first.
+
+def deciding_restoration(config: TraceConfig) -> Restoration:
+    """The one whose effects choose the blocks."""
+    windowed = config.select is not ModuleKind.block and config.mode is not TraceMode.weights
+    return Restoration(config.select, config.window if windowed else 1)
+
+
+def sites_of(probe: Probe, config: TraceConfig) -> tuple[Site, ...]:
+    """The places to patch in a fact's prompt.
+
+    The grid begins at the subject: nothing before it differs between the runs of one model, so its effect is none.
+    Two models differ from the first token on. It ends with the prompt's last token, which predicts the answer's first.
     """
-    last = probe.subject[-1]
+    tokens = config.tokens
+    last_subject = Site("last_subject", (probe.subject[-1],))
+    last = Site("last", (probe.answer_start - 1,))
     if tokens is TracedTokens.subject:
         return (Site("subject", tuple(probe.subject)),)
     if tokens is TracedTokens.last_subject:
-        return (Site("last_subject", (last,)),)
-    positions = range(probe.subject[0], probe.answer_start)
+        return (last_subject,)
+    if tokens is TracedTokens.last:
+        return (last,)
+    if tokens is TracedTokens.two_rows:
+        return (last_subject, last)
+    first = 0 if config.corruption is Corruption.base_model else probe.subject[0]
+    positions = range(first, probe.answer_start)
     return tuple(Site(_group(probe, position), (position,)) for position in positions)
+
+
+def deciding_site(sites: tuple[Site, ...]) -> int:
+    """Index of the site whose effects count (see `DECIDING_GROUPS`)."""
+    groups = [site.group for site in sites]
+    return next(groups.index(group) for group in DECIDING_GROUPS if group in groups)
 
 
 def window_of(block: int, width: int, depth: int) -> range:
@@ -50,13 +100,13 @@ def window_of(block: int, width: int, depth: int) -> range:
     return range(max(0, block - width // 2), min(depth, block + (width + 1) // 2))
 
 
-def states_of(sites: tuple[Site, ...], kinds: tuple[ModuleKind, ...], depth: int, window: int) -> list[State]:
-    """Every state, by kind, block and site. A block's output is restored alone: it carries all below it."""
+def states_of(sites: tuple[Site, ...], restorations: tuple[Restoration, ...], depth: int) -> list[State]:
+    """Every state, by restoration, block and site. A block's output is patched alone: it carries all below it."""
     return [
-        State(kind, block, site, window_of(block, 1 if kind is ModuleKind.block else window, depth))
-        for kind in kinds
+        State(restoration, block, site, window_of(block, restoration.window, depth))
+        for restoration in restorations
         for block in range(depth)
-        for site in range(len(sites))
+        for site in sites
     ]
 
 
@@ -67,6 +117,8 @@ def _group(probe: Probe, position: int) -> str:
         return "last_subject"
     if position == probe.answer_start - 1:
         return "last"
+    if position < first:
+        return "before"
     if position < last:
         return "first_subject" if position == first else "middle_subject"
     return "first_after" if position == last + 1 else "further"

@@ -21,6 +21,18 @@ class Probe:
     """Positions of every token that shares a character with the subject."""
     answer_start: int
     """Position of the answer's first token; the prompt ends before it."""
+    texts: tuple[str, ...] = ()
+    """The prompt's tokens as text, for figures."""
+    foils: tuple[tuple[int, ...], ...] = ()
+    """Prompts of the same question about others, equal but for the subject's tokens: the first is the replacement,
+    the last the placebo. See `foils.with_foils`."""
+    contrast: tuple[int, int] | None = None
+    """Where in the answer it first differs from another person's, and that answer's token there."""
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """The tokens before the answer."""
+        return self.input_ids[: self.answer_start]
 
     @property
     def answer(self) -> tuple[int, ...]:
@@ -50,7 +62,8 @@ def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig)
     ]
     if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or not inside:
         raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")
-    return Probe(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start)
+    texts = tuple(tokenizer.decode([token]) for token in ids)
+    return Probe(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start, texts)
 
 
 def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:

@@ -1,97 +1,205 @@
 """Causal mediation analysis from rows to files: which blocks hold the answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.artefacts import write_csv
-from unlearning.config import PromptConfig, TraceConfig
+from unlearning.config import PromptConfig, TraceConfig, TracedSplit, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.mediation.facts import facts_from_rows, spread
-from unlearning.mediation.journal import Journal, fingerprint
+from unlearning.mediation.candidates import Candidates, candidates
+from unlearning.mediation.effects_table import write_table
+from unlearning.mediation.gradients import block_gradients
+from unlearning.mediation.journal import Journal, fingerprint, of_rank, read_journal
 from unlearning.mediation.layers import write_layers
-from unlearning.mediation.result import COLUMNS, TraceResult
+from unlearning.mediation.open_model import open_model
+from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, TraceResult
+from unlearning.mediation.runs import clean_run, record
+from unlearning.mediation.screening import AUDITED, estimate, screening
 from unlearning.mediation.selection import Selection, select
-from unlearning.mediation.subject import Probe, locate
+from unlearning.mediation.selftest import self_test
+from unlearning.mediation.subject import Probe
 from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.weight_swap import ancestry, ancestry_warning, trace_weights
 
-LAYERS, EFFECTS, JOURNAL = "layers.json", "effects.csv", "facts.partial.jsonl"
+LAYERS, EFFECTS, JOURNAL, AUDIT = "layers.json", "effects.parquet", "facts.partial.jsonl", "audit.partial.jsonl"
+FACTS_TOGETHER = 4
+"""Facts that share forward passes, and that a kill may lose."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a trace found."""
+
+    result: TraceResult
+    selection: Selection
 
 
 def trace(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Row],
+    forget: Sequence[Row],
+    retain: Sequence[Row],
     config: TraceConfig,
     prompt: PromptConfig,
     out: Path,
-) -> Selection:
-    """Trace facts of the rows and choose blocks; writes layers.json and effects.csv into `out`.
+    fabric: Fabric,
+    base: PreTrainedModel | None = None,
+) -> Traced | None:
+    """Trace facts of the rows and choose blocks; writes layers.json and effects.parquet into `out`.
 
-    Facts that are finished are kept beside them as they come, so that a second call with the same settings goes
+    Facts of config.split are traced; the other rows give names and answers of others, and both the gradient baselines.
+    The facts are divided among the fabric's processes, each of which has the model on its device; all but the first
+    return None.
+
+    Facts that are finished are kept beside the results as they come, so that a second call with the same settings goes
     on after the last; only another choice of blocks (select, rule, value) costs no tracing at all.
 
     Raises:
-        InputError: no row is a fact, the model knows none of them, or see `locate`, `Tracer` and `select`.
+        InputError: no row is a fact, the model knows none of them, the corruption moves none of them, the
+            architecture cannot be traced (`self_test`), or see `locate`, `Tracer` and `select`.
     """
-    result = trace_facts(model, tokenizer, rows, config, prompt, out / JOURNAL)
-    write_csv(out / EFFECTS, COLUMNS, result.tidy())
-    selection = select(result, config)
+    result, found = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
+    if not fabric.is_global_zero:
+        return None
+    sides = (found.known, found.others) if config.split is TracedSplit.forget else (found.others, found.known)
+    gradients = block_gradients(model, *sides, config.select) if found.others else None
+    selection = select(result, config, gradients)
+    warning = ancestry_warning(ancestry(model, base)) if base is not None else None
+    if warning is not None:
+        selection = replace(selection, warnings=(*selection.warnings, warning))
+    write_table(out / EFFECTS, result)
     write_layers(out / LAYERS, model, selection, result, config)
-    return selection
+    return Traced(result, selection)
 
 
 def trace_facts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Row],
+    forget: Sequence[Row],
+    retain: Sequence[Row],
     config: TraceConfig,
     prompt: PromptConfig,
-    journal_path: Path,
-) -> TraceResult:
-    """Scores of up to `config.facts` facts that the model knows, in the order of `spread`.
+    out: Path,
+    fabric: Fabric,
+    base: PreTrainedModel | None = None,
+) -> tuple[TraceResult, Candidates]:
+    """Scores of up to `config.facts` facts that the model knows, complete on the fabric's first process.
 
     Raises:
         InputError: as `trace`.
     """
-    facts = spread(facts_from_rows(rows), config.seed)
-    if not facts:
-        raise InputError(f"tracing: none of the {len(rows)} rows asks an official question about a person")
-    tracer = Tracer(model, config)
-    probes = (locate(fact, tokenizer, prompt) for fact in facts)
-    known, unknown = _known(tracer, probes, config.facts)
-    if not known:
-        raise InputError(f"tracing: the model begins none of {len(facts)} answers right, so it knows no fact")
+    tracer = Tracer(model, config, base)
+    self_test(tracer)
+    rows, others = (forget, retain) if config.split is TracedSplit.forget else (retain, forget)
+    found = candidates(tracer, tokenizer, rows, others, config, prompt)
+    traces, audit, scale = _traces(tracer, found.known, base, out, fabric)
+    metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
+    moved = [item for item in traces if _total(item, metric) > config.min_total_effect]
+    unmoved = tuple(item.fact for item in traces if _total(item, metric) <= config.min_total_effect)
+    if fabric.is_global_zero and not moved:
+        raise InputError(
+            f"tracing: the corruption costs none of {len(traces)} facts more than trace.min_total_effect="
+            f"{config.min_total_effect} nats a token, so there is nothing to trace"
+        )
+    result = TraceResult(
+        restorations=tracer.restorations,
+        depth=tracer.depth,
+        mode=config.mode,
+        direction=config.direction,
+        noise=scale,
+        traces=tuple(moved),
+        counts=replace(found.counts, unmoved=unmoved),
+        screening=audit,
+    )
+    return result, found
+
+
+def _traces(
+    tracer: Tracer, known: Sequence[Probe], base: PreTrainedModel | None, out: Path, fabric: Fabric
+) -> tuple[list[FactTrace], Screening | None, float]:
+    """All facts' traces in the mode that was asked for, how good the estimates are, and the noise's size."""
+    config = tracer.config
+    if config.mode is TraceMode.weights:
+        if base is None:
+            raise InputError("trace.mode=weights: needs trace.base_model, the model before it memorised")
+        traces = trace_weights(tracer.opened.model, base, known, config, _scores) if fabric.is_global_zero else []
+        return traces, None, 0.0
     scale = tracer.noise_scale(known)
-    journal = Journal(journal_path, fingerprint(model, config, known, scale))
-    with _progress() as progress:
-        for probe in progress.track(known, description="tracing facts"):
-            if probe.fact.id not in journal.finished:
-                journal.append(tracer.trace(probe, scale))
-    traces = tuple(journal.finished[probe.fact.id] for probe in known)
-    left_over = len(facts) - len(known) - len(unknown)
-    return TraceResult(tracer.kinds, len(tracer.blocks), scale, traces, tuple(unknown), left_over)
+    if config.mode is TraceMode.exact:
+        return _journalled(tracer, tracer.trace, known, scale, out / JOURNAL, fabric, "tracing facts"), None, scale
+    estimated = _journalled(
+        tracer,
+        lambda group, noise: estimate(tracer, group, noise),
+        known,
+        scale,
+        out / JOURNAL,
+        fabric,
+        "estimating facts",
+    )
+    exactly = Tracer(tracer.opened.model, replace(config, mode=TraceMode.exact, placebo=False), base)
+    audited = known[:AUDITED]
+    exact = _journalled(exactly, exactly.trace, audited, scale, out / AUDIT, fabric, "tracing facts to compare")
+    if not fabric.is_global_zero:
+        return estimated, None, scale
+    return estimated, screening(estimated[: len(exact)], exact, tracer.restorations, config.direction), scale
 
 
-def _known(tracer: Tracer, probes: Iterable[Probe], limit: int) -> tuple[list[Probe], list[str]]:
-    """The first `limit` probes whose answer the model begins right, and the ids of those before that it does not."""
-    known: list[Probe] = []
-    unknown: list[str] = []
-    for probe in probes:
-        if len(known) == limit:
-            break
-        if tracer.knows(probe):
-            known.append(probe)
-        else:
-            unknown.append(probe.fact.id)
-    return known, unknown
+def _journalled(
+    tracer: Tracer,
+    measure: Callable[[Sequence[Probe], float], list[FactTrace]],
+    probes: Sequence[Probe],
+    scale: float,
+    path: Path,
+    fabric: Fabric,
+    title: str,
+) -> list[FactTrace]:
+    """What `measure` says of each probe, a few at a time, each group by one process; all of it on the first one.
+
+    A group of which anything is missing is measured again as a whole, so that its numbers are the same to the bit.
+    """
+    models = [opened.model for opened in (tracer.opened, tracer.base) if opened is not None]
+    key = fingerprint(models, tracer.config, probes, scale)
+    if fabric.is_global_zero:
+        journal = Journal(path, key)
+        journal.absorb()
+        finished = journal.finished
+    fabric.barrier()
+    if not fabric.is_global_zero:
+        journal, finished = Journal(of_rank(path, fabric.global_rank), key), read_journal(path, key)
+    groups = [probes[first : first + FACTS_TOGETHER] for first in range(0, len(probes), FACTS_TOGETHER)]
+    own = groups[fabric.global_rank :: fabric.world_size]
+    with _progress(fabric) as progress:
+        task = progress.add_task(title, total=sum(map(len, own)))
+        for group in own:
+            if not all(probe.fact.id in finished for probe in group):
+                journal.append(measure(group, scale))
+            progress.advance(task, len(group))
+    fabric.barrier()
+    if not fabric.is_global_zero:
+        return []
+    journal.absorb()
+    return [journal.finished[probe.fact.id] for probe in probes]
 
 
-def _progress() -> Progress:
-    """A bar on standard error."""
+def _scores(model: PreTrainedModel, probes: Sequence[Probe]) -> Scores:
+    """(facts, M) of the probes as they are."""
+    opened = open_model(model, ())
+    parts = [probes[first : first + FACTS_TOGETHER * 8] for first in range(0, len(probes), FACTS_TOGETHER * 8)]
+    return np.concatenate([record(clean_run(opened, part)).scores[:, 0].numpy() for part in parts])
+
+
+def _total(item: FactTrace, metric: int) -> float:
+    return float(item.clean[metric] - item.corrupted[:, metric].mean())
+
+
+def _progress(fabric: Fabric) -> Progress:
+    """A bar on standard error, of the first process alone."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True), disable=not fabric.is_global_zero)

@@ -1,115 +1,216 @@
-"""Causal tracing (Meng et al. 2022, arXiv 2202.05262): corrupt the subject, restore a state, score the answer.
+"""Causal tracing (Vig et al. 2020; Meng et al. 2022, arXiv 2202.05262): patch a state, score the answer.
 
-The noise of a fact depends on the seed and the fact's id alone. All its restorations therefore share one
-corrupted run, the order of facts does not matter, and the states of a fact can be rows of the same batch.
+Exact and fast: one pass of each run serves all states; a state's rows join the batch at its own block and are fed from
+its own position on; logits are computed where they are scored. See `batches`.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from unlearning.config import TraceConfig
+from unlearning.config import Corruption, Direction, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.batches import Batch, PartKey, batches, corrupting, recording
-from unlearning.mediation.hooks import edited, grown
-from unlearning.mediation.result import METRICS, FactTrace, Scores
-from unlearning.mediation.scoring import answer_logits, answer_scores, evaluating
-from unlearning.mediation.states import Site, sites_of, states_of
+from unlearning.mediation.batches import Batch, Patch, batches
+from unlearning.mediation.hooks import edited, grown, needed_from
+from unlearning.mediation.memory import budget_gib, rows_within
+from unlearning.mediation.open_model import PartKey, evaluating, open_model
+from unlearning.mediation.prefix import PrefixCache
+from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores
+from unlearning.mediation.runs import Record, Run, clean_run, noise_of, record
+from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.sprouts import sprout
+from unlearning.mediation.states import deciding_site, restorations_of, sites_of, states_of
 from unlearning.mediation.subject import Probe
-from unlearning.models import anatomy
 
 
 class Tracer:
     """A model opened for tracing. The model itself is left as it was, hooks and training mode included.
 
     Raises:
-        InputError: the architecture lacks one of the kinds of parts (see `anatomy`).
+        InputError: the architecture lacks one of the kinds of parts (see `anatomy`), or base_model is needed and not
+            given, or of another shape.
     """
 
-    def __init__(self, model: PreTrainedModel, config: TraceConfig) -> None:
-        self.model = model
+    def __init__(self, model: PreTrainedModel, config: TraceConfig, base: PreTrainedModel | None = None) -> None:
         self.config = config
+        self.restorations = restorations_of(config)
+        kinds = (*config.kinds, *config.severed)
+        self.opened = open_model(model, kinds)
+        self.base = None if base is None else open_model(base, kinds)
         self.kinds = tuple(dict.fromkeys(config.kinds))
-        self.blocks = anatomy.blocks(model)
-        self.embeddings = anatomy.embeddings(model)
-        self.parts = {
-            (kind, index): anatomy.part(block, kind) for kind in self.kinds for index, block in enumerate(self.blocks)
-        }
+        if config.corruption is Corruption.base_model:
+            _require_alike(self.opened.model, None if self.base is None else self.base.model)
 
-    def knows(self, probe: Probe) -> bool:
-        """Whether the model, decoding greedily, begins the answer with its first token."""
-        with evaluating(self.model):
-            logits = answer_logits(self.model, probe, rows=1)
-        return int(logits[0, 0].argmax()) == probe.answer[0]
+    @property
+    def depth(self) -> int:
+        """Blocks of the model."""
+        return len(self.opened.blocks)
+
+    def knows(self, probes: Sequence[Probe]) -> list[bool]:
+        """For each, whether the model, decoding greedily, begins the answer with its first token."""
+        run = clean_run(self.opened, probes)
+        cells = answer_cells(probes)
+        with evaluating(self.opened.model):
+            best = answer_logits(self.opened, run.feed(range(len(probes))), cells).argmax(-1).cpu()
+        first = np.cumsum([0, *(len(probe.answer) for probe in probes[:-1])])
+        return [int(best[place]) == probe.answer[0] for place, probe in zip(first, probes, strict=True)]
 
     def noise_scale(self, probes: Sequence[Probe]) -> float:
-        """Standard deviation of the noise: noise_std times that of the subjects' embeddings.
+        """Standard deviation of the noise: noise_std times that of the subjects' embeddings; 0 without noise.
 
         The latter is one number, over all elements of all subject tokens' embeddings (ROME's "s3").
         """
+        if self.config.corruption is not Corruption.noise:
+            return 0.0
         # By id, so that the sum's rounding does not depend on the order of the facts.
         ordered = sorted(probes, key=lambda probe: probe.fact.id)
         tokens = [probe.input_ids[position] for probe in ordered for position in probe.subject]
-        with evaluating(self.model):
-            vectors = self.embeddings(torch.tensor([tokens], device=self.model.device))
+        with evaluating(self.opened.model):
+            vectors = self.opened.embeddings(torch.tensor([tokens], device=self.opened.device))
         return self.config.noise_std * float(vectors.double().std())
 
-    def trace(self, probe: Probe, noise_scale: float) -> FactTrace:
-        """Every state of one fact, under every draw of the noise.
+    def trace(self, probes: Sequence[Probe], noise_scale: float) -> list[FactTrace]:
+        """Every state of these facts, under every corrupted run.
+
+        Patched scores are what the unpatched rows of the same batch and the patch differ by, added to the unpatched
+        run's score: a batch's shape rounds half-precision numbers its own way, and so this cancels.
 
         Raises:
-            InputError: the scores are not finite, or a part's output is not laid out as (rows, T, width).
+            InputError: the scores are not finite, or a part's output is laid out in an unknown way.
         """
-        fact, sites = probe.fact, sites_of(probe, self.config.tokens)
-        states = states_of(sites, self.kinds, len(self.blocks), self.config.window)
-        shape = (self.config.draws, len(METRICS))
-        corrupted = np.empty(shape)
-        restored = np.empty((len(self.kinds), len(self.blocks), len(sites), *shape))
-        with evaluating(self.model):
-            clean, activations = self._clean_run(probe)
-            noise = self._noise(probe, noise_scale)
-            for batch in batches(states, self.config.draws, self.config.max_rows):
-                scores = self._restored_run(probe, sites, batch, noise, activations)
-                corrupted[batch.draws] = scores[0]
-                for state, score in zip(batch.states, scores[1:], strict=True):
-                    restored[self.kinds.index(state.kind), state.block, state.site, batch.draws] = score
-        if not all(np.isfinite(values).all() for values in (clean, corrupted, restored)):
-            raise InputError(f"fact {fact.id}: the model's scores are not finite, so it cannot be traced")
-        return FactTrace(fact.id, fact.person, fact.relation, sites, clean, corrupted, restored)
+        clean, corrupted, placebo = self.runs(probes, noise_scale)
+        denoising = self.config.direction is Direction.denoising
+        receiver, donor = (corrupted, clean) if denoising else (clean, corrupted)
+        with evaluating(receiver.opened.model), evaluating(donor.opened.model):
+            received, donated = record(receiver), record(donor, self.kinds)
+            outputs = donated.outputs
+            if placebo is not None:
+                wrong = record(placebo, self.kinds).outputs
+                outputs = {key: torch.cat([value, wrong[key]]) for key, value in outputs.items()}
+            patches = [self._patches(number, probe, donor.rows, len(probes)) for number, probe in enumerate(probes)]
+            found: dict[Patch, Scores] = {}
+            for batch in self._batches([patch for own in patches for patch in own], probes, receiver):
+                found |= self._patched(batch, receiver, received, outputs)
+        runs = (donated, received) if denoising else (received, donated)
+        traces = zip(probes, patches, *(run.scores.numpy() for run in runs), strict=True)
+        return [self._fact_trace(probe, own, at, without, found) for probe, own, at, without in traces]
 
-    def _clean_run(self, probe: Probe) -> tuple[Scores, dict[PartKey, Tensor]]:
-        """Scores (M,) and the outputs (T, width) of all traced parts, without noise."""
-        activations: dict[PartKey, Tensor] = {}
-        edits = {module: recording(activations, key) for key, module in self.parts.items()}
-        with edited(edits):
-            logits = answer_logits(self.model, probe, rows=1)
-        return answer_scores(logits, probe)[0].numpy(), activations
+    def runs(self, probes: Sequence[Probe], noise_scale: float) -> tuple[Run, Run, Run | None]:
+        """Clean, corrupted, and the clean run of another person's question, where a placebo is traced."""
+        own = tuple(probe.input_ids for probe in probes)
+        clean = clean_run(self.opened, probes)
+        others = tuple(_about_another(probe, 0) for probe in probes)
+        if self.config.corruption is Corruption.replacement:
+            corrupted = Run(self.opened, tuple(probes), others)
+        elif self.config.corruption is Corruption.base_model:
+            assert self.base is not None
+            corrupted = Run(self.base, tuple(probes), own)
+        else:
+            width = next(self.opened.embeddings.parameters()).shape[-1]
+            draws, seed = self.config.draws, self.config.seed
+            noise = tuple(noise_of(probe, noise_scale, draws, width, seed) for probe in probes)
+            corrupted = Run(self.opened, tuple(probes), own, noise)
+        placebo = Run(self.opened, tuple(probes), tuple(_about_another(probe, -1) for probe in probes))
+        return clean, corrupted, placebo if self.config.with_placebo else None
 
-    def _restored_run(
-        self,
-        probe: Probe,
-        sites: Sequence[Site],
-        batch: Batch,
-        noise: Tensor,
-        clean: Mapping[PartKey, Tensor],
-    ) -> Scores:
-        """Scores (1 + states, draws, M) of one batch, those of the corrupted run first."""
-        edits = {self.embeddings: corrupting(noise[list(batch.draws)], probe.subject)}
-        edits |= {self.parts[key]: edit for key, edit in batch.edits(sites, clean).items()}
-        rows = len(batch.draws)
-        with grown(self.blocks, batch.joining(), rows), edited(edits):
-            logits = answer_logits(self.model, probe, rows)
-        scores: Scores = answer_scores(logits, probe).numpy()
-        return scores.reshape(1 + len(batch.states), rows, len(METRICS))
+    def _patches(self, number: int, probe: Probe, donor_rows: int, facts: int) -> list[Patch]:
+        """All states with the other run's outputs, then those of the deciding site with the placebo's."""
+        sites = sites_of(probe, self.config)
+        states = states_of(sites, self.restorations, self.depth)
+        origins = tuple(number * donor_rows + draw % donor_rows for draw in range(self.config.runs))
+        patches = [Patch(number, state, origins) for state in states]
+        if not self.config.with_placebo or not self._has_placebo(probe):
+            return patches
+        wrong = (facts * donor_rows + number,) * self.config.runs
+        deciding = sites[deciding_site(sites)]
+        return patches + [Patch(number, state, wrong) for state in states if state.site == deciding]
 
-    def _noise(self, probe: Probe, noise_scale: float) -> Tensor:
-        """Normal noise (draws, subject tokens, width), the same on every machine."""
-        digest = hashlib.sha256(f"{self.config.seed}:{probe.fact.id}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        width = next(self.embeddings.parameters()).shape[-1]
-        shape = (self.config.draws, len(probe.subject), width)
-        return noise_scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+    def _has_placebo(self, probe: Probe) -> bool:
+        """A replaced subject needs a third person: the second is the corrupted run itself."""
+        return len(probe.foils) > (self.config.corruption is Corruption.replacement)
+
+    def _batches(self, patches: Sequence[Patch], probes: Sequence[Probe], receiver: Run) -> Iterator[Batch]:
+        """Within the memory budget, as if every row were as long as the longest; from the start without a cache."""
+        lengths = [len(probe.input_ids) - 1 for probe in probes]
+        answer = max(len(probe.answer) for probe in probes)
+        first = min(patch.state.site.positions[0] for patch in patches)
+        gib = budget_gib(self.config.memory_gib, self.opened.device)
+        rows = rows_within(gib, self.opened.model, max(lengths) - first, first, answer)
+        return batches(patches, lengths, receiver.rows, rows)
+
+    def _patched(
+        self, batch: Batch, receiver: Run, received: Record, outputs: dict[PartKey, Tensor]
+    ) -> dict[Patch, Scores]:
+        """Scores (D, M) of every patch of one batch."""
+        opened, origins, first = receiver.opened, batch.origins(), batch.first if receiver.opened.caches else 0
+        rows = [fact * receiver.rows + row for fact in batch.facts for row in range(receiver.rows)]
+        prefix = [(keys[rows, :, :first], values[rows, :, :first]) for keys, values in received.prefix]
+        sprouts = sprout(batch, receiver, prefix, outputs, first)
+        cache = PrefixCache(prefix, [origins] * self.depth) if first else None
+        base = [receiver.probes[fact] for fact in batch.facts for _ in range(receiver.rows)]
+        probes = [base[origin] for origin in origins.tolist()]
+        cells = answer_cells(probes)
+        parts = {opened.parts[key]: edit for key, edit in batch.edits(outputs, first, self.depth).items()}
+        ids = receiver.feed(batch.facts, first)
+        with (
+            grown([*opened.blocks, opened.norm], batch.joining(), batch.entering(outputs, sprouts, first), len(rows)),
+            needed_from(opened.last_mlp, int(cells[1].min()) - first, ids.shape[1]),
+            edited(receiver.corruption(batch.facts, first) | parts, ids.shape[1]),
+        ):
+            logits = answer_logits(opened, ids, cells, cache, first)
+        scores = answer_scores(logits, cells, probes).double().cpu()
+        unpatched = received.scores.flatten(0, 1)[rows]
+        exact = (scores - scores[origins] + unpatched[origins]).numpy()
+        return {item.patch: exact[item.rows] for item in batch.placed}
+
+    def _fact_trace(
+        self, probe: Probe, patches: Sequence[Patch], clean: Scores, corrupted: Scores, found: dict[Patch, Scores]
+    ) -> FactTrace:
+        sites = sites_of(probe, self.config)
+        states = len(self.restorations) * self.depth
+        scores = np.stack([found[patch] for patch in patches])
+        require_finite(probe, clean, corrupted, scores)
+        shape = (len(self.restorations), self.depth, -1, self.config.runs, len(METRICS))
+        patched, placebo = scores[: states * len(sites)].reshape(shape), scores[states * len(sites) :].reshape(shape)
+        return FactTrace(
+            fact=probe.fact.id,
+            person=probe.fact.person,
+            relation=probe.fact.relation,
+            tokens=probe.texts,
+            sites=sites,
+            clean=clean[0],
+            corrupted=corrupted,
+            patched=patched,
+            placebo=placebo[:, :, 0] if placebo.size else None,
+        )
+
+
+def require_finite(probe: Probe, *scores: Scores) -> None:
+    """InputError where a score (..., M) is NaN or infinite, save the logit difference of a fact without contrast."""
+    for values in scores:
+        needed = values if probe.contrast else np.delete(values, METRICS.index(Metric.LOGIT_DIFFERENCE), -1)
+        if not np.isfinite(needed).all():
+            raise InputError(f"fact {probe.fact.id}: the model's scores are not finite, so it cannot be traced")
+
+
+def _about_another(probe: Probe, place: int) -> tuple[int, ...]:
+    """The probe with another person in the question; the probe itself where there is none."""
+    return (*probe.foils[place], *probe.answer) if probe.foils else probe.input_ids
+
+
+def _require_alike(model: PreTrainedModel, base: PreTrainedModel | None) -> None:
+    if base is None:
+        raise InputError("trace.corruption=base_model: needs trace.base_model, the model before it memorised")
+    ours, theirs = (
+        (
+            item.config.model_type,
+            item.config.get_text_config().num_hidden_layers,
+            item.config.get_text_config().hidden_size,
+        )
+        for item in (model, base)
+    )
+    if ours != theirs:
+        raise InputError(f"trace.base_model: family, blocks and width are {theirs}, but those of the model are {ours}")

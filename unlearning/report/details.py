@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unlearning.config import Corruption, Direction, TracedTokens, TraceMode
 from unlearning.errors import InputError
 from unlearning.evaluation.result import EvaluationResult
+from unlearning.mediation.effects import Effects
+from unlearning.mediation.layers import LEFT_OUT, read_layers
+from unlearning.mediation.selection import Selection
+from unlearning.mediation.states import Restoration
 from unlearning.report.runs import read_mapping
 
 
@@ -23,27 +28,35 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class KindEffects:
-    """Indirect effect of restoring one kind of module, for each block, with its interval."""
-
-    kind: str
-    mean: list[float]
-    low: list[float]
-    high: list[float]
-
-
-@dataclass(frozen=True)
 class Tracing:
-    """What causal tracing found, in the metric that decided, and which blocks were chosen."""
+    """What layers.json says: the choice of blocks with all effects, and how they were measured."""
 
-    kinds: list[KindEffects]
-    metric: str
-    total: tuple[float, float, float] | None
-    """Effect of the corruption, which a restoration can undo at most: mean and interval."""
-    blocks: list[int]
-    module: str
-    """Kind of module whose effects chose the blocks."""
-    rule: str
+    selection: Selection
+    model: str
+    mode: TraceMode
+    corruption: Corruption
+    direction: Direction
+    tokens: TracedTokens
+    runs: int
+    """Corrupted runs a fact."""
+    noise_share: float | None
+    """See `fact_effects.noise_share`."""
+    counts: dict[str, int]
+    """Facts traced, of how many persons, and those left out by reason."""
+    shares: dict[str, float]
+    """By kind of part: its share of all parameters, in the chosen blocks."""
+    screening: dict[str, float | None] | None
+    """Rank correlation of estimated with exact mean effects by restoration; None where all effects are exact."""
+
+    @property
+    def effects(self) -> Effects:
+        """Those in the metric that decided."""
+        return next(item for item in self.selection.effects if item.metric is self.selection.metric)
+
+    @property
+    def deciding(self) -> Restoration:
+        """The one whose effects chose the blocks."""
+        return Restoration(self.selection.module, self.selection.window)
 
 
 def read_curve(run_dir: Path) -> Curve | None:
@@ -70,21 +83,33 @@ def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
 def read_tracing(run_dir: Path) -> Tracing | None:
     """From layers.json; None where the run did not trace, or the file is of another make."""
     try:
-        value = read_mapping(run_dir / "layers.json")
+        return load_tracing(run_dir)
     except InputError:
         return None
+
+
+def load_tracing(run_dir: Path) -> Tracing:
+    """From layers.json. Raises InputError, naming the file, where it is missing or of another make."""
+    path = run_dir / "layers.json"
+    selection, value = read_layers(path), read_mapping(path)
     try:
-        effects = next(item for item in value["effects"] if item["metric"] == value["metric"])
-        return Tracing(
-            kinds=[_kind_effects(item) for item in effects["kinds"]],
-            metric=str(value["metric"]),
-            total=_interval(effects.get("total")),
-            blocks=list(map(int, value["blocks"])),
-            module=str(value["module"]),
-            rule=str(value["rule"]),
+        tracing = Tracing(
+            selection=selection,
+            model=str(value["model"]),
+            mode=TraceMode(value["mode"]),
+            corruption=Corruption(value["corruption"]),
+            direction=Direction(value["direction"]),
+            tokens=TracedTokens(value["tokens"]),
+            runs=int(value["draws"]),
+            noise_share=None if value["noise_share"] is None else float(value["noise_share"]),
+            counts={name: int(value["counts"][name]) for name in ("traced", "persons", *LEFT_OUT, "left_over")},
+            shares={kind: float(part["share"]) for kind, part in value["parameters"].items()},
+            screening=dict(value["screening"]["of_means"]) if value["screening"] else None,
         )
-    except (KeyError, TypeError, ValueError, StopIteration):
-        return None
+        tracing.effects.of(tracing.deciding)
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a layers.json of a trace: {type(error).__name__} {error}") from error
+    return tracing
 
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
@@ -93,15 +118,6 @@ def read_provenance(run_dir: Path) -> dict[str, Any]:
         return read_mapping(run_dir / "provenance.json")
     except InputError:
         return {}
-
-
-def _kind_effects(value: dict[str, Any]) -> KindEffects:
-    columns = {name: [_number(item) for item in value[name]] for name in ("mean", "low", "high")}
-    return KindEffects(kind=str(value["kind"]), **columns)
-
-
-def _interval(value: dict[str, Any] | None) -> tuple[float, float, float] | None:
-    return None if value is None else (_number(value["mean"]), _number(value["low"]), _number(value["high"]))
 
 
 def _number(value: object) -> float:

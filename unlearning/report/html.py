@@ -1,22 +1,26 @@
-"""One self-contained page: for a run, or for all runs under a folder."""
+"""One self-contained page: for a run, for a trace, or for all runs under a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unlearning.artefacts import write_text
 from unlearning.provenance import without_home
 from unlearning.report.comparison_figures import MAX_LABELS, draw_final, draw_tradeoff
-from unlearning.report.grouping import Setting, group_runs
+from unlearning.report.details import load_tracing, read_provenance
+from unlearning.report.grouping import Setting, flatten, group_runs
 from unlearning.report.method_view import MethodView, method_view
 from unlearning.report.runs import Run, find_runs, read_run
 from unlearning.report.style import Picture, method_colours, picture, write_pictures
 from unlearning.report.summary import COLUMNS, Row, Summary, applies, number, setting_rows, summarise, write_table
 from unlearning.report.table import footnotes
+from unlearning.report.trace_figures import PLOTS
+from unlearning.report.trace_view import trace_view
 
 PAGE = "report.html"
 
@@ -41,9 +45,32 @@ def write_run_report(run_dir: Path) -> Path:
     views = setting_views([run])
     for view in views:
         for method in view.methods:
-            write_pictures(run_dir / "plots", method.pictures)
+            write_pictures(run_dir / PLOTS, method.pictures)
+            write_pictures(run_dir / PLOTS, method.tracing.pictures if method.tracing else [])
     seed = "" if run.seed is None else f", seed {run.seed}"
     return _write_page(run_dir / PAGE, f"{run.method}{seed}", summarise([run]), views)
+
+
+def write_trace_report(run_dir: Path) -> Path:
+    """report.html and plots/*.png of a run that only traced; returns the page's path.
+
+    The heat maps of single facts are those that `write_trace_plots` left in plots/.
+
+    Raises:
+        InputError: the folder is no run, or has no layers.json.
+    """
+    run = read_run(run_dir)
+    tracing = load_tracing(run_dir)
+    view = trace_view(tracing, run_dir)
+    write_pictures(run_dir / PLOTS, view.pictures)
+    config = flatten(without_home(run.config))
+    values = {
+        "title": f"Causal tracing: {config.get('model.name', 'model')}",
+        "view": view,
+        "settings": sorted(config.items()),
+        "provenance": list(flatten(without_home(read_provenance(run_dir))).items()),
+    }
+    return _write(run_dir / PAGE, "trace.html.j2", values)
 
 
 def write_comparison(runs_dir: Path, out: Path | None = None) -> Path:
@@ -60,7 +87,7 @@ def write_comparison_of(runs: Sequence[Run], folder: Path) -> Path:
     views = setting_views(runs)
     write_table(folder / "comparison.csv", summary)
     for view in views:
-        write_pictures(folder / "plots", view.pictures)
+        write_pictures(folder / PLOTS, view.pictures)
     return _write_page(folder / PAGE, "Unlearning methods compared", summary, views)
 
 
@@ -116,6 +143,20 @@ def _comparison_pictures(rows: Sequence[Row], colours: dict[str, str], prefix: s
 
 
 def _write_page(path: Path, title: str, summary: Summary, views: Sequence[SettingView]) -> Path:
+    values = {
+        "title": title,
+        "summary": summary,
+        "views": views,
+        "columns": COLUMNS,
+        "notes": footnotes(summary, mark="★"),
+        "applies": applies,
+        "number": number,
+    }
+    return _write(path, "template.html.j2", values)
+
+
+def _write(path: Path, template: str, values: Mapping[str, Any]) -> Path:
+    """Fill in a template; returns the page's path."""
     environment = Environment(
         loader=PackageLoader("unlearning", "report"),
         autoescape=True,
@@ -124,15 +165,6 @@ def _write_page(path: Path, title: str, summary: Summary, views: Sequence[Settin
         lstrip_blocks=True,
     )
     environment.filters["without_home"] = without_home
-    page = environment.get_template("template.html.j2").render(
-        title=title,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        summary=summary,
-        views=views,
-        columns=COLUMNS,
-        notes=footnotes(summary, mark="★"),
-        applies=applies,
-        number=number,
-    )
-    write_text(path, page)
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    write_text(path, environment.get_template(template).render({**values, "written": written}))
     return path

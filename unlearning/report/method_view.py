@@ -1,4 +1,4 @@
-"""What the page says about one method: settings, figures, answers, provenance."""
+"""What the page says about one method: settings, figures, tracing, answers, provenance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from unlearning.report.examples import Example, examples
 from unlearning.report.grouping import Group, differing, flatten, method_settings, readable
 from unlearning.report.runs import Metrics, Run
 from unlearning.report.style import GOLD, TARGET, Picture, picture
+from unlearning.report.trace_view import TraceView, trace_view
 
 UNLEARNED = "unlearned"
 _LABELS = {"target": "untouched target", "gold": "gold model", UNLEARNED: "unlearned"}
@@ -34,6 +35,7 @@ class MethodView:
     pictures: list[Picture]
     forget: list[Example]
     retain: list[Example]
+    tracing: TraceView | None = None
     provenance: Facts = field(default_factory=list)
 
 
@@ -43,6 +45,7 @@ def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str 
     own = method_settings(run)
     keys = differing([method_settings(rival.representative) for rival in rivals]) if len(rivals) > 1 else list(own)
     results = {model: read_evaluation(run.path, model) for model in ("target", UNLEARNED)}
+    tracing = read_tracing(run.path)
     note = f"{run.place}: of {len(group.runs)} runs the one of median final score" if len(group.runs) > 1 else run.place
     return MethodView(
         label=group.label,
@@ -54,6 +57,7 @@ def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str 
         pictures=run_pictures(run, colour, prefix),
         forget=examples(results[UNLEARNED], results["target"], "forget"),
         retain=examples(results[UNLEARNED], results["target"], "retain"),
+        tracing=trace_view(tracing, run.path, prefix) if tracing else None,
         provenance=list(flatten(without_home(read_provenance(run.path))).items()),
     )
 
@@ -85,7 +89,6 @@ def run_pictures(run: Run, colour: str, prefix: str = "") -> list[Picture]:
         _curves(run, prefix),
         _terms(run, colours, prefix),
         _membership(run, colours, prefix),
-        _trace(run, prefix),
     )
     return [item for item in candidates if item is not None]
 
@@ -117,20 +120,6 @@ def _membership(run: Run, colours: Mapping[str, str], prefix: str) -> Picture | 
     caption = "An attacker who sees only losses should not tell documents that were trained on from others: area 0.5."
     draw = partial(run_figures.draw_membership, models=models, colours=colours)
     return _picture(prefix, "membership", "Membership", caption, 2.7, draw)
-
-
-def _trace(run: Run, prefix: str) -> Picture | None:
-    tracing = read_tracing(run.path)
-    if tracing is None or not tracing.kinds:
-        return None
-    blocks = ", ".join(map(str, tracing.blocks))
-    caption = f"What restoring one part of the clean run gives back, with 95% intervals; blocks {blocks} "
-    caption += f"(shaded) were chosen by the rule {tracing.rule}."
-    if tracing.total is not None:
-        mean, low, high = tracing.total
-        caption += f" The corruption itself costs {mean:.2f} ({low:.2f} to {high:.2f})."
-    draw = partial(run_figures.draw_effects, tracing=tracing)
-    return _picture(prefix, "tracing", "Causal tracing", caption, 2.7, draw)
 
 
 def _picture(prefix: str, name: str, title: str, caption: str, height: float, draw: Callable[[Any], None]) -> Picture:

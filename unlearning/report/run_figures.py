@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from unlearning.evaluation.result import TASKS, MembershipLoss
-from unlearning.report.details import Curve, Tracing
+from unlearning.report.details import Curve
 from unlearning.report.runs import Metrics
-from unlearning.report.style import FORGET, KINDS, MEMBER, MUTED, NONMEMBER, RETAIN, SURFACE, WEIGHT
+from unlearning.report.style import FORGET, MEMBER, MUTED, NONMEMBER, RETAIN, SURFACE, WEIGHT
 
 TERMS = [
     (split, task, metric)
@@ -123,20 +123,3 @@ def roc_curve(losses: Sequence[MembershipLoss]) -> tuple[list[float], list[float
         false.append(float((others <= threshold).mean()) if others.size else 0.0)
         true.append(float((members <= threshold).mean()) if members.size else 0.0)
     return false, true
-
-
-def draw_effects(figure: Any, tracing: Tracing) -> None:
-    """Indirect effect by block, a panel a kind of module, with its interval; chosen blocks are shaded."""
-    axes = figure.subplots(1, len(tracing.kinds), squeeze=False, sharey=True)[0]
-    for axis, effects in zip(axes, tracing.kinds, strict=True):
-        colour = KINDS.get(effects.kind, MUTED)
-        blocks = range(len(effects.mean))
-        for block in tracing.blocks:
-            axis.axvspan(block - 0.5, block + 0.5, color=FORGET, alpha=0.12, linewidth=0)
-        axis.axhline(0, color=MUTED, linewidth=0.8)
-        axis.fill_between(blocks, effects.low, effects.high, color=colour, alpha=0.22, linewidth=0)
-        axis.plot(blocks, effects.mean, color=colour, marker="o", markersize=3.5)
-        axis.set(title=effects.kind + (" (decides)" if effects.kind == tracing.module else ""), xlabel="block")
-        axis.xaxis.set_major_locator(MaxNLocator(9, integer=True))
-        axis.grid(axis="x", visible=False)
-    axes[0].set_ylabel(f"indirect effect, {tracing.metric.replace('_', ' ')}")

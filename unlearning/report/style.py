@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,14 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surfac
 TARGET, GOLD = "#8a94a6", "#c99a1d"
 FORGET, RETAIN, WEIGHT = "#d9534f", "#2a7fd4", "#7a8699"
 MEMBER, NONMEMBER = "#d9534f", "#2a7fd4"
-KINDS = {"block": "#8a94a6", "mlp": "#7b57d1", "attention": "#1f9d8b"}
+KINDS = {"block": "#2f6fde", "mlp": "#d9761a", "attention": "#14826f"}
+PLACEBO, CHOSEN = "#98a1b0", "#e8b931"
+DIVERGING = "RdBu_r"
+ON_LIGHT, ON_DARK = "#15181d", "#ffffff"
+"""Text on a colour that is the same on light and dark pages."""
 METHODS = ("#2f6fde", "#d1478f", "#1f9d8b", "#7b57d1", "#c2561d", "#6b8f1f", "#1b9bd1", "#a33ea1", "#8a5a44", "#5c6b8a")
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -71,7 +76,9 @@ class Picture:
 def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
     """Let `draw` fill a figure of `size` inches. `name` is the file's name; on one page each needs its own."""
     # The salt makes ids in the SVG the same in every run, and different between the figures of a page.
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # A character that the font lacks is a box in the file; on the page it is in the browser's font.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         svg, png = io.StringIO(), io.BytesIO()

@@ -1,0 +1,289 @@
+"""The pictures of causal tracing: what is drawn is what was measured."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from tests.report.fabricated_trace import CONFIG, PLAIN, trace_result, write_trace_run
+from unlearning.config import Direction, ModuleKind, TracedTokens
+from unlearning.errors import InputError
+from unlearning.mediation.result import Metric, TraceResult
+from unlearning.mediation.states import Restoration, Site
+from unlearning.report.details import Tracing, load_tracing
+from unlearning.report.effect_figures import SINGLE, choices, draw_effects, draw_selection, draw_severed
+from unlearning.report.heat_maps import MARKS, draw_fact, draw_groups, groups_size, short, visible
+from unlearning.report.style import CHOSEN, DIVERGING, KINDS, PLACEBO, STYLE
+from unlearning.report.trace_figures import trace_pictures, write_trace_plots
+
+AGGREGATE = ["trace_effects.png", "trace_severed.png", "trace_groups.png", "trace_selection.png"]
+ORDER = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
+    """Everything that can be traced at once."""
+    return load_tracing(write_trace_run(tmp_path_factory.mktemp("grid") / "run"))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
+    """The default settings on 8 blocks."""
+    return load_tracing(write_trace_run(tmp_path_factory.mktemp("plain") / "run", "plain", 8))
+
+
+def panels(figure: Any) -> list[Any]:
+    """Axes with a title: a colour bar has none."""
+    return [axis for axis in figure.axes if axis.get_title(loc="left")]
+
+
+def drawn(draw: Any, *given: object, size: tuple[float, float] = (10.0, 4.0)) -> Any:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained", dpi=200)
+        draw(figure, *given)
+    return figure
+
+
+def curves(axis: Any, colour: str) -> list[Any]:
+    """Lines of a colour over all blocks."""
+    return [line for line in axis.lines if to_hex(line.get_color()) == colour]
+
+
+def mesh(axis: Any) -> Any:
+    """The heat map of a panel."""
+    return axis.collections[0]
+
+
+def mark_places(axis: Any) -> set[tuple[int, int]]:
+    """(row, block) of the dots."""
+    dots = next(item for item in axis.collections if item.get_label() == MARKS)
+    return {(round(y - 0.2), round(x)) for x, y in dots.get_offsets()}
+
+
+def test_files_of_a_grid(tmp_path: Path) -> None:
+    folder = write_trace_run(tmp_path / "run")
+    paths = write_trace_plots(trace_result(facts=3), folder, facts=2)
+    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png", "trace_fact_2.png")]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_files_without_windows_severed_paths_and_groups(tmp_path: Path) -> None:
+    folder = write_trace_run(tmp_path / "run", "plain", 8)
+    paths = write_trace_plots(trace_result(PLAIN, 8), folder)
+    assert [path.name for path in paths] == ["trace_effects.png", "trace_selection.png"]
+
+
+def test_no_layers_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"layers\.json: cannot be read"):
+        write_trace_plots(trace_result(PLAIN, 8), tmp_path)
+
+
+def test_pictures_of_one_page_are_kept_apart(plain: Tracing) -> None:
+    names = [item.name for item in trace_pictures(plain, "method0_")]
+    assert names == ["method0_trace_effects", "method0_trace_selection"]
+
+
+def test_effects_have_a_panel_a_kind_with_both_windows_and_placebos(grid: Tracing) -> None:
+    figure = drawn(draw_effects, grid)
+    axes = panels(figure)
+    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp (window 10 decides)", "attention"]
+    assert len({axis.get_ylim() for axis in axes}) == 1
+    for axis, kind in zip(axes, ORDER, strict=True):
+        windows = [1] if kind is ModuleKind.block else [1, 10]
+        found = [grid.effects.of(Restoration(kind, window)) for window in windows]
+        lines, placebos = curves(axis, KINDS[kind]), curves(axis, PLACEBO)
+        assert [tuple(line.get_ydata()) for line in lines] == [item.effect.mean for item in found]
+        assert [tuple(line.get_ydata()) for line in placebos] == [item.placebo.mean for item in found if item.placebo]
+        assert [line.get_linestyle() == SINGLE for line in lines] == [window == 1 for window in windows]
+        shaded = [patch for patch in axis.patches if to_hex(patch.get_facecolor()) == CHOSEN]
+        assert [patch.get_x() + 0.5 for patch in shaded] == list(grid.selection.blocks)
+
+
+def test_effects_have_interval_and_band(plain: Tracing) -> None:
+    axis = panels(drawn(draw_effects, plain))[1]
+    effect = plain.effects.of(plain.deciding).effect
+    areas = [area for area in axis.collections if to_hex(area.get_facecolor()[0]) == KINDS["mlp"]]
+    spans = [(area.get_paths()[0].vertices[:, 1].min(), area.get_paths()[0].vertices[:, 1].max()) for area in areas]
+    assert spans == [(min(effect.band_low), max(effect.band_high)), (min(effect.low), max(effect.high))]
+    opacities = [area.get_alpha() for area in areas]
+    assert opacities[0] < opacities[1]
+
+
+def test_legend_names_only_what_is_drawn(grid: Tracing, plain: Tracing) -> None:
+    def labels(tracing: Tracing) -> list[str]:
+        return [text.get_text() for text in drawn(draw_effects, tracing).legends[0].get_texts()]
+
+    assert labels(grid)[:2] == ["single modules", "window 10"]
+    assert labels(plain)[0] == "mean"
+    without = replace(plain.effects, restorations=tuple(replace(e, placebo=None) for e in plain.effects.restorations))
+    bare = replace(plain, selection=replace(plain.selection, effects=(without,)))
+    assert set(labels(plain)) - set(labels(bare)) == {"placebo: another person's states"}
+
+
+def test_severed_paths_and_their_gaps(grid: Tracing) -> None:
+    left, right = panels(drawn(draw_severed, grid))
+    whole = grid.effects.of(Restoration(ModuleKind.block)).effect.mean
+    assert tuple(curves(left, KINDS["block"])[0].get_ydata()) == whole
+    for kind in ("mlp", "attention"):
+        cut = curves(left, KINDS[kind])[0].get_ydata()
+        gap = curves(right, KINDS[kind])[0].get_ydata()
+        np.testing.assert_allclose(np.array(whole) - cut, gap, atol=1e-12)
+    assert [text.get_text() for text in left.get_legend().get_texts()] == [
+        "all paths",
+        "mlp severed",
+        "attention severed",
+    ]
+
+
+def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(grid: Tracing) -> None:
+    axes = panels(drawn(draw_groups, grid, size=groups_size(grid)))
+    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp, window 10", "attention, window 10"]
+    labels = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert labels[:3] == ["first subject token", "middle subject tokens", "last subject token"]
+    assert labels[3:] == ["first token after", "further tokens", "last token"]
+    groups = ["first_subject", "middle_subject", "last_subject", "first_after", "further", "last"]
+    lowest, largest = 0.0, 0.0
+    for axis, restoration in zip(axes, _widest(), strict=True):
+        found = [grid.effects.of(restoration).by_group[group] for group in groups]
+        np.testing.assert_array_equal(mesh(axis).get_array(), [curve.mean for curve in found])
+        excluded = {
+            (row, block)
+            for row, curve in enumerate(found)
+            for block in range(16)
+            if curve.low[block] > 0 or curve.high[block] < 0
+        }
+        assert 0 < len(excluded) < 6 * 16
+        assert mark_places(axis) == excluded
+        lowest, largest = (
+            min(lowest, *map(min, (c.mean for c in found))),
+            max(largest, *map(max, (c.mean for c in found))),
+        )
+    assert lowest < 0
+    scales = {mesh(axis).get_clim() for axis in axes}
+    assert scales == {(-largest, largest)}
+    assert {mesh(axis).get_cmap().name for axis in axes} == {DIVERGING}
+
+
+def _widest() -> list[Restoration]:
+    mlp, attention = (Restoration(kind, 10) for kind in (ModuleKind.mlp, ModuleKind.attention))
+    return [Restoration(ModuleKind.block), mlp, attention]
+
+
+@pytest.mark.parametrize(("depth", "columns"), [(8, 3), (16, 1), (32, 1)])
+def test_numbers_fit_their_cells(depth: int, columns: int, tmp_path: Path) -> None:
+    tracing = load_tracing(write_trace_run(tmp_path / "run", depth=depth))
+    figure = drawn(draw_groups, tracing, size=groups_size(tracing))
+    figure.draw_without_rendering()
+    axes = panels(figure)
+    assert len({axis.get_position().x0 for axis in axes}) == columns
+    for axis in axes:
+        assert len(axis.texts) == 6 * depth
+        cell = axis.get_window_extent().width / depth
+        assert max(text.get_window_extent().width for text in axis.texts) < 0.92 * cell
+
+
+def test_cells_too_narrow_for_numbers_have_dots_alone(tmp_path: Path) -> None:
+    tracing = load_tracing(write_trace_run(tmp_path / "run", depth=48))
+    axis = panels(drawn(draw_groups, tracing, size=groups_size(tracing)))[0]
+    assert not axis.texts
+    assert mark_places(axis)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (-0.004, "0"), (0.094, ".09"), (-0.127, "−.13"), (0.996, "1.0"), (-2.44, "−2.4"), (12.3, "12")],
+)
+def test_number_in_a_cell(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+def test_choices_and_how_often_each_block_is_chosen(grid: Tracing, plain: Tracing) -> None:
+    bars, table = drawn(draw_selection, grid.selection).axes
+    assert [bar.get_height() for bar in bars.patches] == list(grid.selection.inclusion)
+    rows = [text.get_text() for text in table.get_yticklabels()]
+    assert rows == ["chosen", "window 1", "first", "middle", "last", "random", "gradient", "fisher"]
+    picked = [
+        tuple(round(path.vertices[:, 0].min() + 0.4) for path in table.collections[2 * row + 1].get_paths())
+        for row in range(len(rows))
+    ]
+    given = grid.selection
+    assert picked[:2] == [given.blocks, given.blocks_window_1]
+    assert picked[2:] == [given.baselines[name] for name in rows[2:]]
+    assert "window 1" not in choices(plain.selection)
+
+
+def _naive(result: TraceResult, fact: int, place: int, metric: int) -> list[list[float]]:
+    trace = result.traces[fact]
+    rows = []
+    for site in range(len(trace.sites)):
+        row = []
+        for block in range(result.depth):
+            draws = [
+                float(trace.patched[place, block, site, draw, metric] - trace.corrupted[draw, metric])
+                for draw in range(len(trace.corrupted))
+            ]
+            row.append(math.fsum(draws) / len(draws))
+        rows.append(row)
+    return rows
+
+
+def test_a_fact_by_token() -> None:
+    result = trace_result(facts=1)
+    figure = drawn(draw_fact, result.traces[0], result, Metric.ANSWER_LOG_PROBABILITY)
+    axes = panels(figure)
+    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp, window 10", "attention, window 10"]
+    labels = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert labels == ["␣An *", "nel *", "iese *", "␣Holz *", "?", "↵", "Answer", ":"]
+    for axis, restoration in zip(axes, _widest(), strict=True):
+        expected = _naive(result, 0, result.restorations.index(restoration), 3)
+        np.testing.assert_allclose(mesh(axis).get_array(), expected, rtol=0, atol=1e-12)
+    low, high = mesh(axes[0]).get_clim()
+    assert low == -high
+    assert "What is the birth date of Anneliese Holz?↵Answer:" in figure.get_suptitle()
+
+
+def test_a_fact_where_the_clean_run_is_broken() -> None:
+    result = replace(trace_result(facts=1), direction=Direction.noising)
+    trace = result.traces[0]
+    axis = panels(drawn(draw_fact, trace, result, Metric.ANSWER_LOG_PROBABILITY))[0]
+    assert mesh(axis).get_array()[0, 0] == pytest.approx(trace.clean[3] - trace.patched[0, 0, 0, :, 3].mean())
+
+
+def test_a_fact_in_two_rows() -> None:
+    result = trace_result(replace(CONFIG, tokens=TracedTokens.two_rows), facts=1)
+    axis = panels(drawn(draw_fact, result.traces[0], result, Metric.PROBABILITY))[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["␣Holz *", ":"]
+
+
+def test_a_long_prompt_is_cut_around_the_subject() -> None:
+    result = trace_result(facts=1)
+    trace = result.traces[0]
+    tokens = ("x" * 300, *trace.tokens, "y" * 300)
+    sites = tuple(Site(site.group, (site.positions[0] + 1,)) for site in trace.sites)
+    figure = drawn(draw_fact, replace(trace, tokens=tokens, sites=sites), result, Metric.PROBABILITY)
+    title = figure.get_suptitle().split("\n")[0]
+    assert len(title) < 130
+    assert title.startswith("birth date: …x")
+    assert "Anneliese Holz?" in title
+    assert title.endswith("y…")
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        (" Anna", "␣Anna"),
+        ("\n\n", "↵↵"),
+        ("a\tb\x07\u200b", "a⇥b\\x07\\u200b"),
+        ("<|start_header_id|>", "<|start_header_id…"),
+        ("$x$é日", "$x$é日"),
+        ("", ""),
+    ],
+)
+def test_tokens_are_shown_with_their_blanks(token: str, text: str) -> None:
+    assert visible(token) == text

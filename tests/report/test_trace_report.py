@@ -1,0 +1,205 @@
+"""What the page says about causal tracing."""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.report.fabricated_trace import CONFIG, layers_text, trace_result, write_trace_run
+from tests.report.test_html import HOSTILE, Page
+from unlearning.errors import InputError
+from unlearning.report.details import load_tracing, read_tracing
+from unlearning.report.html import write_run_report, write_trace_report
+from unlearning.report.runs import find_runs
+from unlearning.report.trace_figures import write_trace_plots
+from unlearning.report.trace_view import trace_view
+
+WARNING = "3 persons traced: with fewer than 10, intervals are too narrow"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trace of everything, with its plots, a warning and its page."""
+    place = write_trace_run(tmp_path_factory.mktemp("trace") / "run", warnings=[WARNING])
+    write_trace_plots(trace_result(facts=2), place, facts=1)
+    assert write_trace_report(place) == place / "report.html"
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    """Its page."""
+    return (folder / "report.html").read_text()
+
+
+def test_page_says_what_was_found_and_how_sure_it_is(page: str, folder: Path) -> None:
+    tracing = load_tracing(folder)
+    blocks = tracing.selection.blocks
+    assert blocks == tuple(range(blocks[0], blocks[-1] + 1))
+    assert f"The rule confidence chose the mlp of blocks {blocks[0]}–{blocks[-1]} of 16, " in page
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    total = tracing.effects.total
+    interval = f"95% interval {total.low:.2f} to {total.high:.2f}"
+    assert shown["total effect"] == f"{total.mean:.2f} nats a token ({interval})"
+    effect = tracing.effects.of(tracing.deciding).effect.mean
+    assert shown["largest effect, mlp, window 10"].startswith(f"{max(effect):.2f} at block {effect.index(max(effect))}")
+    assert shown["facts traced"] == "24 of 12 persons"
+    assert shown["facts not known to the model"] == "3"
+    assert shown["facts not moved by the corruption"] == "1"
+    assert shown["facts not looked at"] == "97"
+    assert "facts without another person&#39;s name to put in" not in shown
+    assert shown["rule"] == "confidence, 0.95"
+    assert shown["stability of the choice"].startswith(f"{tracing.selection.stability:.2f} ")
+    assert shown["measured"] == "exact, denoising, noise in 2 runs a fact, tokens: grid"
+
+
+def test_page_shows_warnings_where_there_are_any(page: str, tmp_path: Path) -> None:
+    assert f"<li>{WARNING}</li>" in page
+    assert 'class="warning"' in page
+    sure = write_trace_report(write_trace_run(tmp_path / "run", "plain", 8, warnings=[]))
+    assert 'class="warning"' not in sure.read_text()
+
+
+def test_page_has_every_figure_with_a_sentence_on_how_to_read_it(page: str) -> None:
+    titles = ["Indirect effect, block by block", "Severed paths", "Which tokens carry it", "The choice of blocks"]
+    found = re.findall(r"<figure>\n<h4>(.*?)</h4>.*?<figcaption>(.*?)</figcaption>", page, re.DOTALL)
+    assert [title for title, _ in found] == titles
+    assert "comes back when one part of the corrupted run gets the state it has in the clean run." in found[0][1]
+    assert "a dot marks a 95% interval that excludes 0" in found[2][1]
+    ids = re.findall(r'<clipPath id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_page_has_baselines_and_all_numbers(page: str, folder: Path) -> None:
+    selection = load_tracing(folder).selection
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td class="number">(\d+)</td>', page)
+    assert rows[0] == ("chosen", f"{selection.blocks[0]}–{selection.blocks[-1]}", str(len(selection.blocks)))
+    assert [name for name, _, _ in rows[1:]] == ["window 1", "first", "middle", "last", "random", "gradient", "fisher"]
+    shared = len(set(selection.blocks) & set(selection.baselines["random"]))
+    assert rows[5][2] == str(shared)
+    assert page.count('<table class="numbers">') == 4
+    curve = load_tracing(folder).effects.restorations[0].by_group["last"]
+    cell = f"{curve.mean[0]:z.3f}<small>{curve.low[0]:z.2f} to {curve.high[0]:z.2f}</small>"
+    assert cell.replace("-", "−") in page
+
+
+def test_page_holds_single_facts_and_loads_nothing(page: str) -> None:
+    read = Page(page)
+    assert read.tags.count("img") == 1
+    assert all(link.startswith(("#", "data:")) for link in read.links)
+    assert not read.handlers
+    assert "/home/somebody" not in page
+    assert not re.search(r"\bnan\b|\bNaN\b|\bNone\b|Infinity", page)
+
+
+def test_hostile_warnings_are_escaped(tmp_path: Path) -> None:
+    text = write_trace_report(write_trace_run(tmp_path / "run", "plain", 8, warnings=[HOSTILE])).read_text()
+    assert "script" not in Page(text).tags
+    assert "&lt;script&gt;alert" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"direction": "noising"},
+            "is lost when one part of the clean run gets the state it has in the corrupted run.",
+        ),
+        (
+            {"mode": "weights", "direction": "denoising"},
+            "comes back when one part of the base model gets the weights it has in the traced model.",
+        ),
+        ({"mode": "screen"}, "Estimates to first order, not measured."),
+    ],
+)
+def test_caption_says_what_an_effect_is(changes: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    folder = write_trace_run(tmp_path / "run", "plain", 8, **changes)
+    assert sentence in trace_view(load_tracing(folder), folder).pictures[0].caption
+
+
+def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
+    ranks = {"facts": 4, "correlation": {"mlp": 0.5}, "of_means": {"mlp": 0.876, "block": None}}
+    folder = write_trace_run(
+        tmp_path / "run", "plain", 8, mode="screen", corruption="base_model", screening=ranks, noise_share=None
+    )
+    facts = dict(trace_view(load_tracing(folder), folder).facts)
+    assert facts["measured"] == "screen, denoising, base model, tokens: subject"
+    assert facts["rank correlation with exact effects, mlp"] == "0.88"
+    assert facts["rank correlation with exact effects, block"] == "unknown"
+    assert "variance due to the finite number of runs" not in facts
+    weights = write_trace_run(tmp_path / "weights", "plain", 8, mode="weights")
+    assert dict(trace_view(load_tracing(weights), weights).facts)["measured"] == "weights, denoising"
+
+
+def test_report_of_a_run_that_traced(tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    folder = write_run(tmp_path / "run", documents=2)
+    content = {**json.loads(layers_text("plain", 8)), "warnings": [WARNING]}
+    (folder / "layers.json").write_text(json.dumps(content))
+    (folder / "plots").mkdir()
+    for number in (10, 9):
+        (folder / "plots" / f"trace_fact_{number}.png").write_bytes(f"{number}".encode())
+    text = write_run_report(folder).read_text()
+    assert text.count("<h3>Causal tracing</h3>") == 1
+    assert f"<li>{WARNING}</li>" in text
+    assert text.index("The 12 terms") < text.index("Causal tracing") < text.index("Forget rows")
+    images = re.findall(r'<img src="data:image/png;base64,(.*?)" alt="(.*?)">', text)
+    assert [base64.b64decode(image) for image, _ in images] == [b"9", b"10"]
+    assert images[0][1] == "Effect of every token at every block for fact 1"
+
+
+@pytest.mark.parametrize("key", ["stability", "counts", "parameters", "direction", "noise_share", "screening"])
+def test_half_a_run_is_reported_without_tracing(key: str, tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    folder = write_trace_run(tmp_path / "run", "plain", 8)
+    content = json.loads((folder / "layers.json").read_text())
+    del content[key]
+    (folder / "layers.json").write_text(json.dumps(content))
+    assert read_tracing(folder) is None
+    with pytest.raises(InputError, match=rf"layers\.json: not a layers\.json of a trace: .*'{key}'") as caught:
+        write_trace_report(folder)
+    assert "\n" not in str(caught.value)
+    if key == "stability":
+        run = write_run(tmp_path / "whole", documents=2)
+        (run / "layers.json").write_text(json.dumps(content))
+        assert "Causal tracing" not in write_run_report(run).read_text()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"effects": []},
+        {"metric": "probability", "effects": []},
+        {"module": "attention", "window": 3},
+        {"counts": {"traced": None}},
+        {"counts": []},
+        {"mode": "guess"},
+        {"screening": 3},
+    ],
+)
+def test_a_file_of_another_make_is_one_line(changes: dict[str, object], tmp_path: Path) -> None:
+    folder = write_trace_run(tmp_path / "run", "plain", 8, **changes)
+    assert read_tracing(folder) is None
+    with pytest.raises(InputError, match=r"layers\.json: not a layers\.json of a trace") as caught:
+        load_tracing(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_trace_is_one_line(tmp_path: Path) -> None:
+    folder = write_trace_run(tmp_path / "run", "plain", 8)
+    (folder / "layers.json").unlink()
+    with pytest.raises(InputError, match=r"layers\.json: cannot be read: No such file"):
+        write_trace_report(folder)
+
+
+def test_a_trace_run_is_not_compared(folder: Path) -> None:
+    with pytest.raises(InputError, match="no readable run of unlearn"):
+        find_runs(folder.parent)
+
+
+def test_fabricated_trace_has_everything() -> None:
+    content = json.loads(layers_text())
+    assert content["window"] == CONFIG.window
+    assert len(content["effects"][-1]["restorations"]) == 7
+    assert content["effects"][-1]["restorations"][0]["placebo"] is not None

@@ -1,0 +1,55 @@
+"""The tidy table of all scores: one line a fact, state and corrupted run."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from unlearning.artefacts import write_bytes
+from unlearning.mediation.result import METRICS, FactTrace, Scores, TraceResult
+
+NAMES = ("fact", "person", "relation", "kind", "window", "severed", "block", "group", "position", "placebo", "draw")
+"""Of the columns that say what was patched; position is the last one, null where weights were exchanged."""
+COLUMNS = (*NAMES, *(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_")))
+
+
+def write_table(path: Path, result: TraceResult) -> None:
+    """Write the table as Parquet, atomically; a score that is not a number is null."""
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for line in lines(result):
+        for name, value in zip(COLUMNS, line, strict=True):
+            columns[name].append(None if value != value else value)
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def lines(result: TraceResult) -> Iterator[tuple[Any, ...]]:
+    """Values in the order of `COLUMNS`: every fact's states, then its placebo's."""
+    for trace in result.traces:
+        for place, site in enumerate(trace.sites):
+            position = site.positions[-1] if site.positions else None
+            yield from _site_lines(result, trace, trace.patched[:, :, place], site.group, position, False)
+        if trace.placebo is not None:
+            site = trace.deciding_site
+            yield from _site_lines(result, trace, trace.placebo, site.group, site.positions[-1], True)
+
+
+def _site_lines(
+    result: TraceResult, trace: FactTrace, scores: Scores, group: str, position: int | None, placebo: bool
+) -> Iterator[tuple[Any, ...]]:
+    """Of scores (R, L, D, M)."""
+    for (place, block, draw), _ in np.ndenumerate(scores[..., 0]):
+        restoration = result.restorations[place]
+        severed = None if restoration.severed is None else str(restoration.severed)
+        values = (
+            float(score[metric])
+            for metric in range(len(METRICS))
+            for score in (scores[place, block, draw], trace.clean, trace.corrupted[draw])
+        )
+        names = (trace.fact, trace.person, trace.relation, str(restoration.kind), restoration.window, severed)
+        yield (*names, block, group, position, placebo, draw, *values)

@@ -1,0 +1,108 @@
+"""Baseline selectors: how much more the facts pull at each block than retain facts do, by their gradients alone."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import isfinite
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from unlearning.config import ModuleKind
+from unlearning.data.encoding import EncodedRow
+from unlearning.data.packing import build_packs
+from unlearning.errors import InputError
+from unlearning.mediation.open_model import evaluating
+from unlearning.mediation.result import BlockGradients
+from unlearning.mediation.subject import Probe
+from unlearning.models import anatomy
+from unlearning.models.row_losses import row_losses
+
+Values = NDArray[np.float64]
+
+
+def block_gradients(
+    model: PreTrainedModel, forget: Sequence[Probe], retain: Sequence[Probe], kind: ModuleKind
+) -> BlockGradients:
+    """Compare what each block's part of this kind would have to change for forget facts and for retain facts.
+
+    With g_i the gradient, for the part's parameters, of minus the mean log-probability of fact i's answer tokens,
+    each given the prompt and the answer so far:
+
+        gradient = ||mean of g_i over forget|| / ||mean of g_i over retain||
+        fisher   = mean of ||g_i||^2 over forget / mean of ||g_i||^2 over retain
+
+    Both are above or equal to 0 and compare the blocks of one model. One forward and backward pass a fact, without
+    dropout; the facts' order does not matter. The parts' gradients are held twice, once in float32 or better.
+
+    Raises:
+        InputError: there are no forget facts or no retain facts; a part has no gradient on the retain facts, so that
+            its ratio is undefined and it has no place among the others; or the gradients are not finite.
+    """
+    if not forget or not retain:
+        missing = "retain" if forget else "forget"
+        raise InputError(f"trace.rule=gradient or fisher: no {missing} facts to take gradients of; choose another rule")
+    parts = [anatomy.part_parameters(block, kind) for block in anatomy.blocks(model)]
+    chosen = [parameter for part in parts for parameter in part]
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    with evaluating(model), torch.enable_grad(), _differentiable(model, chosen):
+        norms, squares = _norms(model, chosen, owners, forget)
+        retain_norms, retain_squares = _norms(model, chosen, owners, retain)
+    return BlockGradients(_ratios(norms, retain_norms, kind), _ratios(squares, retain_squares, kind))
+
+
+def _norms(
+    model: PreTrainedModel, chosen: Sequence[nn.Parameter], owners: NDArray[np.intp], probes: Sequence[Probe]
+) -> tuple[Values, Values]:
+    """||mean of g_i|| and mean of ||g_i||^2 for each block, two of (L,); `owners` has each parameter's block."""
+    sums = [_accumulator(parameter) for parameter in chosen]
+    squares = np.zeros(len(chosen))
+    # In an order of their own, so that rounding does not depend on the order given.
+    for probe in sorted(probes, key=lambda probe: (probe.fact.id, probe.input_ids)):
+        gradients = torch.autograd.grad(_loss(model, probe), chosen, materialize_grads=True)
+        for total, gradient in zip(sums, gradients, strict=True):
+            total += gradient
+        squares += [_squared_norm(gradient) for gradient in gradients]
+    of_sums = np.bincount(owners, [_squared_norm(total) for total in sums])
+    return np.sqrt(of_sums) / len(probes), np.bincount(owners, squares) / len(probes)
+
+
+def _loss(model: PreTrainedModel, probe: Probe) -> Tensor:
+    """Minus the mean log-probability of the answer's tokens."""
+    packs = build_packs([EncodedRow(probe.input_ids, probe.answer_start)], [[0]], pad=0)
+    return row_losses(model, packs.to(model.device), 1)[0]
+
+
+def _accumulator(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter, dtype=torch.promote_types(parameter.dtype, torch.float32), requires_grad=False)
+
+
+def _squared_norm(values: Tensor) -> float:
+    return float(torch.linalg.vector_norm(values, dtype=torch.float64)) ** 2
+
+
+def _ratios(forget: Values, retain: Values, kind: ModuleKind) -> tuple[float, ...]:
+    """Forget over retain, block by block. InputError where that is not a number."""
+    for block, (upper, lower) in enumerate(zip(forget, retain, strict=True)):
+        if not (isfinite(upper) and isfinite(lower) and lower > 0):
+            raise InputError(
+                f"trace.rule=gradient or fisher: block {block}'s {kind} has a gradient of size {upper:g} on forget "
+                f"facts and {lower:g} on retain facts, which have no ratio; choose another rule"
+            )
+    return tuple(float(ratio) for ratio in forget / retain)
+
+
+@contextmanager
+def _differentiable(model: PreTrainedModel, chosen: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Inside, these parameters alone ask for gradients, so that no backward pass goes below the lowest of them."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    wanted = {id(parameter) for parameter in chosen}
+    try:
+        for parameter, _ in before:
+            parameter.requires_grad_(id(parameter) in wanted)
+        yield
+    finally:
+        for parameter, flag in before:
+            parameter.requires_grad_(flag)

@@ -1,0 +1,32 @@
+"""How many rows one forward pass may have."""
+
+import torch
+from transformers import PreTrainedModel
+
+GIB = 2**30
+CPU_GIB = 0.25
+SCORES_BYTES = 8
+"""Of a logit beside the model's own: a copy in float32 and its exponential."""
+
+
+def budget_gib(asked: float | None, device: torch.device) -> float:
+    """GiB for one forward pass: what was asked for, or half of what a GPU has free, or what suits a CPU's caches."""
+    if asked is not None:
+        return asked
+    return torch.cuda.mem_get_info(device)[0] / GIB / 2 if device.type == "cuda" else CPU_GIB
+
+
+def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int, answer: int) -> int:
+    """Rows of `tokens` tokens after a prefix, `answer` of them scored, that fit into so many GiB; one at least.
+
+    Counted for a row: hidden states in a block (6 of the width, 3 of the MLP's), two matrices of attention scores, keys
+    and values with their prefix (twice, for joining them makes a copy), and the logits.
+    """
+    settings = model.config.get_text_config()
+    width, heads = settings.hidden_size, settings.num_attention_heads
+    inner = getattr(settings, "intermediate_size", None) or 4 * width
+    itemsize = model.dtype.itemsize
+    block = tokens * (6 * width + 3 * inner) * itemsize
+    attention = 2 * heads * tokens * (prefix + tokens) * itemsize + 4 * (prefix + tokens) * width * itemsize
+    logits = answer * settings.vocab_size * (itemsize + SCORES_BYTES)
+    return max(1, int(gib * GIB / (block + attention + logits)))

@@ -1,0 +1,105 @@
+"""A second's check, on the loaded model itself, that tracing may be trusted with its architecture."""
+
+from dataclasses import replace
+
+import torch
+
+from unlearning.config import Corruption, Direction, ModuleKind, TracedTokens, TraceMode
+from unlearning.errors import InputError
+from unlearning.mediation.facts import Fact
+from unlearning.mediation.hooks import edited
+from unlearning.mediation.open_model import evaluating
+from unlearning.mediation.result import METRICS, Metric
+from unlearning.mediation.runs import Run, part_of, record
+from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.subject import Probe
+from unlearning.mediation.tracing import Tracer
+
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
+HALF_PRECISION_TOLERANCE = 0.25
+"""Nats; enough to tell rounding from a state that was put in the wrong place."""
+PROMPT, ANSWER = 7, 2
+SUBJECT = range(2, 4)
+
+
+def self_test(tracer: Tracer) -> None:
+    """Trace one made-up fact in two blocks, fast and plainly, and compare.
+
+    Raises:
+        InputError: hooks that change nothing change something; the last block's output, put back, is not the clean run;
+            or the fast way and the plain one disagree: this architecture keeps something that tracing does not know of.
+    """
+    family = tracer.opened.model.config.model_type
+    tolerance = TOLERANCE.get(tracer.opened.dtype, HALF_PRECISION_TOLERANCE)
+    probe = _made_up(tracer.opened.model.config.get_text_config().vocab_size)
+    config = replace(
+        tracer.config,
+        mode=TraceMode.exact,
+        corruption=Corruption.noise,
+        direction=Direction.denoising,
+        draws=2,
+        window=1,
+        severed=[],
+        tokens=TracedTokens.subject,
+        placebo=False,
+    )
+    small = Tracer(tracer.opened.model, config)
+    scale = small.noise_scale([probe])
+    (trace,) = small.trace([probe], scale)
+    clean, corrupted, _ = small.runs([probe], scale)
+    metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
+    everywhere = tuple(range(PROMPT + ANSWER - 1))
+    for found, wanted, what in (
+        (_plain(clean, clean, None, (), metric), trace.clean[None, metric], "a hook that changes nothing"),
+        (
+            _plain(corrupted, clean, (ModuleKind.block, small.depth - 1), everywhere, metric),
+            trace.clean[None, metric].repeat(2),
+            "the last block's output",
+        ),
+        *(
+            (
+                _plain(corrupted, clean, (kind, block), tuple(SUBJECT), metric),
+                trace.patched[place, block, 0, :, metric],
+                f"{kind} of block {block}",
+            )
+            for place, kind in enumerate(small.kinds)
+            for block in sorted({0, small.depth // 2})
+        ),
+    ):
+        apart = float(abs(found.numpy() - wanted).max())
+        if not apart <= tolerance:
+            raise InputError(
+                f"model_type={family}: cannot be traced exactly: patching {what} is {apart:.2g} nats off where "
+                f"{tolerance:g} is allowed"
+            )
+
+
+def _plain(
+    receiver: Run, donor: Run, key: tuple[ModuleKind, int] | None, positions: tuple[int, ...], metric: int
+) -> torch.Tensor:
+    """Scores (rows,) of whole sequences, one part patched by a plain hook."""
+    opened = receiver.opened
+    with evaluating(opened.model):
+        outputs = record(donor, [key[0]]).outputs if key else {}
+        ids = receiver.feed([0])
+        probes = [receiver.probes[0]] * len(ids)
+        cells = answer_cells(probes)
+
+        def put(hidden: torch.Tensor) -> torch.Tensor:
+            patched = hidden.clone()
+            if key is not None:
+                patched[:, list(positions)] = outputs[key][:, list(positions)].to(hidden)
+            return patched
+
+        module = part_of(opened, *key) if key else opened.blocks[0]
+        with edited(receiver.corruption([0]), ids.shape[1]), edited({module: put}, ids.shape[1]):
+            scores = answer_scores(answer_logits(opened, ids, cells), cells, probes)
+    return scores[:, metric].double().cpu()
+
+
+def _made_up(vocabulary: int) -> Probe:
+    """Tokens from all over the vocabulary, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (PROMPT + ANSWER,), generator=generator).tolist()
+    fact = Fact("self-test", "", "", 0, "", "", "")
+    return Probe(fact, tuple(ids), SUBJECT, PROMPT)
