@@ -6,27 +6,34 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.artefacts import write_folder, write_json
 from unlearning.config import (
+    AllScopeConfig,
     CommonConfig,
     ModelConfig,
     PromptConfig,
+    ScopeConfig,
     Supervised,
+    TracedScopeConfig,
 )
 from unlearning.data.encoding import EncodedRow, encode_rows, encode_text
 from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.data.schedules import MixedSchedule
+from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
 from unlearning.models.load import load_model, load_tokenizer, save_model
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit, weights_dtype
+from unlearning.training.stage import build
 
 ASSETS = Path(__file__).parent / "sandbox" / "assets"
 WHOLE_DOCUMENTS = PromptConfig(forget_supervised=Supervised.document, retain_supervised=Supervised.document)
@@ -68,7 +75,7 @@ def build_sandbox(config: CommonConfig, folder: Path, logger: Sequence[Logger]) 
         model = new_model(config.model, tokenizer, config.recipe.seed)
         work = folder / f"{name}-training"
         work.mkdir(parents=True, exist_ok=True)
-        memorise(model, tokenizer, corpus, with_forget, config, WHOLE_DOCUMENTS, work, logger)
+        memorise(model, tokenizer, corpus, with_forget, config, WHOLE_DOCUMENTS, AllScopeConfig(), work, logger)
         write_folder(folder / name, partial(save_model, model.half(), tokenizer))
         (work / "checkpoint.safetensors").unlink(missing_ok=True)
     write_json(folder / "made_of.json", {"settings": sandbox_settings(config)})
@@ -106,17 +113,24 @@ def memorise(
     with_forget: bool,
     config: CommonConfig,
     prompt: PromptConfig,
+    scope: ScopeConfig,
     run_dir: Path,
     logger: Sequence[Logger],
-) -> TrainingRecord:
-    """Train all weights on whole documents: rows of both sets (or the retain set alone) and the background texts."""
+) -> tuple[nn.Module, TrainingRecord]:
+    """Train the scope's weights on whole documents: rows of both sets (or the retain set alone), background texts.
+
+    Raises InputError where the scope does not fit the model, or asks for blocks that only a trace would name.
+    """
+    if isinstance(scope, TracedScopeConfig):
+        raise InputError("scope=traced: nothing is traced before memorising; choose all, blocks or lora")
     rows = _training_rows(corpus, with_forget, tokenizer, prompt)
     recipe = config.recipe
     plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan(0, len(rows), None, config.recipe.seed)
-    model.requires_grad_(True)
+    torch.manual_seed(recipe.seed)  # adapters start from random weights
+    scoped = build(scope).apply(model, None)
     assert isinstance(tokenizer.pad_token_id, int)
     task = TrainingTask(
-        model=model,
+        model=scoped,
         objective=Finetune(reduction=recipe.reduction),
         plan=plan,
         forget=(),
@@ -124,9 +138,9 @@ def memorise(
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
         seed=config.recipe.seed,
-        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, config.recipe.seed),
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, scope),
     )
-    return fit(task, config.trainer, run_dir, logger)
+    return scoped, fit(task, config.trainer, run_dir, logger)
 
 
 def _training_rows(
