@@ -1,0 +1,199 @@
+"""Which facts are traced, and why the others are not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from tests.mediation.builders import byte_level, rows_of
+from unlearning.config import Corruption, PromptConfig, PromptStyle, TraceConfig
+from unlearning.data.rows import Row
+from unlearning.errors import InputError
+from unlearning.mediation.candidates import ASKED_TOGETHER, Candidates, candidates
+from unlearning.mediation.facts import facts_from_rows, spread
+from unlearning.mediation.foils import with_foils
+from unlearning.mediation.subject import Probe, locate
+from unlearning.mediation.tracing import Tracer
+
+NAMES = ("Goldi Aqua", "Rene Tomato", "Tiffi Magenta", "Pansy Olive")
+OTHERS = ("Bobby Green", "Jeana Grey")
+ANSWERS = ("1976-03-29", "900578002", "5655779919")
+CONFIG = TraceConfig(facts=4)
+REPLACED = replace(CONFIG, corruption=Corruption.replacement)
+
+
+def rows(names: Sequence[str], first: int = 0) -> list[Row]:
+    return [row for n, name in enumerate(names, first) for row in rows_of(n, name, [f"{n}{text}" for text in ANSWERS])]
+
+
+FORGET, RETAIN = rows(NAMES), rows(OTHERS, 4)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    made = byte_level([row.input for row in [*FORGET, *RETAIN]], 330, by_words=True, bos=False)
+    made.chat_template = "{% for m in messages %}user: {{ m.content }}\n{% endfor %}assistant:"
+    return made
+
+
+@dataclass
+class Knowing:
+    """A tracer that knows all facts but some."""
+
+    unknown: frozenset[str] = frozenset()
+    asked: list[list[str]] = field(default_factory=list)
+
+    def knows(self, probes: Sequence[Probe]) -> list[bool]:
+        self.asked.append([probe.fact.id for probe in probes])
+        return [probe.fact.id not in self.unknown for probe in probes]
+
+
+def chosen(
+    tokenizer: PreTrainedTokenizerFast,
+    config: TraceConfig = CONFIG,
+    tracer: Knowing | None = None,
+    forget: Sequence[Row] = FORGET,
+    retain: Sequence[Row] = RETAIN,
+    prompt: PromptConfig | None = None,
+) -> Candidates:
+    made = cast(Tracer, tracer or Knowing())
+    return candidates(made, tokenizer, forget, retain, config, prompt or PromptConfig())
+
+
+def order(rows: Sequence[Row], seed: int = 0) -> list[str]:
+    return [fact.id for fact in spread(facts_from_rows(rows), seed)]
+
+
+def ids(probes: Sequence[Probe]) -> list[str]:
+    return [probe.fact.id for probe in probes]
+
+
+def test_the_first_facts_of_the_spread(tokenizer: PreTrainedTokenizerFast) -> None:
+    found = chosen(tokenizer)
+    assert ids(found.known) == order(FORGET)[:4]
+    assert ids(found.others) == order(RETAIN)[:4]
+    assert (found.counts.unknown, found.counts.without_foil, found.counts.unmoved) == ((), (), ())
+    assert found.counts.left_over == 8
+
+
+def test_a_fact_that_is_not_known_gives_its_place_to_the_next(tokenizer: PreTrainedTokenizerFast) -> None:
+    wanted = order(FORGET)
+    tracer = Knowing(frozenset([wanted[1], wanted[2], wanted[9]]))
+    found = chosen(tokenizer, tracer=tracer)
+    assert ids(found.known) == [wanted[0], *wanted[3:6]]
+    assert found.counts.unknown == (wanted[1], wanted[2])
+    assert found.counts.left_over == 12 - 6
+
+
+@pytest.mark.parametrize("facts", [1, 3, 12, 100])
+def test_counts_add_up(facts: int, tokenizer: PreTrainedTokenizerFast) -> None:
+    unknown = frozenset(order(FORGET)[::3])
+    for config in (replace(CONFIG, facts=facts), replace(REPLACED, facts=facts)):
+        found = chosen(tokenizer, config, Knowing(unknown))
+        counts = found.counts
+        assert len(found.known) + len(counts.unknown) + len(counts.without_foil) + counts.left_over == len(FORGET)
+        assert len(found.known) <= facts
+        assert not unknown.intersection(ids(found.known))
+        groups = (ids(found.known), counts.unknown, counts.without_foil)
+        assert len({name for group in groups for name in group}) == sum(map(len, groups))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_rows_order_does_not_matter(seed: int, tokenizer: PreTrainedTokenizerFast) -> None:
+    config = replace(REPLACED, seed=seed)
+    one = chosen(tokenizer, config)
+    other = chosen(tokenizer, config, forget=FORGET[::-1], retain=RETAIN[::-1])
+    assert one == other
+
+
+def test_seeds_choose_differently(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert len({tuple(ids(chosen(tokenizer, replace(CONFIG, seed=seed)).known)) for seed in range(5)}) > 1
+
+
+def test_no_more_are_asked_than_needed(tokenizer: PreTrainedTokenizerFast) -> None:
+    names = [f"Goldi {colour}" for colour in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    many = rows(names)
+    tracer = Knowing()
+    chosen(tokenizer, tracer=tracer, forget=many)
+    assert tracer.asked == [order(many)[:ASKED_TOGETHER]]
+    tracer = Knowing(frozenset(order(many)[:30]))
+    found = chosen(tokenizer, tracer=tracer, forget=many)
+    assert tracer.asked == [order(many)[:ASKED_TOGETHER], order(many)[ASKED_TOGETHER : 2 * ASKED_TOGETHER]]
+    assert ids(found.known) == order(many)[30:34]
+
+
+def test_foils_are_of_both_splits(tokenizer: PreTrainedTokenizerFast) -> None:
+    located = {
+        split: [locate(fact, tokenizer, PromptConfig()) for fact in facts_from_rows(given)]
+        for split, given in (("forget", FORGET), ("retain", RETAIN))
+    }
+    wanted = {probe.fact.id: probe for probe in with_foils(located["forget"], located["forget"] + located["retain"], 0)}
+    found = chosen(tokenizer, replace(CONFIG, facts=12))
+    assert {probe.fact.id: probe for probe in found.known} == wanted
+    # And the retain rows matter to some.
+    alone = chosen(tokenizer, replace(CONFIG, facts=12), retain=[])
+    assert alone.others == []
+    assert {probe.fact.id: probe for probe in alone.known} != wanted
+
+
+def test_facts_without_a_foil_are_left_out_where_one_is_needed(tokenizer: PreTrainedTokenizerFast) -> None:
+    """The shortest name has no other of its length."""
+    pool = [*FORGET, *rows(["Al"], 8)]
+    single = [row.id for row in rows(["Al"], 8)]
+    found = chosen(tokenizer, replace(REPLACED, facts=100), forget=pool)
+    assert set(single) <= set(found.counts.without_foil)
+    assert all(probe.foils for probe in found.known)
+    assert not set(found.counts.without_foil) & {*ids(found.known), *found.counts.unknown}
+    kept = chosen(tokenizer, replace(CONFIG, facts=100), forget=pool)
+    assert kept.counts.without_foil == ()
+    assert set(single) <= set(ids(kept.known))
+
+
+def test_a_model_is_not_asked_about_facts_without_a_foil(tokenizer: PreTrainedTokenizerFast) -> None:
+    pool = [*FORGET, *rows(["Al"], 8)]
+    tracer = Knowing()
+    found = chosen(tokenizer, replace(REPLACED, facts=100), tracer, forget=pool)
+    assert not set(found.counts.without_foil).intersection(*tracer.asked)
+
+
+@pytest.mark.parametrize("style", PromptStyle)
+def test_prompts_are_those_of_training(style: PromptStyle, tokenizer: PreTrainedTokenizerFast) -> None:
+    prompt = PromptConfig(style=style)
+    found = chosen(tokenizer, prompt=prompt)
+    for probe in (*found.known, *found.others):
+        assert probe.input_ids == locate(probe.fact, tokenizer, prompt).input_ids
+
+
+# ---------------------------------------------------------------- errors
+
+NO_FACT = [replace(FORGET[0], input="Why?"), replace(FORGET[1], input="What is love?")]
+
+
+@pytest.mark.parametrize(
+    ("forget", "tracer", "config", "message"),
+    [
+        ([], Knowing(), CONFIG, "tracing: none of the 0 rows asks an official question about a person"),
+        (NO_FACT, Knowing(), CONFIG, "tracing: none of the 2 rows asks an official question about a person"),
+        (
+            FORGET,
+            Knowing(frozenset(order(FORGET))),
+            CONFIG,
+            "tracing: the model begins none of 12 answers right, so it knows no fact",
+        ),
+        (
+            rows(["Al", "Zoë Maximiliane Müller"]),
+            Knowing(),
+            REPLACED,
+            "trace.corruption=replacement: none of 6 facts has a name of as many tokens beside it",
+        ),
+    ],
+    ids=["no rows", "no facts", "no knowledge", "no foil"],
+)
+def test_errors_are_one_line(
+    forget: list[Row], tracer: Knowing, config: TraceConfig, message: str, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(InputError) as raised:
+        chosen(tokenizer, config, tracer, forget, [])
+    assert str(raised.value) == message

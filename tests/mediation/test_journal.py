@@ -1,0 +1,304 @@
+"""Finished facts survive a kill, and no others are taken for them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.mediation.builders import close, deep_model, random_probe
+from tests.mediation.fabricated import fact
+from unlearning.config import (
+    Corruption,
+    Direction,
+    ModuleKind,
+    SelectionRule,
+    TraceConfig,
+    TracedSplit,
+    TracedTokens,
+    TraceMode,
+)
+from unlearning.mediation.journal import CHOICES, Journal, fingerprint, of_rank, read_journal
+from unlearning.mediation.result import FactTrace
+from unlearning.mediation.subject import Probe
+
+KEY = "0" * 64
+THIRD = 1 / 3
+
+
+def made(name: str, value: float = THIRD, foil: bool = True) -> FactTrace:
+    """Two restorations, two blocks, one site, one draw; a third has no last decimal."""
+    numbers = value * np.arange(1, 5).reshape(2, 2, 1, 1)
+    placebo = None if name == "no placebo" else numbers[:, :, 0] - 1
+    return fact(name, f"person {name}", value, [-value], numbers, foil=foil, placebo=placebo)
+
+
+FACTS = [made("a"), made("b", 1e-300, foil=False), made("no placebo", 1e17 / 3), made("Zoë \u2028\n\x85 李")]
+
+
+def same(found: dict[str, FactTrace], wanted: list[FactTrace]) -> bool:
+    """The same facts in the same order, to the bit."""
+    return list(found) == [trace.fact for trace in wanted] and all(
+        close(found[trace.fact], trace, 0) for trace in wanted
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "facts.partial.jsonl"
+
+
+def test_what_is_appended_is_found_again(path: Path) -> None:
+    journal = Journal(path, KEY)
+    assert journal.finished == {}
+    journal.append(FACTS[:1])
+    journal.append(FACTS[1:])
+    assert same(journal.finished, FACTS)
+    assert same(Journal(path, KEY).finished, FACTS)
+    assert same(read_journal(path, KEY), FACTS)
+    lines = path.read_bytes().split(b"\n")
+    assert len(lines) == 2 + len(FACTS)
+    assert json.loads(lines[0]) == {"key": KEY}
+    # Plain JSON, which knows no NaN.
+    json.loads(lines[2], parse_constant=pytest.fail)
+
+
+def test_each_append_is_on_disk_at_once(path: Path) -> None:
+    journal = Journal(path, KEY)
+    for count, trace in enumerate(FACTS, 1):
+        journal.append([trace])
+        assert same(read_journal(path, KEY), FACTS[:count])
+
+
+def test_no_file_no_facts(path: Path) -> None:
+    assert read_journal(path, KEY) == {}
+    assert not path.exists()
+
+
+def test_another_fingerprint_begins_afresh(path: Path) -> None:
+    Journal(path, KEY).append(FACTS)
+    assert read_journal(path, "other") == {}
+    journal = Journal(path, "other")
+    assert journal.finished == {}
+    assert read_journal(path, KEY) == {}
+    journal.append(FACTS[:1])
+    assert same(read_journal(path, "other"), FACTS[:1])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 30, 0.5, -1])
+def test_a_line_that_was_torn_is_thrown_away(path: Path, cut: float) -> None:
+    """As by a kill; facts before it stay, and what is appended then is whole."""
+    Journal(path, KEY).append(FACTS[:3])
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    last = len(lines[-1])
+    keep = {0.5: last // 2, -1: last - 1}.get(cut, int(cut))
+    path.write_bytes(content[: len(content) - last + keep])
+    journal = Journal(path, KEY)
+    assert same(journal.finished, FACTS[:2])
+    journal.append(FACTS[3:])
+    assert same(read_journal(path, KEY), [*FACTS[:2], FACTS[3]])
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        b"7\n",
+        b'"text"\n',
+        b"\xff\xfe\n",
+        b'{"key": "' + KEY.encode() + b'"}\n',
+        b"\x00\x00\x00\x00\n",
+    ],
+)
+def test_nothing_behind_a_broken_line_is_trusted(path: Path, broken: bytes) -> None:
+    Journal(path, KEY).append(FACTS)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], broken, *lines[3:]]))
+    assert same(read_journal(path, KEY), FACTS[:2])
+    Journal(path, KEY)
+    assert path.read_bytes() == b"".join(lines[:3])
+
+
+@pytest.mark.parametrize("change", ["clean", "sites", "patched", "person", "tokens", "placebo"])
+def test_a_fact_that_lacks_something_is_broken(path: Path, change: str) -> None:
+    Journal(path, KEY).append(FACTS[:2])
+    lines = path.read_text().splitlines(keepends=True)
+    whole = json.loads(lines[2])
+    del whole[change]
+    path.write_text("".join([*lines[:2], json.dumps(whole) + "\n"]))
+    assert same(read_journal(path, KEY), FACTS[:1])
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"not JSON\n", b'{"key": "' + KEY.encode() + b'"}', b"\xff"])
+def test_a_broken_header_is_no_journal(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert read_journal(path, KEY) == {}
+    Journal(path, KEY).append(FACTS)
+    assert same(read_journal(path, KEY), FACTS)
+
+
+def test_a_fact_measured_again_stays_in_its_place_with_its_new_numbers(path: Path) -> None:
+    journal = Journal(path, KEY)
+    journal.append(FACTS[:2])
+    again = made("a", 0.5)
+    journal.append([again, FACTS[2]])
+    wanted = [again, *FACTS[1:3]]
+    assert same(journal.finished, wanted)
+    assert same(read_journal(path, KEY), wanted)
+    Journal(path, KEY).absorb()
+    assert len(path.read_text().splitlines()) == 4
+
+
+# ---------------------------------------------------------------- several processes
+
+
+def test_files_of_other_processes_lie_beside(path: Path) -> None:
+    assert of_rank(path, 3) == path.with_name("facts.partial.rank3.jsonl")
+
+
+def test_absorbing_takes_over_what_others_wrote(path: Path) -> None:
+    journal = Journal(path, KEY)
+    journal.append(FACTS[:1])
+    Journal(of_rank(path, 1), KEY).append(FACTS[1:2])
+    Journal(of_rank(path, 2), KEY).append(FACTS[2:])
+    stranger = path.with_name("audit.partial.rank1.jsonl")
+    stranger.write_text("of another journal\n")
+    journal.absorb()
+    assert same(journal.finished, FACTS)
+    assert same(read_journal(path, KEY), FACTS)
+    assert sorted(item.name for item in path.parent.iterdir()) == sorted([path.name, stranger.name])
+
+
+def test_what_others_wrote_for_another_trace_is_removed(path: Path) -> None:
+    Journal(of_rank(path, 1), "other").append(FACTS[1:2])
+    of_rank(path, 2).write_bytes(b"\xff torn")
+    journal = Journal(path, KEY)
+    journal.append(FACTS[:1])
+    journal.absorb()
+    assert same(read_journal(path, KEY), FACTS[:1])
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_torn_line_of_another_process(path: Path) -> None:
+    Journal(of_rank(path, 1), KEY).append(FACTS[:2])
+    whole = of_rank(path, 1).read_bytes()
+    of_rank(path, 1).write_bytes(whole[:-7])
+    journal = Journal(path, KEY)
+    journal.absorb()
+    assert same(journal.finished, FACTS[:1])
+
+
+def test_a_kill_while_absorbing_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' files go after their facts are written."""
+    Journal(of_rank(path, 1), KEY).append(FACTS[1:])
+    journal = Journal(path, KEY)
+    journal.append(FACTS[:1])
+
+    def killed(_self: Path, missing_ok: bool = False) -> None:
+        if not missing_ok:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        journal.absorb()
+    monkeypatch.undo()
+    again = Journal(path, KEY)
+    assert same(again.finished, FACTS)
+    again.absorb()
+    assert same(again.finished, FACTS)
+    assert list(path.parent.iterdir()) == [path]
+
+
+# ---------------------------------------------------------------- the fingerprint
+
+PROBES = [random_probe("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)), random_probe("b", range(1, 2), 4, 6)]
+CONFIG = TraceConfig(
+    kinds=[ModuleKind.block, ModuleKind.mlp], tokens=TracedTokens.grid, base_model="somewhere", severed=[]
+)
+
+
+def key_of(config: TraceConfig = CONFIG, probes: list[Probe] = PROBES, noise: float = 0.25) -> str:
+    return fingerprint([deep_model("gpt2", 2)], config, probes, noise)
+
+
+MEASURED = {
+    "mode": TraceMode.screen,
+    "split": TracedSplit.retain,
+    "corruption": Corruption.replacement,
+    "direction": Direction.noising,
+    "noise_std": 2.0,
+    "draws": 3,
+    "kinds": [ModuleKind.mlp],
+    "window": 3,
+    "severed": [ModuleKind.mlp],
+    "tokens": TracedTokens.subject,
+    "placebo": False,
+    "seed": 1,
+}
+CHOSEN = {
+    "base_model": None,
+    "select": ModuleKind.block,
+    "rule": SelectionRule.first,
+    "value": 0.5,
+    "min_total_effect": 1.0,
+    "memory_gib": 9.0,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), MEASURED.items(), ids=MEASURED)
+def test_a_setting_that_changes_numbers_changes_the_fingerprint(name: str, value: object) -> None:
+    assert key_of(replace(CONFIG, **{name: value})) != key_of()
+
+
+@pytest.mark.parametrize(("name", "value"), CHOSEN.items(), ids=CHOSEN)
+def test_a_setting_that_changes_no_number_does_not(name: str, value: object) -> None:
+    assert key_of(replace(CONFIG, **{name: value})) == key_of()
+
+
+def test_every_setting_is_one_or_the_other() -> None:
+    """`facts` only cuts the list of facts, which counts itself."""
+    assert set(vars(CONFIG)) == {*MEASURED, *CHOSEN, "facts"}
+    assert set(CHOSEN) == set(CHOICES)
+
+
+CHANGES: dict[str, Callable[[Probe], Probe]] = {
+    "id": lambda probe: replace(probe, fact=replace(probe.fact, id="other")),
+    "tokens": lambda probe: replace(probe, input_ids=(*probe.input_ids[:-1], 7)),
+    "subject": lambda probe: replace(probe, subject=range(2, 5)),
+    "answer": lambda probe: replace(probe, answer_start=7),
+    "foils": lambda probe: replace(probe, foils=probe.foils[:1]),
+    "foils' order": lambda probe: replace(probe, foils=probe.foils[::-1]),
+    "contrast": lambda probe: replace(probe, contrast=(1, 51)),
+    "no contrast": lambda probe: replace(probe, contrast=None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_facts_count(change: Callable[[Probe], Probe]) -> None:
+    assert key_of(probes=[change(PROBES[0]), PROBES[1]]) != key_of()
+
+
+def test_the_facts_and_the_noise() -> None:
+    assert key_of(probes=PROBES[:1]) != key_of()
+    assert key_of(noise=0.2500001) != key_of()
+    assert key_of() == key_of()
+
+
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_weights_count(place: int) -> None:
+    """Whichever parameter moved, all of it by a little; its precision too, and how many models there are."""
+    model = deep_model("gpt2", 2)
+    before = fingerprint([model], CONFIG, PROBES, 0.25)
+    with torch.no_grad():
+        list(model.parameters())[place].mul_(1.001).add_(1e-6)
+    assert fingerprint([model], CONFIG, PROBES, 0.25) != before
+    fresh = deep_model("gpt2", 2)
+    assert fingerprint([fresh, fresh], CONFIG, PROBES, 0.25) != before
+    assert fingerprint([fresh.double()], CONFIG, PROBES, 0.25) != before

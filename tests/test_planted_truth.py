@@ -1,0 +1,152 @@
+"""Facts that only two blocks can hold are found in these blocks, and the placebo does not find them.
+
+The sandbox's gold model never saw the forget set; here the MLPs of two of its blocks learn questions about twelve
+persons of it, and nothing else moves. experiments/planted_truth/ does the same at full size, with every estimator.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.config import (
+    Corruption,
+    Direction,
+    ModuleKind,
+    PromptConfig,
+    SelectionRule,
+    TraceConfig,
+    TraceMode,
+    WorldConfig,
+)
+from unlearning.data.encoding import encode_rows
+from unlearning.data.rows import Corpus, Row
+from unlearning.mediation.facts import facts_from_rows
+from unlearning.mediation.states import Restoration
+from unlearning.mediation.trace import Traced, trace
+from unlearning.memorise import ASSETS
+from unlearning.sandbox.world import generate
+from unlearning.scope import BlocksScope
+
+PERSONS, STEPS = 12, 45
+PLACEMENTS = {"low": (1, 2), "high": (4, 5)}
+CONFIG = TraceConfig(facts=2 * PERSONS, kinds=[ModuleKind.mlp])
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return generate(WorldConfig())
+
+
+@pytest.fixture(scope="module")
+def questions(corpus: Corpus) -> list[Row]:
+    """Two questions about each of the persons."""
+    facts = facts_from_rows(corpus.forget)
+    persons = sorted({fact.person for fact in facts})[:PERSONS]
+    ids = {fact.id for fact in facts if fact.person in persons and fact.relation in ("birth_date", "home_address")}
+    return [row for row in corpus.forget if row.id in ids]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(ASSETS / "gold")
+
+
+@pytest.fixture(scope="module")
+def gold() -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(ASSETS / "gold", dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module", params=PLACEMENTS, ids=PLACEMENTS)
+def planted(
+    request: pytest.FixtureRequest, questions: list[Row], tokenizer: PreTrainedTokenizerBase
+) -> tuple[tuple[int, ...], PreTrainedModel]:
+    """The two blocks, and a gold model whose MLPs there have learnt the questions."""
+    blocks = PLACEMENTS[request.param]
+    model = AutoModelForCausalLM.from_pretrained(ASSETS / "gold", dtype=torch.float32)
+    BlocksScope(",".join(map(str, blocks))).apply(model, None)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=2e-3, weight_decay=0.0)
+    encoded = encode_rows(questions, tokenizer, PromptConfig())
+    length = max(len(row.input_ids) for row in encoded)
+    ids = torch.tensor([[*row.input_ids, *[0] * (length - len(row.input_ids))] for row in encoded])
+    labels = torch.full_like(ids, -100)
+    for number, row in enumerate(encoded):
+        labels[number, row.supervised_from : len(row.input_ids)] = ids[number, row.supervised_from : len(row.input_ids)]
+    for _ in range(STEPS):
+        loss = model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.2
+    return blocks, model.eval()
+
+
+def traced(
+    config: TraceConfig,
+    model: PreTrainedModel,
+    gold: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: list[Row],
+    corpus: Corpus,
+    folder: Path,
+) -> Traced:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    found = trace(model, tokenizer, questions, corpus.retain, config, PromptConfig(), folder, fabric, gold)
+    assert found is not None
+    return found
+
+
+def test_nothing_else_has_moved(planted: tuple[tuple[int, ...], PreTrainedModel], gold: PreTrainedModel) -> None:
+    blocks, model = planted
+    before = dict(gold.named_parameters())
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {name for name in before if any(f"layers.{block}.mlp." in name for block in blocks)}
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("estimator", ["base model", "weights"])
+def test_the_blocks_are_found(
+    estimator: str,
+    direction: Direction,
+    planted: tuple[tuple[int, ...], PreTrainedModel],
+    gold: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: list[Row],
+    corpus: Corpus,
+    tmp_path: Path,
+) -> None:
+    """Weights: these blocks and no other. Activations: the two largest effects, for later blocks may pass them on."""
+    blocks, model = planted
+    if estimator == "weights":
+        config = replace(CONFIG, mode=TraceMode.weights, direction=direction)
+    else:
+        largest_two = {"rule": SelectionRule.top_share, "value": 2 / 8}
+        config = replace(CONFIG, corruption=Corruption.base_model, direction=direction, **largest_two)
+    found = traced(config, model, gold, tokenizer, questions, corpus, tmp_path)
+    assert found.selection.blocks == blocks
+    assert not found.result.counts.unknown
+
+
+def test_the_placebo_does_not_find_them(
+    planted: tuple[tuple[int, ...], PreTrainedModel],
+    gold: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: list[Row],
+    corpus: Corpus,
+    tmp_path: Path,
+) -> None:
+    """States of another person's question do not bring the answer back; where they have an effect, it is another."""
+    blocks, model = planted
+    config = replace(CONFIG, corruption=Corruption.base_model)
+    found = traced(config, model, gold, tokenizer, questions, corpus, tmp_path)
+    effects = next(item for item in found.selection.effects if item.metric is found.selection.metric)
+    own = effects.of(Restoration(ModuleKind.mlp))
+    assert own.placebo is not None
+    assert own.above_placebo is not None
+    for block in blocks:
+        assert own.above_placebo.band_low[block] > 0
+        assert own.placebo.mean[block] < own.effect.mean[block] / 2
