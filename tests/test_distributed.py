@@ -1,12 +1,14 @@
 """Two devices compute what one computes, and the second one leaves nothing behind."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from tests.command_line import run_command
 
@@ -16,7 +18,7 @@ TINY = [
     "schedule.batch_rows=12",
     "trace.facts=1",
     "trace.draws=1",
-    "trace.max_rows=64",
+    "trace.memory_gib=0.1",
     "trainer.max_steps=3",
     "trainer.pack_tokens=160",
     "trainer.packs_per_forward=1",
@@ -30,6 +32,27 @@ TINY = [
 SWEEP = [*TINY, "method=layer_freeze,chunked_lora", "optimizer.lr=1e-3"]
 
 
+TRACE = ["trace.facts=9", "trace.draws=2", "trace.tokens=two_rows", "model.attention=eager", "logger=none"]
+"""Three groups of facts for two processes."""
+DEVICES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+
+
+def launched(command: str, words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which starts those for further devices."""
+    script = folder / "command.py"
+    script.write_text(f"from unlearning.cli import {command}\n\n{command}()\n")
+    ended = subprocess.run(
+        [sys.executable, str(script), *words, *DEVICES],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended
+
+
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A multirun of two jobs, each on two processes of the CPU: one subprocess that starts two more, one after another.
@@ -37,19 +60,7 @@ def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The objective that must see the retain rows first, and the optimiser that starts afresh with every chunk.
     """
     folder = tmp_path_factory.mktemp("two")
-    script = folder / "command.py"
-    script.write_text("from unlearning.cli import unlearn\n\nunlearn()\n")
-    devices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.sweep.dir=runs"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        [sys.executable, str(script), "-m", *SWEEP, *devices],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+    ended = launched("unlearn", ["-m", *SWEEP, "hydra.sweep.dir=runs"], folder)
     assert ended.stdout.count("> evaluate the unlearned model") == 2
     return folder
 
@@ -83,6 +94,40 @@ def test_only_the_main_process_writes(two_devices: Path) -> None:
         assert not list((two_devices / "runs" / job).glob("*.partial"))
 
 
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trace by two processes, in the folder "two"."""
+    folder = tmp_path_factory.mktemp("traced")
+    ended = launched("trace", [*TRACE, "hydra.run.dir=two"], folder)
+    assert ended.stdout.count("> trace") == 1
+    return folder
+
+
+def test_a_trace_is_that_of_one_device(
+    traced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same table and the same choice, and nothing in the folder but what one process leaves there."""
+    words = [*TRACE, "trainer=cpu", "hydra.run.dir=one"]
+    ended = run_command("trace", words, tmp_path, monkeypatch, capsys)
+    assert ended.code == 0, ended.err
+    one, two = tmp_path / "one", traced / "two"
+    tables = [parquet.read_table(folder / "effects.parquet").to_pydict() for folder in (one, two)]
+    assert tables[0].keys() == tables[1].keys()
+    assert len(tables[0]["fact"]) > 9 * 2
+    assert len(set(tables[0]["fact"])) == 9
+    for name, ours in tables[0].items():
+        assert tables[1][name] == (pytest.approx(ours, abs=1e-5, nan_ok=True) if isinstance(ours[0], float) else ours)
+    choices = [json.loads((folder / "layers.json").read_text()) for folder in (one, two)]
+    assert choices[0]["blocks"] == choices[1]["blocks"]
+    assert choices[0]["counts"] == choices[1]["counts"]
+    # Where the processes announce one another.
+    assert set(files_in(two)) - {"run.log"} == set(files_in(one))
+
+
+def test_a_trace_by_two_processes_leaves_nothing_beside_its_folder(traced: Path) -> None:
+    assert sorted(path.name for path in traced.iterdir()) == ["command.py", "two"]
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -106,6 +151,11 @@ def test_hardware_that_is_not_there(
     assert ended.code == 1
     assert complaint in ended.err
     assert not any(tmp_path.iterdir())
+
+
+def files_in(folder: Path) -> list[str]:
+    """All of them, at any depth."""
+    return [str(path.relative_to(folder)) for path in folder.rglob("*")]
 
 
 def curve(run_dir: Path) -> list[list[float]]:

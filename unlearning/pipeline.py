@@ -185,7 +185,7 @@ def run_trace(config: TraceCommandConfig, context: RunContext) -> None:
         loggers = _loggers(config, context, "trace", [config.model.name])
         plots = write_trace_plots(traced.result, context.run_dir)
         report = write_trace_report(context.run_dir)
-        tracking.finish(loggers, {}, plots)
+        tracking.finish(loggers, _trace_summary(traced.selection), plots)
     console.print(f"  written to {context.run_dir / LAYERS} and {report}", highlight=False)
 
 
@@ -240,6 +240,17 @@ def _trace(
     if traced is not None:
         print_selection(traced.selection, traced.result)
     return traced
+
+
+def _trace_summary(selection: Selection) -> dict[str, float]:
+    """Numbers of a choice of blocks that can be compared over runs."""
+    total = next(effects.total for effects in selection.effects if effects.metric is selection.metric)
+    return {
+        "trace/total_effect_nats": total.mean,
+        "trace/blocks_chosen": float(len(selection.blocks)),
+        "trace/share_of_depth": selection.share_of_depth,
+        "trace/stability": selection.stability,
+    }
 
 
 def _base_model(config: CommonConfig, settings: TraceConfig, subject: Subject) -> PreTrainedModel | None:

@@ -57,7 +57,7 @@ def test_columns(tmp_path: Path) -> None:
     write_table(tmp_path / "effects.parquet", RESULT)
     table = parquet.read_table(tmp_path / "effects.parquet")
     assert tuple(table.column_names) == COLUMNS
-    assert COLUMNS[: len(NAMES)] == NAMES
+    assert COLUMNS[: len(NAMES)] == tuple(NAMES)
     assert COLUMNS[len(NAMES) :] == (
         *("probability", "clean_probability", "corrupted_probability"),
         *("log_probability", "clean_log_probability", "corrupted_log_probability"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.mediation.builders import deep_model, hooks_of
 from unlearning.config import ModuleKind
 from unlearning.errors import InputError
-from unlearning.mediation.hooks import edited, grown, needed_from, projected_at, visited
+from unlearning.mediation.hooks import edited, grown, needed_from, visited
 from unlearning.models import anatomy
 
 
@@ -130,8 +130,9 @@ def test_rows_join_as_copies_and_go_on_from_there() -> None:
 
 
 def test_what_is_given_row_by_row_grows_with_the_rows() -> None:
+    """But not a table of two lines, which are positions."""
     modules = [Add(0.0), Add(0.0), Add(0.0)]
-    mask, table, position = rows(5.0, 6.0), rows(7.0), torch.tensor([8, 9])
+    mask, table, position = rows(5.0, 6.0), rows(7.0), torch.tensor([[8], [9]])
     joining = {0: torch.tensor([1]), 2: torch.tensor([2, 0])}
     with grown(modules, joining, {}, 2):
         run(modules, rows(1.0, 2.0), (mask, table), mask=mask, nested={"mask": (mask, None)}, position=position, n=2)
@@ -199,14 +200,3 @@ def test_tokens_that_are_not_needed_are_skipped(first: int, flat: bool) -> None:
     assert found.dim() == (2 if flat else 3)
     assert seen == [2 * (4 - first)]
     assert hooks_of(module) == 0
-
-
-def test_the_projection_sees_the_wanted_cells_alone() -> None:
-    head = nn.Linear(3, 7)
-    given = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
-    cells = torch.tensor([1, 0, 1]), torch.tensor([3, 0, 0])
-    with projected_at(head, *cells):
-        found = head(given)
-    assert found.shape == (1, 3, 7)
-    assert torch.allclose(found[0], head(given)[cells])
-    assert hooks_of(head) == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.mediation.builders import random_probe
-from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens, TraceMode
+from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens
 from unlearning.mediation.states import (
     Restoration,
     Site,
@@ -126,19 +126,12 @@ def test_restorations() -> None:
     )
 
 
-def test_exchanged_weights_have_no_window() -> None:
-    config = replace(CONFIG, mode=TraceMode.weights, window=3, kinds=[MLP, BLOCK])
-    assert restorations_of(config) == (Restoration(MLP), Restoration(BLOCK))
-
-
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"select": MLP, "window": 3}, Restoration(MLP, 3)),
         ({"select": ATTENTION, "window": 1}, Restoration(ATTENTION)),
         ({"select": BLOCK, "window": 3}, Restoration(BLOCK)),
-        ({"select": MLP, "window": 3, "mode": TraceMode.weights}, Restoration(MLP)),
-        ({"select": MLP, "window": 3, "mode": TraceMode.screen}, Restoration(MLP, 3)),
     ],
 )
 def test_the_restoration_that_decides_is_among_the_traced_ones(

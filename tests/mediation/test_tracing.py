@@ -1,6 +1,5 @@
 """What must hold of tracing whatever the model, and what it must leave alone."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -141,13 +140,13 @@ def test_without_a_cache_no_model_is_given_one(monkeypatch: pytest.MonkeyPatch) 
     assert len(given) >= 4
 
 
-@pytest.mark.parametrize(("caches", "wanted"), [(True, (11, 1, 5)), (False, (12, 0, 5))])
-def test_what_a_batch_must_hold(caches: bool, wanted: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens that are fed, tokens in the cache, scored tokens: of the longest texts, whole ones without a cache."""
-    asked: list[tuple[int, int, int]] = []
+@pytest.mark.parametrize(("caches", "wanted"), [(True, (11, 1)), (False, (12, 0))])
+def test_what_a_batch_must_hold(caches: bool, wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that are fed and tokens in the cache, of the longest text; a whole one without a cache."""
+    asked: list[tuple[int, int]] = []
 
-    def remembering(_gib: float, _model: nn.Module, tokens: int, prefix: int, answer: int) -> int:
-        asked.append((tokens, prefix, answer))
+    def remembering(_gib: float, _model: nn.Module, tokens: int, prefix: int) -> int:
+        asked.append((tokens, prefix))
         return 100
 
     monkeypatch.setattr(tracing, "rows_within", remembering)
@@ -255,6 +254,34 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
     assert windowed[[planted, planted + 1]] == pytest.approx(effects[planted], abs=1e-13)
 
 
+# ---------------------------------------------------------------- half precision
+
+
+@each_setting
+def test_what_the_shape_of_a_batch_does_to_all_rows_cancels(config: TraceConfig) -> None:
+    """As rounding does: here what the norm gives moves with the number of rows that it is given."""
+    config = replace(config, tokens=TracedTokens.subject, window=1)
+    tracer = tracer_of("olmo", config)
+
+    def shaken(_module: nn.Module, _inputs: Any, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden + 0.01 * len(hidden) * torch.arange(32).sin()
+
+    for opened in (tracer.opened, tracer.base or tracer.opened):
+        opened.norm.register_forward_hook(shaken)
+    for trace in traced(tracer, probes_for(config)).values():
+        found = trace.patched[:, DEPTH - 1]
+        unpatched = trace.clean if config.direction is Direction.noising else trace.corrupted
+        np.testing.assert_allclose(found, np.broadcast_to(unpatched, found.shape), rtol=0, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_scores_of_half_precision_are_of_full_precision(dtype: torch.dtype) -> None:
+    """Log-probabilities from rounded logits, which are not rounded again."""
+    for trace in Tracer(deep_model("olmo", DEPTH).to(dtype), CONFIG).trace(PROBES, 1.0):
+        scores = torch.tensor(trace.corrupted[:, [1, 3]])
+        assert not (scores == scores.to(dtype)).any()
+
+
 # ---------------------------------------------------------------- windows that begin alike
 
 
@@ -351,6 +378,24 @@ def test_the_models_are_left_as_they_were(
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("corruption", Corruption)
+def test_dropout_is_off(corruption: Corruption, direction: Direction) -> None:
+    """In both models, and on again afterwards."""
+    config = replace(CONFIG, corruption=corruption, direction=direction)
+    models = [
+        deep_model("gpt2", DEPTH, seed=seed, resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5).double()
+        for seed in (0, 1)
+    ]
+    tracer = Tracer(models[0], config, models[1] if corruption is Corruption.base_model else None)
+    without = traced(tracer, probes_for(config))
+    for model in models:
+        model.train()
+    found = traced(tracer, probes_for(config))
+    assert all(close(found[name], without[name], 0) for name in without)
+    assert all(model.training for model in models)
+
+
 @contextmanager
 def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
     """Raise when these modules are called once more than `after` times; their calls are counted in the list."""
@@ -382,7 +427,7 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
         "mlp": [anatomy.part(block, ModuleKind.mlp) for block in anatomy.blocks(model)],
         "attention": [anatomy.part(block, ModuleKind.attention) for block in anatomy.blocks(model)],
         "norm": [anatomy.final_norm(model)],
-        "head": [tracer.opened.head],
+        "head": [model.get_output_embeddings()],
     }[where]
     before = state_of(model)
     with broken(modules, 10**9) as calls:
@@ -392,7 +437,8 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
     for after in range(total):
         with (
             broken(modules, after),
-            pytest.raises(RuntimeError, match="on purpose"),
+            # The self-test takes whatever goes wrong for the architecture's fault.
+            pytest.raises(InputError if task is self_test else RuntimeError, match="on purpose"),
         ):
             task(tracer)
         assert same_state(state_of(model), before)
@@ -417,7 +463,7 @@ def test_nothing_is_kept_from_one_trace_to_the_next() -> None:
 def test_scores_that_are_not_finite_are_refused() -> None:
     tracer = tracer_of("olmo", CONFIG)
     with torch.no_grad():
-        tracer.opened.head.weight[0, 0] = torch.nan  # type: ignore[index, operator]
+        tracer.opened.model.lm_head.weight[0, 0] = torch.nan
     with pytest.raises(InputError, match=r"^fact a: the model's scores are not finite, so it cannot be traced$"):
         tracer.trace(PROBES, 1.0)
 
@@ -429,27 +475,24 @@ def test_a_missing_logit_difference_is_not_an_error() -> None:
     assert np.isfinite(np.delete(trace.patched, place, -1)).all()
 
 
-@pytest.mark.parametrize(
-    ("family", "changes", "found"),
-    [
-        ("llama", {}, "('llama', 3, 32)"),
-        ("olmo", {"depth": 2}, "('olmo', 2, 32)"),
-        ("olmo", {"hidden_size": 64}, "('olmo', 3, 64)"),
-    ],
-    ids=["family", "depth", "width"],
-)
-def test_a_base_of_another_shape_is_refused(family: str, changes: dict[str, int], found: str) -> None:
+BASES: dict[str, tuple[str, dict[str, int]]] = {
+    "family": ("gpt2", {}),
+    "family that has all of the model's parameters": ("llama", {}),
+    "fewer blocks": ("olmo", {"depth": 2}),
+    "more blocks": ("olmo", {"depth": 4}),
+    "width": ("olmo", {"hidden_size": 64}),
+    "inner width": ("olmo", {"intermediate_size": 64}),
+    "vocabulary": ("olmo", {"vocab_size": 64}),
+    "heads": ("olmo", {"num_key_value_heads": 2}),
+}
+
+
+@pytest.mark.parametrize(("family", "changes"), BASES.values(), ids=BASES)
+def test_a_base_of_another_shape_is_refused(family: str, changes: dict[str, int]) -> None:
     base = deep_model(family, **{"depth": DEPTH, **changes})
-    message = f"trace.base_model: family, blocks and width are {found}, but those of the model are ('olmo', 3, 32)"
-    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(InputError, match=r"^trace\.base_model: ") as raised:
         Tracer(deep_model("olmo", DEPTH), FROM_BASE, base)
-
-
-def test_a_base_of_another_vocabulary_is_refused() -> None:
-    """Its embeddings may lack tokens that the model's tokenizer gives."""
-    base = deep_model("olmo", DEPTH, vocab_size=64)
-    with pytest.raises(InputError, match=r"^trace\.base_model: "):
-        Tracer(deep_model("olmo", DEPTH), FROM_BASE, base).trace(PROBES[:1], 0.0)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_missing_base_is_refused() -> None:

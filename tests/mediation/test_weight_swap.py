@@ -26,7 +26,7 @@ PROBES = [random_probe("a", range(2, 5), 8, 11), random_probe("b", range(0, 1), 
 
 
 def config_of(direction: Direction, kinds: Sequence[ModuleKind] = KINDS) -> TraceConfig:
-    return TraceConfig(mode=TraceMode.weights, direction=direction, kinds=list(kinds), window=3)
+    return TraceConfig(mode=TraceMode.weights, direction=direction, kinds=list(kinds))
 
 
 def plain_score(model: PreTrainedModel, probes: Sequence[Probe]) -> Scores:

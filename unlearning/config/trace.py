@@ -126,6 +126,12 @@ class TraceConfig:
         require(self.noise_std > 0, "trace.noise_std", self.noise_std, "above 0")
         require(self.draws >= 1, "trace.draws", self.draws, "1 or more")
         require(self.window >= 1, "trace.window", self.window, "1 or more")
+        require(
+            self.window == 1 or self.mode is TraceMode.exact,
+            "trace.window",
+            self.window,
+            f"1 for trace.mode={self.mode}, which knows single modules alone",
+        )
         require(bool(self.kinds), "trace.kinds", self.kinds, "some of block, mlp, attention")
         require(
             self.select in self.kinds,

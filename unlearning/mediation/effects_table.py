@@ -12,9 +12,16 @@ from pyarrow import parquet
 from unlearning.artefacts import write_bytes
 from unlearning.mediation.result import METRICS, FactTrace, Scores, TraceResult
 
-NAMES = ("fact", "person", "relation", "kind", "window", "severed", "block", "group", "position", "placebo", "draw")
-"""Of the columns that say what was patched; position is the last one, null where weights were exchanged."""
-COLUMNS = (*NAMES, *(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_")))
+TEXT, NUMBER = pyarrow.string(), pyarrow.int64()
+NAMES = {
+    **{"fact": TEXT, "person": TEXT, "relation": TEXT, "kind": TEXT, "window": NUMBER, "severed": TEXT},
+    **{"block": NUMBER, "group": TEXT, "position": NUMBER, "placebo": pyarrow.bool_(), "draw": NUMBER},
+}
+"""Types of the columns that say what was patched; position is the last one, null where weights were exchanged."""
+SCORES = tuple(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_"))
+COLUMNS = (*NAMES, *SCORES)
+SCHEMA = pyarrow.schema({**NAMES, **dict.fromkeys(SCORES, pyarrow.float64())})
+"""The same whatever is in the columns, so that the tables of several runs can be put together."""
 
 
 def write_table(path: Path, result: TraceResult) -> None:
@@ -24,7 +31,7 @@ def write_table(path: Path, result: TraceResult) -> None:
         for name, value in zip(COLUMNS, line, strict=True):
             columns[name].append(None if value != value else value)
     buffer = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns), buffer)
+    parquet.write_table(pyarrow.table(columns, schema=SCHEMA), buffer)
     write_bytes(path, buffer.getvalue())
 
 

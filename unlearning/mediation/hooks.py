@@ -87,25 +87,9 @@ def needed_from(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def projected_at(head: nn.Module, rows: Tensor, positions: Tensor) -> Iterator[None]:
-    """Let the output projection see N cells of the hidden states (rows, T, width) alone, as (1, N, width).
-
-    What the architecture does to its logits afterwards (scaling, soft-capping) is done by the model itself.
-    """
-
-    def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        hidden = inputs[0]
-        return (hidden[rows.to(hidden.device), positions.to(hidden.device)].unsqueeze(0),)
-
-    with ExitStack() as stack:
-        stack.callback(head.register_forward_pre_hook(hook).remove)
-        yield
-
-
 def _output_hook(edit: Edit, tokens: int) -> Callable[[nn.Module, Any, Any], Any]:
     def changed(hidden: Tensor) -> Tensor:
-        if hidden.dim() == 2:
+        if hidden.dim() == 2 and len(hidden) % tokens == 0:
             return edit(hidden.view(-1, tokens, hidden.shape[-1])).flatten(0, 1)
         if hidden.dim() != 3 or hidden.shape[1] != tokens:
             found = tuple(hidden.shape)

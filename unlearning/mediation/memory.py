@@ -5,8 +5,6 @@ from transformers import PreTrainedModel
 
 GIB = 2**30
 CPU_GIB = 0.25
-SCORES_BYTES = 8
-"""Of a logit beside the model's own: a copy in float32 and its exponential."""
 
 
 def budget_gib(asked: float | None, device: torch.device) -> float:
@@ -16,11 +14,11 @@ def budget_gib(asked: float | None, device: torch.device) -> float:
     return torch.cuda.mem_get_info(device)[0] / GIB / 2 if device.type == "cuda" else CPU_GIB
 
 
-def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int, answer: int) -> int:
-    """Rows of `tokens` tokens after a prefix, `answer` of them scored, that fit into so many GiB; one at least.
+def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int) -> int:
+    """Rows of `tokens` tokens after a prefix that fit into so many GiB; one at least.
 
     Counted for a row: hidden states in a block (6 of the width, 3 of the MLP's), two matrices of attention scores, keys
-    and values with their prefix (twice, for joining them makes a copy), and the logits.
+    and values with their prefix (twice, for joining them makes a copy). Logits are made a few at a time.
     """
     settings = model.config.get_text_config()
     width, heads = settings.hidden_size, settings.num_attention_heads
@@ -28,5 +26,4 @@ def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int, an
     itemsize = model.dtype.itemsize
     block = tokens * (6 * width + 3 * inner) * itemsize
     attention = 2 * heads * tokens * (prefix + tokens) * itemsize + 4 * (prefix + tokens) * width * itemsize
-    logits = answer * settings.vocab_size * (itemsize + SCORES_BYTES)
-    return max(1, int(gib * GIB / (block + attention + logits)))
+    return max(1, int(gib * GIB / (block + attention)))

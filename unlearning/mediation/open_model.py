@@ -21,12 +21,11 @@ class OpenModel:
     """What tracing reaches into."""
 
     model: PreTrainedModel
+    decoder: nn.Module
     blocks: list[nn.Module]
     embeddings: nn.Module
     norm: nn.Module
     """Called on what the last block returns."""
-    head: nn.Module
-    """From the hidden states of single tokens to logits."""
     parts: dict[PartKey, nn.Module]
     """MLP and attention of every block, whose output is the part's."""
     last_mlp: nn.Module
@@ -48,16 +47,15 @@ class OpenModel:
 def open_model(model: PreTrainedModel, kinds: tuple[ModuleKind, ...]) -> OpenModel:
     """Find the parts of these kinds. InputError where the architecture lacks one (see `anatomy`)."""
     blocks = anatomy.blocks(model)
-    head = model.get_output_embeddings()
-    if not isinstance(head, nn.Module):
+    if not isinstance(model.get_output_embeddings(), nn.Module):
         raise InputError(f"model_type={model.config.model_type}: no output projection found")
     inner = [kind for kind in dict.fromkeys(kinds) if kind is not ModuleKind.block]
     return OpenModel(
         model=model,
+        decoder=anatomy.decoder(model),
         blocks=blocks,
         embeddings=anatomy.embeddings(model),
         norm=anatomy.final_norm(model),
-        head=head,
         parts={(kind, index): anatomy.part(block, kind) for kind in inner for index, block in enumerate(blocks)},
         last_mlp=anatomy.part(blocks[-1], ModuleKind.mlp),
         caches=anatomy.caches_keys_and_values(model),

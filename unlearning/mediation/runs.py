@@ -12,7 +12,7 @@ from unlearning.config import ModuleKind
 from unlearning.mediation.hooks import Edit, edited
 from unlearning.mediation.open_model import OpenModel, PartKey
 from unlearning.mediation.prefix import KeysValues, keys_and_values
-from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states
 from unlearning.mediation.subject import Probe
 
 
@@ -89,7 +89,8 @@ def record(run: Run, kinds: Sequence[ModuleKind] = ()) -> Record:
     probes = [probe for probe in run.probes for _ in range(run.rows)]
     cells = answer_cells(probes)
     with edited(run.corruption(facts) | edits, ids.shape[1]):
-        scores = answer_scores(answer_logits(opened, ids, cells, cache), cells, probes)
+        states = answer_states(opened, ids, cells, cache)
+    scores = answer_scores(opened, states, cells, probes)
     shaped = scores.double().cpu().view(len(facts), run.rows, -1)
     return Record(shaped, keys_and_values(cache) if cache is not None else [], outputs)
 

@@ -1,32 +1,59 @@
 """How well a model gives answers that are already in its input."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
-from unlearning.mediation.hooks import projected_at
 from unlearning.mediation.open_model import OpenModel
 from unlearning.mediation.subject import Probe
 
 Cells = tuple[Tensor, Tensor, Tensor]
 """Of every answer token (N,): its row, the position that predicts it, the token."""
+MIB = 2**20
+LOGITS_MIB = {"cpu": 8, "cuda": 1024}
+"""Logits that are looked at together: a CPU is fastest while they stay in its caches."""
 
 
-def answer_logits(
+def answer_states(
     opened: OpenModel, ids: Tensor, cells: Cells, cache: DynamicCache | None = None, offset: int = 0
 ) -> Tensor:
-    """Logits (N, vocabulary), float32 or better, at the cells of tokens (B, T) whose first one is at `offset`.
+    """What the decoder gives, (N, width), at the cells of tokens (B, T) whose first one is at position `offset`.
 
     More rows than B may be named if hooks let some join (`hooks.grown`). No attention mask is given: shorter rows
     are filled up at the end, where a causal model's answers cannot see it.
     """
     rows, positions, _ = cells
-    with projected_at(opened.head, rows, positions - offset):
-        output = opened.model(input_ids=ids.to(opened.device), past_key_values=cache, use_cache=cache is not None)
-    logits: Tensor = output.logits[0]
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    found: list[Tensor] = []
+
+    def kept(_module: nn.Module, _inputs: Any, output: Any) -> _Given:
+        hidden = output[0]
+        found.append(hidden[rows.to(hidden.device), (positions - offset).to(hidden.device)])
+        # A single token is left, so that the model makes hardly any logits.
+        return _Given(hidden[:1, :1])
+
+    with ExitStack() as stack:
+        stack.callback(opened.decoder.register_forward_hook(kept).remove)
+        opened.model(input_ids=ids.to(opened.device), past_key_values=cache, use_cache=cache is not None)
+    return found[0]
+
+
+def logits_of(opened: OpenModel, states: Tensor) -> Iterator[Tensor]:
+    """Logits (n, vocabulary), float32 or better, of states (N, width), a few at a time, in order.
+
+    The model itself makes them, with whatever its architecture does to logits (scaling, soft-capping): its decoder
+    is asked nothing and gives the states.
+    """
+    vocabulary = opened.model.config.get_text_config().vocab_size
+    count = max(1, LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
+    ids = torch.zeros((1, 1), dtype=torch.long, device=opened.device)
+    for part in torch.split(states, count):
+        with _answering(opened, part.unsqueeze(0)):
+            logits = opened.model(input_ids=ids, use_cache=False).logits[0]
+        yield logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def answer_cells(probes: Sequence[Probe]) -> Cells:
@@ -40,22 +67,55 @@ def answer_cells(probes: Sequence[Probe]) -> Cells:
     return torch.tensor(rows), torch.tensor(positions), torch.tensor(tokens)
 
 
-def answer_scores(logits: Tensor, cells: Cells, probes: Sequence[Probe]) -> Tensor:
-    """Scores (rows, M) of logits (N, vocabulary) at `answer_cells(probes)`, in the order of `METRICS`.
+def answer_scores(opened: OpenModel, states: Tensor, cells: Cells, probes: Sequence[Probe]) -> Tensor:
+    """Scores (rows, M) from states (N, width) at `answer_cells(probes)`, in the order of `METRICS`.
 
     With l_i the log-probability of the answer's token i: exp(l_1), l_1, the difference of two logits where the answer
-    and the foil's first differ (NaN without a foil), and the mean of all l_i. On the logits' device, with gradients.
+    and the foil's first differ (NaN without a foil), and the mean of all l_i. On the states' device, with gradients.
     """
-    rows, tokens = (item.to(logits.device) for item in (cells[0], cells[2]))
-    chosen = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    logs = chosen - logits.logsumexp(-1)
-    counts = [len(probe.answer) for probe in probes]
-    first = torch.tensor([0, *counts[:-1]]).cumsum(0).to(logits.device)
-    sums = logs.new_zeros(len(probes)).index_add(0, rows, logs)
-    mean = sums / torch.tensor(counts, device=logits.device)
+    device = states.device
+    rows, tokens = cells[0].to(device), cells[2].to(device)
+    counts = torch.tensor([len(probe.answer) for probe in probes], device=device)
+    first = counts.cumsum(0) - counts
     contrasts = [probe.contrast or (0, probe.answer[0]) for probe in probes]
-    at = first + torch.tensor([place for place, _ in contrasts], device=logits.device)
-    foils = torch.tensor([token for _, token in contrasts], device=logits.device)
-    has_foil = torch.tensor([probe.contrast is not None for probe in probes], device=logits.device)
-    difference = torch.where(has_foil, chosen[at] - logits[at, foils], torch.nan)
-    return torch.stack([logs[first].exp(), logs[first], difference, mean], dim=-1)
+    at = first + torch.tensor([place for place, _ in contrasts], device=device)
+    foils = tokens.index_copy(0, at, torch.tensor([token for _, token in contrasts], device=device))
+    logs, differences, done = [], [], 0
+    for logits in logits_of(opened, states):
+        own, others = (item[done : done + len(logits)].to(logits.device).unsqueeze(-1) for item in (tokens, foils))
+        chosen = logits.gather(-1, own).squeeze(-1)
+        logs.append(chosen - logits.logsumexp(-1))
+        differences.append(chosen - logits.gather(-1, others).squeeze(-1))
+        done += len(logits)
+    log, difference = torch.cat(logs).to(device), torch.cat(differences).to(device)
+    mean = log.new_zeros(len(probes)).index_add(0, rows, log) / counts
+    has_foil = torch.tensor([probe.contrast is not None for probe in probes], device=device)
+    contrast = torch.where(has_foil, difference[at], torch.nan)
+    return torch.stack([log[first].exp(), log[first], contrast, mean], dim=-1)
+
+
+class _Given:
+    """What a decoder returns, whichever class its architecture has for it: hidden states and nothing else."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        self.last_hidden_state = hidden
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return (self.last_hidden_state,)[index]
+
+    def __getattr__(self, name: str) -> None:
+        """Attentions, router logits and the like: none."""
+
+
+@contextmanager
+def _answering(opened: OpenModel, hidden: Tensor) -> Iterator[None]:
+    """While open, the decoder gives these hidden states, whatever it is asked."""
+    decoder: Any = opened.decoder
+    own = vars(decoder).get("forward")  # set by libraries that spread a model over devices
+    try:
+        decoder.forward = lambda *_, **__: _Given(hidden)
+        yield
+    finally:
+        del decoder.forward
+        if own is not None:
+            decoder.forward = own

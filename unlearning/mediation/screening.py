@@ -17,7 +17,7 @@ from unlearning.mediation.hooks import Edit, edited
 from unlearning.mediation.open_model import PartKey, evaluating
 from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, indirect
 from unlearning.mediation.runs import Run, part_of, record
-from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states
 from unlearning.mediation.states import Restoration, sites_of, states_of
 from unlearning.mediation.subject import Probe
 from unlearning.mediation.tracing import Tracer, require_finite
@@ -93,7 +93,8 @@ def _slopes(receiver: Run, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[
     def kept(key: PartKey) -> Edit:
         def edit(hidden: Tensor) -> Tensor:
             outputs[key] = hidden
-            return hidden
+            # What comes next may change its argument in place (Falcon adds the attention to it).
+            return hidden.clone()
 
         return edit
 
@@ -111,7 +112,7 @@ def _slopes(receiver: Run, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[
         edited(corruption, ids.shape[1]),
         edited({part_of(opened, *key): kept(key) for key in keys}, ids.shape[1]),
     ):
-        scores = answer_scores(answer_logits(opened, ids, cells), cells, probes)
+        scores = answer_scores(opened, answer_states(opened, ids, cells), cells, probes)
         slopes: dict[PartKey, list[Tensor]] = {key: [] for key in keys}
         for metric in range(len(METRICS)):
             # A missing logit difference is a NaN that no gradient may come from.
@@ -140,12 +141,13 @@ def _fact_trace(
     unpatched: Scores,
     first_order: dict[PartKey, Scores],
 ) -> FactTrace:
-    """One fact's; the attributions of a window's modules and of a site's tokens add up."""
+    """One fact's; the attributions of a site's tokens add up. Those of a window's modules would not, for a module that
+    is patched blocks the paths of those below it: single modules alone are screened."""
     sites = sites_of(probe, tracer.config)
     changes = []
     for state in states_of(sites, tracer.restorations, tracer.depth):
-        parts = [first_order[state.restoration.kind, number] for number in state.modules]
-        changes.append(sum(part[:, list(state.site.positions)].sum(1) for part in parts))
+        part = first_order[state.restoration.kind, state.block]
+        changes.append(part[:, list(state.site.positions)].sum(1))
     shape = (len(tracer.restorations), tracer.depth, len(sites), tracer.config.runs, len(METRICS))
     patched = unpatched + np.stack(changes).reshape(shape)
     require_finite(probe, clean, corrupted, patched)

@@ -11,7 +11,7 @@ from unlearning.mediation.hooks import edited
 from unlearning.mediation.open_model import evaluating
 from unlearning.mediation.result import METRICS, Metric
 from unlearning.mediation.runs import Run, part_of, record
-from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states
 from unlearning.mediation.subject import Probe
 from unlearning.mediation.tracing import Tracer
 
@@ -27,8 +27,19 @@ def self_test(tracer: Tracer) -> None:
 
     Raises:
         InputError: hooks that change nothing change something; the last block's output, put back, is not the clean run;
-            or the fast way and the plain one disagree: this architecture keeps something that tracing does not know of.
+            the fast way and the plain one disagree, or one of them fails: this architecture keeps something that
+            tracing does not know of.
     """
+    try:
+        _compare(tracer)
+    except InputError:
+        raise
+    except (RuntimeError, IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
+        family, reason = tracer.opened.model.config.model_type, " ".join(str(error).split())
+        raise InputError(f"model_type={family}: cannot be traced exactly: {reason}") from error
+
+
+def _compare(tracer: Tracer) -> None:
     family = tracer.opened.model.config.model_type
     tolerance = TOLERANCE.get(tracer.opened.dtype, HALF_PRECISION_TOLERANCE)
     probe = _made_up(tracer.opened.model.config.get_text_config().vocab_size)
@@ -93,7 +104,8 @@ def _plain(
 
         module = part_of(opened, *key) if key else opened.blocks[0]
         with edited(receiver.corruption([0]), ids.shape[1]), edited({module: put}, ids.shape[1]):
-            scores = answer_scores(answer_logits(opened, ids, cells), cells, probes)
+            states = answer_states(opened, ids, cells)
+        scores = answer_scores(opened, states, cells, probes)
     return scores[:, metric].double().cpu()
 
 

@@ -15,7 +15,7 @@ from unlearning.mediation.hooks import edited, visited
 from unlearning.mediation.open_model import PartKey
 from unlearning.mediation.prefix import KeysValues, PrefixCache
 from unlearning.mediation.runs import Run
-from unlearning.mediation.scoring import answer_logits
+from unlearning.mediation.scoring import answer_states
 
 NO_CELLS = (torch.arange(0), torch.arange(0), torch.arange(0))
 
@@ -51,7 +51,7 @@ def sprout(
         visited([*opened.blocks, opened.norm], visitors, leaving, batch.unpatched),
         edited(receiver.corruption(batch.facts, first) | edits, ids.shape[1]),
     ):
-        answer_logits(opened, ids, NO_CELLS, cache, first)
+        answer_states(opened, ids, NO_CELLS, cache, first)
     outputs = {number: hidden for number, (hidden,) in leaving.items()}
     return {
         item.patch: _at(item, outputs[key[1]], rows[item.patch] - batch.unpatched, first)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens, TraceMode
+from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens
 from unlearning.mediation.subject import Probe
 
 DECIDING_GROUPS = ("subject", "last_subject", "last", "weights")
@@ -53,15 +53,14 @@ def restorations_of(config: TraceConfig) -> tuple[Restoration, ...]:
     found = []
     for kind in dict.fromkeys(config.kinds):
         found.append(Restoration(kind))
-        if config.window > 1 and kind is not ModuleKind.block and config.mode is not TraceMode.weights:
+        if config.window > 1 and kind is not ModuleKind.block:
             found.append(Restoration(kind, config.window))
     return (*found, *(Restoration(ModuleKind.block, severed=kind) for kind in dict.fromkeys(config.severed)))
 
 
 def deciding_restoration(config: TraceConfig) -> Restoration:
     """The one whose effects choose the blocks."""
-    windowed = config.select is not ModuleKind.block and config.mode is not TraceMode.weights
-    return Restoration(config.select, config.window if windowed else 1)
+    return Restoration(config.select, 1 if config.select is ModuleKind.block else config.window)
 
 
 def sites_of(probe: Probe, config: TraceConfig) -> tuple[Site, ...]:

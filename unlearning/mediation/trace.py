@@ -19,7 +19,8 @@ from unlearning.mediation.gradients import block_gradients
 from unlearning.mediation.journal import Journal, fingerprint, of_rank, read_journal
 from unlearning.mediation.layers import write_layers
 from unlearning.mediation.open_model import open_model
-from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, TraceResult
+from unlearning.mediation.result import METRICS, BlockGradients, FactTrace, Metric, Scores, Screening, TraceResult
+from unlearning.mediation.rules import READS_GRADIENTS
 from unlearning.mediation.runs import clean_run, record
 from unlearning.mediation.screening import AUDITED, estimate, screening
 from unlearning.mediation.selection import Selection, select
@@ -68,15 +69,29 @@ def trace(
     result, found = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
     if not fabric.is_global_zero:
         return None
-    sides = (found.known, found.others) if config.split is TracedSplit.forget else (found.others, found.known)
-    gradients = block_gradients(model, *sides, config.select) if found.others else None
+    gradients, without = _gradients(model, found, config)
     selection = select(result, config, gradients)
-    warning = ancestry_warning(ancestry(model, base)) if base is not None else None
-    if warning is not None:
-        selection = replace(selection, warnings=(*selection.warnings, warning))
+    unrelated = ancestry_warning(ancestry(model, base)) if base is not None else None
+    reasons = tuple(line for line in (without, unrelated) if line is not None)
+    selection = replace(selection, warnings=(*selection.warnings, *reasons))
     write_table(out / EFFECTS, result)
     write_layers(out / LAYERS, model, selection, result, config)
     return Traced(result, selection)
+
+
+def _gradients(
+    model: PreTrainedModel, found: Candidates, config: TraceConfig
+) -> tuple[BlockGradients | None, str | None]:
+    """The gradient baselines; or why there are none, unless the rule needs them."""
+    forget, retain = found.known, found.others
+    if config.split is TracedSplit.retain:
+        forget, retain = retain, forget
+    try:
+        return block_gradients(model, forget, retain, config.select), None
+    except InputError as error:
+        if config.rule in READS_GRADIENTS:
+            raise
+        return None, f"no gradient baselines: {error}"
 
 
 def trace_facts(

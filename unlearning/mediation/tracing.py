@@ -5,6 +5,7 @@ its own position on; logits are computed where they are scored. See `batches`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from unlearning.mediation.open_model import PartKey, evaluating, open_model
 from unlearning.mediation.prefix import PrefixCache
 from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores
 from unlearning.mediation.runs import Record, Run, clean_run, noise_of, record
-from unlearning.mediation.scoring import answer_cells, answer_logits, answer_scores
+from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states, logits_of
 from unlearning.mediation.sprouts import sprout
 from unlearning.mediation.states import deciding_site, restorations_of, sites_of, states_of
 from unlearning.mediation.subject import Probe
@@ -52,11 +53,11 @@ class Tracer:
     def knows(self, probes: Sequence[Probe]) -> list[bool]:
         """For each, whether the model, decoding greedily, begins the answer with its first token."""
         run = clean_run(self.opened, probes)
-        cells = answer_cells(probes)
+        firsts = [replace(probe, input_ids=probe.input_ids[: probe.answer_start + 1]) for probe in probes]
         with evaluating(self.opened.model):
-            best = answer_logits(self.opened, run.feed(range(len(probes))), cells).argmax(-1).cpu()
-        first = np.cumsum([0, *(len(probe.answer) for probe in probes[:-1])])
-        return [int(best[place]) == probe.answer[0] for place, probe in zip(first, probes, strict=True)]
+            states = answer_states(self.opened, run.feed(range(len(probes))), answer_cells(firsts))
+            best = torch.cat([logits.argmax(-1) for logits in logits_of(self.opened, states)]).tolist()
+        return [token == probe.answer[0] for token, probe in zip(best, probes, strict=True)]
 
     def noise_scale(self, probes: Sequence[Probe]) -> float:
         """Standard deviation of the noise: noise_std times that of the subjects' embeddings; 0 without noise.
@@ -135,10 +136,9 @@ class Tracer:
     def _batches(self, patches: Sequence[Patch], probes: Sequence[Probe], receiver: Run) -> Iterator[Batch]:
         """Within the memory budget, as if every row were as long as the longest; from the start without a cache."""
         lengths = [len(probe.input_ids) - 1 for probe in probes]
-        answer = max(len(probe.answer) for probe in probes)
-        first = min(patch.state.site.positions[0] for patch in patches)
+        first = min(patch.state.site.positions[0] for patch in patches) if receiver.opened.caches else 0
         gib = budget_gib(self.config.memory_gib, self.opened.device)
-        rows = rows_within(gib, self.opened.model, max(lengths) - first, first, answer)
+        rows = rows_within(gib, self.opened.model, max(lengths) - first, first)
         return batches(patches, lengths, receiver.rows, rows)
 
     def _patched(
@@ -160,8 +160,8 @@ class Tracer:
             needed_from(opened.last_mlp, int(cells[1].min()) - first, ids.shape[1]),
             edited(receiver.corruption(batch.facts, first) | parts, ids.shape[1]),
         ):
-            logits = answer_logits(opened, ids, cells, cache, first)
-        scores = answer_scores(logits, cells, probes).double().cpu()
+            states = answer_states(opened, ids, cells, cache, first)
+        scores = answer_scores(opened, states, cells, probes).double().cpu()
         unpatched = received.scores.flatten(0, 1)[rows]
         exact = (scores - scores[origins] + unpatched[origins]).numpy()
         return {item.patch: exact[item.rows] for item in batch.placed}
@@ -204,13 +204,16 @@ def _about_another(probe: Probe, place: int) -> tuple[int, ...]:
 def _require_alike(model: PreTrainedModel, base: PreTrainedModel | None) -> None:
     if base is None:
         raise InputError("trace.corruption=base_model: needs trace.base_model, the model before it memorised")
-    ours, theirs = (
-        (
-            item.config.model_type,
-            item.config.get_text_config().num_hidden_layers,
-            item.config.get_text_config().hidden_size,
-        )
-        for item in (model, base)
-    )
+    ours, theirs = (_dimensions(item) for item in (model, base))
     if ours != theirs:
         raise InputError(f"trace.base_model: family, blocks and width are {theirs}, but those of the model are {ours}")
+    shapes = {name: tuple(parameter.shape) for name, parameter in base.named_parameters()}
+    for name, parameter in model.named_parameters():
+        if shapes.get(name) != tuple(parameter.shape):
+            found = shapes.get(name, "not there")
+            raise InputError(f"trace.base_model: {name} is {found}, but in the model {tuple(parameter.shape)}")
+
+
+def _dimensions(model: PreTrainedModel) -> tuple[str, int, int]:
+    settings = model.config.get_text_config()
+    return model.config.model_type, settings.num_hidden_layers, settings.hidden_size
