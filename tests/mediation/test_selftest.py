@@ -185,6 +185,20 @@ def test_a_part_that_later_tokens_read_within_the_block(
     refused(model)
 
 
+@pytest.mark.parametrize("number", [0, DEPTH // 2])
+def test_a_wrong_part_of_one_block(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first or a middle one."""
+    model = deep_model("llama", DEPTH)
+    original, unlike = anatomy.part, model.model.layers[number]
+
+    def wrong(block: nn.Module, wanted: ModuleKind) -> nn.Module:
+        mistaken = block is unlike and wanted is ModuleKind.mlp
+        return block.input_layernorm if mistaken else original(block, wanted)
+
+    monkeypatch.setattr(anatomy, "part", wrong)
+    assert f"mlp of block {number} " in refused(model)
+
+
 def test_numbers_that_are_not_finite() -> None:
     model = deep_model("llama", DEPTH)
     with torch.no_grad():
