@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -348,6 +348,8 @@ class Process:
     global_rank: int
     world_size: int
     barriers: int = 0
+    failed_elsewhere: float = 0.0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def is_global_zero(self) -> bool:
@@ -355,6 +357,12 @@ class Process:
 
     def barrier(self) -> None:
         self.barriers += 1
+
+    def all_reduce(self, tensor: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        """Waits too. The other processes' part is given beforehand."""
+        assert reduce_op == "sum"
+        self.barriers += 1
+        return tensor + self.failed_elsewhere
 
 
 def in_turn(bench: Bench, out: Path, config: TraceConfig, ranks: Sequence[int], world: int) -> Traced:
@@ -412,6 +420,27 @@ def test_what_several_processes_began_one_finishes(bench: Bench, measured: list[
     for name in (LAYERS, EFFECTS):
         assert files_of(tmp_path / "shared")[name] == files_of(tmp_path / "whole")[name]
     assert set(files_of(tmp_path / "shared")) == set(FILES)
+
+
+def test_a_failure_in_another_process_ends_this_one(bench: Bench, tmp_path: Path) -> None:
+    """In one line, rather than by a broken connection or by waiting for ever."""
+    process = Process(0, 3, failed_elsewhere=1.0)
+    with pytest.raises(InputError, match=r"^tracing: 1 of 3 processes could not trace all of their facts$"):
+        bench.trace(tmp_path, fabric=cast(Fabric, process))
+
+
+def test_a_failure_here_says_its_own_reason(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the others were told."""
+
+    def failing(_tracer: Tracer, _probes: object, _scale: float) -> None:
+        raise InputError("fact a: the model's scores are not finite, so it cannot be traced")
+
+    monkeypatch.setattr(Tracer, "trace", failing)
+    monkeypatch.setattr(tracing_module, "self_test", lambda _tracer: None)
+    process = Process(1, 2)
+    with pytest.raises(InputError, match=r"^fact a: the model's scores are not finite"):
+        bench.trace(tmp_path, fabric=cast(Fabric, process))
+    assert process.barriers == 2
 
 
 def test_errors_are_the_same_in_every_process(bench: Bench, tmp_path: Path) -> None:

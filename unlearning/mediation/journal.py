@@ -21,22 +21,32 @@ SAMPLED = 64
 CHOICES = ("base_model", "select", "rule", "value", "min_total_effect", "memory_gib")
 """Settings that do not change what is measured (the base model counts by its weights)."""
 
+ELSEWHERE = ("_name_or_path", "transformers_version", "architectures")
+"""Of a model's configuration, what does not change what it computes."""
+
 
 def fingerprint(
     models: Sequence[PreTrainedModel], config: TraceConfig, probes: Sequence[Probe], noise_scale: float
 ) -> str:
-    """SHA-256 of all that a fact's scores depend on: settings, tokens, noise, and a sample of every parameter."""
+    """SHA-256 of all that a fact's scores depend on: settings, tokens, noise, architecture, a sample of each weight."""
     settings = {key: value for key, value in asdict(config).items() if key not in CHOICES}
     tokens = sorted(
         (p.fact.id, p.input_ids, list(p.subject), p.answer_start, p.foils, list(p.contrast or ())) for p in probes
     )
     digest = hashlib.sha256(json.dumps([settings, noise_scale, tokens]).encode())
     for model in models:
+        digest.update(f"{model.config._attn_implementation}{_architecture(model)}".encode())
         for name, parameter in model.named_parameters():
             values = parameter.detach().flatten()
             sample = values[:: max(1, len(values) // SAMPLED)].to("cpu", torch.float64)
             digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode() + sample.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _architecture(model: PreTrainedModel) -> str:
+    """The model's configuration, without where it came from."""
+    settings = {key: value for key, value in model.config.to_dict().items() if key not in ELSEWHERE}
+    return json.dumps(settings, sort_keys=True, default=str)
 
 
 class Journal:

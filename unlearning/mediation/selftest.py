@@ -23,7 +23,7 @@ SUBJECT = range(2, 4)
 
 
 def self_test(tracer: Tracer) -> None:
-    """Trace one made-up fact in two blocks, fast and plainly, and compare.
+    """Trace one made-up fact in three blocks, fast and plainly, and compare.
 
     Raises:
         InputError: hooks that change nothing change something; the last block's output, put back, is not the clean run;
@@ -61,6 +61,7 @@ def _compare(tracer: Tracer) -> None:
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
     everywhere = tuple(range(PROMPT + ANSWER - 1))
     for found, wanted, what in (
+        (_from_logits(clean), trace.clean[None, metric], "nothing, against the model's own logits,"),
         (_plain(clean, clean, None, (), metric), trace.clean[None, metric], "a hook that changes nothing"),
         (
             _plain(corrupted, clean, (ModuleKind.block, small.depth - 1), everywhere, metric),
@@ -74,7 +75,7 @@ def _compare(tracer: Tracer) -> None:
                 f"{kind} of block {block}",
             )
             for place, kind in enumerate(small.kinds)
-            for block in sorted({0, small.depth // 2})
+            for block in sorted({0, min(1, small.depth - 1), small.depth // 2})
         ),
     ):
         apart = float(abs(found.numpy() - wanted).max())
@@ -107,6 +108,16 @@ def _plain(
             states = answer_states(opened, ids, cells)
         scores = answer_scores(opened, states, cells, probes)
     return scores[:, metric].double().cpu()
+
+
+def _from_logits(run: Run) -> torch.Tensor:
+    """Mean log-probability (1,) of the answer, by an ordinary call of the model."""
+    probe, model = run.probes[0], run.opened.model
+    ids = torch.tensor([probe.input_ids], device=run.opened.device)
+    with evaluating(model):
+        logs = model(input_ids=ids).logits[0].double().log_softmax(-1).cpu()
+    places = range(probe.answer_start, len(probe.input_ids))
+    return torch.stack([logs[place - 1, probe.input_ids[place]] for place in places]).mean()[None]
 
 
 def _made_up(vocabulary: int) -> Probe:

@@ -1,10 +1,13 @@
 """Causal mediation analysis from rows to files: which blocks hold the answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -190,17 +193,32 @@ def _journalled(
         journal, finished = Journal(of_rank(path, fabric.global_rank), key), read_journal(path, key)
     groups = [probes[first : first + FACTS_TOGETHER] for first in range(0, len(probes), FACTS_TOGETHER)]
     own = groups[fabric.global_rank :: fabric.world_size]
-    with _progress(fabric) as progress:
+    with _together(fabric), _progress(fabric) as progress:
         task = progress.add_task(title, total=sum(map(len, own)))
         for group in own:
             if not all(probe.fact.id in finished for probe in group):
                 journal.append(measure(group, scale))
             progress.advance(task, len(group))
-    fabric.barrier()
     if not fabric.is_global_zero:
         return []
     journal.absorb()
     return [journal.finished[probe.fact.id] for probe in probes]
+
+
+@contextmanager
+def _together(fabric: Fabric) -> Iterator[None]:
+    """Leave when all processes do: where one is refused its facts, all end, and none waits for it for ever."""
+    failure: InputError | None = None
+    try:
+        yield
+    except InputError as error:
+        failure = error
+    reduced: Any = fabric.all_reduce(torch.tensor(float(failure is not None), device=fabric.device), reduce_op="sum")
+    failed = float(reduced)
+    if failure is not None:
+        raise failure
+    if failed:
+        raise InputError(f"tracing: {failed:.0f} of {fabric.world_size} processes could not trace all of their facts")
 
 
 def _scores(model: PreTrainedModel, probes: Sequence[Probe]) -> Scores:

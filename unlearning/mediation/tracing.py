@@ -42,6 +42,8 @@ class Tracer:
         self.opened = open_model(model, kinds)
         self.base = None if base is None else open_model(base, kinds)
         self.kinds = tuple(dict.fromkeys(config.kinds))
+        # Asked once: a GPU's free memory changes, and with it the batches and their rounding.
+        self.gib = budget_gib(config.memory_gib, self.opened.device)
         if config.corruption is Corruption.base_model:
             _require_alike(self.opened.model, None if self.base is None else self.base.model)
 
@@ -137,8 +139,7 @@ class Tracer:
         """Within the memory budget, as if every row were as long as the longest; from the start without a cache."""
         lengths = [len(probe.input_ids) - 1 for probe in probes]
         first = min(patch.state.site.positions[0] for patch in patches) if receiver.opened.caches else 0
-        gib = budget_gib(self.config.memory_gib, self.opened.device)
-        rows = rows_within(gib, self.opened.model, max(lengths) - first, first)
+        rows = rows_within(self.gib, self.opened.model, max(lengths) - first, first)
         return batches(patches, lengths, receiver.rows, rows)
 
     def _patched(
