@@ -363,7 +363,8 @@ def test_trace(workshop: Workshop) -> None:
     words = ["trainer=cpu", "logger=none", "trace.facts=1", "trace.draws=1", "hydra.run.dir=traced"]
     assert run("trace", words, workshop.folder).code == 0
     layers = workshop.folder / "traced" / "layers.json"
-    assert (workshop.folder / "traced" / "effects.csv").exists()
+    for name in ("effects.parquet", "report.html", "plots/trace_effects.png", "plots/trace_selection.png"):
+        assert (workshop.folder / "traced" / name).exists()
     words = [*SHORT, "logger=none", "save_model=false", f"scope.layers={layers}", "hydra.run.dir=by_layers"]
     ended = run("unlearn", words, workshop.folder)
     assert ended.code == 0, ended.err
@@ -379,6 +380,24 @@ def test_evaluate(workshop: Workshop) -> None:
     assert ended.code == 0, ended.err
     metrics = read(workshop.folder / "scored" / "evaluation" / "local.json")["metrics"]
     assert metrics == read(workshop.folder / "grad_ascent" / "metrics.json")["unlearned"]
+
+
+def test_memorise_in_chosen_blocks(workshop: Workshop) -> None:
+    """Knowledge is planted in one MLP; nothing else moves."""
+    start = memorise.ASSETS / "gold"
+    words = ["model=local", f"model.path={start}", "scope=blocks", "scope.blocks='3'", "trainer=cpu", "logger=none"]
+    words += [*SHORT_EVALUATION, "trainer.max_steps=2", "data.max_documents_per_task=1", "hydra.run.dir=planted"]
+    ended = run("memorise", words, workshop.folder)
+    assert ended.code == 0, ended.err
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).state_dict()
+        for path in (start, workshop.folder / "planted" / "model")
+    )
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if "layers.3.mlp." in name}
+    ended = run("memorise", [*words[:2], "scope=traced", "hydra.run.dir=refused"], workshop.folder)
+    assert ended.code == 1
+    assert "scope=traced: nothing is traced before memorising" in ended.err
 
 
 def test_memorise(workshop: Workshop) -> None:
