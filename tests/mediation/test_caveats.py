@@ -43,7 +43,7 @@ def test_no_block_stands_out() -> None:
     config = replace(CONFIG, rule=SelectionRule.confidence, value=0.9)
     warnings = select(persons_of(values), config, None).warnings
     assert (
-        "no block is above the median block and the placebo with confidence 0.9: the 0.25 of the depth with the "
+        "no block is above the median block with confidence 0.9: the 0.25 of the depth with the "
         "largest effects was taken"
     ) in warnings
 

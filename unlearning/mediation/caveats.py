@@ -25,8 +25,9 @@ def caveats(
     if facts.persons < FEWEST_PERSONS:
         yield f"{facts.persons} persons traced: with fewer than {FEWEST_PERSONS}, intervals are too narrow"
     if choice.fell_back:
+        null = "the median block" if facts.placebo is None else "the median block and the placebo"
         yield (
-            f"no block is above the median block and the placebo with confidence {config.value}: the "
+            f"no block is above {null} with confidence {config.value}: the "
             f"{FALLBACK_SHARE} of the depth with the largest effects was taken"
         )
     if choice.stability < STABLE:
