@@ -12,10 +12,14 @@ class Architecture(StrEnum):
     """Architectures that the sandbox can be built in."""
 
     olmo = "olmo"
+    olmo2 = "olmo2"
     llama = "llama"
     gpt2 = "gpt2"
     gpt_neox = "gpt_neox"
     mistral = "mistral"
+    """With a sliding window in every block."""
+    gemma3 = "gemma3"
+    """Local and global attention in turn."""
 
 
 class Quantization(StrEnum):

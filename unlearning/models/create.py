@@ -3,10 +3,12 @@
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
     MistralConfig,
+    Olmo2Config,
     OlmoConfig,
     PretrainedConfig,
     PreTrainedModel,
@@ -18,6 +20,10 @@ LONGEST_SEQUENCE_TOKENS = 512
 MLP_RATIO_GATED = 3
 """Inner width of a gated MLP over the width: its three matrices weigh about what two of ratio 4 do."""
 MLP_RATIO = 4
+LOCAL_ATTENTION_TOKENS = 16
+"""What a block with local attention sees: less than the sandbox's texts, or it would be no different from the rest."""
+BLOCKS_A_GLOBAL = 3
+"""Gemma3: every third block sees all tokens, so that a model of 8 blocks has two (the released ones: every sixth)."""
 
 
 def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, seed: int) -> PreTrainedModel:
@@ -34,7 +40,8 @@ def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, s
 def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -> PretrainedConfig:
     """The Transformers configuration of `model.architecture` at the wanted depth and width.
 
-    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own.
+    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own. Mistral's blocks all have
+    local attention (without it they would be Llama's), Gemma3's all but every third.
     """
     gated = {
         "vocab_size": vocabulary_size,
@@ -53,7 +60,22 @@ def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -
         case Architecture.llama:
             return LlamaConfig(**gated, **special)
         case Architecture.mistral:
-            return MistralConfig(**gated, **special, sliding_window=None)
+            return MistralConfig(**gated, **special, sliding_window=LOCAL_ATTENTION_TOKENS)
+        case Architecture.olmo2:
+            return Olmo2Config(**gated, **special)
+        case Architecture.gemma3:
+            head = model.width // model.heads
+            return Gemma3TextConfig(
+                **gated,
+                **special,
+                head_dim=head,
+                query_pre_attn_scalar=head,
+                sliding_window=LOCAL_ATTENTION_TOKENS,
+                layer_types=[
+                    "sliding_attention" if block % BLOCKS_A_GLOBAL else "full_attention"
+                    for block in range(1, model.blocks + 1)
+                ],
+            )
         case Architecture.gpt_neox:
             return GPTNeoXConfig(**{**gated, "intermediate_size": MLP_RATIO * model.width}, **special)
         case Architecture.gpt2:

@@ -1,0 +1,124 @@
+"""What the studies share: from a comparison's runs.csv to a study's results.csv, figures and tables.
+
+`python -m experiments.NAME.study` draws the figures of experiments/NAME and writes its README's table again, from the
+committed results.csv. With the folder of a comparison (`unlearn-report runs=FOLDER`, or a multirun) as an argument it
+first takes results.csv from the runs.csv there.
+"""
+
+import csv
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from unlearning.report.statistic import student_half
+from unlearning.report.style import Picture, write_pictures
+
+MARKERS = ("<!-- results -->\n", "<!-- /results -->\n")
+Line = Mapping[str, str]
+Group = tuple[str, ...]
+
+SCORES = {
+    key: key
+    for key in (
+        *("final", "task_aggregate", "mia_score", "utility"),
+        *("forget_knowledge", "forget_regurgitation", "retain_knowledge", "retain_regurgitation"),
+    )
+}
+"""Columns of most studies: the score and its parts."""
+RUN = {"method": "method", "seed": "seed"}
+COST = {"trained_parameters": "training_trainable_parameters", "seconds": "training_seconds"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One folder under experiments/."""
+
+    folder: Path
+    columns: Mapping[str, str]
+    """Column of results.csv -> column of runs.csv; empty where a comparison lacks it, as all its runs agree."""
+    table: Callable[[Sequence[Line]], str]
+    """The README's table, in Markdown."""
+    pictures: Callable[[Sequence[Line]], list[Picture]]
+
+    def lines(self) -> list[dict[str, str]]:
+        """Of results.csv."""
+        return read_csv(self.folder / "results.csv")
+
+    def collect(self, comparisons: Sequence[Path]) -> None:
+        """Write results.csv, with the finished runs of all comparisons."""
+        runs = [line for folder in comparisons for line in read_csv(folder / "runs.csv")]
+        with (self.folder / "results.csv").open("w", newline="") as handle:
+            writer = csv.writer(handle, lineterminator="\n")
+            writer.writerow(self.columns)
+            writer.writerows(
+                [rounded(run.get(key, "")) for key in self.columns.values()]
+                for run in runs
+                if run["state"] == "finished"
+            )
+
+    def readme(self) -> str:
+        """README.md with its table as results.csv has it."""
+        text = (self.folder / "README.md").read_text()
+        before, _, rest = text.partition(MARKERS[0])
+        return before + MARKERS[0] + self.table(self.lines()) + MARKERS[1] + rest.partition(MARKERS[1])[2]
+
+    def main(self) -> None:
+        """The command."""
+        if len(sys.argv) > 1:
+            self.collect([Path(word) for word in sys.argv[1:]])
+        write_pictures(self.folder, self.pictures(self.lines()))
+        (self.folder / "README.md").write_text(self.readme())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """One dictionary a line."""
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def rounded(cell: str) -> str:
+    """Four digits after the point are more than any of these scores has; counts and words stay as they are."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return cell if cell.isdigit() or abs(number) < 5e-3 else f"{number:.4f}"
+
+
+def grouped(lines: Sequence[Line], *keys: str) -> dict[Group, list[Line]]:
+    """Lines that agree in these columns, in the order of their first one."""
+    groups: dict[Group, list[Line]] = defaultdict(list)
+    for line in lines:
+        groups[tuple(line[key] for key in keys)].append(line)
+    return dict(groups)
+
+
+def numbers(lines: Sequence[Line], key: str) -> list[float]:
+    """One column."""
+    return [float(line[key]) for line in lines]
+
+
+def mean(lines: Sequence[Line], key: str) -> float:
+    """Over seeds."""
+    return fmean(numbers(lines, key))
+
+
+def mean_and_half(lines: Sequence[Line], key: str) -> tuple[float, float]:
+    """Mean over seeds, and half of its 95% interval by Student's t (0 for a single run, whose interval is unknown)."""
+    values = numbers(lines, key)
+    return fmean(values), student_half(values) if len(values) > 1 else 0.0
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, with a line end after its last row."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def with_half(lines: Sequence[Line], key: str) -> str:
+    """A cell: the mean over seeds and half its 95% interval."""
+    middle, half = mean_and_half(lines, key)
+    return f"{middle:.3f} ± {half:.3f}" if len(lines) > 1 else f"{middle:.3f}"
