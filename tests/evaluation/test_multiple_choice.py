@@ -13,6 +13,7 @@ from tests.tiny_models import FAMILIES
 from unlearning.data.question_text import HARNESS_HEAD, MMLU_HEAD, cloze_prompt, letters_prompt
 from unlearning.data.rows import Question
 from unlearning.errors import InputError
+from unlearning.evaluation import multiple_choice as multiple_choice_module
 from unlearning.evaluation.multiple_choice import cloze_correct, last_logits, letters_correct
 
 QUESTIONS, EXAMPLES = multiple_choice(12)
@@ -147,3 +148,11 @@ def test_scores_that_are_no_number_name_the_question() -> None:
         cloze_correct(model, tokenizer, QUESTIONS, 4000, skip)
     with pytest.raises(InputError, match=r"question q0: .* not a number"):
         letters_correct(model, tokenizer, QUESTIONS[:1], [], 0, 4000, skip)
+
+
+def test_a_question_by_itself_may_be_longer_than_examples_may_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WMDP has such questions: asked with no example, not refused, as long as the model's context holds them."""
+    model, tokenizer = byte_model("olmo"), byte_tokenizer()
+    alone = letters_correct(model, tokenizer, QUESTIONS, [], 0, 5000, skip)
+    monkeypatch.setattr(multiple_choice_module, "PROMPT_LIMIT_TOKENS", 16)
+    assert letters_correct(model, tokenizer, QUESTIONS, EXAMPLES, 3, 5000, skip) == alone

@@ -42,14 +42,14 @@ def intervals(
     membership: Sequence[DocumentScore],
     reference: Sequence[DocumentScore] | None,
     questions: Mapping[str, Sequence[QuestionScore]],
-    items: Mapping[str, Sequence[tuple[str, float]]],
+    benchmarks: Mapping[str, Values],
     resamples: int = RESAMPLES,
 ) -> dict[str, list[float]]:
     """Lower and upper end of the 95% interval of every mean, AUC and aggregate in `metrics`, the same at every call.
 
-    `questions` are by metric: "utility", of which "utility_macro" is too, "utility_cloze", "utility_letters". `items`
-    are by metric too: name and value of each item of which the metric is the mean. A draw of
-    "final" is the mean of one draw each of its three parts, which are independent.
+    `questions` are by metric: "utility", of which "utility_macro" is too, "utility_cloze", "utility_letters".
+    `benchmarks` are draws of other benchmarks' metrics. A draw of "final" is the mean of one draw each of its three
+    parts, which are independent.
 
     - A metric that is None has no interval. Nor has a true positive rate at a low false positive rate: it hangs on the
       one or two lowest non-members, and the bootstrap fails for extremes.
@@ -60,7 +60,7 @@ def intervals(
     - An interval is stretched to the metric itself where that lies outside.
     """
     drawn = probe_draws(generations, resamples) | auc_draws(membership, reference, resamples)
-    drawn |= {name: item_draws(values, resamples) for name, values in items.items()}
+    drawn |= benchmarks
     for name, scores in questions.items():
         drawn |= accuracy_draws(name, scores, resamples)
     if "mia_auc" in drawn:

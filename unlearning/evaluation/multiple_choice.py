@@ -136,14 +136,18 @@ def _fitting_prompt(
     tokens: list[int],
     head: str,
 ) -> tuple[list[int], int]:
-    """Token ids of the prompt, and the number of examples in it; `tokens` are those with all examples."""
-    limit = min(PROMPT_LIMIT_TOKENS, context_tokens(model) or PROMPT_LIMIT_TOKENS)
+    """Token ids of the prompt, and the number of examples in it; `tokens` are those with all examples.
+
+    PROMPT_LIMIT_TOKENS bounds what examples may fill; a question by itself may be as long as the model's context.
+    """
+    context = context_tokens(model)
     for used in range(len(worked), -1, -1):
         if used < len(worked):
             (tokens,) = _token_ids(tokenizer, [letters_prompt(question, worked[:used], head)])
-        if len(tokens) <= limit:
+        limit = min(PROMPT_LIMIT_TOKENS, context or PROMPT_LIMIT_TOKENS) if used else context
+        if limit is None or len(tokens) <= limit:
             return tokens, used
-    raise InputError(f"question {question.id}: {len(tokens)} tokens without examples; must have {limit} or fewer")
+    raise InputError(f"question {question.id}: {len(tokens)} tokens without examples; must have {context} or fewer")
 
 
 def last_logits(

@@ -8,7 +8,8 @@ from typing import Any
 from unlearning.config import EvaluationConfig, QuestionFormat
 from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus
-from unlearning.evaluation.benchmarks import benchmark_items, benchmark_metrics, metric_values
+from unlearning.evaluation.benchmark_draws import benchmark_draws
+from unlearning.evaluation.benchmarks import benchmark_items, benchmark_metrics
 from unlearning.evaluation.intervals import intervals
 from unlearning.evaluation.membership import membership_metrics
 from unlearning.evaluation.memorisation import memorisation_metrics
@@ -37,7 +38,7 @@ def summarise(
     questions = {"utility": useful, "utility_cloze": cloze, "utility_letters": letters}
     return EvaluationResult(
         metrics=metrics,
-        intervals=intervals(metrics, generations, membership, untaught, questions, metric_values(items)),
+        intervals=intervals(metrics, generations, membership, untaught, questions, benchmark_draws(items, reference)),
         missing=missing_parts(metrics, corpus, config),
         generations=generations,
         membership=membership,
