@@ -32,6 +32,17 @@ RUN = {"method": "method", "seed": "seed"}
 COST = {"trained_parameters": "training_trainable_parameters", "seconds": "training_seconds"}
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """One dictionary a line."""
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def finished_runs(comparison: Path) -> list[Line]:
+    """Lines of its runs.csv."""
+    return [line for line in read_csv(comparison / "runs.csv") if line["state"] == "finished"]
+
+
 @dataclass(frozen=True)
 class Study:
     """One folder under experiments/."""
@@ -42,22 +53,20 @@ class Study:
     table: Callable[[Sequence[Line]], str]
     """The README's table, in Markdown."""
     pictures: Callable[[Sequence[Line]], list[Picture]]
+    measured: Callable[[Path], list[Line]] = finished_runs
+    """What a comparison's folder has for results.csv."""
 
     def lines(self) -> list[dict[str, str]]:
         """Of results.csv."""
         return read_csv(self.folder / "results.csv")
 
     def collect(self, comparisons: Sequence[Path]) -> None:
-        """Write results.csv, with the finished runs of all comparisons."""
-        runs = [line for folder in comparisons for line in read_csv(folder / "runs.csv")]
+        """Write results.csv, from all comparisons."""
+        lines = [line for folder in comparisons for line in self.measured(folder)]
         with (self.folder / "results.csv").open("w", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow(self.columns)
-            writer.writerows(
-                [rounded(run.get(key, "")) for key in self.columns.values()]
-                for run in runs
-                if run["state"] == "finished"
-            )
+            writer.writerows([rounded(line.get(key, "")) for key in self.columns.values()] for line in lines)
 
     def readme(self) -> str:
         """README.md with its table as results.csv has it."""
@@ -71,12 +80,6 @@ class Study:
             self.collect([Path(word) for word in sys.argv[1:]])
         write_pictures(self.folder, self.pictures(self.lines()))
         (self.folder / "README.md").write_text(self.readme())
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """One dictionary a line."""
-    with path.open(newline="") as handle:
-        return list(csv.DictReader(handle))
 
 
 def rounded(cell: str) -> str:

@@ -43,12 +43,23 @@ def jobs(words: list[str]) -> list[list[str]]:
     return [list(job) for job in product(*choices)]
 
 
+def swept(config_name: str, words: list[str]) -> list[str]:
+    """What an experiment sweeps beside these words: the first value of each key."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose(config_name, jobs(words)[0], return_hydra_config=True)
+    found = OmegaConf.to_container(cfg.hydra.sweeper)
+    assert isinstance(found, dict)
+    named = {word.partition("=")[0] for word in words}
+    return jobs([f"{key}={value}" for key, value in (found["params"] or {}).items() if key not in named])[0]
+
+
 def composes(line: str) -> None:
     """Every job of a command line becomes a checked configuration."""
     command, *words = shlex.split(os.path.expandvars(line), comments=True)
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
     schemas.register()
+    words = swept(config_name, words) + words
     for overrides in jobs(words):
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose(config_name, overrides)

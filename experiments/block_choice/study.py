@@ -1,0 +1,77 @@
+"""Does tracing help? Tables and figure of experiments/block_choice; see experiments/study.py for the command."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.study import COST, RUN, SCORES, Line, Study, grouped, markdown, mean, mean_and_half, numbers, with_half
+from unlearning.report.style import INK, METHODS, MUTED, Picture, picture
+
+CHOICES = {
+    "0-2": "noise tracing; the first",
+    "0,1,7": "weights exchanged",
+    "0,2,3": "gradient's norm",
+    "0,3,4": "Fisher information",
+    "2-4": "the middle",
+    "5-7": "the last",
+    "4,5,7": "random",
+    "1,4,6": "random",
+    "1,2,6": "random",
+    "all": "all eight",
+}
+"""How three of the eight blocks were chosen, by scope.blocks."""
+PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
+KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
+
+
+def table(lines: Sequence[Line]) -> str:
+    """One row a method and choice, in the order of the final score."""
+    groups = grouped(lines, "method", "blocks")
+    rows = []
+    for method in dict.fromkeys(line["method"] for line in lines):
+        own = [(blocks, runs) for (of, blocks), runs in groups.items() if of == method]
+        for blocks, runs in sorted(own, key=lambda item: -mean(item[1], "final")):
+            cells = [f"{mean(runs, key):.3f}" for key in KEYS]
+            rows.append([f"`{method}`", f"{CHOICES[blocks]} ({blocks})", with_half(runs, "final"), *cells])
+    return markdown(["method", "blocks", "final", *(key.replace("_", " ") for key in KEYS)], rows)
+
+
+def pictures(lines: Sequence[Line]) -> list[Picture]:
+    """The score and its parts by choice, a colour a method."""
+    return [
+        picture(
+            "choices",
+            "Scores by choice of blocks",
+            "Mean of three seeds with its 95% interval; dots are single runs.",
+            (10.5, 4.2),
+            lambda figure: draw(figure, lines),
+        )
+    ]
+
+
+def draw(figure: Any, lines: Sequence[Line]) -> None:
+    """A panel a part of the score, a row a choice."""
+    groups, methods = grouped(lines, "method", "blocks"), list(dict.fromkeys(line["method"] for line in lines))
+    for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
+        axis.set(title=title, xlim=(-0.04, 1.04))
+        for place, blocks in enumerate(CHOICES):
+            for index, method in enumerate(methods):
+                runs = groups.get((method, blocks), [])
+                if not runs:
+                    continue
+                height = place + 0.18 * (2 * index - len(methods) + 1)
+                middle, half = mean_and_half(runs, key)
+                axis.errorbar(middle, height, xerr=half, fmt="o", color=METHODS[index], markersize=5, capsize=2)
+                axis.plot(numbers(runs, key), [height] * len(runs), ".", color=INK, markersize=3, alpha=0.6)
+    axis = figure.axes[0]
+    axis.set_yticks(range(len(CHOICES)), [f"{name} ({blocks})" for blocks, name in CHOICES.items()], color=MUTED)
+    axis.invert_yaxis()
+    for index, method in enumerate(methods):
+        axis.plot([], [], "o", color=METHODS[index], label=method)
+    figure.legend(loc="outside lower center", ncols=len(methods))
+
+
+STUDY = Study(Path(__file__).parent, {**RUN, "blocks": "scope.blocks", **SCORES, **COST}, table, pictures)
+
+if __name__ == "__main__":
+    STUDY.main()

@@ -1,0 +1,38 @@
+"""Indirect effects by depth: `python -m experiments.freezing_depth.effects FOLDER` takes FOLDER/DEPTH/layers.json of
+unlearn-trace into effects.csv beside this file."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+METRIC = "answer_log_probability"
+
+
+def curve(layers: dict[str, object]) -> dict[str, list[float]]:
+    """Mean effect of each block's MLP with its 95% interval, nats a token."""
+    effects = layers["effects"]
+    assert isinstance(effects, list)
+    of_metric = next(item for item in effects if item["metric"] == METRIC)
+    mlp = next(
+        item
+        for item in of_metric["restorations"]
+        if item["restoration"] == {"kind": "mlp", "window": 1, "severed": None}
+    )
+    return {key: mlp["effect"][key] for key in ("mean", "low", "high")}
+
+
+def main(folder: Path) -> None:
+    """Write effects.csv."""
+    with (HERE / "effects.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["depth", "block", "effect", "low", "high"])
+        for path in sorted(folder.glob("*/layers.json"), key=lambda item: int(item.parent.name)):
+            ends = curve(json.loads(path.read_text()))
+            for block, values in enumerate(zip(ends["mean"], ends["low"], ends["high"], strict=True)):
+                writer.writerow([path.parent.name, block, *(f"{value:.5f}" for value in values)])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

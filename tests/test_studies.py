@@ -1,0 +1,61 @@
+"""experiments/*/study.py: the README's table and the figures are those of the committed results."""
+
+import importlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.parent.name for path in (ROOT / "experiments").glob("*/study.py"))
+SAME_PIXELS = 20
+"""Pixels that may differ: edges are rounded a little differently on other processors."""
+VISIBLE = 0.1
+"""Least difference of a pixel, of 1, that counts."""
+
+
+def study(name: str) -> Any:
+    """Of its module."""
+    return importlib.import_module(f"experiments.{name}.study").STUDY
+
+
+def differing(png: bytes, other: bytes) -> int:
+    """Pixels of one picture that differ from the other's; all where the sizes do."""
+    first, second = imread(io.BytesIO(png)), imread(io.BytesIO(other))
+    if first.shape != second.shape:
+        return int(first.shape[0] * first.shape[1])
+    return int((np.abs(first - second).max(axis=-1) > VISIBLE).sum())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_s_table_is_that_of_the_results(name: str) -> None:
+    """Between its markers, to the last character."""
+    own = study(name)
+    assert own.readme() == (own.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_figures_are_those_of_the_results(name: str) -> None:
+    """Drawn again from results.csv; each is shown in the README."""
+    own = study(name)
+    for item in own.pictures(own.lines()):
+        assert differing(item.png, (own.folder / f"{item.name}.png").read_bytes()) <= SAME_PIXELS
+        assert f"({item.name}.png)" in (own.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_results_are_another_figure(name: str) -> None:
+    """So the comparison above can fail: every number with digits after its point is made smaller by a tenth."""
+    own = study(name)
+    changed = [
+        {
+            key: f"{0.9 * float(cell):.4f}" if cell.replace(".", "", 1).isdigit() and "." in cell else cell
+            for key, cell in line.items()
+        }
+        for line in own.lines()
+    ]
+    for item in own.pictures(changed):
+        assert differing(item.png, (own.folder / f"{item.name}.png").read_bytes()) > SAME_PIXELS
