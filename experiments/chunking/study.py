@@ -20,7 +20,7 @@ from experiments.study import (
 )
 from unlearning.report.style import INK, METHODS, Picture, picture
 
-ROWS = 240
+ROWS = 120
 """Of the forget set: a chunk of as many is all of it."""
 PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
 KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
@@ -42,9 +42,7 @@ def setting(line: Line) -> str:
         case "rank":
             return f"rank {line['rank']}"
         case "last_k":
-            return f"last {line['blocks'].strip('-:')} blocks, no adapter"
-        case "mixed":
-            return "GradDiff, not chunked"
+            return f"blocks {line['blocks']}, no adapter"
         case _:
             name = objective if float(line["divergence_weight"]) == 0 else f"{objective} with KL"
             return f"{name}, {'chunked' if 'Chunked' in line['schedule'] else 'not chunked'}"
