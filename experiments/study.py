@@ -48,6 +48,10 @@ class Study:
     """One folder under experiments/."""
 
     folder: Path
+    question: str
+    """In a few words, for the list of studies in the project's README."""
+    answer: Callable[[Sequence[Line]], str]
+    """A sentence with its numbers, for the same list, in Markdown."""
     columns: Mapping[str, str]
     """Column of results.csv -> column of runs.csv; empty where a comparison lacks it, as all its runs agree."""
     table: Callable[[Sequence[Line]], str]
@@ -119,6 +123,12 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, with a line end after its last row."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def listed(names: Mapping[str, Sequence[Line]], key: str) -> str:
+    """Names and their means, the highest first."""
+    means = {name: mean(lines, key) for name, lines in names.items()}
+    return ", ".join(f"{name} {means[name]:.2f}" for name in sorted(means, key=lambda name: -means[name]))
 
 
 def with_half(lines: Sequence[Line], key: str) -> str:

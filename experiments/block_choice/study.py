@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.study import COST, RUN, SCORES, Line, Study, grouped, markdown, mean, mean_and_half, numbers, with_half
+from experiments.study import (
+    COST,
+    RUN,
+    SCORES,
+    Line,
+    Study,
+    grouped,
+    listed,
+    markdown,
+    mean,
+    mean_and_half,
+    numbers,
+    with_half,
+)
 from unlearning.report.style import INK, METHODS, MUTED, Picture, picture
 
 CHOICES = {
@@ -34,6 +47,17 @@ def table(lines: Sequence[Line]) -> str:
             cells = [f"{mean(runs, key):.3f}" for key in KEYS]
             rows.append([f"`{method}`", f"{CHOICES[blocks]} ({blocks})", with_half(runs, "final"), *cells])
     return markdown(["method", "blocks", "final", *(key.replace("_", " ") for key in KEYS)], rows)
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """Final scores by rule; the random choices together."""
+    told = []
+    for (method,), own in grouped(lines, "method").items():
+        rules: dict[str, list[Line]] = {}
+        for (blocks,), runs in grouped(own, "blocks").items():
+            rules.setdefault(CHOICES[blocks].removeprefix("the "), []).extend(runs)
+        told.append(f"`{method}`: {listed(rules, 'final')}")
+    return "final score, " + "; ".join(told) + "."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
@@ -71,7 +95,14 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     figure.legend(loc="outside lower center", ncols=len(methods))
 
 
-STUDY = Study(Path(__file__).parent, {**RUN, "blocks": "scope.blocks", **SCORES, **COST}, table, pictures)
+STUDY = Study(
+    Path(__file__).parent,
+    "Does tracing help?",
+    answer,
+    {**RUN, "blocks": "scope.blocks", **SCORES, **COST},
+    table,
+    pictures,
+)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -12,6 +12,7 @@ from experiments.study import (
     Study,
     finished_runs,
     grouped,
+    listed,
     markdown,
     mean,
     mean_and_half,
@@ -59,6 +60,16 @@ def table(lines: Sequence[Line]) -> str:
     return markdown(["what varies", "setting", "final", *(key.replace("_", " ") for key in KEYS)], rows)
 
 
+def answer(lines: Sequence[Line]) -> str:
+    """Final scores by setting, sweep by sweep."""
+    told = []
+    for (sweep,), runs in grouped([{**line, "setting": setting(line)} for line in lines], "sweep").items():
+        by_setting = {name: own for (name,), own in grouped(runs, "setting").items()}
+        if sweep in ("size", "ratio"):
+            told.append(listed(by_setting, "final"))
+    return "final score, " + "; ".join(told) + "."
+
+
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """The score and its parts by setting."""
     count = len({setting(line) for line in lines})
@@ -102,7 +113,9 @@ COLUMNS = {
     **SCORES,
     **COST,
 }
-STUDY = Study(Path(__file__).parent, COLUMNS, table, pictures, swept_runs)
+STUDY = Study(
+    Path(__file__).parent, "Which of AILS-NTUA's choices matter?", answer, COLUMNS, table, pictures, swept_runs
+)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.study import COST, RUN, SCORES, Line, Study, grouped, markdown, mean, with_half
+from experiments.study import COST, RUN, SCORES, Line, Study, grouped, listed, markdown, mean, with_half
 from unlearning.report.pareto import front
 from unlearning.report.style import METHODS, Picture, picture
 
@@ -77,6 +77,16 @@ def table(lines: Sequence[Line]) -> str:
     return markdown(headings, rows)
 
 
+def answer(lines: Sequence[Line]) -> str:
+    """The best mean final score of each term."""
+    best: dict[str, list[Line]] = {}
+    for (name, _, _), runs in settings(lines).items():
+        label = TERMS[name]
+        if label not in best or mean(runs, "final") > mean(best[label], "final"):
+            best[label] = runs
+    return f"best final score of each: {listed(best, 'final')}."
+
+
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """Fronts of each term."""
     return [
@@ -118,7 +128,7 @@ COLUMNS = {
     **SCORES,
     **COST,
 }
-STUDY = Study(Path(__file__).parent, COLUMNS, table, pictures)
+STUDY = Study(Path(__file__).parent, "What keeps the retain rows?", answer, COLUMNS, table, pictures)
 
 if __name__ == "__main__":
     STUDY.main()

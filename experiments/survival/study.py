@@ -14,6 +14,7 @@ from experiments.study import (
     Study,
     finished_runs,
     grouped,
+    listed,
     markdown,
     mean,
     mean_and_half,
@@ -53,6 +54,16 @@ def table(lines: Sequence[Line]) -> str:
         cells = [f"{mean([line for line in lines if line['probe'] == probe], who):.3f}" for probe in PROBES]
         rows.append([f"{who} model", "", *cells])
     return markdown(["method", "blocks trained", *PROBES.values()], rows)
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """Exact match after each probe, by method, beside the gold model's."""
+    told = []
+    for probe, words in PROBES.items():
+        own = [line for line in lines if line["probe"] == probe]
+        values = {f"`{method}`": runs for (method,), runs in grouped(own, "method").items()}
+        told.append(f"{words}: {listed(values, 'unlearned')}, gold model {mean(own, 'gold'):.2f}")
+    return "exact match on forgotten questions, " + "; ".join(told) + "."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
@@ -97,7 +108,7 @@ COLUMNS = {
     "blocks": "scope.blocks",
     **{key: key for key in ("probe", "target", "unlearned", "gold", "recovered")},
 }
-STUDY = Study(HERE, COLUMNS, table, pictures, probed_runs)
+STUDY = Study(HERE, "What survives relearning and 4 bits?", answer, COLUMNS, table, pictures, probed_runs)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -1,0 +1,34 @@
+"""The list of studies in the project's README: `python -m experiments.answers` writes it, from their results.csv."""
+
+import importlib
+from pathlib import Path
+
+from experiments.study import Study
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+MARKERS = ("<!-- studies -->\n", "<!-- /studies -->\n")
+
+
+def studies() -> list[Study]:
+    """All of them, by name."""
+    names = sorted(path.parent.name for path in HERE.glob("*/study.py"))
+    return [importlib.import_module(f"experiments.{name}.study").STUDY for name in names]
+
+
+def answers() -> str:
+    """One line a study."""
+    return "".join(
+        f"- **{study.question}** {study.answer(study.lines())} (`experiments/{study.folder.name}/`)\n"
+        for study in studies()
+    )
+
+
+def readme() -> str:
+    """The project's README with the list as the results have it."""
+    before, _, rest = README.read_text().partition(MARKERS[0])
+    return before + MARKERS[0] + answers() + MARKERS[1] + rest.partition(MARKERS[1])[2]
+
+
+if __name__ == "__main__":
+    README.write_text(readme())

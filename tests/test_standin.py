@@ -1,0 +1,137 @@
+"""experiments/semeval_standin/: the rows keep their published numbers, the data is what it says, the table adds up."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from experiments.semeval_leaderboard.row import NAMES, published
+from experiments.semeval_standin import run
+from experiments.semeval_standin.study import STUDY, chosen
+from tests.test_readme import composes
+from unlearning import config as schemas
+from unlearning.cli import conf_dir
+from unlearning.data.rows import Kind, Row, Split
+
+CONFIGURATIONS = [row for row in run.ROWS if row != "zjuklab"] + ["zjuklab_over", "zjuklab_under"]
+METHOD_KEYS = ("objective", "scope", "schedule", "ratio", "optimizer", "prompt", "stopping", "update_scale")
+
+
+@pytest.fixture(autouse=True)
+def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the official data are named, never opened."""
+    monkeypatch.setenv("UNLEARNING_DATA", "/official")
+
+
+def composed(words: list[str]) -> dict[str, Any]:
+    """The whole configuration of `unlearn`, flat, by dotted key."""
+    schemas.register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("unlearn", words)
+    whole = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(whole, dict)
+    return {key: value for group in METHOD_KEYS for key, value in flat(group, whole[group]).items()}
+
+
+def flat(key: str, value: Any) -> dict[str, Any]:
+    """Leaves of nested mappings."""
+    if not isinstance(value, dict):
+        return {key: value}
+    return {name: leaf for inner in value for name, leaf in flat(f"{key}.{inner}", value[inner]).items()}
+
+
+def row(name: str, task: str, kind: Kind, number: int = 0) -> Row:
+    """Of a document."""
+    return Row(f"{name}{kind.value}{number}", "Begin", "end.", task, kind, Split.FORGET)
+
+
+def test_every_row_of_the_leaderboard_is_there() -> None:
+    """Under its name."""
+    assert list(run.ROWS) == list(NAMES)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_row_with_the_stand_in_composes(name: str) -> None:
+    """With all that the script gives it, and every value in range."""
+    words = [*run.method_words(name, "1e-3"), *run.data_words(Path("out")), *run.model_words(Path("out"))]
+    composes(shlex.join(["unlearn", *words]))
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_stand_in_leaves_the_published_numbers(name: str) -> None:
+    """Nothing of the method differs from the leaderboard's own configuration but what the script lists."""
+    official = composed([f"experiment=leaderboard/{name}_1b"])
+    here = composed(run.method_words(name, "0.0123"))
+    given = [word.partition("=")[0] for word in run.method_words(name, "0.0123")]
+    differing = {key for key in here if here[key] != official.get(key)}
+    assert here.keys() == official.keys()
+    assert differing == {key for key in given if key in here}
+    assert here["optimizer.lr"] == 0.0123
+    assert {key for key in differing if not key.endswith((".lr", ".blocks", ".block"))} == set()
+
+
+def test_the_first_documents_of_each_task_are_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of Task1 and two of Task3: of documents 7, 8, 9 in file order, 9 is left out, and all rows of 7 stay."""
+    monkeypatch.setattr(run, "DOCUMENTS", {"Task1": 1, "Task3": 2})
+    rows = [
+        row("7", "Task3", Kind.COMPLETION, 1),
+        row('"a"', "Task1", Kind.COMPLETION, 1),
+        row('"b"', "Task1", Kind.COMPLETION, 1),
+        row("8", "Task3", Kind.QUESTION),
+        row("9", "Task3", Kind.COMPLETION, 1),
+        row("7", "Task3", Kind.QUESTION),
+    ]
+    assert [kept.id for kept in run.first_rows(rows)] == ["7sc1", '"a"sc1', "8qa0", "7qa0"]
+
+
+def test_the_merged_row_costs_what_its_adapters_did(tmp_path: Path) -> None:
+    """30 and 20 steps, 4 and 3 seconds; those of another learning rate do not count."""
+    scores = dict.fromkeys(run.SCORES, 0.5)
+    costs = {"over-1e-3": (30, 4.0), "under-1e-3": (20, 3.0), "over-3e-3": (99, 9.0)}
+    for name, (steps, seconds) in costs.items():
+        write(tmp_path / "adapters" / f"zjuklab_{name}", scores, steps, seconds)
+    write(tmp_path / "runs" / "zjuklab-1e-3", scores, 0, 0.0)
+    line = run.result(tmp_path / "runs" / "zjuklab-1e-3" / "metrics.json")
+    assert line == ["zjuklab", "1e-3", "finished", *[0.5] * len(run.SCORES), 50, 7.0]
+
+
+def write(folder: Path, scores: dict[str, float], steps: int, seconds: float) -> None:
+    """A run's metrics.json."""
+    folder.mkdir(parents=True)
+    record = {"unlearned": scores, "training": {"steps": steps, "seconds": seconds}}
+    (folder / "metrics.json").write_text(json.dumps(record))
+
+
+def test_all_rates_were_run() -> None:
+    """results.csv has each row with each rate of its grid, the target and the gold model."""
+    lines = STUDY.lines()
+    found = {(line["row"], line["lr"]) for line in lines if line["row"] in run.ROWS}
+    assert found == {(name, rate) for name, (_, rates) in run.ROWS.items() for rate in rates}
+    assert {"target", "gold"} <= {line["row"] for line in lines}
+
+
+def test_a_final_score_is_the_mean_of_its_parts() -> None:
+    """And the MIA score is 1 - 2 |AUC - 0.5|; all are rounded to four digits."""
+    for line in STUDY.lines():
+        parts = [float(line[key]) for key in ("task_aggregate", "mia_score", "utility")]
+        assert float(line["final"]) == pytest.approx(sum(parts) / 3, abs=1e-4)
+        assert float(line["mia_score"]) == pytest.approx(1 - 2 * abs(float(line["mia_auc"]) - 0.5), abs=2e-4)
+
+
+def test_the_table_has_the_better_rate_beside_what_was_published() -> None:
+    """Rows by final score; the other rate is no better."""
+    lines = STUDY.lines()
+    best = chosen(lines)
+    finals = [float(line["final"]) for line in best.values()]
+    assert finals == sorted(finals, reverse=True)
+    text = STUDY.table(lines)
+    for name, line in best.items():
+        assert float(line["final"]) == max(float(other["final"]) for other in lines if other["row"] == name)
+        cells = next(row for row in text.splitlines() if row.startswith(f"| {NAMES[name]} |")).split(" | ")
+        assert cells[1] == line["lr"]
+        assert cells[3] == f"{float(line['final']):.3f}"
+        assert cells[-1].rstrip(" |") == published(NAMES[name], "7B")["final"]
