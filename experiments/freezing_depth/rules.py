@@ -1,6 +1,7 @@
-"""How many of the first blocks to train, by depth: what was best, its law over depth, and which rule transfers.
+"""How many of the first blocks have to move, by depth: the law of the threshold, and which rule for it transfers.
 
-The final score is known at some counts k for each depth D, for each seed; between them it is taken as linear in log k.
+The freezing threshold of a model of D blocks: the fewest first blocks k whose training reaches 95% of the score that
+training all D reaches. Scores are known at some k for each seed; between these they are taken as linear in log k.
 """
 
 import itertools
@@ -13,18 +14,21 @@ import numpy as np
 
 from experiments.study import Line, grouped
 
+REACHED = 0.95
 SHARES = tuple(n / 48 for n in range(1, 49))
-COUNTS = tuple(range(1, 13))
-COVERAGES = tuple(n / 100 for n in range(30, 100))
+COUNTS = tuple(range(1, 25))
+COVERAGES = tuple(n / 200 for n in range(60, 201))
+Means = Mapping[int, float]
+"""Count of blocks -> mean score over seeds."""
 Scores = Mapping[int, Mapping[int, Sequence[float]]]
-"""Depth -> count of blocks -> final score of each seed."""
+"""Depth -> count of blocks -> score of each seed."""
 Effects = Mapping[int, Sequence[float]]
 """Depth -> indirect effect of each block's MLP, nats."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """From a depth to a count of blocks, with one number to set."""
+    """From a depth to a count of blocks, with one number to set; larger numbers never give fewer blocks."""
 
     name: str
     values: Sequence[float]
@@ -39,39 +43,48 @@ class Transfer:
     depth: int
     value: float
     count: int
-    regret: float
-    """How far its score is below the depth's best."""
+    reached: float
+    """Its score there, as a share of that of all blocks."""
+    factor: float
+    """Its count over the threshold, or the threshold over its count: 1 is exact."""
 
 
-def scores_of(lines: Sequence[Line]) -> Scores:
+def scores_of(lines: Sequence[Line], key: str) -> Scores:
     """From results.csv, whose blocks are the first ones: 0, 0-1, 0-2, ..."""
     found: dict[int, dict[int, list[float]]] = {}
     for (depth, blocks), runs in grouped(lines, "depth", "blocks").items():
         count = int(blocks.rpartition("-")[2]) + 1
-        found.setdefault(int(depth), {})[count] = [float(run["final"]) for run in runs]
+        found.setdefault(int(depth), {})[count] = [float(run[key]) for run in runs]
     return {depth: dict(sorted(by_count.items())) for depth, by_count in sorted(found.items())}
 
 
-def score_at(by_count: Mapping[int, float], count: int) -> float:
-    """Mean final score at a count; linear in log k between those measured, the outermost beyond them."""
-    known = sorted(by_count)
-    return float(np.interp(math.log(count), [math.log(k) for k in known], [by_count[k] for k in known]))
+def means_of(scores: Scores) -> dict[int, dict[int, float]]:
+    """Over seeds."""
+    return {depth: {k: fmean(values) for k, values in by_count.items()} for depth, by_count in scores.items()}
 
 
-def best_count(by_count: Mapping[int, float]) -> float:
-    """Where a parabola in log k through the best measured count and its neighbours is highest; at an end, the end."""
-    known = sorted(by_count)
-    top = max(range(len(known)), key=lambda place: by_count[known[place]])
-    if top in (0, len(known) - 1):
-        return float(known[top])
-    near = known[top - 1 : top + 2]
-    a, b, _ = np.polyfit([math.log(k) for k in near], [by_count[k] for k in near], 2)
-    return float(math.exp(-b / (2 * a))) if a < 0 else float(known[top])
+def score_at(means: Means, count: float) -> float:
+    """Linear in log k between the measured counts."""
+    known = sorted(means)
+    return float(np.interp(math.log(count), [math.log(k) for k in known], [means[k] for k in known]))
 
 
-def law(best: Mapping[int, float]) -> tuple[float, float]:
+def threshold(means: Means) -> float:
+    """The least k, a fraction between measured ones, with REACHED of the score of all blocks, the largest k measured."""
+    known = sorted(means)
+    wanted = REACHED * means[known[-1]]
+    first = next(place for place, k in enumerate(known) if means[k] >= wanted)
+    if first == 0:
+        return float(known[0])
+    low, high = known[first - 1], known[first]
+    share = (wanted - means[low]) / (means[high] - means[low])
+    return float(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
+
+
+def law(thresholds: Mapping[int, float]) -> tuple[float, float]:
     """a and b of k = a D^b by least squares of logarithms: b = 0 is a fixed count, b = 1 a fixed share."""
-    b, log_a = np.polyfit([math.log(depth) for depth in best], [math.log(count) for count in best.values()], 1)
+    x, y = [math.log(depth) for depth in thresholds], [math.log(count) for count in thresholds.values()]
+    b, log_a = np.polyfit(x, y, 1)
     return float(math.exp(log_a)), float(b)
 
 
@@ -81,7 +94,7 @@ def resampled_laws(scores: Scores, resamples: int = 2000) -> list[tuple[float, f
     return [
         law(
             {
-                depth: best_count({k: fmean(generator.choice(finals, len(finals))) for k, finals in by_count.items()})
+                depth: threshold({k: fmean(generator.choice(values, len(values))) for k, values in by_count.items()})
                 for depth, by_count in scores.items()
             }
         )
@@ -106,22 +119,28 @@ def rules(effects: Effects) -> list[Rule]:
 
 
 def transfers(scores: Scores, effects: Effects) -> list[Transfer]:
-    """Each rule at each depth, its number being what is best on average at the other depths.
-
-    Of several numbers that are equally good the middle one is taken.
-    """
-    means = {depth: {k: fmean(finals) for k, finals in by_count.items()} for depth, by_count in scores.items()}
-    found = []
+    """Each rule at each depth, its number being set on the other depths."""
+    means, found = means_of(scores), []
     for rule in rules(effects):
-        for left_out, by_count in means.items():
-            others = {depth: known for depth, known in means.items() if depth != left_out}
-            quality = {
-                value: fmean(score_at(known, rule.count(value, depth)) for depth, known in others.items())
-                for value in rule.values
-            }
-            top = [value for value, mean in quality.items() if mean >= max(quality.values()) - 1e-9]
-            value = top[len(top) // 2]
-            count = rule.count(value, left_out)
-            regret = max(by_count.values()) - score_at(by_count, count)
-            found.append(Transfer(rule.name, left_out, value, count, regret))
+        for depth, own in means.items():
+            value = set_on(rule, {other: known for other, known in means.items() if other != depth})
+            count = rule.count(value, depth)
+            off = math.log(count / threshold(own))
+            found.append(Transfer(rule.name, depth, value, count, _reached(own, count), math.exp(abs(off))))
     return found
+
+
+def set_on(rule: Rule, means: Mapping[int, Means]) -> float:
+    """The least number with which these depths reach REACHED on average; of those with the same counts, the middle."""
+    counts = {value: [rule.count(value, depth) for depth in means] for value in rule.values}
+    shares = {
+        value: fmean(_reached(known, k) for known, k in zip(means.values(), counts[value], strict=True))
+        for value in counts
+    }
+    least = next((value for value, share in shares.items() if share >= REACHED - 1e-12), rule.values[-1])
+    same = [value for value in rule.values if counts[value] == counts[least]]
+    return same[len(same) // 2]
+
+
+def _reached(means: Means, count: int) -> float:
+    return score_at(means, count) / means[max(means)]

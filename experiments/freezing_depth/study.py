@@ -1,5 +1,6 @@
 """The freezing threshold against depth: tables and figure of experiments/freezing_depth; see experiments/study.py."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from experiments.freezing_depth.rules import (
+    REACHED,
     Effects,
     Scores,
     Transfer,
-    best_count,
     law,
+    means_of,
     resampled_laws,
     scores_of,
+    threshold,
     transfers,
 )
 from experiments.study import COST, RUN, SCORES, Line, Study, grouped, markdown, mean, read_csv, with_half
@@ -23,6 +26,8 @@ from unlearning.report.statistic import student_half
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 HERE = Path(__file__).parent
+SCORED = {"final": "final score", "task_aggregate": "task aggregate"}
+TICKS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 KEYS = ("task_aggregate", "mia_score", "utility", "retain_knowledge")
 
 
@@ -36,9 +41,9 @@ def effects() -> Effects:
 
 @dataclass(frozen=True)
 class Law:
-    """k = a D^b, the best count k of first blocks at depth D, and 95% intervals."""
+    """k = a D^b, the threshold k at depth D, and 95% intervals."""
 
-    best: Mapping[int, float]
+    thresholds: Mapping[int, float]
     a: float
     b: float
     a_ends: tuple[float, float]
@@ -47,14 +52,19 @@ class Law:
 
 def fitted(scores: Scores) -> Law:
     """To the means over seeds; intervals over resamples of seeds."""
-    best = {depth: best_count({k: fmean(v) for k, v in by_count.items()}) for depth, by_count in scores.items()}
+    found = {depth: threshold(means) for depth, means in means_of(scores).items()}
     low, high = np.percentile(np.array(resampled_laws(scores)), (2.5, 97.5), axis=0)
-    return Law(best, *law(best), (low[0], high[0]), (low[1], high[1]))
+    return Law(found, *law(found), (low[0], high[0]), (low[1], high[1]))
 
 
-def losses(found: Sequence[Transfer]) -> dict[str, list[Transfer]]:
-    """By rule."""
+def by_rule(found: Sequence[Transfer]) -> dict[str, list[Transfer]]:
+    """In their order."""
     return {rule: [item for item in found if item.rule == rule] for rule in dict.fromkeys(item.rule for item in found)}
+
+
+def mean_factor(own: Sequence[Transfer]) -> float:
+    """Geometric mean over depths."""
+    return math.exp(fmean(math.log(item.factor) for item in own))
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -64,30 +74,36 @@ def table(lines: Sequence[Line]) -> str:
         for (depth, blocks), runs in grouped(lines, "depth", "blocks").items()
     ]
     text = markdown(["depth", "blocks trained", "final", *(key.replace("_", " ") for key in KEYS)], rows)
-    scores = scores_of(lines)
+    return text + "".join(law_and_rules(key, words, scores_of(lines, key)) for key, words in SCORED.items())
+
+
+def law_and_rules(key: str, words: str, scores: Scores) -> str:
+    """Of one score."""
     found = fitted(scores)
-    counts = ", ".join(f"{count:.1f} of {depth}" for depth, count in found.best.items())
+    counts = ", ".join(f"{count:.1f} of {depth}" for depth, count in found.thresholds.items())
     ends = [f"{name} {low:.2f} to {high:.2f}" for name, (low, high) in (("a", found.a_ends), ("b", found.b_ends))]
-    text += f"\nBest counts: {counts}. Fitted law: k = {found.a:.2f} D^{found.b:.2f}"
+    text = f"\nBy {words}: thresholds {counts}; fitted k = {found.a:.2f} D^{found.b:.2f}"
     text += f" (95% of 2,000 resamples of seeds: {', '.join(ends)}).\n\n"
     rows = []
-    for rule, own in losses(transfers(scores, effects())).items():
-        cells = [f"{item.count} ({item.value:.3g}): {item.regret:.3f}" for item in own]
-        rows.append([rule, *cells, f"{fmean(item.regret for item in own):.3f}"])
-    headings = [f"depth {depth}: blocks (number): loss" for depth in scores]
-    return text + markdown(["rule, set on the other depths", *headings, "mean loss"], rows)
+    for rule, own in by_rule(transfers(scores, effects())).items():
+        cells = [f"{item.value:.3g}: {item.count} blocks, {item.reached:.0%}" for item in own]
+        rows.append([rule, *cells, f"{mean_factor(own):.2f}"])
+    headings = [f"depth {depth}: number, blocks, share reached" for depth in scores]
+    return text + markdown(
+        [f"rule for {key.replace('_', ' ')}, set on the other depths", *headings, "off by a factor"], rows
+    )
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The law's exponent and each rule's loss."""
-    scores = scores_of(lines)
+    """The law's exponent and each rule's error."""
+    scores = scores_of(lines, "final")
     found = fitted(scores)
-    means = {rule: fmean(item.regret for item in own) for rule, own in losses(transfers(scores, effects())).items()}
-    told = ", ".join(f"{rule} {loss:.2f}" for rule, loss in sorted(means.items(), key=lambda item: item[1]))
+    means = {rule: mean_factor(own) for rule, own in by_rule(transfers(scores, effects())).items()}
+    told = ", ".join(f"{rule} {factor:.2f}" for rule, factor in sorted(means.items(), key=lambda item: item[1]))
     low, high = found.b_ends
     return (
-        f"best count of first blocks ~ depth^{found.b:.2f} ({low:.2f} to {high:.2f}); "
-        f"score lost by a rule set at other depths: {told}."
+        f"{REACHED:.0%} of the score of all blocks takes the first {found.a:.2f} D^{found.b:.2f} of D "
+        f"(exponent {low:.2f} to {high:.2f}); a rule set at other depths is off by a factor: {told}."
     )
 
 
@@ -106,7 +122,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
     """Three panels; a colour a depth."""
-    scores, traced = scores_of(lines), effects()
+    scores, traced = scores_of(lines, "final"), effects()
     left, middle, right = figure.subplots(1, 3)
     for colour, (depth, by_count) in zip(METHODS, scores.items(), strict=False):
         means = [fmean(finals) for finals in by_count.values()]
@@ -119,7 +135,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
         held = np.cumsum([max(0.0, effect) for effect in traced[depth]]) / total
         right.plot(range(1, depth + 1), held, "o-", color=colour, markersize=3)
     left.set(title="By blocks trained", xlabel="first blocks trained", ylabel="final score", xscale="log")
-    left.set_xticks([1, 2, 3, 4, 6, 8, 12], ["1", "2", "3", "4", "6", "8", "12"], minor=False)
+    left.set_xticks(TICKS, [str(tick) for tick in TICKS])
     left.set_xticks([], minor=True)
     middle.set(title="By share of depth", xlabel="share of blocks trained", xlim=(0, 1.04))
     right.set(title="What tracing covers", xlabel="first blocks", ylabel="share of the positive indirect effect")
