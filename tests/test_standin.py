@@ -20,6 +20,13 @@ from unlearning.data.rows import Kind, Row, Split
 CONFIGURATIONS = [row for row in run.ROWS if row != "zjuklab"] + ["zjuklab_over", "zjuklab_under"]
 METHOD_KEYS = ("objective", "scope", "schedule", "ratio", "optimizer", "prompt", "stopping", "update_scale")
 
+TERMS = [
+    f"{split}_Task{task}_{probe}"
+    for split in ("forget", "retain")
+    for task in (1, 2, 3)
+    for probe in ("regurgitation", "knowledge")
+]
+
 
 @pytest.fixture(autouse=True)
 def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,13 +97,13 @@ def test_the_first_documents_of_each_task_are_taken_whole(monkeypatch: pytest.Mo
 
 def test_the_merged_row_costs_what_its_adapters_did(tmp_path: Path) -> None:
     """30 and 20 steps, 4 and 3 seconds; those of another learning rate do not count."""
-    scores = dict.fromkeys(run.SCORES, 0.5)
+    scores = dict.fromkeys([*run.SCORES, *TERMS], 0.5)
     costs = {"over-1e-3": (30, 4.0), "under-1e-3": (20, 3.0), "over-3e-3": (99, 9.0)}
     for name, (steps, seconds) in costs.items():
         write(tmp_path / "adapters" / f"zjuklab_{name}", scores, steps, seconds)
     write(tmp_path / "runs" / "zjuklab-1e-3", scores, 0, 0.0)
     line = run.result(tmp_path / "runs" / "zjuklab-1e-3" / "metrics.json")
-    assert line == ["zjuklab", "1e-3", "finished", *[0.5] * len(run.SCORES), 50, 7.0]
+    assert line == ["zjuklab", "1e-3", "finished", *[0.5] * len(run.SCORES), 0.5, 50, 7.0]
 
 
 def write(folder: Path, scores: dict[str, float], steps: int, seconds: float) -> None:
@@ -106,11 +113,19 @@ def write(folder: Path, scores: dict[str, float], steps: int, seconds: float) ->
     (folder / "metrics.json").write_text(json.dumps(record))
 
 
+def test_the_mean_of_the_terms_counts_what_is_forgotten_and_what_is_kept() -> None:
+    """One of six forget probes half known, the others forgotten; three of six retain probes known: (5.5 + 3) / 12."""
+    scores = dict.fromkeys(TERMS, 0.0)
+    scores |= {"forget_Task2_knowledge": 0.5}
+    scores |= {"retain_Task1_knowledge": 1.0, "retain_Task2_knowledge": 1.0, "retain_Task3_regurgitation": 1.0}
+    assert run.mean_of_terms(scores) == pytest.approx(8.5 / 12)
+
+
 def test_all_rates_were_run() -> None:
     """results.csv has each row with each rate of its grid, the target and the gold model."""
     lines = STUDY.lines()
-    found = {(line["row"], line["lr"]) for line in lines if line["row"] in run.ROWS}
-    assert found == {(name, rate) for name, (_, rates) in run.ROWS.items() for rate in rates}
+    found = {(line["row"], float(line["lr"])) for line in lines if line["row"] in run.ROWS}
+    assert found == {(name, float(rate)) for name, (_, rates) in run.ROWS.items() for rate in rates}
     assert {"target", "gold"} <= {line["row"] for line in lines}
 
 
@@ -132,6 +147,6 @@ def test_the_table_has_the_better_rate_beside_what_was_published() -> None:
     for name, line in best.items():
         assert float(line["final"]) == max(float(other["final"]) for other in lines if other["row"] == name)
         cells = next(row for row in text.splitlines() if row.startswith(f"| {NAMES[name]} |")).split(" | ")
-        assert cells[1] == line["lr"]
+        assert float(cells[1]) == float(line["lr"])
         assert cells[3] == f"{float(line['final']):.3f}"
         assert cells[-1].rstrip(" |") == published(NAMES[name], "7B")["final"]

@@ -70,7 +70,7 @@ def score_at(means: Means, count: float) -> float:
 
 
 def threshold(means: Means) -> float:
-    """The least k, between measured ones too, with REACHED of the score of all blocks, which is that of the largest k."""
+    """The least k, between measured ones too, with REACHED of the score of all blocks, that of the largest k."""
     known = sorted(means)
     wanted = REACHED * means[known[-1]]
     first = next(place for place, k in enumerate(known) if means[k] >= wanted)

@@ -1,0 +1,181 @@
+"""The leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
+
+Writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows, has a small OLMo memorise them (target) and only their
+retain half (gold), then runs each row of the leaderboard's 1B configurations on the target with each learning rate of
+its grid. What is already there is not run again. All scores go to FOLDER/runs.csv, which `study.py` here takes, and
+`unlearn-report runs=FOLDER/runs` compares the runs in more detail.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from unlearning.config import DataSource
+from unlearning.data.ids import document_id
+from unlearning.data.readers import read_documents, read_rows
+from unlearning.data.rows import Row, Split
+
+DOCUMENTS = {"Task1": 2, "Task2": 2, "Task3": 6}
+"""Of each set, the first in file order; membership is measured on Task3, so there are more of it."""
+NONMEMBERS = 50
+"""The first of the official 150."""
+STANDIN = "semeval_standin"
+ROWS: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "ails_ntua": (["scope.blocks='-2:'"], ("3e-4", "6e-4", "1e-3")),
+    "sha256": (["scope.blocks=0-1"], ("3e-3", "1e-2")),
+    "zjuklab": ([], ("1e-3", "3e-3", "1e-2")),
+    "snuffleupagus": (["objective.block=3", "scope.blocks=3"], ("1e-3", "5e-3")),
+    "atyaephyra": ([], ("1e-3", "3e-3")),
+    "grad_ascent": ([], ("3e-4", "1e-3")),
+    "grad_diff": ([], ("1e-3", "3e-3")),
+    "kl_min": ([], ("1e-3", "3e-3")),
+    "npo": ([], ("1e-3", "3e-3")),
+}
+"""What belongs to the model's size: blocks, at about the same part of 4 as they are of 16, and learning rates."""
+RUN = ("row", "lr", "state")
+SCORES = (
+    *("final", "task_aggregate", "mia_score", "utility"),
+    *("forget_knowledge", "forget_regurgitation", "retain_knowledge", "retain_regurgitation", "mia_auc"),
+)
+COST = ("steps", "seconds")
+COLUMNS = (*RUN, *SCORES, "mean_of_terms", *COST)
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "3000000000"}
+"""Keeps the memory of the logits between steps; changes no number."""
+
+
+def main() -> None:
+    """Rows, target, gold, then all rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs/semeval_standin"))
+    parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
+    given = parser.parse_args()
+    write_rows(given.folder / "rows")
+    data = data_words(given.folder)
+    for name, words in (("target", []), ("gold", ["forget=false"])):
+        scratch = [f"experiment={STANDIN}", *data, "model.path=null", "model.gold=null", *words]
+        run("unlearn-memorise", scratch, given.folder / name)
+    for row in given.rows:
+        for rate in ROWS[row][1]:
+            run_row(row, rate, given.folder, [*data, *model_words(given.folder)])
+    lines = [line for path in sorted(given.folder.glob("**/metrics.json")) for line in [result(path)]]
+    with (given.folder / "runs.csv").open("w", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+
+
+def run_row(row: str, rate: str, folder: Path, shared: list[str]) -> None:
+    """One row with one learning rate; ZJUKLAB's is two adapters and their merging."""
+    out = folder / "runs" / f"{row}-{rate}"
+    if row != "zjuklab":
+        run("unlearn", [*method_words(row, rate), *shared, "save_model=false"], out)
+        return
+    adapters = [folder / "adapters" / f"{row}_{part}-{rate}" for part in ("over", "under")]
+    for adapter in adapters:
+        name = adapter.name.partition("-")[0]
+        run("unlearn", [*method_words(name, rate), *shared, "evaluation.references=false"], adapter)
+    merge = [f"adapters=[{','.join(map(str, adapters))}]", "combination=ties", "weights=[1,1]", "density=0.8"]
+    run("unlearn-merge", [f"experiment={STANDIN}", *merge, *shared, "save_model=false"], out)
+
+
+def method_words(row: str, rate: str) -> list[str]:
+    """The leaderboard's row with the stand-in laid over it, and what belongs to the model's size."""
+    overrides = ROWS[row.removesuffix("_over").removesuffix("_under")][0]
+    return [f"experiment=[leaderboard/{row}_1b,{STANDIN}]", *overrides, f"optimizer.lr={rate}"]
+
+
+def data_words(folder: Path) -> list[str]:
+    """Where the written rows are."""
+    rows = folder / "rows"
+    return [
+        f"data.forget=[{rows}/forget.jsonl]",
+        f"data.retain=[{rows}/retain.jsonl]",
+        f"data.members={rows}/members.jsonl",
+    ]
+
+
+def model_words(folder: Path) -> list[str]:
+    """Where the target and the gold model are."""
+    return [f"model.path={folder}/target/model", f"model.gold={folder}/gold/model", f"cache_dir={folder}/cache"]
+
+
+def run(command: str, words: list[str], out: Path) -> None:
+    """A command into a folder, unless its scores are there."""
+    if (out / "metrics.json").exists():
+        return
+    whole = [str(Path(sys.executable).parent / command), *words, f"hydra.run.dir={out}"]
+    done = subprocess.run(whole, env={**os.environ, "OMP_NUM_THREADS": "1", **MALLOC}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{out}: {done.stderr[-2000:]}")
+    print(f"{out.name}: {result(out / 'metrics.json')[len(RUN)]:.3f}", flush=True)
+
+
+def result(path: Path) -> list[Any]:
+    """One line of runs.csv. Of ZJUKLAB's merging, steps and seconds are those of its adapters."""
+    record = json.loads(path.read_text())
+    row, _, rate = path.parent.name.partition("-")
+    scores = record.get("unlearned") or record["memorised"]
+    trained = [record["training"]]
+    if row == "zjuklab":
+        trained = [
+            json.loads(other.read_text())["training"]
+            for other in path.parents[2].glob(f"adapters/*-{rate}/metrics.json")
+        ]
+    cost = [sum(one[key] for one in trained) for key in COST]
+    return [row, rate, "finished", *(scores[key] for key in SCORES), mean_of_terms(scores), *cost]
+
+
+def mean_of_terms(scores: Mapping[str, float]) -> float:
+    """Arithmetic mean of the 12 terms whose harmonic mean is the task aggregate: with so few rows a term is often an
+    exact zero, and then the aggregate says nothing of the other eleven."""
+    terms = [
+        1 - scores[f"{split}_{task}_{probe}"] if split is Split.FORGET else scores[f"{split}_{task}_{probe}"]
+        for split in Split
+        for task in DOCUMENTS
+        for probe in ("regurgitation", "knowledge")
+    ]
+    return fmean(terms)
+
+
+def write_rows(folder: Path) -> None:
+    """The rows of the first documents of each set, and as members the texts of the forgotten Task3 documents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    official = Path(os.environ["UNLEARNING_DATA"]) / "semeval25"
+    others = read_documents(str(official / "mia_data" / "nonmember.jsonl"))[:NONMEMBERS]
+    write_lines(folder / "nonmembers.jsonl", [{"id": other.id, "document": other.text} for other in others])
+    for split in Split:
+        path = official / "data" / f"{split}_train-00000-of-00001.parquet"
+        rows = first_rows(read_rows([str(path)], split, DataSource.semeval))
+        lines = [{key: str(getattr(row, key)) for key in ("id", "input", "output", "task")} for row in rows]
+        write_lines(folder / f"{split}.jsonl", [{**line, "split": str(split)} for line in lines])
+        if split is Split.FORGET:
+            texts = [row for row in rows if row.task == "Task3" and row.id.endswith("sc1")]
+            members = [{"id": document_id(row.id), "document": f"{row.input} {row.output}"} for row in texts]
+            write_lines(folder / "members.jsonl", members)
+
+
+def first_rows(rows: Iterable[Row]) -> list[Row]:
+    """Rows of the first documents of each task, in file order."""
+    kept: dict[str, set[str]] = {task: set() for task in DOCUMENTS}
+    chosen = []
+    for row in rows:
+        documents = kept[row.task]
+        name = document_id(row.id)
+        if name in documents or len(documents) < DOCUMENTS[row.task]:
+            documents.add(name)
+            chosen.append(row)
+    return chosen
+
+
+def write_lines(path: Path, records: list[dict[str, str]]) -> None:
+    """As JSONL."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The leaderboard's rows on a stand-in: table and figure of experiments/semeval_standin.
+
+See experiments/study.py for the command; `run.py` here writes the runs.csv that it takes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from experiments.semeval_leaderboard.row import NAMES, published
+from experiments.study import SCORES, Line, Study, grouped, markdown
+from unlearning.report.style import GOLD, INK, METHODS, MUTED, TARGET, Picture, picture
+
+REFERENCES = {"target": "target, nothing unlearned", "gold": "gold model, never saw the forget rows"}
+KEYS = {
+    "final": "final",
+    "task_aggregate": "task aggregate",
+    "mean_of_terms": "mean of its 12 terms",
+    "mia_score": "MIA score",
+    "mia_auc": "MIA AUC",
+    "utility": "MMLU",
+    "forget_knowledge": "forget EM",
+    "retain_knowledge": "retain EM",
+}
+"""Columns of the table, with their headings."""
+PANELS = {
+    "final": "final score",
+    "task_aggregate": "task aggregate",
+    "mean_of_terms": "mean of its 12 terms",
+    "mia_score": "MIA score",
+}
+SIZES = {"1B": "s", "7B": "D"}
+"""Published models, and their marks."""
+COLUMNS = {key: key for key in ("row", "lr", *SCORES, "mia_auc", "mean_of_terms", "steps", "seconds")}
+
+
+def chosen(lines: Sequence[Line]) -> dict[str, Line]:
+    """Each row's run with the highest final score, best first."""
+    rows = {name: lines for (name,), lines in grouped(lines, "row").items() if name in NAMES}
+    best = {name: max(runs, key=lambda line: float(line["final"])) for name, runs in rows.items()}
+    return dict(sorted(best.items(), key=lambda item: -float(item[1]["final"])))
+
+
+def table(lines: Sequence[Line]) -> str:
+    """The two references, the rows by final score, and how far their order agrees with what was published."""
+    by_row = {name: runs for (name,), runs in grouped(lines, "row").items()}
+    body = [[text, *cells(by_row[name][0], []), "", ""] for name, text in REFERENCES.items()]
+    for name, best in chosen(lines).items():
+        others = [line for line in by_row[name] if line is not best]
+        official = [published(NAMES[name], size).get("final", "") for size in SIZES]
+        body.append([NAMES[name], *cells(best, others), *official])
+    headings = ["stand-in for", "lr", "steps", *KEYS.values()]
+    headings += ["final with the other rates", *(f"published {size}" for size in SIZES)]
+    return markdown(headings, body) + "\n" + agreement(lines)
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """How many forget, keep and hide membership, and whether the order is the leaderboard's."""
+    best = chosen(lines)
+    tasks = {name: float(line["task_aggregate"]) for name, line in best.items()}
+    working = sum(value > 0 for value in tasks.values())
+    hidden = sum(float(line["mia_score"]) > 0 for line in best.values())
+    top = max(tasks, key=lambda name: tasks[name])
+    return (
+        f"On a stand-in of four blocks, {working} of the {len(best)} rows have a task aggregate above 0 (the highest: "
+        f"{NAMES[top]}, {tasks[top]:.2f}) and {hidden} a membership score; rank correlation with the published 7B "
+        f"scores {correlation(best, '7B'):.2f}."
+    )
+
+
+def correlation(best: Mapping[str, Line], size: str) -> float:
+    """Spearman's, of the final scores here and those published for this size."""
+    both = [name for name in best if published(NAMES[name], size)]
+    here = [float(best[name]["final"]) for name in both]
+    return float(spearmanr(here, [float(published(NAMES[name], size)["final"]) for name in both]).statistic)
+
+
+def cells(line: Line, others: Sequence[Line]) -> list[str]:
+    """What was measured."""
+    rest = ", ".join(f"{float(other['final']):.3f} ({rate(other)})" for other in others)
+    numbers = [f"{float(line[key]):.3f}" for key in KEYS]
+    return [rate(line), line["steps"], *numbers, rest]
+
+
+def rate(line: Line) -> str:
+    """The learning rate; the references have none."""
+    return f"{float(line['lr']):g}" if line["lr"] else ""
+
+
+def agreement(lines: Sequence[Line]) -> str:
+    """Rank correlations (Spearman) of the final scores."""
+    best = chosen(lines)
+    said = [
+        f"{size} {correlation(best, size):.2f} ({sum(bool(published(NAMES[name], size)) for name in best)} rows)"
+        for size in SIZES
+    ]
+    return f"Rank correlation of the final scores with the published ones: {', '.join(said)}.\n"
+
+
+def pictures(lines: Sequence[Line]) -> list[Picture]:
+    """The score and two of its parts, beside the published ones."""
+    return [
+        picture(
+            "standin",
+            "The leaderboard's rows on a stand-in",
+            "Dots: each learning rate; the better one is filled. Squares and diamonds: published, 1B and 7B.",
+            (10.5, 3.8),
+            lambda figure: draw(figure, lines),
+        )
+    ]
+
+
+def draw(figure: Any, lines: Sequence[Line]) -> None:
+    """A panel a part of the score, a line a row of the leaderboard."""
+    best = chosen(lines)
+    by_row = {name: runs for (name,), runs in grouped(lines, "row").items()}
+    for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
+        axis.set(title=title, xlim=(-0.04, 1.04))
+        for name, colour in zip(REFERENCES, (TARGET, GOLD), strict=True):
+            axis.axvline(float(by_row[name][0][key]), color=colour, linewidth=1.2, linestyle="--", label=name)
+        for place, name in enumerate(best):
+            for line in by_row[name]:
+                filled = METHODS[0] if line is best[name] else "none"
+                axis.plot(float(line[key]), place, "o", markersize=6, color=METHODS[0], markerfacecolor=filled)
+            for size, mark in SIZES.items():
+                if (official := published(NAMES[name], size)) and key in official:
+                    axis.plot(float(official[key]), place, mark, markersize=5, color=INK, markerfacecolor="none")
+    axis = figure.axes[0]
+    axis.set_yticks(range(len(best)), [NAMES[name] for name in best], color=MUTED)
+    axis.invert_yaxis()
+    axis.plot([], [], "o", color=METHODS[0], label="stand-in")
+    for size, mark in SIZES.items():
+        axis.plot([], [], mark, color=INK, markerfacecolor="none", label=f"published {size}")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+
+
+STUDY = Study(
+    Path(__file__).parent,
+    "What do the leaderboard's rows do without the organisers' checkpoints?",
+    answer,
+    COLUMNS,
+    table,
+    pictures,
+)
+
+if __name__ == "__main__":
+    STUDY.main()
