@@ -17,6 +17,7 @@ from unlearning.report.statistic import student_half
 from unlearning.report.style import Picture, write_pictures
 
 MARKERS = ("<!-- results -->\n", "<!-- /results -->\n")
+SHORT, SMALL = 7, 5e-3
 Line = Mapping[str, str]
 Group = tuple[str, ...]
 
@@ -87,12 +88,12 @@ class Study:
 
 
 def rounded(cell: str) -> str:
-    """Four digits after the point are more than any of these scores has; counts and words stay as they are."""
+    """Four digits after the point, more than any of these scores has; what is short, or small, stays as it is."""
     try:
         number = float(cell)
     except ValueError:
         return cell
-    return cell if cell.isdigit() or abs(number) < 5e-3 else f"{number:.4f}"
+    return cell if len(cell) <= SHORT or abs(number) < SMALL else f"{number:.4f}"
 
 
 def grouped(lines: Sequence[Line], *keys: str) -> dict[Group, list[Line]]:

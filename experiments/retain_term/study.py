@@ -62,7 +62,7 @@ def table(lines: Sequence[Line]) -> str:
     for name in sorted(groups, key=lambda name: (list(TERMS).index(name[0]), *name[1:])):
         runs = groups[name]
         forgetting = place(runs, ("utility",))[0]
-        fronts = " ".join(title.split(":")[0] for title, found in best.items() if name in found)
+        fronts = ", ".join(title.split(":")[0] for title, found in best.items() if name in found)
         cells = [f"{mean(runs, key):.3f}" for key in KEYS]
         rows.append([TERMS[name[0]], name[1], name[2], with_half(runs, "final"), f"{forgetting:.3f}", *cells, fronts])
     headings = [
