@@ -78,7 +78,7 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The best mean final score of each term that has a grid, and all at the one setting that all constant ones have."""
+    """The best mean final score of each term that has a grid, and all at the one setting that they share."""
     by_term: dict[str, dict[tuple[str, ...], list[Line]]] = {}
     for (name, *setting), runs in settings(lines).items():
         by_term.setdefault(TERMS[name], {})[tuple(setting)] = runs
