@@ -1,0 +1,116 @@
+"""Figures and table of this study: `python -m experiments.architectures.study`."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.architectures.run import COLUMNS, EARLY_SHARE, measured
+from experiments.study import Line, Study, grouped, markdown, numbers
+from unlearning.report.style import INK, KINDS, MUTED, Picture, picture
+
+NAMES = {
+    **{"olmo": "OLMo", "olmo2": "OLMo2", "llama": "Llama", "gpt2": "GPT-2", "gpt_neox": "GPT-NeoX"},
+    **{"mistral": "Mistral", "gemma3": "Gemma3"},
+}
+HEADINGS = ("architecture", "traced by", "facts known", "total effect, nats", "early share of MLPs", "largest MLP")
+MORE = ("largest attention", "MLPs' share", "early, through later MLPs")
+LABELS = {"mlp": "MLP", "attention": "attention"}
+COLUMNS_OF_PANELS = 4
+
+
+def table(lines: Sequence[Line]) -> str:
+    """A row for each architecture and estimator."""
+    rows = []
+    for (architecture, estimator), own in grouped(lines, "architecture", "estimator").items():
+        of = {line["kind"]: line for line in own if line["block"] == ""}
+        cells = [with_interval(of[kind]) for kind in ("total", "early share of mlp")]
+        cells += [peak(of["peak of mlp"]), peak(of["peak of attention"])]
+        cells += [with_interval(of[kind]) for kind in ("share of mlp", "early through mlp")]
+        known = f"{float(own[0]['known']):.2f}"
+        rows.append([NAMES[architecture], estimator, known, *cells])
+    return markdown((*HEADINGS, *MORE), rows)
+
+
+def with_interval(line: Line) -> str:
+    """Such as 0.52 [0.40, 0.61]."""
+    mean, low, high = (float(line[key]) for key in ("value", "low", "high"))
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def peak(line: Line) -> str:
+    """A block, and the blocks that it is in 95% of the resamples where it is not always the same."""
+    mean, low, high = (round(float(line[key])) for key in ("value", "low", "high"))
+    return f"{mean}" if low == high else f"{mean} ({low}-{high})"
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """In how many architectures the first MLPs have most of the effect, and in which attention has more."""
+    told, holds = [], True
+    for (estimator,), own in grouped(lines, "estimator").items():
+        shares = [line for line in own if line["kind"] == "early share of mlp"]
+        early = sum(float(line["low"]) > EARLY_SHARE for line in shares)
+        holds &= early == len(shares)
+        least, most = min(numbers(shares, "value")), max(numbers(shares, "value"))
+        less = [line for line in own if line["kind"] == "share of mlp" and float(line["high"]) < 0.5]
+        others = ", ".join(NAMES[line["architecture"]] for line in less) or "none"
+        told.append(
+            f"{least:.2f} to {most:.2f} of the MLPs' effect is in the first quarter of the blocks by {estimator} "
+            f"(above {EARLY_SHARE} with confidence in {early} of {len(shares)}; attention has more in {others})"
+        )
+    return f"{'Yes' if holds else 'Not in all'}: {'; '.join(told)}. One model each."
+
+
+def pictures(lines: Sequence[Line]) -> list[Picture]:
+    """One for each estimator."""
+    caption = "Indirect effect by block, with its 95% band over all blocks at once; dotted, another person's states."
+    return [
+        picture(estimator, f"Traced by {estimator}", caption, (10.0, 4.6), partial(draw, own, estimator))
+        for (estimator,), own in grouped(lines, "estimator").items()
+    ]
+
+
+def draw(lines: Sequence[Line], estimator: str, figure: Any) -> None:
+    """A panel an architecture, and the legend in the place that is left."""
+    panels = grouped(lines, "architecture")
+    rows = -(-(len(panels) + 1) // COLUMNS_OF_PANELS)
+    grid = figure.subplots(rows, COLUMNS_OF_PANELS, sharex=True, sharey=True, squeeze=False)
+    axes = [axis for row in grid for axis in row]
+    for axis, ((architecture,), own) in zip(axes, panels.items(), strict=False):
+        _panel(axis, own)
+        total = next(line for line in own if line["kind"] == "total")
+        axis.set_title(f"{NAMES[architecture]} (total {float(total['value']):.2f})")
+    handles, labels = axes[0].get_legend_handles_labels()
+    for place in range(len(panels), len(axes)):
+        axes[place].set_axis_off()
+        axes[place - COLUMNS_OF_PANELS].tick_params(labelbottom=True)
+    axes[len(panels)].legend(handles, labels, loc="center", title=f"traced by {estimator}", title_fontsize=8.5)
+    figure.supxlabel("block", fontsize=8.5, color=MUTED)
+    figure.supylabel("indirect effect, nats a token", fontsize=8.5, color=MUTED)
+
+
+def _panel(axis: Any, lines: Sequence[Line]) -> None:
+    """Both kinds of one architecture, with their placebos."""
+    axis.axhline(0, color=INK, linewidth=0.8)
+    for kind, label in LABELS.items():
+        own = [line for line in lines if line["kind"] == kind]
+        blocks = [int(line["block"]) for line in own]
+        low, high, mean, placebo = (numbers(own, key) for key in ("band_low", "band_high", "value", "placebo"))
+        axis.fill_between(blocks, low, high, color=KINDS[kind], alpha=0.18, linewidth=0)
+        axis.plot(blocks, mean, color=KINDS[kind], marker="o", markersize=3, label=label)
+        axis.plot(blocks, placebo, color=KINDS[kind], linestyle=":", linewidth=1.1, label=f"{label}, placebo")
+    axis.set_xticks(blocks)
+
+
+STUDY = Study(
+    folder=Path(__file__).parent,
+    question="Do early MLPs carry the associations in other architectures than OLMo?",
+    answer=answer,
+    columns={column: column for column in COLUMNS},
+    table=table,
+    pictures=pictures,
+    measured=measured,
+)
+
+if __name__ == "__main__":
+    STUDY.main()

@@ -1,0 +1,152 @@
+"""How stable blocks chosen from n facts are, by draws from a trace of all facts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from experiments.facts_needed.effects import Facts, read_facts
+from experiments.study import Line
+from unlearning.config import SelectionRule
+from unlearning.mediation.bootstrap import Values
+from unlearning.mediation.facts import Fact, spread
+from unlearning.mediation.rules import FALLBACK_SHARE, Mask, by_effects, top_share
+from unlearning.mediation.rules import RULES as MEANS
+
+ESTIMATORS = ("noise", "replacement")
+KIND = "mlp"
+RULES = {
+    SelectionRule.confidence: 0.95,
+    SelectionRule.threshold: 0.5,
+    SelectionRule.coverage: 0.8,
+    SelectionRule.top_share: 0.25,
+}
+"""Each with the number it is given."""
+SIZES = (5, 10, 20, 50, 100, 200, 500)
+DRAWS = 300
+COLUMNS = (
+    *("estimator", "scheme", "n", "rule", "value", "all_facts", "chosen_from_all", "draws", "jaccard", "same"),
+    *("same_low", "same_high", "fell_back", "pair_jaccard", "pair_same", "correlation", "correlation_low"),
+)
+Cells = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one draw says."""
+
+    chosen: dict[SelectionRule, Mask]
+    fell_back: bool
+    """Whether the confidence rule chose nothing and the blocks of largest effect were taken."""
+    curve: Values
+    """Mean effect of each block."""
+
+
+def measured(folder: Path) -> list[Line]:
+    """Lines for results.csv, from the traces in folder/ESTIMATOR/forget and folder/ESTIMATOR/retain."""
+    lines: list[Line] = []
+    for estimator in ESTIMATORS:
+        facts = read_facts(*(folder / estimator / split / "effects.parquet" for split in ("forget", "retain")))
+        for cells in statistics(facts, DRAWS):
+            lines.append({key: str(cell) for key, cell in zip(COLUMNS, (estimator, *cells), strict=True)})
+    return lines
+
+
+def statistics(facts: Facts, draws: int) -> Iterator[Cells]:
+    """A line for each scheme, size and rule."""
+    everything = found(facts)
+    for scheme, draw in SCHEMES.items():
+        for size in SIZES:
+            samples = [draw(facts, size, seed) for seed in range(draws)]
+            if all(sample is None for sample in samples):
+                continue
+            ones = [found(sample) for sample in samples if sample is not None]
+            pairs = [pair for seed in range(draws) if (pair := apart(facts, size, seed))] if scheme == "spread" else []
+            twos = [(found(one), found(two)) for one, two in pairs]
+            for rule, value in RULES.items():
+                yield scheme, size, rule, value, len(facts.ids), *_line(rule, everything, ones, twos)
+
+
+def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: Sequence[tuple[Found, Found]]) -> Cells:
+    """Of one rule: agreement of the draws with all facts, and of two draws with each other."""
+    chosen = everything.chosen[rule]
+    indices = [jaccard(one.chosen[rule], chosen) for one in ones]
+    between = [jaccard(one.chosen[rule], two.chosen[rule]) for one, two in twos]
+    correlations = [float(spearmanr(one.curve, everything.curve).statistic) for one in ones]
+    same = float(np.mean(np.equal(indices, 1)))
+    low, high = wilson(same, len(ones))
+    back = float(np.mean([one.fell_back for one in ones])) if rule is SelectionRule.confidence else ""
+    pairs: Cells = (float(np.mean(between)), float(np.mean(np.equal(between, 1)))) if between else ("", "")
+    numbers = (float(np.mean(indices)), same, low, high, back, *pairs)
+    numbers = (*numbers, float(np.mean(correlations)), float(np.percentile(correlations, 5)))
+    blocks = " ".join(map(str, np.flatnonzero(chosen)))
+    return blocks, len(ones), *(f"{number:.4f}" if isinstance(number, float) else number for number in numbers)
+
+
+def found(facts: Facts) -> Found:
+    """What each rule chooses from these facts, as unlearn-trace would."""
+    effect, above = facts.means(KIND)
+    chosen = {rule: by_effects(rule, value, effect, above).chosen for rule, value in RULES.items() if rule in MEANS}
+    try:
+        sure = by_effects(SelectionRule.confidence, RULES[SelectionRule.confidence], effect, above)
+    except OverflowError:
+        # Two persons whose effects are all but the same: the margin is beyond any number, so that no block is sure.
+        return Found(
+            {**chosen, SelectionRule.confidence: top_share(effect.mean[None], FALLBACK_SHARE)[0]}, True, effect.mean
+        )
+    return Found({**chosen, SelectionRule.confidence: sure.chosen}, sure.fell_back, effect.mean)
+
+
+def spread_draw(facts: Facts, size: int, seed: int) -> Facts | None:
+    """What unlearn-trace takes with trace.facts=size and another trace.seed: as many persons as there are, then a
+    second fact of each, relations in turn. None where there are not more facts than that."""
+    if size >= len(facts.ids):
+        return None
+    place = {str(name): index for index, name in enumerate(facts.ids)}
+    listed = [
+        Fact(str(name), "", "", 0, "", str(person), str(relation))
+        for name, person, relation in zip(facts.ids, facts.persons, facts.relations, strict=True)
+    ]
+    return facts.of(sorted(place[fact.id] for fact in spread(listed, seed)[:size]))
+
+
+def persons_draw(facts: Facts, size: int, seed: int) -> Facts:
+    """Whole persons with replacement, as if from a larger world, until `size` facts are reached; the last is cut.
+
+    A person who is drawn twice counts as two.
+    """
+    generator = np.random.default_rng(seed)
+    own = [np.flatnonzero(facts.persons == person) for person in np.unique(facts.persons)]
+    drawn: list[int] = []
+    names: list[str] = []
+    while len(drawn) < size:
+        person = generator.permutation(own[generator.integers(len(own))])
+        names += [f"{len(drawn)}"] * len(person)
+        drawn += map(int, person)
+    return replace(facts.of(drawn[:size]), persons=np.array(names[:size]))
+
+
+SCHEMES = {"spread": spread_draw, "persons": persons_draw}
+
+
+def apart(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
+    """Two draws of `size` facts, as of spread_draw, that have no person in common; None where the facts are too few."""
+    persons = np.random.default_rng(seed).permutation(np.unique(facts.persons))
+    halves = [facts.of(np.flatnonzero(np.isin(facts.persons, half))) for half in np.array_split(persons, 2)]
+    one, two = (spread_draw(half, size, seed) for half in halves)
+    return None if one is None or two is None else (one, two)
+
+
+def jaccard(one: Mask, two: Mask) -> float:
+    """Shared blocks over blocks in either; both chose nothing: 1."""
+    either = (one | two).sum()
+    return float((one & two).sum() / either) if either else 1.0
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """95% interval of a share of `count` draws (Wilson 1927)."""
+    square = 1.959964**2 / count
+    middle, half = share + square / 2, (square * (share * (1 - share) + square / 4)) ** 0.5
+    return (middle - half) / (1 + square), (middle + half) / (1 + square)

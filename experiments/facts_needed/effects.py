@@ -1,0 +1,99 @@
+"""What unlearn-trace measured of each fact, read back from its effects.parquet."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from unlearning.mediation.bootstrap import Bootstrap, Estimate, Values
+
+METRIC = "answer_log_probability"
+"""What the rules read, in nats a token."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Effects of N facts in the order of their ids, corrupted runs averaged; L blocks."""
+
+    ids: NDArray[np.str_]
+    persons: NDArray[np.str_]
+    relations: NDArray[np.str_]
+    total: Values
+    """(N,): clean - corrupted."""
+    effect: dict[str, Values]
+    """Kind, as "mlp", or "block without mlp" with that path severed -> (N, L): patched - corrupted."""
+    placebo: dict[str, Values]
+    """The same with another person's states; NaN for facts that have none."""
+
+    def of(self, chosen: Sequence[int] | NDArray[np.int_]) -> "Facts":
+        """Some of them, which may be the same more than once."""
+        return Facts(
+            self.ids[chosen],
+            self.persons[chosen],
+            self.relations[chosen],
+            self.total[chosen],
+            {kind: values[chosen] for kind, values in self.effect.items()},
+            {kind: values[chosen] for kind, values in self.placebo.items()},
+        )
+
+    def bootstrap(self) -> Bootstrap:
+        """Draws of these persons."""
+        return Bootstrap(list(self.persons), list(self.relations))
+
+    def means(self, kind: str) -> tuple[Estimate, Estimate | None]:
+        """Effect of a kind (L,), and by how much it is above the placebo; None where no fact has one."""
+        draws = self.bootstrap()
+        effect, placebo = self.effect[kind], self.placebo.get(kind)
+        if placebo is None or np.isnan(placebo).all():
+            return draws.means(effect), None
+        return draws.means(effect), draws.means(effect - placebo)
+
+
+def read_facts(*paths: Path) -> Facts:
+    """Of one or more traces of the same model by the same settings (denoising, one site a fact), put together."""
+    parts = [_read(path) for path in paths]
+    joined = Facts(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "persons", "relations", "total")),
+        *(_join([getattr(part, name) for part in parts]) for name in ("effect", "placebo")),
+    )
+    return joined.of(np.argsort(joined.ids))
+
+
+def _read(path: Path) -> Facts:
+    scores = ("", "clean_", "corrupted_")
+    names = ["fact", "person", "relation", "kind", "severed", "block", "placebo", *(run + METRIC for run in scores)]
+    cells: dict[tuple[str, str, bool, int], list[float]] = defaultdict(list)
+    total: dict[str, list[float]] = defaultdict(list)
+    about: dict[str, tuple[str, str]] = {}
+    columns = parquet.read_table(path, columns=names).to_pydict()
+    for fact, person, relation, kind, severed, block, placebo, patched, clean, corrupted in zip(
+        *(columns[name] for name in names), strict=True
+    ):
+        label = f"{kind} without {severed}" if severed else kind
+        cells[fact, label, placebo, block].append(patched - corrupted)
+        total[fact].append(clean - corrupted)
+        about[fact] = person, relation
+    ids, depth = sorted(about), 1 + max(columns["block"])
+    tables = {
+        own: {
+            label: np.array([[_mean(cells.get((fact, label, own, block))) for block in range(depth)] for fact in ids])
+            for label in dict.fromkeys(key[1] for key in cells if key[2] == own)
+        }
+        for own in (False, True)
+    }
+    persons, relations = (np.array([about[fact][place] for fact in ids]) for place in (0, 1))
+    totals = np.array([_mean(total[fact]) for fact in ids])
+    return Facts(np.array(ids), persons, relations, totals, tables[False], tables[True])
+
+
+def _mean(values: list[float] | None) -> float:
+    """NaN where nothing was measured."""
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _join(parts: Sequence[dict[str, Values]]) -> dict[str, Values]:
+    return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
