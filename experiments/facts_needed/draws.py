@@ -12,8 +12,8 @@ from experiments.study import Line
 from unlearning.config import SelectionRule
 from unlearning.mediation.bootstrap import Values
 from unlearning.mediation.facts import Fact, spread
-from unlearning.mediation.rules import FALLBACK_SHARE, Mask, by_effects, top_share
 from unlearning.mediation.rules import RULES as MEANS
+from unlearning.mediation.rules import Mask, by_effects
 
 ESTIMATORS = ("noise", "replacement")
 KIND = "mlp"
@@ -89,13 +89,7 @@ def found(facts: Facts) -> Found:
     """What each rule chooses from these facts, as unlearn-trace would."""
     effect, above = facts.means(KIND)
     chosen = {rule: by_effects(rule, value, effect, above).chosen for rule, value in RULES.items() if rule in MEANS}
-    try:
-        sure = by_effects(SelectionRule.confidence, RULES[SelectionRule.confidence], effect, above)
-    except OverflowError:
-        # Two persons whose effects are all but the same: the margin is beyond any number, so that no block is sure.
-        return Found(
-            {**chosen, SelectionRule.confidence: top_share(effect.mean[None], FALLBACK_SHARE)[0]}, True, effect.mean
-        )
+    sure = by_effects(SelectionRule.confidence, RULES[SelectionRule.confidence], effect, above)
     return Found({**chosen, SelectionRule.confidence: sure.chosen}, sure.fell_back, effect.mean)
 
 

@@ -123,6 +123,12 @@ def test_student_against_tables(freedom: int, normal: float, expected: float) ->
     assert student(-normal, freedom) == -student(normal, freedom)
 
 
+def test_student_of_a_huge_deviate_is_a_number() -> None:
+    """Two persons whose effects all but agree, while the mean is off: the margin is huge, and no block is sure."""
+    assert 1e100 < student(1e9, 1) < float("inf")
+    assert student(-1e9, 1) == -student(1e9, 1)
+
+
 TRUTH = np.array([0.0, 1.0, 2.0, 1.0, 0.0, -1.0])
 
 

@@ -20,6 +20,7 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 PERCENTILES = (2.5, 97.5)
 SMALLEST_STRATUM = 3
+LARGEST_EXPONENT = 600.0
 ROUNDING = 1e-12
 """Relative; a standard error below it is none."""
 
@@ -177,7 +178,8 @@ def floats(values: Values) -> tuple[float, ...]:
 def student(deviate: float, freedom: int) -> float:
     """Student's t of as many degrees of freedom and of the same tail as a normal deviate (Wallace's formula, 1959).
 
-    From 5 degrees on within 2% for deviates up to 3; too large for fewer.
+    From 5 degrees on within 2% for deviates up to 3; too large for fewer, but never beyond a number: two persons that
+    all but agree have deviates whose exponential would be.
     """
     normal = abs(deviate) * (8 * freedom + 3) / (8 * freedom + 1)
-    return math.copysign(math.sqrt(freedom * math.expm1(normal**2 / freedom)), deviate)
+    return math.copysign(math.sqrt(freedom * math.expm1(min(normal**2 / freedom, LARGEST_EXPONENT))), deviate)
