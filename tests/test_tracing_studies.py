@@ -18,7 +18,6 @@ from experiments.facts_needed.draws import (
 )
 from experiments.facts_needed.effects import Facts, read_facts
 from unlearning.config import Direction, ModuleKind, SelectionRule, TraceMode
-from unlearning.mediation import rules
 from unlearning.mediation.effects import indirect_effects
 from unlearning.mediation.effects_table import write_table
 from unlearning.mediation.facts import TEMPLATES
@@ -153,18 +152,6 @@ def test_choices_by_hand() -> None:
         SelectionRule.coverage: [0, 1, 2],
         SelectionRule.top_share: [0],
     }
-
-
-def test_a_margin_beyond_numbers_is_no_sure_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the top quarter of the depth is taken, as where nothing is sure: one of four blocks."""
-
-    def beyond(*_: object) -> None:
-        raise OverflowError
-
-    monkeypatch.setattr(rules, "confident", beyond)
-    result = found(world(6, (1, 4, 1, 1)))
-    assert result.fell_back
-    assert np.flatnonzero(result.chosen[SelectionRule.confidence]).tolist() == [1]
 
 
 def test_without_noise_every_draw_chooses_the_same() -> None:
