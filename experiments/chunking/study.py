@@ -23,50 +23,69 @@ from unlearning.report.style import INK, METHODS, Picture, picture
 
 ROWS = 120
 """Of the forget set: a chunk of as many is all of it."""
+SWEEPS = {
+    "size": "chunk size",
+    "ratio": "retain ratio",
+    "rank": "rank",
+    "last_k": "last k",
+    "chunked": "objective",
+    "mixed": "objective",
+}
+"""Folder -> what varies in it."""
+OBJECTIVES = {
+    "unlearning.objectives.grad_diff.GradDiff": "gradient difference",
+    "unlearning.objectives.npo.NPO": "NPO",
+    "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff": "SHA256's adaptive",
+}
 PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
 KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
 
 
 def swept_runs(comparison: Path) -> list[Line]:
     """Finished runs with the name of their sweep, the folder that they lie in."""
-    return [{**line, "sweep": line["run"].partition("/")[0]} for line in finished_runs(comparison)]
+    return [{**line, "sweep": SWEEPS[line["run"].partition("/")[0]]} for line in finished_runs(comparison)]
 
 
 def setting(line: Line) -> str:
     """What a run's sweep varied, in words."""
-    objective = line["objective"].rpartition(".")[2]
     match line["sweep"]:
-        case "size":
-            return f"{ROWS // int(line['chunk_rows'])} chunks of {line['chunk_rows']} rows"
-        case "ratio":
-            return f"{line['retain_per_forget']} retain rows a forget row"
+        case "chunk size":
+            chunks = ROWS // int(line["chunk_rows"])
+            return "one chunk" if chunks == 1 else f"{chunks} chunks of {line['chunk_rows']} rows"
+        case "retain ratio":
+            return f"{line['retain_per_forget']} retain to a forget row"
         case "rank":
             return f"rank {line['rank']}"
-        case "last_k":
+        case "last k":
             return f"blocks {line['blocks']}, no adapter"
         case _:
-            name = objective if float(line["divergence_weight"]) == 0 else f"{objective} with KL"
-            return f"{name}, {'chunked' if 'Chunked' in line['schedule'] else 'not chunked'}"
+            name = "KL minimisation" if float(line["divergence_weight"]) else OBJECTIVES[line["objective"]]
+            return f"{name}, {'2 chunks' if 'Chunked' in line['schedule'] else 'all mixed'}"
+
+
+def groups_of(lines: Sequence[Line]) -> dict[tuple[str, ...], list[Line]]:
+    """Runs by sweep and setting, sweeps in the order of SWEEPS, one objective's two orders together."""
+    named = [{**line, "setting": setting(line)} for line in lines]
+    order = list(dict.fromkeys(SWEEPS.values()))
+    named.sort(key=lambda line: (order.index(line["sweep"]), line["sweep"] == "objective" and line["setting"]))
+    return grouped(named, "sweep", "setting")
 
 
 def table(lines: Sequence[Line]) -> str:
     """One row a setting, in the order of the sweeps."""
-    groups = grouped([{**line, "setting": setting(line)} for line in lines], "sweep", "setting")
+    groups = groups_of(lines)
     rows = []
     for (sweep, name), runs in groups.items():
-        rows.append(
-            [sweep.replace("_", " "), name, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
-        )
+        rows.append([sweep, name, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)])
     return markdown(["what varies", "setting", "final", *(key.replace("_", " ") for key in KEYS)], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Final scores by setting, sweep by sweep."""
+    """Final scores by chunk size and by ratio, and of each objective in chunks and mixed."""
     told = []
-    for (sweep,), runs in grouped([{**line, "setting": setting(line)} for line in lines], "sweep").items():
-        by_setting = {name: own for (name,), own in grouped(runs, "setting").items()}
-        if sweep in ("size", "ratio"):
-            told.append(listed(by_setting, "final"))
+    for wanted in ("chunk size", "retain ratio", "objective"):
+        own = {name: runs for (sweep, name), runs in groups_of(lines).items() if sweep == wanted}
+        told.append(listed(own, "final"))
     return "final score, " + "; ".join(told) + "."
 
 
@@ -86,7 +105,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
     """A panel a part of the score, a row a setting, a colour a sweep."""
-    groups = grouped([{**line, "setting": setting(line)} for line in lines], "sweep", "setting")
+    groups = groups_of(lines)
     colours = dict(zip(dict.fromkeys(sweep for sweep, _ in groups), METHODS, strict=False))
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
