@@ -57,6 +57,11 @@ def fitted(scores: Scores) -> Law:
     return Law(found, *law(found), (low[0], high[0]), (low[1], high[1]))
 
 
+def in_order(lines: Sequence[Line]) -> list[Line]:
+    """By depth and count."""
+    return sorted(lines, key=lambda line: (int(line["depth"]), int(line["blocks"].rpartition("-")[2])))
+
+
 def by_rule(found: Sequence[Transfer]) -> dict[str, list[Transfer]]:
     """In their order."""
     return {rule: [item for item in found if item.rule == rule] for rule in dict.fromkeys(item.rule for item in found)}
@@ -71,7 +76,7 @@ def table(lines: Sequence[Line]) -> str:
     """Scores by depth and count; the law; the rules."""
     rows = [
         [depth, blocks, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
-        for (depth, blocks), runs in grouped(lines, "depth", "blocks").items()
+        for (depth, blocks), runs in grouped(in_order(lines), "depth", "blocks").items()
     ]
     text = markdown(["depth", "blocks trained", "final", *(key.replace("_", " ") for key in KEYS)], rows)
     return text + "".join(law_and_rules(key, words, scores_of(lines, key)) for key, words in SCORED.items())
