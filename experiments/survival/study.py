@@ -86,7 +86,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     choices = list(dict.fromkeys(line["blocks"] for line in lines))
     axes = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
     for axis, method in zip(axes, methods, strict=True):
-        axis.set(title=method, xlabel="exact match on forgotten questions", xlim=(-0.04, 1.04))
+        axis.set(title=method, xlabel="exact match on forgotten questions")
         for place, blocks in enumerate(choices):
             for index, probe in enumerate(PROBES):
                 runs = groups.get((method, blocks, probe), [])
