@@ -18,10 +18,12 @@ def studies() -> list[Study]:
 
 def answers() -> str:
     """One line a study."""
-    return "".join(
-        f"- **{study.question}** {study.answer(study.lines())} (`experiments/{study.folder.name}/`)\n"
-        for study in studies()
-    )
+    return "".join(line(study, study.answer(study.lines())) for study in studies())
+
+
+def line(study: Study, answer: str) -> str:
+    """Question, answer and folder."""
+    return f"- **{study.question}** {answer[0].upper()}{answer[1:]} (`experiments/{study.folder.name}/`)\n"
 
 
 def readme() -> str:

@@ -59,3 +59,10 @@ def test_other_results_are_another_figure(name: str) -> None:
     ]
     for item in own.pictures(changed):
         assert differing(item.png, (own.folder / f"{item.name}.png").read_bytes()) > SAME_PIXELS
+
+
+def test_the_readme_has_every_study_s_answer() -> None:
+    """The list between the markers of the project's README is that of the committed results."""
+    answers = importlib.import_module("experiments.answers")
+    assert answers.readme() == (ROOT / "README.md").read_text()
+    assert len(answers.studies()) == len(NAMES)

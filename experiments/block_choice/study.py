@@ -21,7 +21,7 @@ from experiments.study import (
 from unlearning.report.style import INK, METHODS, MUTED, Picture, picture
 
 CHOICES = {
-    "0-2": "noise tracing; the first",
+    "0-2": "traced by noise",
     "0,1,7": "weights exchanged",
     "0,2,3": "gradient's norm",
     "0,3,4": "Fisher information",

@@ -82,11 +82,18 @@ def table(lines: Sequence[Line]) -> str:
 
 def answer(lines: Sequence[Line]) -> str:
     """Final scores by chunk size and by ratio, and of each objective in chunks and mixed."""
-    told = []
-    for wanted in ("chunk size", "retain ratio", "objective"):
-        own = {name: runs for (sweep, name), runs in groups_of(lines).items() if sweep == wanted}
-        told.append(listed(own, "final"))
-    return "final score, " + "; ".join(told) + "."
+    groups = groups_of(lines)
+    told = [
+        listed({name: runs for (sweep, name), runs in groups.items() if sweep == wanted}, "final")
+        for wanted in ("chunk size", "retain ratio")
+    ]
+    finals = {name: mean(runs, "final") for (sweep, name), runs in groups.items() if sweep == "objective"}
+    pairs = [
+        f"{name.removesuffix(', 2 chunks')} {final:.2f} and {finals[name.replace('2 chunks', 'all mixed')]:.2f}"
+        for name, final in finals.items()
+        if name.endswith("2 chunks")
+    ]
+    return f"final score, {'; '.join(told)}; in 2 chunks and all mixed, {', '.join(pairs)}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
