@@ -96,12 +96,12 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
 
 
 STUDY = Study(
-    Path(__file__).parent,
-    "Does tracing help?",
-    answer,
-    {**RUN, "blocks": "scope.blocks", **SCORES, **COST},
-    table,
-    pictures,
+    folder=Path(__file__).parent,
+    question="Does tracing help?",
+    answer=answer,
+    columns={**RUN, "blocks": "scope.blocks", **SCORES, **COST},
+    table=table,
+    pictures=pictures,
 )
 
 if __name__ == "__main__":

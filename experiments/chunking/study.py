@@ -140,7 +140,13 @@ COLUMNS = {
     **COST,
 }
 STUDY = Study(
-    Path(__file__).parent, "Which of AILS-NTUA's choices matter?", answer, COLUMNS, table, pictures, swept_runs
+    folder=Path(__file__).parent,
+    question="Which of AILS-NTUA's choices matter?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
+    measured=swept_runs,
 )
 
 if __name__ == "__main__":

@@ -149,7 +149,14 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
 
 
 COLUMNS = {**RUN, "depth": "model.blocks", "blocks": "scope.blocks", **SCORES, **COST}
-STUDY = Study(HERE, "How many blocks, by depth?", answer, COLUMNS, table, pictures)
+STUDY = Study(
+    folder=HERE,
+    question="How many blocks, by depth?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
+)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -134,7 +134,14 @@ COLUMNS = {
     **SCORES,
     **COST,
 }
-STUDY = Study(Path(__file__).parent, "What keeps the retain rows?", answer, COLUMNS, table, pictures)
+STUDY = Study(
+    folder=Path(__file__).parent,
+    question="What keeps the retain rows?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
+)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -137,12 +137,12 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
 
 
 STUDY = Study(
-    Path(__file__).parent,
-    "What do the leaderboard's rows do without the organisers' checkpoints?",
-    answer,
-    COLUMNS,
-    table,
-    pictures,
+    folder=Path(__file__).parent,
+    question="What do the leaderboard's rows do without the organisers' checkpoints?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
 )
 
 if __name__ == "__main__":

@@ -113,7 +113,15 @@ COLUMNS = {
     "blocks": "scope.blocks",
     **{key: key for key in ("probe", "target", "unlearned", "gold", "recovered")},
 }
-STUDY = Study(HERE, "What survives relearning and 4 bits?", answer, COLUMNS, table, pictures, probed_runs)
+STUDY = Study(
+    folder=HERE,
+    question="What survives relearning and 4 bits?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
+    measured=probed_runs,
+)
 
 if __name__ == "__main__":
     STUDY.main()
