@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from experiments.study import Study
+from experiments.study import Study, between
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -28,8 +28,7 @@ def line(study: Study, answer: str) -> str:
 
 def readme() -> str:
     """The project's README with the list as the results have it."""
-    before, _, rest = README.read_text().partition(MARKERS[0])
-    return before + MARKERS[0] + answers() + MARKERS[1] + rest.partition(MARKERS[1])[2]
+    return between(MARKERS, README.read_text(), answers())
 
 
 if __name__ == "__main__":

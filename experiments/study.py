@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from unlearning.report.statistic import student_half
-from unlearning.report.style import Picture, write_pictures
+from unlearning.report.style import INK, Picture, write_pictures
 
 MARKERS = ("<!-- results -->\n", "<!-- /results -->\n")
 SHORT, SMALL = 7, 5e-3
@@ -37,6 +38,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """One dictionary a line."""
     with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+def between(markers: tuple[str, str], text: str, content: str) -> str:
+    """The text with the content in place of what stands between the two markers. ValueError where one is missing."""
+    before, first, rest = text.partition(markers[0])
+    _, last, after = rest.partition(markers[1])
+    if not first or not last:
+        raise ValueError(f"{''.join(markers).strip()!r}: a README needs both markers, in this order")
+    return before + first + content + last + after
 
 
 def finished_runs(comparison: Path) -> list[Line]:
@@ -75,9 +85,7 @@ class Study:
 
     def readme(self) -> str:
         """README.md with its table as results.csv has it."""
-        text = (self.folder / "README.md").read_text()
-        before, _, rest = text.partition(MARKERS[0])
-        return before + MARKERS[0] + self.table(self.lines()) + MARKERS[1] + rest.partition(MARKERS[1])[2]
+        return between(MARKERS, (self.folder / "README.md").read_text(), self.table(self.lines()))
 
     def main(self) -> None:
         """The command."""
@@ -130,6 +138,13 @@ def listed(names: Mapping[str, Sequence[Line]], key: str) -> str:
     """Names and their means, the highest first."""
     means = {name: mean(lines, key) for name, lines in names.items()}
     return ", ".join(f"{name} {means[name]:.2f}" for name in sorted(means, key=lambda name: -means[name]))
+
+
+def draw_runs(axis: Any, lines: Sequence[Line], key: str, height: float, colour: str) -> None:
+    """The mean of some runs with its 95% interval, lying at this height, and each run as a dot."""
+    middle, half = mean_and_half(lines, key)
+    axis.errorbar(middle, height, xerr=half, fmt="o", color=colour, markersize=5, capsize=2)
+    axis.plot(numbers(lines, key), [height] * len(lines), ".", color=INK, markersize=3, alpha=0.6)
 
 
 def with_half(lines: Sequence[Line], key: str) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.freezing_depth.rules import covering, law, resampled_laws, score_at, threshold, transfers
+from experiments.freezing_depth.rules import covering, law, resampled_laws, score_at, scores_of, threshold, transfers
 
 
 def test_a_score_between_two_counts_is_linear_in_the_logarithm() -> None:
@@ -51,3 +51,11 @@ def test_a_rule_that_is_right_is_exact_at_every_depth() -> None:
     assert factors["fixed share of depth"] == pytest.approx([1, 1, 1])
     assert factors["share of the traced effect"] == pytest.approx([1, 1, 1])
     assert min(factors["fixed count"]) > 1.2
+
+
+def test_a_depth_without_a_run_of_all_blocks_is_refused() -> None:
+    """Half-finished, it would give a threshold that is far too low."""
+    lines = [{"depth": "4", "blocks": blocks, "final": "0.5"} for blocks in ("0", "0-3")]
+    assert scores_of(lines, "final") == {4: {1: [0.5], 4: [0.5]}}
+    with pytest.raises(ValueError, match="depth 4: no run trains all its blocks"):
+        scores_of(lines[:1], "final")

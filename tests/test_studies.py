@@ -66,3 +66,11 @@ def test_the_readme_has_every_study_s_answer() -> None:
     answers = importlib.import_module("experiments.answers")
     assert answers.readme() == (ROOT / "README.md").read_text()
     assert len(answers.studies()) == len(NAMES)
+
+
+@pytest.mark.parametrize("text", ["none", "<!-- results -->\nno end", "no start <!-- /results -->\n"])
+def test_a_readme_without_its_markers_is_refused(text: str) -> None:
+    """Rather than a table at its end."""
+    common = importlib.import_module("experiments.study")
+    with pytest.raises(ValueError, match="needs both markers"):
+        common.between(common.MARKERS, text, "table")

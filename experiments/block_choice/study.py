@@ -10,15 +10,14 @@ from experiments.study import (
     SCORES,
     Line,
     Study,
+    draw_runs,
     grouped,
     listed,
     markdown,
     mean,
-    mean_and_half,
-    numbers,
     with_half,
 )
-from unlearning.report.style import INK, METHODS, MUTED, Picture, picture
+from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 CHOICES = {
     "0-2": "traced by noise",
@@ -80,13 +79,8 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
         axis.set(title=title, xlim=(-0.04, 1.04))
         for place, blocks in enumerate(CHOICES):
             for index, method in enumerate(methods):
-                runs = groups.get((method, blocks), [])
-                if not runs:
-                    continue
-                height = place + 0.18 * (2 * index - len(methods) + 1)
-                middle, half = mean_and_half(runs, key)
-                axis.errorbar(middle, height, xerr=half, fmt="o", color=METHODS[index], markersize=5, capsize=2)
-                axis.plot(numbers(runs, key), [height] * len(runs), ".", color=INK, markersize=3, alpha=0.6)
+                if runs := groups.get((method, blocks)):
+                    draw_runs(axis, runs, key, place + 0.18 * (2 * index - len(methods) + 1), METHODS[index])
     axis = figure.axes[0]
     axis.set_yticks(range(len(CHOICES)), [f"{name} ({blocks})" for blocks, name in CHOICES.items()], color=MUTED)
     axis.invert_yaxis()

@@ -10,16 +10,15 @@ from experiments.study import (
     SCORES,
     Line,
     Study,
+    draw_runs,
     finished_runs,
     grouped,
     listed,
     markdown,
     mean,
-    mean_and_half,
-    numbers,
     with_half,
 )
-from unlearning.report.style import INK, METHODS, Picture, picture
+from unlearning.report.style import METHODS, Picture, picture
 
 ROWS = 120
 """Of the forget set: a chunk of as many is all of it."""
@@ -117,9 +116,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
         for place, ((sweep, _), runs) in enumerate(groups.items()):
-            middle, half = mean_and_half(runs, key)
-            axis.errorbar(middle, place, xerr=half, fmt="o", color=colours[sweep], markersize=5, capsize=2)
-            axis.plot(numbers(runs, key), [place] * len(runs), ".", color=INK, markersize=3, alpha=0.6)
+            draw_runs(axis, runs, key, place, colours[sweep])
     axis = figure.axes[0]
     axis.set_yticks(range(len(groups)), [name for _, name in groups])
     axis.invert_yaxis()

@@ -50,11 +50,14 @@ class Transfer:
 
 
 def scores_of(lines: Sequence[Line], key: str) -> Scores:
-    """From results.csv, whose blocks are the first ones: 0, 0-1, 0-2, ..."""
+    """From results.csv, whose blocks are the first ones: 0, 0-1, 0-2, ... ValueError where all of them are missing."""
     found: dict[int, dict[int, list[float]]] = {}
     for (depth, blocks), runs in grouped(lines, "depth", "blocks").items():
         count = int(blocks.rpartition("-")[2]) + 1
         found.setdefault(int(depth), {})[count] = [float(run[key]) for run in runs]
+    for depth, by_count in found.items():
+        if max(by_count) != depth:
+            raise ValueError(f"depth {depth}: no run trains all its blocks, and the threshold is a share of that score")
     return {depth: dict(sorted(by_count.items())) for depth, by_count in sorted(found.items())}
 
 

@@ -12,17 +12,16 @@ from experiments.study import (
     RUN,
     Line,
     Study,
+    draw_runs,
     finished_runs,
     grouped,
     listed,
     markdown,
     mean,
-    mean_and_half,
-    numbers,
     read_csv,
     with_half,
 )
-from unlearning.report.style import INK, METHODS, MUTED, Picture, picture
+from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 HERE = Path(__file__).parent
 PROBES = {
@@ -94,13 +93,8 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
         axis.set(title=method, xlabel="exact match on forgotten questions")
         for place, blocks in enumerate(choices):
             for index, probe in enumerate(PROBES):
-                runs = groups.get((method, blocks, probe), [])
-                if not runs:
-                    continue
-                height = place + 0.14 * (index - (len(PROBES) - 1) / 2)
-                middle, half = mean_and_half(runs, "unlearned")
-                axis.errorbar(middle, height, xerr=half, fmt="o", color=METHODS[index], markersize=4, capsize=2)
-                axis.plot(numbers(runs, "unlearned"), [height] * len(runs), ".", color=INK, markersize=2.5, alpha=0.6)
+                if runs := groups.get((method, blocks, probe)):
+                    draw_runs(axis, runs, "unlearned", place + 0.14 * (index - (len(PROBES) - 1) / 2), METHODS[index])
     axes[0].set_yticks(range(len(choices)), [f"{CHOICES[blocks]} ({blocks})" for blocks in choices], color=MUTED)
     axes[0].invert_yaxis()
     for index, label in enumerate(PROBES.values()):

@@ -5,23 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.evaluation.tiny import document_of
 from unlearning.evaluation.intervals import (
     DOCUMENTS,
-    ITEMS,
     ROWS,
     SEED,
     accuracy_draws,
     auc_draws,
     draw,
-    drawn_auc,
-    harmonic_means,
     intervals,
-    item_draws,
     probe_draws,
-    tally,
 )
 from unlearning.evaluation.membership import membership_auc, membership_metrics
 from unlearning.evaluation.result import METRICS, TASKS, DocumentScore, Generation, QuestionScore
@@ -266,26 +260,6 @@ def test_the_same_scores_have_the_same_intervals() -> None:
     assert intervals(dict.fromkeys(METRICS), [], [], None, {"utility": []}, {}) == {}
 
 
-def test_drawn_auc_counts_pairs() -> None:
-    """Members 1, 3 and others 2, 3. Drawn 1, 3 | 2, 3: lower, lower, not, equal, so 2.5 / 4; 3, 3 | 2, 2: none of them.
-
-    1, 1 | 3, 2: all.
-    """
-    values: list[NDArray[np.float64]] = [np.array([1.0, 3.0]), np.array([2.0, 3.0])]
-    places = [np.array([[0, 1], [1, 1], [0, 0]]), np.array([[0, 1], [0, 0], [1, 0]])]
-    assert drawn_auc(values[0], values[1], places[0], places[1]).tolist() == [0.625, 0, 1]
-
-
-def test_harmonic_means() -> None:
-    """Of 1/2 and 1/4: 2 / (2 + 4) = 1/3; of 0 and 1: 0; of 1 and 1: 1; a missing term stays missing."""
-    terms = np.array([[0.5, 0.0, 1.0, np.nan], [0.25, 1.0, 1.0, 1.0]])
-    assert harmonic_means(terms).tolist() == pytest.approx([1 / 3, 0, 1, np.nan], nan_ok=True)
-
-
-def test_tally() -> None:
-    assert tally(np.array([[0, 2, 2], [1, 1, 1]]), 4).tolist() == [[1, 0, 2, 0], [0, 3, 0, 0]]
-
-
 def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     """200 worlds of 40 documents with 5 questions that stand or fall together, at chance 0.6; and of 2 x 40 losses.
 
@@ -303,17 +277,3 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
         for place, (name, truth) in enumerate([("retain_Task2_knowledge", 0.6), ("mia_auc", 0.6996)]):
             hits[place] += found[name][0] <= truth <= found[name][1]
     assert ((hits >= 180) & (hits <= 198)).all(), hits
-
-
-def test_values_of_one_document_are_drawn_together() -> None:
-    """Two documents, of two values and of one: a draw holds each 0, 1 or 2 times, so its mean is one of three."""
-    values = [("asc1", 1.0), ("aqa0", 0.5), ("bqa0", 0.0)]
-    assert set(item_draws(values, 50)) == {0.75, 0.5, 0.0}
-
-
-def test_means_of_items_are_those_of_the_same_draws_one_by_one() -> None:
-    """A loop over the places that were drawn gives the same means."""
-    source = np.random.default_rng(3)
-    values = [(f"{number}qa0", value) for number, value in enumerate(source.random(7))]
-    drawn = draw(np.random.default_rng([SEED, ITEMS]), 7, 20)
-    assert item_draws(values, 20) == pytest.approx([np.mean([values[place][1] for place in line]) for line in drawn])
