@@ -56,7 +56,8 @@ def answer(lines: Sequence[Line]) -> str:
         others = ", ".join(NAMES[line["architecture"]] for line in less) or "none"
         told.append(
             f"{least:.2f} to {most:.2f} of the MLPs' effect is in the first quarter of the blocks by {estimator} "
-            f"(above {EARLY_SHARE} with confidence in {early} of {len(shares)}; over all, attention has more in {others})"
+            f"(above {EARLY_SHARE} with confidence in {early} of {len(shares)}; "
+            f"over all blocks attention has more in {others})"
         )
     return f"{'Yes' if holds else 'Not in all'}: {'; '.join(told)}. One model each."
 
