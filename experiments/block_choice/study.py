@@ -36,15 +36,18 @@ PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score
 KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
 
 
+def setting(line: Line) -> str:
+    """How the run's blocks were chosen, and which they are."""
+    return f"{CHOICES[line['blocks']]} ({line['blocks']})"
+
+
 def table(lines: Sequence[Line]) -> str:
     """One row a method and choice, in the order of the final score."""
-    groups = grouped(lines, "method", "blocks")
     rows = []
-    for method in dict.fromkeys(line["method"] for line in lines):
-        own = [(blocks, runs) for (of, blocks), runs in groups.items() if of == method]
-        for blocks, runs in sorted(own, key=lambda item: -mean(item[1], "final")):
+    for (method,), own in grouped(lines, "method").items():
+        for runs in sorted(grouped(own, "blocks").values(), key=lambda runs: -mean(runs, "final")):
             cells = [f"{mean(runs, key):.3f}" for key in KEYS]
-            rows.append([f"`{method}`", f"{CHOICES[blocks]} ({blocks})", with_half(runs, "final"), *cells])
+            rows.append([f"`{method}`", setting(runs[0]), with_half(runs, "final"), *cells])
     return markdown(["method", "blocks", "final", *(key.replace("_", " ") for key in KEYS)], rows)
 
 
@@ -82,7 +85,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
                 if runs := groups.get((method, blocks)):
                     draw_runs(axis, runs, key, place + 0.18 * (2 * index - len(methods) + 1), METHODS[index])
     axis = figure.axes[0]
-    axis.set_yticks(range(len(CHOICES)), [f"{name} ({blocks})" for blocks, name in CHOICES.items()], color=MUTED)
+    axis.set_yticks(range(len(CHOICES)), [setting({"blocks": blocks}) for blocks in CHOICES], color=MUTED)
     axis.invert_yaxis()
     for index, method in enumerate(methods):
         axis.plot([], [], "o", color=METHODS[index], label=method)

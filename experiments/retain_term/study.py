@@ -1,5 +1,6 @@
 """What keeps the retain rows best? Table and figure of experiments/retain_term; see experiments/study.py."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from unlearning.report.pareto import front
 from unlearning.report.style import METHODS, Picture, picture
 
 TERMS = {
-    "adaptive": "cross-entropy, adaptive weight",
+    "adaptive": "adaptive cross-entropy",
     "cross_entropy": "cross-entropy",
     "kl": "KL",
     "reverse_kl": "reverse KL",
@@ -22,8 +23,6 @@ KEPT = {
     "retain rows: mean of retain R-L and EM": ("retain_knowledge", "retain_regurgitation"),
     "general knowledge: utility": ("utility",),
 }
-COMMON = ("2.8", "0.001")
-"""Weight and learning rate that every term with a constant weight was run with."""
 
 
 def term(line: Line) -> str:
@@ -40,6 +39,11 @@ def weight(line: Line) -> str:
     return line["divergence_weight"] if float(line["divergence_weight"]) else line["retain_weight"]
 
 
+def setting(line: Line) -> str:
+    """Term, weight and learning rate of one run, in words."""
+    return f"{TERMS[term(line)]}, weight {weight(line)}, lr {line['lr']}"
+
+
 def settings(lines: Sequence[Line]) -> Mapping[tuple[str, ...], list[Line]]:
     """Runs of one term, weight and learning rate: its seeds."""
     return grouped([{**line, "term": term(line), "weight": weight(line)} for line in lines], "term", "weight", "lr")
@@ -51,6 +55,11 @@ def place(runs: Sequence[Line], kept: Sequence[str]) -> tuple[float, float]:
     return 1 - lost, sum(mean(runs, key) for key in kept) / len(kept)
 
 
+def in_order(name: tuple[str, ...]) -> tuple[float, ...]:
+    """By term, the least weight, and learning rate."""
+    return (list(TERMS).index(name[0]), float(name[1].split()[0]), float(name[2]))
+
+
 def table(lines: Sequence[Line]) -> str:
     """One row a term, weight and learning rate, and which fronts it is on: no other setting dominates it."""
     groups = settings(lines)
@@ -59,7 +68,7 @@ def table(lines: Sequence[Line]) -> str:
         title: {names[i] for i in front([place(groups[name], kept) for name in names])} for title, kept in KEPT.items()
     }
     rows = []
-    for name in sorted(groups, key=lambda name: (list(TERMS).index(name[0]), *name[1:])):
+    for name in sorted(groups, key=in_order):
         runs = groups[name]
         forgetting = place(runs, ("utility",))[0]
         fronts = ", ".join(title.split(":")[0] for title, found in best.items() if name in found)
@@ -78,20 +87,12 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The best mean final score of each term that has a grid, and all at the one setting that they share."""
-    by_term: dict[str, dict[tuple[str, ...], list[Line]]] = {}
-    for (name, *setting), runs in settings(lines).items():
-        by_term.setdefault(TERMS[name], {})[tuple(setting)] = runs
-    best = {
-        name: max(grid.values(), key=lambda runs: mean(runs, "final"))
-        for name, grid in by_term.items()
-        if len(grid) > 1
-    }
-    common = {name: grid[COMMON] for name, grid in by_term.items() if COMMON in grid}
-    return (
-        f"best final score of a grid, {listed(best, 'final')}; "
-        f"at weight {COMMON[0]} and learning rate {COMMON[1]}, {listed(common, 'final')}."
-    )
+    """The best mean final score of each term's grid."""
+    grids: dict[str, list[list[Line]]] = defaultdict(list)
+    for (name, *_), runs in settings(lines).items():
+        grids[TERMS[name]].append(runs)
+    best = {name: max(grid, key=lambda runs: mean(runs, "final")) for name, grid in grids.items()}
+    return f"best final score of a grid: {listed(best, 'final')}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
