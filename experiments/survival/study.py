@@ -1,73 +1,105 @@
 """What survives relearning and 4-bit weights? Table and figure of experiments/survival; see experiments/study.py.
 
-Its comparisons are of runs that were probed (`unlearn-probe`).
+Its comparisons are those of three other studies, with runs that were probed (`unlearn-probe`).
 """
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
-from experiments.block_choice.study import CHOICES
-from experiments.study import (
-    RUN,
-    Line,
-    Study,
-    draw_runs,
-    finished_runs,
-    grouped,
-    listed,
-    markdown,
-    mean,
-    read_csv,
-    with_half,
-)
-from unlearning.report.style import METHODS, MUTED, Picture, picture
+from experiments.block_choice import study as block_choice
+from experiments.chunking import study as chunking
+from experiments.retain_term import study as retain_term
+from experiments.study import RUN, Line, Study, draw_runs, grouped, markdown, mean, read_csv, with_half
+from unlearning.report.style import METHODS, Picture, picture
 
-HERE = Path(__file__).parent
 PROBES = {
     "unprobed": "asked plainly",
     "relearning": "relearning",
     "int8": "8-bit weights",
     "int4": "4-bit weights",
 }
+ROUNDED = ("int8", "int4")
+
+
+class Source(NamedTuple):
+    """Where runs come from."""
+
+    study: Study
+    setting: Callable[[Line], str]
+    """What the study varied, of a line of its results.csv."""
+    varied: str
+
+
+SOURCES = {
+    "block_choice": Source(block_choice.STUDY, block_choice.setting, "blocks"),
+    "retain_term": Source(retain_term.STUDY, retain_term.setting, "retain term"),
+    "chunks": Source(chunking.STUDY, chunking.setting, "chunks"),
+}
+"""By the folder of the comparison."""
 
 
 def probed_runs(comparison: Path) -> list[Line]:
-    """A line a probe of each run that was probed: the run's and the probe's own columns."""
-    return [
-        {**run, **line}
-        for run in finished_runs(comparison)
-        if (probes := comparison / run["run"] / "probes.csv").exists()
-        for line in read_csv(probes)
-    ]
+    """A line a probe of each run that was probed: the run's and the probe's own columns, and what its study varied."""
+    study, setting, varied = SOURCES[comparison.name]
+    lines = []
+    for run in study.measured(comparison):
+        if (probes := comparison / run["run"] / "probes.csv").exists():
+            named = setting({own: run.get(key, "") for own, key in study.columns.items()})
+            lines += [{**run, **line, "varied": varied, "setting": named} for line in read_csv(probes)]
+    return lines
+
+
+def settings(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
+    """What varies, method and setting; the most that relearning brings back last."""
+    groups = grouped([line for line in lines if line["probe"] == "relearning"], "varied", "method", "setting")
+    varied = [source.varied for source in SOURCES.values()]
+    return sorted(groups, key=lambda key: (varied.index(key[0]), key[1], mean(groups[key], "unlearned")))
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a method and choice of blocks; what each probe brings back, and how much the gold model learns by it."""
-    groups = grouped(lines, "method", "blocks", "probe")
+    """One row a setting; what each probe brings back, and how much the gold models learn by it."""
+    groups = grouped(lines, "varied", "method", "setting", "probe")
     rows = []
-    for method, blocks in sorted(
-        grouped(lines, "method", "blocks"), key=lambda key: (key[0], list(CHOICES).index(key[1]))
-    ):
-        cells = [with_half(groups[method, blocks, probe], "unlearned") for probe in PROBES]
-        rows.append([f"`{method}`", f"{CHOICES[blocks]} ({blocks})", *cells])
+    for varied, method, setting in settings(lines):
+        runs = {probe: groups[varied, method, setting, probe] for probe in PROBES}
+        final = f"{mean(runs['unprobed'], 'final'):.3f}"
+        cells = [with_half(runs[probe], "unlearned") for probe in PROBES]
+        rows.append([varied, f"`{method}`", setting, final, *cells])
     for who in ("target", "gold"):
-        cells = [f"{mean([line for line in lines if line['probe'] == probe], who):.3f}" for probe in PROBES]
-        rows.append([f"{who} model", "", *cells])
-    return markdown(["method", "blocks trained", *PROBES.values()], rows)
+        own = [line for line in lines if line[who]]
+        cells = [f"{mean([line for line in own if line['probe'] == probe], who):.3f}" for probe in PROBES]
+        rows.append(["", "", f"{who} model", "", *cells])
+    return markdown(["what varies", "method", "setting", "final", *PROBES.values()], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """What relearning brings back by the blocks that were trained, and the most that rounded weights do."""
-    relearned = grouped([line for line in lines if line["probe"] == "relearning"], "blocks")
-    named = {f"{CHOICES[blocks]} ({blocks})": runs for (blocks,), runs in relearned.items()}
-    gold = mean([line for line in lines if line["probe"] == "relearning"], "gold")
-    rounded = [runs for (probe, _, _), runs in grouped(lines, "probe", "method", "blocks").items() if "int" in probe]
+    """What relearning brings back, by the first block that was trained, in chunks and mixed; the most by rounding."""
+    relearned = [line for line in lines if line["probe"] == "relearning"]
+    by_block: dict[int, list[float]] = defaultdict(list)
+    for line in relearned:
+        if line["varied"] == "blocks":
+            by_block[first_block(line["blocks"])].append(float(line["unlearned"]))
+    blocks = ", ".join(f"block {block} {fmean(values):.2f}" for block, values in sorted(by_block.items()))
+    groups = grouped([line for line in relearned if line["varied"] == "chunks"], "setting")
+    chunks = [mean(runs, "unlearned") for (name,), runs in groups.items() if "chunk" in name]
+    mixed = [mean(runs, "unlearned") for (name,), runs in groups.items() if "mixed" in name]
+    gold = max(float(line["gold"]) for line in relearned if line["gold"])
+    rounded = grouped([line for line in lines if line["probe"] in ROUNDED], "probe", "varied", "method", "setting")
     return (
-        f"exact match on forgotten questions after relearning, by the blocks that were trained: "
-        f"{listed(named, 'unlearned')} (gold model {gold:.2f}); "
-        f"8- and 4-bit weights bring back {max(mean(runs, 'unlearned') for runs in rounded):.3f} at most."
+        f"exact match on forgotten questions after relearning, by the first block that was trained: {blocks} "
+        f"(gold model {gold:.2f}); in chunks {min(chunks):.2f} to {max(chunks):.2f}, all mixed {min(mixed):.2f} to "
+        f"{max(mixed):.2f}; 8- and 4-bit weights bring back "
+        f"{max(mean(runs, 'unlearned') for runs in rounded.values()):.3f} at most."
     )
+
+
+def first_block(blocks: str) -> int:
+    """Of a run's blocks, such as 0-2, 4,5,7 or all."""
+    return 0 if blocks == "all" else int(re.split("[-,]", blocks)[0])
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
@@ -77,38 +109,41 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
             "recovered",
             "What comes back",
             "Exact match on forgotten questions after each probe: mean of three seeds with its 95% interval.",
-            (9.5, 3.6),
+            (11.0, 0.15 * len(settings(lines)) + 2.2),
             lambda figure: draw(figure, lines),
         )
     ]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a method, a row a choice of blocks, a colour a probe."""
-    groups = grouped(lines, "method", "blocks", "probe")
-    methods = list(dict.fromkeys(line["method"] for line in lines))
-    choices = [blocks for blocks in CHOICES if any(line["blocks"] == blocks for line in lines)]
-    axes = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
-    for axis, method in zip(axes, methods, strict=True):
-        axis.set(title=method, xlabel="exact match on forgotten questions")
-        for place, blocks in enumerate(choices):
+    """A panel a method and what varies, a row a setting, a colour a probe."""
+    groups = grouped(lines, "varied", "method", "setting", "probe")
+    panels = grouped(lines, "varied", "method")
+    axes = figure.subplots(-(-len(panels) // 2), 2, sharex=True, squeeze=False).flat
+    for axis, (varied, method) in zip(axes, panels, strict=False):
+        own = [setting for *key, setting in settings(lines) if key == [varied, method]]
+        axis.set(title=f"{method}, by its {varied}", ylim=(len(own) - 0.5, -0.5))
+        axis.set_yticks(range(len(own)), own)
+        axis.tick_params(labelbottom=True)
+        for place, setting in enumerate(own):
             for index, probe in enumerate(PROBES):
-                if runs := groups.get((method, blocks, probe)):
-                    draw_runs(axis, runs, "unlearned", place + 0.14 * (index - (len(PROBES) - 1) / 2), METHODS[index])
-    axes[0].set_yticks(range(len(choices)), [f"{CHOICES[blocks]} ({blocks})" for blocks in choices], color=MUTED)
-    axes[0].invert_yaxis()
+                height = place + 0.16 * (index - (len(PROBES) - 1) / 2)
+                draw_runs(axis, groups[varied, method, setting, probe], "unlearned", height, METHODS[index])
+    figure.axes[0].set_xlim(left=-0.03)  # shared; an interval's part below 0 says nothing
     for index, label in enumerate(PROBES.values()):
-        axes[0].plot([], [], "o", color=METHODS[index], label=label)
+        figure.axes[0].plot([], [], "o", color=METHODS[index], label=label)
     figure.legend(loc="outside lower center", ncols=len(PROBES))
 
 
 COLUMNS = {
+    "varied": "varied",
+    "setting": "setting",
     **RUN,
     "blocks": "scope.blocks",
-    **{key: key for key in ("probe", "target", "unlearned", "gold", "recovered")},
+    **{key: key for key in ("final", "probe", "target", "unlearned", "gold", "recovered")},
 }
 STUDY = Study(
-    folder=HERE,
+    folder=Path(__file__).parent,
     question="What survives relearning and 4 bits?",
     answer=answer,
     columns=COLUMNS,
