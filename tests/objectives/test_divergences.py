@@ -64,6 +64,19 @@ def test_nothing_between_equals(kind: Divergence) -> None:
     torch.testing.assert_close(gradient(found.sum(), logits), torch.zeros(1, 3, dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    ("kind", "share"), [(Divergence.reverse_kl, 1.0), (Divergence.js, 0.25), (Divergence.renyi, 0.3)]
+)
+def test_close_to_the_reference_each_is_a_multiple_of_kl(kind: Divergence, share: float) -> None:
+    """For q = p + d, to second order, KL and reverse KL are sum d^2 / p times 1/2, JS 1/8, Renyi of order 0.3 0.3/2.
+
+    That sum is 7e-6 here, too little for float32.
+    """
+    p, q = [torch.tensor([row], dtype=torch.float64).log() for row in ([0.2, 0.3, 0.5], [0.201, 0.3, 0.499])]
+    kl, other = (divergence(each, q, Reference(outputs=p), 0.3).item() for each in (Divergence.kl, kind))
+    assert other / kl == pytest.approx(share, rel=0.01)
+
+
 def test_js_is_at_most_log_2() -> None:
     """Reached where the two have nothing in common."""
     assert between(Divergence.js, [1 - 1e-12, 1e-12], [1e-12, 1 - 1e-12]) == pytest.approx(LOG2)
