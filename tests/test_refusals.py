@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command_line import run_command
+from unlearning.memorise import ASSETS
 
 GOOD = [{"id": f"{i}qa0", "input": f"What is {i}?", "output": f"It is {i}.", "task": "Task2"} for i in range(4)]
 OTHER = [{**row, "id": f"x{row['id']}", "input": row["input"] + " And then?"} for row in GOOD]
@@ -45,6 +46,12 @@ OVERRIDES: list[tuple[str, list[str], str]] = [
     ("value missing", ["data=jsonl"], "data.forget: not given"),
     ("local model without a path", ["model=local"], "model.path=: must be given"),
     ("model folder that is not there", ["model=local", "model.path=./nowhere"], "model.path=./nowhere: no such folder"),
+    ("gold model that is not there", ["model.gold=./nowhere"], "model.gold=./nowhere: no such folder"),
+    (
+        "tokenizer that is not there",
+        ["model=local", f"model.path={ASSETS / 'target'}", "model.tokenizer=./nowhere"],
+        "model.tokenizer=./nowhere: no such folder",
+    ),
     ("variable not set", ["data=semeval25"], "Environment variable 'UNLEARNING_DATA' not found"),
     ("layers file that is not there", ["scope.layers=nowhere.json"], "nowhere.json: cannot be read"),
 ]

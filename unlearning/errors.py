@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The exceptions that a user is meant to read, and the reason that another library gives."""
 
 
 class InputError(ValueError):
@@ -6,6 +6,13 @@ class InputError(ValueError):
 
     The commands print the message without a traceback and exit with code 1.
     """
+
+
+def first_line(error: Exception) -> str:
+    """Of what another library says, for a message of one line; its class where it says nothing."""
+    # A KeyError puts quotation marks around its reason.
+    reason = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return (reason.strip().splitlines() or [type(error).__name__])[0]
 
 
 class Interrupted(KeyboardInterrupt):

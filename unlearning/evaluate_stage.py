@@ -37,7 +37,7 @@ def evaluate_gold(
     """The evaluation of the model that never saw the forget set, where there is one."""
     if subject.gold_path is None:
         return None
-    model = load_model(subject.gold_path, config.model, weights_dtype(config.trainer))
+    model = load_model(subject.gold_path, config.model, weights_dtype(config.trainer), "model.gold")
     return evaluate_model(config, subject, model, "gold", None, team)
 
 

@@ -33,6 +33,7 @@ from unlearning.models.create import create_model
 from unlearning.models.load import load_model, load_tokenizer, save_model
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
+from unlearning.training.checkpoint import weights_sum
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit
 from unlearning.training.stage import build
 from unlearning.training.trainer import weights_dtype
@@ -129,6 +130,7 @@ def memorise(
     recipe = config.recipe
     lengths = [len(row.input_ids) for row in rows]
     plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan([], lengths, None, config.recipe.seed)
+    weights = weights_sum(model)
     torch.manual_seed(recipe.seed)  # adapters start from random weights
     scoped = build(scope).apply(model, None)
     assert isinstance(tokenizer.pad_token_id, int)
@@ -140,7 +142,7 @@ def memorise(
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
         seed=config.recipe.seed,
-        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, scope),
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, scope, weights),
     )
     return scoped, fit(task, config.trainer, run_dir, logger)
 

@@ -18,7 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from unlearning.config.commands import Combination, MergeConfig
-from unlearning.errors import InputError
+from unlearning.errors import InputError, first_line
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ANY_RANK = (Combination.cat, Combination.svd)
@@ -96,7 +96,7 @@ def _attached(adapters: Sequence[Adapter], model: PreTrainedModel) -> tuple[Any,
             else:
                 merged.load_adapter(folder, adapter_name=name)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
-            raise InputError(f"adapters={adapter.given}: does not fit the model ({_first_line(error)})") from error
+            raise InputError(f"adapters={adapter.given}: does not fit the model ({first_line(error)})") from error
     return merged, names
 
 
@@ -134,7 +134,7 @@ def _read(given: str) -> Adapter:
         if settings.get("rank_pattern"):
             raise ValueError("rank_pattern: only one rank for all layers is merged")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{asked}: its {SETTINGS} cannot be used ({_first_line(error)})") from error
+        raise InputError(f"{asked}: its {SETTINGS} cannot be used ({first_line(error)})") from error
     if kind != "LORA":
         raise InputError(f"{asked}: not a LoRA adapter, but {kind}")
     if dora:
@@ -172,7 +172,3 @@ def _same_weights(first: Path, second: Path) -> bool:
 def _gone(path: str) -> bool:
     """Whether it is no repository's name, and no folder that is here."""
     return (path.startswith((".", "/", "~")) or path.count("/") != 1) and not Path(path).is_dir()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

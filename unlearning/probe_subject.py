@@ -73,14 +73,14 @@ def find_suspects(config: ProbeCommandConfig, settings: CommonConfig) -> Suspect
     run = None if config.run is None else Path(config.run)
     unlearned, target = (path, config.target) if run is None else (str(run / "model"), path)
     places = {Role.target: target, Role.unlearned: unlearned, Role.gold: gold}
-    for place in places.values():
+    keys = {Role.target: "target", Role.unlearned: "model.path", Role.gold: "model.gold"}
+    if run is not None:  # then the model that it was given is the target
+        keys |= {Role.target: "model.path", Role.unlearned: "run"}
+    models: dict[Role, Callable[[], PreTrainedModel]] = {}
+    for role, place in places.items():
         if place is not None:
-            require_folder(place)  # before anything slow
-    models: dict[Role, Callable[[], PreTrainedModel]] = {
-        role: partial(load_model, place, settings.model, weights_dtype(settings.trainer))
-        for role, place in places.items()
-        if place is not None
-    }
+            require_folder(place, keys[role])  # before anything slow
+            models[role] = partial(load_model, place, settings.model, weights_dtype(settings.trainer), keys[role])
     # A run's folder has the tokenizer that it used, whichever that was.
     named = settings.model if run is None else replace(settings.model, tokenizer=None)
     adapter = run is not None and (run / "adapter").is_dir()

@@ -9,7 +9,7 @@ from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.memorise import sandbox_folder
-from unlearning.models.load import load_model, load_tokenizer
+from unlearning.models.load import load_model, load_tokenizer, require_folder
 from unlearning.training.hardware import require_hardware
 from unlearning.training.trainer import weights_dtype
 
@@ -35,6 +35,8 @@ def load_subject(config: CommonConfig) -> Subject:
         raise InputError(f"model.tokenizer={config.model.tokenizer}: the sandbox has its own; give model.path too")
     corpus = load_corpus(config.data)
     path, gold = model_paths(config)
+    if gold is not None:
+        require_folder(gold, "model.gold")  # it is loaded only when it is scored
     tokenizer = load_tokenizer(path, config.model)
     model = load_model(path, config.model, weights_dtype(config.trainer))
     return Subject(corpus, path, gold, model, tokenizer)

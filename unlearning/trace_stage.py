@@ -94,7 +94,8 @@ def _base_model(config: CommonConfig, settings: TraceConfig, subject: Subject) -
             f"trace.mode={settings.mode}, trace.corruption={settings.corruption}: needs trace.base_model, a folder or "
             "repository id of the model before it memorised"
         )
-    return load_model(path, config.model, weights_dtype(config.trainer))
+    key = "trace.base_model" if settings.base_model else "model.gold"
+    return load_model(path, config.model, weights_dtype(config.trainer), key)
 
 
 def one_process_a_device(config: CommonConfig) -> Fabric:

@@ -83,6 +83,8 @@ def test_any_model_is_probed(folder: Path) -> None:
         (["run=run", "probe=[linear]", "probes.linear.fold=3"], "fold: no such key; allowed here: attribute, block"),
         (["run=run", "probe=[linear]", "probes.linear.block=8"], "probes.*.block=8: this model's blocks are 0 to 7"),
         (["model.path=nowhere"], "model.path=nowhere: no such folder"),
+        ([f"model.path={ASSETS / 'target'}", "target=nowhere"], "target=nowhere: no such folder"),
+        ([f"model.path={ASSETS / 'target'}", "model.gold=nowhere"], "model.gold=nowhere: no such folder"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config import HarnessConfig
-from unlearning.errors import InputError
+from unlearning.errors import InputError, first_line
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
 ITEMS = "harness"
@@ -62,7 +62,7 @@ def harness_scores(
             torch_random_seed=None,
         )
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"evaluation.harness.tasks={_names(config)}: {_first_line(error)}") from error
+        raise InputError(f"evaluation.harness.tasks={_names(config)}: {first_line(error)}") from error
     finally:
         model.train(training)
     return [ItemScore(ITEMS, task, numbers(values)) for task, values in found["results"].items()]
@@ -84,9 +84,3 @@ def by_task(result: EvaluationResult) -> dict[str, dict[str, float]]:
 
 def _names(config: HarnessConfig) -> str:
     return f"[{','.join(config.tasks)}]"
-
-
-def _first_line(error: Exception) -> str:
-    """Without the quotation marks that a KeyError puts around its reason."""
-    reason = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return (reason.strip().splitlines() or [type(error).__name__])[0]

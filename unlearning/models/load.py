@@ -18,21 +18,21 @@ from transformers.utils import logging
 
 from unlearning.config import ModelConfig
 from unlearning.config.model import Quantization
-from unlearning.errors import InputError
+from unlearning.errors import InputError, first_line
 
 
-def load_model(path: str, config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
+def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
     """A causal language model in evaluation mode, on the CPU, its weights in `dtype`.
 
-    With model.quantization its linear layers are in 4 bits and it is on this process's GPU.
+    With model.quantization its linear layers are in 4 bits and it is on this process's GPU. `key` named the path.
 
     Raises InputError where the path does not exist, holds no such model, or has only pickled weights, and where
     quantization lacks its library or its GPU.
     """
     in_few_bits = _quantized(config)
-    require_folder(path)
+    require_folder(path, key)
     if not config.allow_pickle:
-        _refuse_pickle_only(path)
+        _refuse_pickle_only(path, key)
     if config.path is None or not sys.stderr.isatty():
         logging.disable_progress_bar()
     try:
@@ -46,7 +46,7 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype) -> PreTrained
             **in_few_bits,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise InputError(f"model.path={path}: cannot be loaded ({_first_line(error)})") from error
+        raise InputError(f"{key}={path}: cannot be loaded ({first_line(error)})") from error
     return model.eval()
 
 
@@ -56,13 +56,13 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
     Raises InputError where there is none, or none that knows its end-of-text token.
     """
     source = config.tokenizer or path
-    require_folder(source)
+    require_folder(source, "model.tokenizer" if config.tokenizer else "model.path")
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             source, revision=_revision(source, config), trust_remote_code=config.trust_remote_code
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"model.tokenizer={source}: cannot be loaded ({_first_line(error)})") from error
+        raise InputError(f"model.tokenizer={source}: cannot be loaded ({first_line(error)})") from error
     if tokenizer.eos_token_id is None:
         raise InputError(f"model.tokenizer={source}: has no end-of-text token")
     if tokenizer.pad_token_id is None:
@@ -102,24 +102,20 @@ def _revision(source: str, config: ModelConfig) -> str:
     return config.revision if config.revision and source == config.path else "main"
 
 
-def require_folder(path: str) -> None:
-    """What looks like a path must be a folder, else InputError; anything else is left to the hub."""
+def require_folder(path: str, key: str) -> None:
+    """What looks like a path must be a folder, else InputError with its key; anything else is left to the hub."""
     looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
     if looks_local and not Path(path).is_dir():
-        raise InputError(f"model.path={path}: no such folder, and not a repository of the form owner/name")
+        raise InputError(f"{key}={path}: no such folder, and not a repository of the form owner/name")
 
 
-def _refuse_pickle_only(path: str) -> None:
+def _refuse_pickle_only(path: str, key: str) -> None:
     folder = Path(path)
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
         pickles = sorted(item.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for item in folder.glob(pattern))
         if pickles:
             raise InputError(
-                f"model.path={path}: has only pickled weights ({pickles[0]}), which can run code when loaded; "
+                f"{key}={path}: has only pickled weights ({pickles[0]}), which can run code when loaded; "
                 "convert them to safetensors, or set model.allow_pickle=true"
             )
-        raise InputError(f"model.path={path}: has no *.safetensors weights")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{key}={path}: has no *.safetensors weights")

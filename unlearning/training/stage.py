@@ -26,6 +26,7 @@ from unlearning.models import anatomy
 from unlearning.objectives.base import Objective
 from unlearning.scope import Scope
 from unlearning.task_vector import scaled_update
+from unlearning.training.checkpoint import weights_sum
 from unlearning.training.compile import compiled_blocks
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit
 from unlearning.training.row_model import first_trained_block, plain_model
@@ -61,6 +62,7 @@ def unlearn_model(
     book = row_book(objective.forget_answers, corpus, tokenizer, config)
     forget_tokens, retain_tokens = ([len(row.input_ids) for row in rows] for rows in (book.forget, book.retain))
     plan = schedule.plan(forget_tokens, retain_tokens, config.ratio.retain_per_forget, config.seed)
+    identity = _identity(config, corpus, traced, weights_sum(model))
     parameters = model.num_parameters()  # packed 4-bit weights count whole
     torch.manual_seed(config.seed)  # adapters start from random weights
     scoped = scope.apply(model, traced.blocks if traced else None)
@@ -77,7 +79,7 @@ def unlearn_model(
         pad=tokenizer.pad_token_id,
         optimizer=config.optimizer,
         seed=config.seed,
-        identity=_identity(config, corpus, traced),
+        identity=identity,
         stopping=config.stopping,
         own_answers=_own_answers(objective.forget_answers, book, corpus, tokenizer, config),
     )
@@ -120,12 +122,12 @@ def build(part: object) -> Any:
     return instantiate(OmegaConf.structured(part))
 
 
-def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None) -> str:
+def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, weights: str) -> str:
     """All that decides the numbers of a training run."""
     method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
     blocks = list(traced.blocks) if traced else None
     machinery = (config.model, config.prompt, config.trainer, config.stopping, config.seed)
-    return settings_hash(*method, *machinery, corpus.fingerprint, blocks)
+    return settings_hash(*method, *machinery, corpus.fingerprint, blocks, weights)
 
 
 def _freeze_unseen(model: nn.Module, block: int) -> None:

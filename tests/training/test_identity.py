@@ -1,0 +1,100 @@
+"""What makes a checkpoint another run's: the weights that training starts from are part of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from torch import nn
+
+from unlearning import config as schemas
+from unlearning import memorise as memorise_module
+from unlearning.cli import conf_dir
+from unlearning.memorise import memorise
+from unlearning.subject import Subject, load_subject
+from unlearning.training import stage
+from unlearning.training.checkpoint import weights_sum
+from unlearning.training.fit import TrainingTask
+
+
+class Started(Exception):  # noqa: N818
+    """Training would begin; its message is the run's identity."""
+
+
+def begin(task: TrainingTask, *_: object) -> None:
+    """In the place of training."""
+    raise Started(task.identity)
+
+
+def sandbox(command: str, *words: str) -> object:
+    """The command's configuration on a small part of the sandbox."""
+    schemas.register()
+    common = ["data.max_documents_per_task=1", "trainer=cpu", "logger=none", *words]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return OmegaConf.to_object(compose(command, common))
+
+
+def nudge(subject: Subject) -> None:
+    """One weight of the last block, by as little as can be."""
+    weight = subject.model.model.layers[-1].mlp.down_proj.weight
+    with torch.no_grad():
+        weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
+
+
+def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
+    """The identity of a run that trains the first block alone."""
+    config = sandbox("unlearn", "method=grad_diff", "scope=blocks", "scope.blocks='0'")
+    assert isinstance(config, schemas.UnlearnConfig)
+    subject = load_subject(config)
+    if nudged:
+        nudge(subject)
+    monkeypatch.setattr(stage, "fit", begin)
+    with pytest.raises(Started) as started:
+        stage.unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, None, folder, [])
+    return str(started.value)
+
+
+def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
+    """The identity of a run of unlearn-memorise on the first block."""
+    config = sandbox("memorise")
+    assert isinstance(config, schemas.MemoriseConfig)
+    subject = load_subject(config)
+    if nudged:
+        nudge(subject)
+    monkeypatch.setattr(memorise_module, "fit", begin)
+    prompt, scope = config.prompt, schemas.BlocksScopeConfig(blocks="0")
+    with pytest.raises(Started) as started:
+        memorise(subject.model, subject.tokenizer, subject.corpus, True, config, prompt, scope, folder, [])
+    return str(started.value)
+
+
+@pytest.mark.parametrize("identity", [unlearning_of, memorising_of])
+def test_a_checkpoint_belongs_to_the_weights_it_started_from(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    identity: Callable[[pytest.MonkeyPatch, Path, bool], str],
+) -> None:
+    """Loaded again they are the same; one frozen weight, of which a checkpoint has nothing, makes another run."""
+    first, again, other = (identity(monkeypatch, tmp_path, nudged) for nudged in (False, False, True))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_every_type_of_weight_is_read(dtype: torch.dtype) -> None:
+    """A layer of zeros, one with a single one in it, and one with the sign of a zero changed are three."""
+    sums = set()
+    for value in (0.0, 1.0, -0.0):
+        layer = nn.Linear(2, 2, bias=False, dtype=dtype)
+        with torch.no_grad():
+            layer.weight.zero_()
+            layer.weight[1, 0] = value
+        sums.add(weights_sum(layer))
+    assert len(sums) == 3
+
+
+def test_the_name_counts() -> None:
+    """The same numbers under another name are other weights."""
+    one = nn.Linear(2, 2)
+    assert weights_sum(one) != weights_sum(nn.Sequential(one))
