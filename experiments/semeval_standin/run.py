@@ -2,8 +2,8 @@
 
 Writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows, has a small OLMo memorise them (target) and only their
 retain half (gold), then runs each row of the leaderboard's 1B configurations on the target with each learning rate of
-its grid. What is already there is not run again. All scores go to FOLDER/runs.csv, which `study.py` here takes, and
-`unlearn-report runs=FOLDER/runs` compares the runs in more detail.
+its grid and each seed. What is already there is not run again. All scores go to FOLDER/runs.csv, which `study.py` here
+takes, and `unlearn-report runs=FOLDER/runs` compares the runs in more detail.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,6 +25,7 @@ from unlearning.data.rows import Row, Split
 
 DOCUMENTS = {"Task1": 2, "Task2": 2, "Task3": 6}
 """Of each set, the first in file order; membership is measured on Task3, so there are more of it."""
+SEEDS = (0, 1, 2)
 NONMEMBERS = 50
 """The first of the official 150."""
 STANDIN = "semeval_standin"
@@ -39,7 +41,7 @@ ROWS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "npo": ([], ("1e-3", "3e-3")),
 }
 """What belongs to the model's size: blocks, at about the same part of 4 as they are of 16, and learning rates."""
-RUN = ("row", "lr", "state")
+RUN = ("row", "lr", "seed", "state")
 SCORES = (
     *("final", "task_aggregate", "mia_score", "utility"),
     *("forget_knowledge", "forget_regurgitation", "retain_knowledge", "retain_regurgitation", "mia_auc"),
@@ -62,22 +64,23 @@ def main() -> None:
         scratch = [f"experiment={STANDIN}", *data, "model.path=null", "model.gold=null", *words]
         run("unlearn-memorise", scratch, given.folder / name)
     for row in given.rows:
-        for rate in ROWS[row][1]:
-            run_row(row, rate, given.folder, [*data, *model_words(given.folder)])
+        for rate, seed in product(ROWS[row][1], SEEDS):
+            run_row(row, rate, seed, given.folder)
     lines = [line for path in sorted(given.folder.glob("**/metrics.json")) for line in [result(path)]]
     with (given.folder / "runs.csv").open("w", newline="") as handle:
         csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
 
 
-def run_row(row: str, rate: str, folder: Path, shared: list[str]) -> None:
-    """One row with one learning rate; ZJUKLAB's is two adapters and their merging."""
-    out = folder / "runs" / f"{row}-{rate}"
+def run_row(row: str, rate: str, seed: int, folder: Path) -> None:
+    """One row with one learning rate and seed; ZJUKLAB's is two adapters and their merging."""
+    shared = [*data_words(folder), *model_words(folder), f"seed={seed}"]
+    out = folder / "runs" / f"{row}-{rate}" / str(seed)
     if row != "zjuklab":
         run("unlearn", [*method_words(row, rate), *shared, "save_model=false"], out)
         return
-    adapters = [folder / "adapters" / f"{row}_{part}-{rate}" for part in ("over", "under")]
+    adapters = [folder / "adapters" / f"{row}_{part}-{rate}" / str(seed) for part in ("over", "under")]
     for adapter in adapters:
-        name = adapter.name.partition("-")[0]
+        name = adapter.parent.name.partition("-")[0]
         run("unlearn", [*method_words(name, rate), *shared, "evaluation.references=false"], adapter)
     merge = [f"adapters=[{','.join(map(str, adapters))}]", "combination=ties", "weights=[1,1]", "density=0.8"]
     run("unlearn-merge", [f"experiment={STANDIN}", *merge, *shared, "save_model=false"], out)
@@ -112,22 +115,22 @@ def run(command: str, words: list[str], out: Path) -> None:
     done = subprocess.run(whole, env={**os.environ, "OMP_NUM_THREADS": "1", **MALLOC}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{out}: {done.stderr[-2000:]}")
-    print(f"{out.name}: {result(out / 'metrics.json')[len(RUN)]:.3f}", flush=True)
+    print(f"{out}: {result(out / 'metrics.json')[len(RUN)]:.3f}", flush=True)
 
 
 def result(path: Path) -> list[Any]:
     """One line of runs.csv. Of ZJUKLAB's merging, steps and seconds are those of its adapters."""
     record = json.loads(path.read_text())
-    row, _, rate = path.parent.name.partition("-")
+    out = path.parent
+    seed = out.name if out.name.isdecimal() else ""  # target and gold model have none
+    row, _, rate = (out.parent if seed else out).name.partition("-")
     scores = record.get("unlearned") or record["memorised"]
     trained = [record["training"]]
     if row == "zjuklab":
-        trained = [
-            json.loads(other.read_text())["training"]
-            for other in path.parents[2].glob(f"adapters/*-{rate}/metrics.json")
-        ]
+        adapters = out.parents[2].glob(f"adapters/*-{rate}/{seed}/metrics.json")
+        trained = [json.loads(other.read_text())["training"] for other in adapters]
     cost = [sum(one[key] for one in trained) for key in COST]
-    return [row, rate, "finished", *(scores[key] for key in SCORES), mean_of_terms(scores), *cost]
+    return [row, rate, seed, "finished", *(scores[key] for key in SCORES), mean_of_terms(scores), *cost]
 
 
 def mean_of_terms(scores: Mapping[str, float]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from experiments.semeval_leaderboard.row import NAMES, published
-from experiments.study import SCORES, Line, Study, grouped, markdown
+from experiments.study import SCORES, Line, Study, draw_runs, grouped, markdown, mean, with_half
 from unlearning.report.style import GOLD, INK, METHODS, MUTED, TARGET, Picture, picture
 
 REFERENCES = {"target": "target, nothing unlearned", "gold": "gold model, never saw the forget rows"}
@@ -33,24 +33,29 @@ PANELS = {
 }
 SIZES = {"1B": "s", "7B": "D"}
 """Published models, and their marks."""
-COLUMNS = {key: key for key in ("row", "lr", *SCORES, "mia_auc", "mean_of_terms", "steps", "seconds")}
+COLUMNS = {key: key for key in ("row", "lr", "seed", *SCORES, "mia_auc", "mean_of_terms", "steps", "seconds")}
 
 
-def chosen(lines: Sequence[Line]) -> dict[str, Line]:
-    """Each row's run with the highest final score, best first."""
-    rows = {name: lines for (name,), lines in grouped(lines, "row").items() if name in NAMES}
-    best = {name: max(runs, key=lambda line: float(line["final"])) for name, runs in rows.items()}
-    return dict(sorted(best.items(), key=lambda item: -float(item[1]["final"])))
+def by_rate(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
+    """The seeds of each learning rate of each row, the best mean final score first; rows in the same order."""
+    rows = {name: own for (name,), own in grouped(lines, "row").items() if name in NAMES}
+    rates = {name: sorted(grouped(own, "lr").values(), key=final, reverse=True) for name, own in rows.items()}
+    return dict(sorted(rates.items(), key=lambda item: final(item[1][0]), reverse=True))
+
+
+def final(runs: Sequence[Line]) -> float:
+    """The mean final score over seeds."""
+    return mean(runs, "final")
 
 
 def table(lines: Sequence[Line]) -> str:
     """The two references, the rows by final score, and how far their order agrees with what was published."""
     by_row = {name: runs for (name,), runs in grouped(lines, "row").items()}
-    body = [[text, *cells(by_row[name][0], []), "", ""] for name, text in REFERENCES.items()]
-    for name, best in chosen(lines).items():
-        others = [line for line in by_row[name] if line is not best]
+    body = [[text, *cells(by_row[name]), "", "", ""] for name, text in REFERENCES.items()]
+    for name, (best, *others) in by_rate(lines).items():
+        rest = ", ".join(f"{mean(other, 'final'):.3f} ({rate(other[0])})" for other in others)
         official = [published(NAMES[name], size).get("final", "") for size in SIZES]
-        body.append([NAMES[name], *cells(best, others), *official])
+        body.append([NAMES[name], *cells(best), rest, *official])
     headings = ["stand-in for", "lr", "steps", *KEYS.values()]
     headings += ["final with the other rates", *(f"published {size}" for size in SIZES)]
     return markdown(headings, body) + "\n" + agreement(lines)
@@ -58,10 +63,10 @@ def table(lines: Sequence[Line]) -> str:
 
 def answer(lines: Sequence[Line]) -> str:
     """How many forget, keep and hide membership, and whether the order is the leaderboard's."""
-    best = chosen(lines)
-    tasks = {name: float(line["task_aggregate"]) for name, line in best.items()}
+    best = {name: rates[0] for name, rates in by_rate(lines).items()}
+    tasks = {name: mean(runs, "task_aggregate") for name, runs in best.items()}
     working = sum(value > 0 for value in tasks.values())
-    hidden = sum(float(line["mia_score"]) > 0 for line in best.values())
+    hidden = sum(mean(runs, "mia_score") > 0 for runs in best.values())
     top = max(tasks, key=lambda name: tasks[name])
     return (
         f"On a stand-in of four blocks, {working} of the {len(best)} rows have a task aggregate above 0 (the highest: "
@@ -70,18 +75,17 @@ def answer(lines: Sequence[Line]) -> str:
     )
 
 
-def correlation(best: Mapping[str, Line], size: str) -> float:
-    """Spearman's, of the final scores here and those published for this size."""
+def correlation(best: Mapping[str, Sequence[Line]], size: str) -> float:
+    """Spearman's, of the mean final scores here and those published for this size."""
     both = [name for name in best if published(NAMES[name], size)]
-    here = [float(best[name]["final"]) for name in both]
+    here = [mean(best[name], "final") for name in both]
     return float(spearmanr(here, [float(published(NAMES[name], size)["final"]) for name in both]).statistic)
 
 
-def cells(line: Line, others: Sequence[Line]) -> list[str]:
-    """What was measured."""
-    rest = ", ".join(f"{float(other['final']):.3f} ({rate(other)})" for other in others)
-    numbers = [f"{float(line[key]):.3f}" for key in KEYS]
-    return [rate(line), line["steps"], *numbers, rest]
+def cells(runs: Sequence[Line]) -> list[str]:
+    """What was measured, means over seeds."""
+    numbers = [f"{mean(runs, key):.3f}" for key in KEYS if key != "final"]
+    return [rate(runs[0]), runs[0]["steps"], with_half(runs, "final"), *numbers]
 
 
 def rate(line: Line) -> str:
@@ -91,7 +95,7 @@ def rate(line: Line) -> str:
 
 def agreement(lines: Sequence[Line]) -> str:
     """Rank correlations (Spearman) of the final scores."""
-    best = chosen(lines)
+    best = {name: rates[0] for name, rates in by_rate(lines).items()}
     said = [
         f"{size} {correlation(best, size):.2f} ({sum(bool(published(NAMES[name], size)) for name in best)} rows)"
         for size in SIZES
@@ -105,7 +109,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
         picture(
             "standin",
             "The leaderboard's rows on a stand-in",
-            "Dots: each learning rate; the better one is filled. Squares and diamonds: published, 1B and 7B.",
+            "Mean of three seeds with its 95% interval at the best learning rate; hollow: the other rates.",
             (10.5, 3.8),
             lambda figure: draw(figure, lines),
         )
@@ -114,21 +118,21 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
     """A panel a part of the score, a line a row of the leaderboard."""
-    best = chosen(lines)
-    by_row = {name: runs for (name,), runs in grouped(lines, "row").items()}
+    rows = by_rate(lines)
+    references = {name: own[0] for (name,), own in grouped(lines, "row").items() if name in REFERENCES}
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
         for name, colour in zip(REFERENCES, (TARGET, GOLD), strict=True):
-            axis.axvline(float(by_row[name][0][key]), color=colour, linewidth=1.2, linestyle="--", label=name)
-        for place, name in enumerate(best):
-            for line in by_row[name]:
-                filled = METHODS[0] if line is best[name] else "none"
-                axis.plot(float(line[key]), place, "o", markersize=6, color=METHODS[0], markerfacecolor=filled)
+            axis.axvline(float(references[name][key]), color=colour, linewidth=1.2, linestyle="--", label=name)
+        for place, (name, (best, *others)) in enumerate(rows.items()):
+            for other in others:
+                axis.plot(mean(other, key), place, "o", markersize=6, color=METHODS[0], markerfacecolor="none")
+            draw_runs(axis, best, key, place, METHODS[0])
             for size, mark in SIZES.items():
                 if (official := published(NAMES[name], size)) and key in official:
                     axis.plot(float(official[key]), place, mark, markersize=5, color=INK, markerfacecolor="none")
     axis = figure.axes[0]
-    axis.set_yticks(range(len(best)), [NAMES[name] for name in best], color=MUTED)
+    axis.set_yticks(range(len(rows)), [NAMES[name] for name in rows], color=MUTED)
     axis.invert_yaxis()
     axis.plot([], [], "o", color=METHODS[0], label="stand-in")
     for size, mark in SIZES.items():
