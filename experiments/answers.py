@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 from experiments.study import Study, between
+from unlearning.artefacts import write_text
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -32,4 +33,4 @@ def readme() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(readme())
+    write_text(README, readme())

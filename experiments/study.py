@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from unlearning.artefacts import write_csv, write_text
 from unlearning.report.statistic import student_half
 from unlearning.report.style import INK, Picture, write_pictures
 
@@ -30,6 +31,10 @@ SCORES = {
     )
 }
 """Columns of most studies: the score and its parts."""
+PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
+"""Of most figures."""
+KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
+"""Of most tables, beside the final score."""
 RUN = {"method": "method", "seed": "seed"}
 COST = {"trained_parameters": "training_trainable_parameters", "seconds": "training_seconds"}
 
@@ -78,10 +83,8 @@ class Study:
     def collect(self, comparisons: Sequence[Path]) -> None:
         """Write results.csv, from all comparisons."""
         lines = [line for folder in comparisons for line in self.measured(folder)]
-        with (self.folder / "results.csv").open("w", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows([rounded(line.get(key, "")) for key in self.columns.values()] for line in lines)
+        rows = [[rounded(line.get(key, "")) for key in self.columns.values()] for line in lines]
+        write_csv(self.folder / "results.csv", list(self.columns), rows)
 
     def readme(self) -> str:
         """README.md with its table as results.csv has it."""
@@ -92,7 +95,7 @@ class Study:
         if len(sys.argv) > 1:
             self.collect([Path(word) for word in sys.argv[1:]])
         write_pictures(self.folder, self.pictures(self.lines()))
-        (self.folder / "README.md").write_text(self.readme())
+        write_text(self.folder / "README.md", self.readme())
 
 
 def rounded(cell: str) -> str:

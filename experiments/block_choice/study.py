@@ -6,6 +6,8 @@ from typing import Any
 
 from experiments.study import (
     COST,
+    KEYS,
+    PANELS,
     RUN,
     SCORES,
     Line,
@@ -32,8 +34,6 @@ CHOICES = {
     "all": "all eight",
 }
 """How three of the eight blocks were chosen, by scope.blocks."""
-PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
-KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
 
 
 def setting(line: Line) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 from experiments.study import (
     COST,
+    KEYS,
+    PANELS,
     RUN,
     SCORES,
     Line,
@@ -36,8 +38,6 @@ OBJECTIVES = {
     "unlearning.objectives.npo.NPO": "NPO",
     "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff": "SHA256's adaptive",
 }
-PANELS = {"final": "final score", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
-KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
 
 
 def swept_runs(comparison: Path) -> list[Line]:

@@ -1,10 +1,11 @@
 """Indirect effects by depth: `python -m experiments.freezing_depth.effects FOLDER` takes FOLDER/DEPTH/layers.json of
 unlearn-trace into effects.csv beside this file."""
 
-import csv
 import json
 import sys
 from pathlib import Path
+
+from unlearning.artefacts import write_csv
 
 HERE = Path(__file__).parent
 METRIC = "answer_log_probability"
@@ -25,13 +26,12 @@ def curve(layers: dict[str, object]) -> dict[str, list[float]]:
 
 def main(folder: Path) -> None:
     """Write effects.csv."""
-    with (HERE / "effects.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["depth", "block", "effect", "low", "high"])
-        for path in sorted(folder.glob("*/layers.json"), key=lambda item: int(item.parent.name)):
-            ends = curve(json.loads(path.read_text()))
-            for block, values in enumerate(zip(ends["mean"], ends["low"], ends["high"], strict=True)):
-                writer.writerow([path.parent.name, block, *(f"{value:.5f}" for value in values)])
+    rows = []
+    for path in sorted(folder.glob("*/layers.json"), key=lambda item: int(item.parent.name)):
+        ends = curve(json.loads(path.read_text()))
+        for block, values in enumerate(zip(ends["mean"], ends["low"], ends["high"], strict=True)):
+            rows.append([path.parent.name, block, *(f"{value:.5f}" for value in values)])
+    write_csv(HERE / "effects.csv", ["depth", "block", "effect", "low", "high"], rows)
 
 
 if __name__ == "__main__":

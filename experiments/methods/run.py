@@ -1,7 +1,8 @@
-"""All methods on the sandbox: `python experiments/methods/run.py FOLDER [--workers N]`.
+"""All methods on the sandbox: `python experiments/methods/run.py FOLDER [--workers N] [--methods NAME ...]`.
 
 For each method, seed 0 is run with each learning rate of its grid; the one with the highest final score is run with the
-other seeds too. Writes results.csv, one line a run, into the folder. What is already there is not run again.
+other seeds too. Then ZJUKLAB's two adapters of each seed are merged. What is already there is not run again, and a run
+that failed is run again when its failed.txt is gone. All scores go to FOLDER/runs.csv, which `study.py` here takes.
 """
 
 import argparse
@@ -14,16 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SEEDS = (0, 1, 2)
-ALL_WEIGHTS = ("3e-4", "1e-3")
 TUNED = ("tuned",)
 """Learning rate of conf/tuned, found before this study."""
+ALL_WEIGHTS = ("3e-4", "1e-3")
+THREE = ("1e-4", *ALL_WEIGHTS)
+RMU = ["objective.block=3", "scope.blocks=1-3", "schedule.epochs=10"]
 METHODS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "layer_freeze": ([], TUNED),
     "chunked_lora": ([], TUNED),
     "grad_diff": ([], TUNED),
     "grad_ascent": ([], TUNED),
-    "kl_min": ([], ALL_WEIGHTS),
-    "npo": ([], ALL_WEIGHTS),
+    "kl_min": ([], THREE),
+    "npo": ([], THREE),
     "simnpo": ([], ALL_WEIGHTS),
     "dpo": ([], ALL_WEIGHTS),
     "idk": ([], ALL_WEIGHTS),
@@ -33,18 +36,21 @@ METHODS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "satimp": ([], ALL_WEIGHTS),
     "ce_u": ([], ALL_WEIGHTS),
     "pdu": ([], ALL_WEIGHTS),
-    "rmu": (["objective.block=3", "scope.blocks=1-3", "schedule.epochs=10"], ("1e-3",)),
-    "adaptive_rmu": (["objective.block=3", "scope.blocks=1-3", "schedule.epochs=10"], ALL_WEIGHTS),
+    "rmu": (RMU, ALL_WEIGHTS),
+    "adaptive_rmu": (RMU, ALL_WEIGHTS),
     "alternating_lora": ([], ("1e-3",)),
     "atyaephyra": ([], ("1e-3",)),
     "task_arithmetic": ([], ("3e-4",)),
     "zjuklab_over": ([], ("1e-3",)),
     "zjuklab_under": ([], ("1e-3",)),
 }
-"""Overrides and learning rates of each method; ZJUKLAB's two adapters are merged afterwards."""
+"""Overrides and learning rates of each method."""
+MERGED, MERGED_RATE = "zjuklab", "merged"
+"""Name of what is merged, and what stands in place of its learning rate."""
+ADAPTERS = ("zjuklab_over", "zjuklab_under")
 KEYS = ("final", "task_aggregate", "mia_score", "utility")
 PARTS = ("forget_knowledge", "forget_regurgitation", "retain_knowledge", "retain_regurgitation")
-COLUMNS = ("method", "lr", "seed", *KEYS, *PARTS, "seconds")
+COLUMNS = ("method", "lr", "seed", "state", *KEYS, *PARTS, "seconds")
 
 
 def main() -> None:
@@ -52,24 +58,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     given = parser.parse_args()
     with ThreadPoolExecutor(given.workers) as pool:
-        for _ in pool.map(lambda method: study(method, given.folder), given.methods):
-            pass
-    lines = [line for path in sorted(given.folder.glob("*/*/metrics.json")) for line in [result(path)]]
-    with (given.folder / "results.csv").open("w", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+        list(pool.map(lambda method: study(method, given.folder), given.methods))
+    if set(ADAPTERS) <= set(given.methods):
+        for seed in SEEDS:
+            run("unlearn-merge", merge_words(seed, given.folder), place(MERGED, MERGED_RATE, seed, given.folder))
+    write_runs(given.folder)
 
 
 def study(method: str, folder: Path) -> None:
     """All runs of one method."""
     rates = METHODS[method][1]
     for rate in rates:
-        run(method, rate, 0, folder)
+        run("unlearn", method_words(method, rate, 0), place(method, rate, 0, folder))
     best = max(rates, key=lambda rate: final(place(method, rate, 0, folder)))
     for seed in SEEDS[1:]:
-        run(method, best, seed, folder)
+        run("unlearn", method_words(method, best, seed), place(method, best, seed, folder))
 
 
 def place(method: str, rate: str, seed: int, folder: Path) -> Path:
@@ -77,22 +83,36 @@ def place(method: str, rate: str, seed: int, folder: Path) -> Path:
     return folder / method / f"lr-{rate}-seed-{seed}"
 
 
-def run(method: str, rate: str, seed: int, folder: Path) -> None:
-    """One run, unless it is there or is known to fail."""
-    out = place(method, rate, seed, folder)
+def method_words(method: str, rate: str, seed: int) -> list[str]:
+    """Overrides of one run. Adapters that are to be merged are kept."""
+    words = [f"method={method}", *METHODS[method][0]]
+    words += [] if rate in TUNED else [f"optimizer.lr={rate}"]
+    words += [] if method in ADAPTERS else ["save_model=false"]
+    return [*words, *common_words(seed)]
+
+
+def merge_words(seed: int, folder: Path) -> list[str]:
+    """The two adapters of a seed, merged with ZJUKLAB's numbers."""
+    adapters = [str(place(method, METHODS[method][1][0], seed, folder)) for method in ADAPTERS]
+    how = ["combination=ties", "weights=[1,1]", "density=0.8"]
+    return [f"adapters=[{','.join(adapters)}]", *how, "save_model=false", *common_words(seed)]
+
+
+def common_words(seed: int) -> list[str]:
+    """Target and gold model are not scored again in each run."""
+    return [f"seed={seed}", "logger=none", "evaluation.references=false"]
+
+
+def run(command: str, words: list[str], out: Path) -> None:
+    """A command into a folder, unless its scores are there or it is known to fail."""
     if (out / "metrics.json").exists() or (out / "failed.txt").exists():
         return
-    words = [f"method={method}", f"seed={seed}", "logger=none", f"hydra.run.dir={out}", *METHODS[method][0]]
-    words += [] if rate == "tuned" else [f"optimizer.lr={rate}"]
-    words += ["evaluation.references=false"]
-    words += [] if method.startswith("zjuklab") else ["save_model=false"]
-    command = [str(Path(sys.executable).parent / "unlearn"), *words]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    outcome = f"{final(out):.3f}" if done.returncode == 0 else done.stderr[-500:]
-    print(f"{method} lr={rate} seed={seed}: {outcome}", flush=True)
+    whole = [str(Path(sys.executable).parent / command), *words, f"hydra.run.dir={out}"]
+    done = subprocess.run(whole, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if done.returncode:
         out.mkdir(parents=True, exist_ok=True)
         (out / "failed.txt").write_text(done.stderr[-2000:])
+    print(f"{out}: {done.stderr[-500:] if done.returncode else f'{final(out):.3f}'}", flush=True)
 
 
 def final(folder: Path) -> float:
@@ -101,12 +121,23 @@ def final(folder: Path) -> float:
     return float(json.loads(path.read_text())["unlearned"]["final"]) if path.exists() else -1.0
 
 
-def result(path: Path) -> list[str]:
-    """One line of the table."""
-    metrics = json.loads(path.read_text())
-    rate, seed = path.parent.name.removeprefix("lr-").split("-seed-")
+def write_runs(folder: Path) -> None:
+    """All that is in the folder, as runs.csv."""
+    places = {path.parent for name in ("metrics.json", "failed.txt") for path in folder.glob(f"*/*/{name}")}
+    lines = [result(place) for place in sorted(places)]
+    with (folder / "runs.csv").open("w", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+
+
+def result(place: Path) -> list[str]:
+    """One line of runs.csv. Of a merging the seconds are its own, not those of its adapters."""
+    rate, _, seed = place.name.removeprefix("lr-").partition("-seed-")
+    run = [place.parent.name, rate, seed]
+    if not (place / "metrics.json").exists():
+        return [*run, "failed", *[""] * (len(COLUMNS) - len(run) - 1)]
+    metrics = json.loads((place / "metrics.json").read_text())
     numbers = [f"{metrics['unlearned'][key]:.4f}" for key in (*KEYS, *PARTS)]
-    return [path.parent.parent.name, rate, seed, *numbers, f"{metrics['training']['seconds']:.0f}"]
+    return [*run, "finished", *numbers, f"{metrics['training']['seconds']:.0f}"]
 
 
 if __name__ == "__main__":

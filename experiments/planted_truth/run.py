@@ -2,15 +2,15 @@
 
 The gold model of the sandbox, which never saw the forget set, is fine-tuned on all rows with the MLPs of two blocks
 free to move and all else frozen: whatever it knows of the forget set is in these blocks. Writes results.csv into the
-folder. What is already there is not computed again.
+folder, for tables.py. What is already there is not computed again.
 """
 
-import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+from unlearning.artefacts import write_csv
 from unlearning.memorise import ASSETS
 
 PLACEMENTS = ((0, 1), (2, 3), (4, 5), (6, 7))
@@ -53,8 +53,7 @@ def main(folder: Path) -> None:
                 own += [*words, "trace.facts=60", f"trace.seed={seed}", f"hydra.run.dir={out}"]
                 run("unlearn-trace", [*COMMON, *own], out / "report.html")
                 lines += results(planted, seed, name, json.loads((out / "layers.json").read_text()))
-    with (folder / "results.csv").open("w", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+    write_csv(folder / "results.csv", COLUMNS, lines)
 
 
 def run(command: str, words: list[str], made: Path) -> None:

@@ -1,0 +1,134 @@
+"""experiments/*/tables.py: the tables they write, at the head of the project's README too, are those of the results."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from experiments.planted_truth import tables as planted_truth
+from experiments.quickstart import tables as quickstart
+from experiments.study import MARKERS, Line, read_csv
+from unlearning.errors import InputError
+
+Text = Callable[[Sequence[Line]], str]
+WRITTEN = {
+    "quickstart": (quickstart.study_readme, quickstart.README, quickstart.RESULTS),
+    "project": (quickstart.project_readme, quickstart.PROJECT_README, quickstart.RESULTS),
+    "planted_truth": (planted_truth.readme, planted_truth.README, planted_truth.RESULTS),
+}
+SHOWN = {
+    "quickstart": quickstart.HEADINGS,
+    "project": ("model", *quickstart.HEADLINE),
+    "planted_truth": ("estimator", "hits", "chosen", "placebo_hits"),
+}
+"""Columns of results.csv that each README's table is made from."""
+CHANGED = [(name, column) for name, columns in SHOWN.items() for column in columns]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the table between the markers, without its headings."""
+    table = text.split(MARKERS[0])[1].split(MARKERS[1])[0]
+    return [line.strip("| ").split(" | ") for line in table.splitlines()][2:]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_readme_s_table_is_that_of_the_results(name: str) -> None:
+    """To the last character."""
+    text, readme, results = WRITTEN[name]
+    assert text(read_csv(results)) == readme.read_text()
+
+
+@pytest.mark.parametrize(("name", "column"), CHANGED)
+def test_another_cell_of_the_results_is_another_table(name: str, column: str) -> None:
+    """The first one that is not empty: so the comparison above can fail."""
+    text, readme, results = WRITTEN[name]
+    lines = read_csv(results)
+    line = next(line for line in lines if line[column])
+    line[column] = changed(line[column])
+    assert text(lines) != readme.read_text()
+
+
+def changed(cell: str) -> str:
+    """Another number, or another name."""
+    return f"{float(cell) + 1:g}" if cell.replace(".", "", 1).isdigit() else cell + "?"
+
+
+def scored(model: str, seed: str, final: str) -> dict[str, str]:
+    """A line of the quickstart's results.csv; all scores but the first are 0.500."""
+    return {**dict.fromkeys(quickstart.HEADINGS, "0.500"), "model": model, "seed": seed, "final": final}
+
+
+def test_the_project_s_table_is_worked_out_by_hand() -> None:
+    """Means (0.200 + 0.100 + 0.600) / 3 = 0.300 and (0.655 + 0.735) / 2 = 0.695, the higher first."""
+    lines = [scored("weak", seed, final) for seed, final in (("0", "0.200"), ("1", "0.100"), ("2", "0.600"))]
+    lines += [scored("strong", seed, final) for seed, final in (("0", "0.655"), ("1", "0.735"))]
+    lines.append(scored("untouched target", "", "0.279"))
+    first = [cells[:3] for cells in rows(quickstart.project_readme(lines))]
+    assert first == [
+        ["untouched target", "0.279", "0.500"],
+        ["`strong`", "0.695 (0.655-0.735)", "0.500 (0.500-0.500)"],
+        ["`weak`", "0.300 (0.100-0.600)", "0.500 (0.500-0.500)"],
+    ]
+
+
+def run_folder(place: Path, method: str, seed: int, final: float, state: str = "finished") -> None:
+    """What is read of a run: every score is 0.25 but for the final one."""
+    place.mkdir(parents=True)
+    (place / "config.yaml").write_text(f"method: {method}\nseed: {seed}\n")
+    (place / "status.json").write_text(json.dumps({"state": state}))
+    scores = dict.fromkeys(quickstart.COLUMNS, 0.25)
+    metrics = {"unlearned": {**scores, "final": final}, "target": scores, "gold": None, "training": {"seconds": 41.6}}
+    (place / "metrics.json").write_text(json.dumps(metrics))
+
+
+def test_results_are_collected_by_method_and_seed(tmp_path: Path) -> None:
+    """Of finished runs alone, after what is the same in all; a gold model that was not scored has no line."""
+    run_folder(tmp_path / "0", "npo", 10, 0.12345)
+    run_folder(tmp_path / "1", "npo", 2, 0.5)
+    run_folder(tmp_path / "2", "dpo", 2, 1.0)
+    run_folder(tmp_path / "3", "dpo", 0, 0.0, state="failed")
+    rest = ["0.250"] * 7
+    assert quickstart.collected(tmp_path) == [
+        ["untouched target", "", "0.250", *rest, ""],
+        ["dpo", "2", "1.000", *rest, "42"],
+        ["npo", "2", "0.500", *rest, "42"],
+        ["npo", "10", "0.123", *rest, "42"],
+    ]
+
+
+def test_runs_that_are_not_finished_make_no_results(tmp_path: Path) -> None:
+    """Rather than an empty table."""
+    run_folder(tmp_path / "0", "npo", 0, 0.5, state="interrupted")
+    with pytest.raises(InputError, match="no run in it is finished"):
+        quickstart.collected(tmp_path)
+
+
+def traced(estimator: str, planted: str, chosen: str, hits: str, placebo_hits: str) -> dict[str, str]:
+    """A line of planted_truth's results.csv, as far as the table reads it."""
+    cells = {"planted": planted, "chosen": chosen, "hits": hits, "placebo_hits": placebo_hits}
+    return {"estimator": estimator, "seed": "0", **cells}
+
+
+def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
+    """Two models of two planted blocks: hits 1 + 0 and 2 + 1, both blocks 0 and 1 times; a dash where not asked."""
+    lines = [
+        traced("fisher", "0 1", "", "1", ""),
+        traced("noise", "0 1", "0 1", "2", "1"),
+        traced("fisher", "2 3", "", "0", ""),
+        traced("noise", "2 3", "2", "1", "2"),
+    ]
+    text = planted_truth.readme(lines)
+    assert "| hits of 4 | both blocks, of 2 | confidence rule exactly right, of 2 | placebo's hits of 4 |" in text
+    assert rows(text) == [["noise (`trace=default`)", "3", "1", "1", "3"], ["fisher", "1", "0", "-", "-"]]
+
+
+def test_the_hits_of_the_results_are_the_planted_blocks_among_the_largest_two() -> None:
+    """In every line, of the placebo too where there is one."""
+    lines = read_csv(planted_truth.RESULTS)
+    for line in lines:
+        planted = set(line["planted"].split())
+        assert int(line["hits"]) == len(planted & set(line["largest_two"].split()))
+        if line["placebo_hits"]:
+            assert int(line["placebo_hits"]) == len(planted & set(line["placebo_largest_two"].split()))
+    assert {line["estimator"] for line in lines} >= set(planted_truth.LABELS)
