@@ -7,7 +7,7 @@ import pytest
 
 from unlearning import config as schemas
 from unlearning.config import ModuleKind, Supervised
-from unlearning.config.commands import MergeConfig
+from unlearning.config.commands import MergeConfig, ProbeCommandConfig
 from unlearning.config.compatibility import lowest_block, require_block_in_reach
 from unlearning.config.model import Quantization
 from unlearning.errors import InputError
@@ -227,6 +227,7 @@ COMMON = {"name": "run", "model": NF4, "data": schemas.DataConfig(), "trainer": 
         ("unlearn-memorise", schemas.MemoriseConfig),
         ("unlearn-trace", schemas.TraceCommandConfig),
         ("unlearn-merge", MergeConfig),
+        ("unlearn-probe", ProbeCommandConfig),
     ],
 )
 def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:

@@ -23,13 +23,15 @@ from unlearning.training.stage import build
 
 CONF = conf_dir()
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report")
+COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report", "merge", "probe")
 NEEDED = {
     ("model", "local"): ["model.path=./anywhere"],
     ("scope", "blocks"): ["scope.blocks=all"],
     ("schedule", "alternating"): ["ratio=natural"],
 }
 """What a choice leaves for the user to give."""
+SUBJECTS = {"merge": ["adapters=[one,two]"], "probe": ["model.path=./anywhere"]}
+"""What a command cannot do without."""
 
 
 def choices(group: str) -> list[str]:
@@ -80,7 +82,7 @@ CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of
 @pytest.mark.parametrize(("command", "group", "name"), CHOICES, ids=["-".join(case) for case in CHOICES])
 def test_every_choice_composes(command: str, group: str, name: str) -> None:
     """And converts to the dataclasses, ranges checked."""
-    made = settings(command, f"{group}={name}", *NEEDED.get((group, name), []))
+    made = settings(command, *SUBJECTS.get(command, []), f"{group}={name}", *NEEDED.get((group, name), []))
     assert isinstance(made, schemas.CommonConfig)
 
 

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel
 
 from unlearning.config import (
-    CommonConfig,
     EvaluateConfig,
     MemoriseConfig,
     Supervised,
@@ -21,6 +19,7 @@ from unlearning.evaluation.distribution import FabricTeam
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.models.load import load_model
 from unlearning.subject import Subject
+from unlearning.training.hardware import one_device
 from unlearning.training.trainer import weights_dtype
 
 
@@ -53,7 +52,7 @@ def evaluate_model(
 
     `team`: the processes that evaluate together. Raises InputError as `cached_evaluate` and `harness_scores`.
     """
-    model = model.to(_device(config) if team is None else team.device)
+    model = model.to(one_device(config.trainer) if team is None else team.device)
     result = cached_evaluate(
         model,
         subject.tokenizer,
@@ -69,8 +68,3 @@ def evaluate_model(
     if config.evaluation.harness.tasks and (team is None or team.writes):
         result.items[harness.ITEMS] = harness.harness_scores(config.evaluation.harness, model, subject.tokenizer)
     return result
-
-
-def _device(config: CommonConfig) -> torch.device:
-    on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if on_gpu else "cpu")

@@ -29,6 +29,7 @@ from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, Probe
 from unlearning.probes.suspects import Suspects
 from unlearning.probes.table import CSV_COLUMNS, Line, Role, csv_row, make_line, read_lines, table_json
 from unlearning.subject import Subject
+from unlearning.training.hardware import one_device
 from unlearning.training.stage import Unlearned, build
 from unlearning.training.trainer import merged_dtype, resolve_precision
 
@@ -52,8 +53,7 @@ class Circumstances:
     @property
     def device(self) -> torch.device:
         """One device; several would wait for one another."""
-        on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
-        return torch.device("cuda" if on_gpu else "cpu")
+        return one_device(self.trainer)
 
 
 def probe_unlearned(

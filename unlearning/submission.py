@@ -47,7 +47,8 @@ def unlearn(
         subject.tokenizer.save_pretrained(folder)
 
     write_folder(work / "checkpoint", fill)
-    for item in (work / "checkpoint").iterdir():
+    # The weights last: where they are, all is there.
+    for item in sorted((work / "checkpoint").iterdir(), key=lambda item: item.suffix == ".safetensors"):
         item.replace(work / item.name)
     (work / "checkpoint").rmdir()
     (work / "checkpoint.safetensors").unlink(missing_ok=True)

@@ -48,6 +48,7 @@ class CommonConfig:
     name: str = MISSING
     """Names the run folder."""
     seed: int = 0
+    """Of training: the order of rows, where adapters start. Tracing and each probe have a seed of their own."""
     model: ModelConfig = MISSING
     data: DataConfig = MISSING
     prompt: PromptConfig = field(default_factory=PromptConfig)

@@ -24,6 +24,12 @@ def require_hardware(config: TrainerConfig) -> None:
         raise InputError("trainer.compile=true: needs a C++ compiler, and none was found here; choose false")
 
 
+def one_device(config: TrainerConfig) -> torch.device:
+    """Where one process puts a model that it only asks."""
+    on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if on_gpu else "cpu")
+
+
 def _require_shardable(config: TrainerConfig, on_other_gpu: bool) -> None:
     if on_other_gpu:
         raise InputError("trainer.strategy=fsdp: shards over CUDA devices or CPU processes; choose auto")
