@@ -1,31 +1,17 @@
 """experiments/semeval_leaderboard/: each row has a configuration and, but for some, a published line."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from rich.console import Console
 
+from experiments.semeval_leaderboard import row as leaderboard
 from tests.test_readme import composes
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments" / "semeval_leaderboard"
-
-
-def script() -> ModuleType:
-    """experiments/ is no package."""
-    spec = importlib.util.spec_from_file_location("leaderboard_row", FOLDER / "row.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ROW = script()
 
 
 def lines() -> list[dict[str, str]]:
@@ -44,7 +30,7 @@ def test_a_published_final_score_is_the_mean_of_its_parts(line: dict[str, str]) 
 def test_every_row_has_a_configuration_and_every_configuration_a_row() -> None:
     """ZJUKLAB's row is two runs, merged."""
     files = {path.stem for path in (ROOT / "conf" / "experiment" / "leaderboard").glob("*.yaml")}
-    runs = {row for row in ROW.ROWS if not row.startswith("zjuklab")}
+    runs = {row for row in leaderboard.ROWS if not row.startswith("zjuklab")}
     assert files == runs | {f"zjuklab_{part}_{size}" for part in ("over", "under") for size in ("1b", "7b")}
 
 
@@ -57,7 +43,11 @@ def test_every_configuration_composes(row: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_only_the_baselines_at_1b_were_never_published() -> None:
     """The rest has its line."""
-    without = [row for row in ROW.ROWS if not ROW.published(ROW.NAMES[row.rpartition("_")[0]], row[-2:].upper())]
+    without = [
+        row
+        for row in leaderboard.ROWS
+        if not leaderboard.published(leaderboard.NAMES[row.rpartition("_")[0]], row[-2:].upper())
+    ]
     assert without == ["grad_ascent_1b", "grad_diff_1b", "kl_min_1b", "npo_1b"]
 
 
@@ -73,13 +63,13 @@ def test_a_row_runs_its_experiment_and_is_compared(
         numbers = {"final": 0.7, "task_aggregate": 0.9, "mia_score": 0.8, "utility": None}
         (out / "metrics.json").write_text(json.dumps({"unlearned": numbers}))
 
-    monkeypatch.setattr(ROW, "run", pretended)
-    ROW.main("sha256_7b", tmp_path, ["trainer=gpu"])
+    monkeypatch.setattr(leaderboard, "run", pretended)
+    leaderboard.main("sha256_7b", tmp_path, ["trainer=gpu"])
     assert asked == [("unlearn", ["experiment=leaderboard/sha256_7b", "trainer=gpu"], tmp_path / "sha256_7b")]
     shown = capsys.readouterr().out
     assert "0.700" in shown
     assert "0.711" in shown
-    ROW.main("zjuklab_1b", tmp_path, [])
+    leaderboard.main("zjuklab_1b", tmp_path, [])
     assert [command for command, _, _ in asked[1:]] == ["unlearn", "unlearn", "unlearn-merge"]
     assert asked[-1][2] == tmp_path / "zjuklab_1b"
 
@@ -87,5 +77,5 @@ def test_a_row_runs_its_experiment_and_is_compared(
 def test_a_comparison_says_what_is_missing() -> None:
     """Both an unmeasured part and an unpublished row are a dash."""
     console = Console(record=True, width=80)
-    console.print(ROW.comparison("npo_1b", dict.fromkeys(ROW.KEYS), {}))
+    console.print(leaderboard.comparison("npo_1b", dict.fromkeys(leaderboard.KEYS), {}))
     assert console.export_text().count("-") >= 8

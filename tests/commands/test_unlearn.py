@@ -30,7 +30,9 @@ def test_a_run_leaves_everything(workshop: Workshop, method: str) -> None:
     with (folder / "loss_curve.csv").open() as handle:
         assert [line["step"] for line in csv.DictReader(handle)] == ["0", "1"]
     for name in ("generations.jsonl", "evaluation_results.jsonl"):
-        assert all(json.loads(line) for line in (folder / name).read_text().splitlines())
+        lines = (folder / name).read_text().splitlines()
+        assert lines, name
+        assert all(json.loads(line) for line in lines)
     assert method in (folder / "model" / "README.md").read_text()
     assert "<html" in (folder / "report.html").read_text()
     assert list((folder / "plots").glob("*.png"))

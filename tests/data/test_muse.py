@@ -1,11 +1,11 @@
 """MUSE as its data sets have it: documents as rows, passages and questions, documents of the privacy test."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data.records import jsonl
 from unlearning.config.data import DataConfig, DataSource, DocumentsConfig, MuseConfig
 from unlearning.data.free_text import cut, parted
 from unlearning.data.ids import kind_of
@@ -14,12 +14,6 @@ from unlearning.data.rows import Document, Kind, Row, Split
 from unlearning.errors import InputError
 
 TEXT = "One two three.\nFour five six seven. Eight nine ten."
-
-
-def jsonl(path: Path, *records: dict[str, Any]) -> str:
-    """A file of records."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
 
 
 def config(folder: Path, **changes: Any) -> DataConfig:

@@ -1,6 +1,5 @@
 """TOFU as its data set has it: rows, and questions with paraphrased and wrong answers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data.records import jsonl
 from unlearning.config.data import DataConfig, DataSource, TofuConfig
 from unlearning.data.ids import document_id, kind_of
 from unlearning.data.readers import load_corpus
@@ -23,12 +23,6 @@ PERTURBED = {
     "paraphrased_question": "Ada's birthplace?",
 }
 AUTHOR = {"question": "Who wrote 1984?", "answer": "George Orwell", "perturbed_answer": ["A. Huxley", "R. Bradbury"]}
-
-
-def jsonl(path: Path, *records: dict[str, Any]) -> str:
-    """A file of records."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
 
 
 def config(folder: Path, **changes: Any) -> DataConfig:

@@ -1,23 +1,17 @@
 """WMDP as its data sets have it: corpora as rows, questions with four choices."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data.records import jsonl
 from unlearning.config.data import DataConfig, DataSource, DocumentsConfig, WmdpConfig, WorldConfig
 from unlearning.data.readers import load_corpus
 from unlearning.data.rows import Question
 from unlearning.errors import InputError
 
 ASKED = {"question": " Which one? ", "choices": ["a", "b", "c", "d"], "answer": 2}
-
-
-def jsonl(path: Path, *records: dict[str, Any]) -> str:
-    """A file of records."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
 
 
 def config(folder: Path, wmdp: WmdpConfig, **changes: Any) -> DataConfig:

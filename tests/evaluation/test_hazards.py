@@ -1,8 +1,10 @@
 """Hazardous questions: accuracy by subject, and all benchmarks within an evaluation."""
 
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
+from scipy.stats import ks_2samp
 
 from tests.evaluation import test_muse, test_tofu
 from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice, small_corpus
@@ -72,4 +74,24 @@ def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
     assert not keys & set(plain.metrics)
     assert set(plain.items) == {"memorisation"}
     assert plain.metrics["forget_exact_memorisation"] == result.metrics["forget_exact_memorisation"]
-    assert result.metrics["tofu_forget_quality"] == pytest.approx(1.0, abs=1)
+
+
+def naive_log_ratios(seed: int) -> list[float]:
+    """ln R of each forget question, an answer at a time: the paraphrase's loss less the mean of the wrong answers'."""
+    model = byte_model("olmo", seed)
+    return [
+        test_tofu.naive_loss(model, one.question, one.paraphrase)
+        - fmean(test_tofu.naive_loss(model, one.question, text) for text in one.wrong)
+        for one in test_tofu.SETS.forget
+    ]
+
+
+def test_forget_quality_of_an_evaluation_compares_with_its_reference() -> None:
+    """Both truth ratios of one model are above both of the other: 2 of the 6 orders are so far apart, p = 1/3; of a
+    model and itself it is 1."""
+    corpus = replace(small_corpus(), tofu=test_tofu.SETS)
+    ours, theirs = naive_log_ratios(1), naive_log_ratios(2)
+    assert min(ours) > max(theirs)
+    found = [evaluated(corpus, evaluated(corpus, seed=seed)).metrics["tofu_forget_quality"] for seed in (2, 1)]
+    assert found == pytest.approx([ks_2samp(ours, theirs).pvalue, 1.0])
+    assert found[0] == pytest.approx(1 / 3)

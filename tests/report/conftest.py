@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.report.fabricated import make_runs, write_failed, write_run
+from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_sweep import add_troubles, make_sweep
-from unlearning.report.html import write_comparison
+from unlearning.evaluation.result import EvaluationResult
+from unlearning.report.compare import report_on
 
 
 @pytest.fixture(name="write_run", scope="session")
@@ -22,6 +24,15 @@ def write_failed_fixture() -> Callable[..., Path]:
     return write_failed
 
 
+@pytest.fixture(name="models")
+def models_fixture() -> dict[str, EvaluationResult]:
+    """Evaluations of a target and an unlearned model, to change at will."""
+    return {
+        "target": EvaluationResult.from_json(evaluation_of("target", 0, 3)),
+        "unlearned": EvaluationResult.from_json(evaluation_of("layer_freeze", 0, 3)),
+    }
+
+
 @pytest.fixture
 def runs_dir(tmp_path: Path) -> Path:
     """`make_runs`, to change at will."""
@@ -32,7 +43,7 @@ def runs_dir(tmp_path: Path) -> Path:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`make_runs` with the comparison written into it, to read only."""
     folder = make_runs(tmp_path_factory.mktemp("compared"))
-    write_comparison(folder)
+    report_on(folder, None)
     return folder
 
 
@@ -40,5 +51,5 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep with two seeds and with troubles, and the comparison written into it, to read only."""
     folder = add_troubles(make_sweep(tmp_path_factory.mktemp("swept"), seeds=2))
-    write_comparison(folder)
+    report_on(folder, None)
     return folder

@@ -9,32 +9,9 @@ from typing import Any
 
 import yaml
 
+from tests.report.fabricated_config import configuration, of_method
 from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_trace import layers_text
-
-METHODS: dict[str, dict[str, Any]] = {
-    "layer_freeze": {
-        "objective": {"_target_": "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff", "max_weight": 2.8},
-        "scope": {"_target_": "unlearning.scope.TracedScope", "modules": ["MLP"]},
-        "schedule": {"_target_": "unlearning.data.schedules.MixedSchedule", "epochs": 8, "batch_rows": 120},
-        "ratio": {"retain_per_forget": None},
-        "optimizer": {"lr": 1.5e-05, "decay": "LINEAR"},
-    },
-    "chunked_lora": {
-        "objective": {"_target_": "unlearning.objectives.grad_diff.GradDiff", "retain_weight": 0.5},
-        "scope": {"_target_": "unlearning.scope.LoraScope", "rank": 16, "targets": ["q", "v"], "blocks": "all"},
-        "schedule": {"_target_": "unlearning.data.schedules.ChunkedSchedule", "epochs": 5, "chunk_rows": 32},
-        "ratio": {"retain_per_forget": 7},
-        "optimizer": {"lr": 0.0001, "decay": "LINEAR"},
-    },
-    "grad_ascent": {
-        "objective": {"_target_": "unlearning.objectives.grad_ascent.GradAscent"},
-        "scope": {"_target_": "unlearning.scope.AllScope"},
-        "schedule": {"_target_": "unlearning.data.schedules.MixedSchedule", "epochs": 1, "batch_rows": 32},
-        "ratio": {"retain_per_forget": 0},
-        "optimizer": {"lr": 1.0e-05, "decay": "LINEAR"},
-    },
-}
 
 
 def _curve(path: Path, method: str, seed: int, steps: int) -> None:
@@ -55,40 +32,26 @@ def _curve(path: Path, method: str, seed: int, steps: int) -> None:
             writer.writerow([step, phase, 1e-5 * (1 - share), forget, retain, weight, -forget, 1.0, 900])
 
 
-def _config(method: str, seed: int) -> dict[str, Any]:
-    return {
-        "name": method,
-        "seed": seed,
-        "model": {"name": "sandbox-olmo", "path": None, "architecture": "OLMO", "blocks": 8},
-        "data": {"source": "SANDBOX", "world": {"seed": 0, "documents_per_task": 24}},
-        "prompt": {"style": "RAW", "separator": " ", "forget_supervised": "OUTPUT"},
-        "trainer": {"accelerator": "auto", "pack_tokens": 128},
-        "cache_dir": "/home/somebody/cache",
-        "method": method,
-        **METHODS[method],
-        "trace": {"facts": 24, "rule": "COVERAGE", "value": 0.6},
-        "evaluation": {"max_new_tokens": 256, "utility_format": "CLOZE", "references": True},
-        "logger": {"kind": "NONE"},
-    }
-
-
 def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documents: int = 12) -> Path:
     """A finished run; about 12 answers a document and a split's share of three tasks."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(_config(method, seed), sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(of_method(method, seed), sort_keys=False))
     (folder / "status.json").write_text(json.dumps({"state": "finished", "error": None, "resume": "unlearn ..."}))
     (folder / "evaluation").mkdir()
-    metrics: dict[str, Any] = {"missing": []}
+    metrics: dict[str, Any] = {"missing": [], "harness": {}}
     for model in ("target", "gold", "unlearned"):
         evaluation = evaluation_of(*((method, seed) if model == "unlearned" else (model, 0)), documents)
         metrics[model] = evaluation["metrics"]
         (folder / "evaluation" / f"{model}.json").write_text(json.dumps(evaluation))
     metrics["training"] = {"seconds": 61.5 + 7 * seed, "steps": 120, "tokens": 108000, "rows": 3000}
+    metrics["training"] |= {"stopped": None, "best_step": None}
     metrics["training"] |= {"trainable_parameters": 393216, "parameters": 1777664, "peak_memory_bytes": 913000000}
     metrics["trace"] = None
     if method == "layer_freeze":
-        metrics["trace"] = {"blocks": [1, 2, 3], "rule": "coverage", "seconds": 12.3}
-        (folder / "layers.json").write_text(layers_text("plain", 8))
+        text = layers_text("coverage", 8)
+        chosen = json.loads(text)
+        metrics["trace"] = {key: chosen[key] for key in ("blocks", "module", "rule")} | {"seconds": 12.3}
+        (folder / "layers.json").write_text(text)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     _curve(folder / "loss_curve.csv", method, seed, 120)
     record = {
@@ -96,8 +59,9 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
         "source": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
         "python": "3.11.7",
         "libraries": {"torch": "2.9.0", "transformers": "5.10.0"},
+        "overrides": [f"method={method}", f"seed={seed}", "cache_dir=~/cache"],
         "device": "Two Cores @ 2.1 GHz",
-        "seeds": {"training": seed},
+        "seeds": {"run": seed, "world": 0, "trace": 0},
         "started": "2026-01-02T03:04:05+00:00",
         "ended": "2026-01-02T03:09:05+00:00",
         "stage_seconds": {"trace": 12.3, "train": 61.5, "evaluate": 40.1},
@@ -106,11 +70,11 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
     return folder
 
 
-def write_evaluated(folder: Path, label: str = "olmo_1b", beside: tuple[str, ...] = ("gold",)) -> Path:
-    """A run of `unlearn-evaluate`: one model, and those that were evaluated beside it."""
+def write_evaluated(folder: Path, beside: tuple[str, ...] = ("gold",)) -> Path:
+    """A run of `unlearn-evaluate model=olmo_1b`, and the models that were evaluated beside it."""
+    label = "olmo_1b"
     (folder / "evaluation").mkdir(parents=True)
-    config = {key: value for key, value in _config("layer_freeze", 0).items() if key in ("seed", "model", "evaluation")}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(configuration("evaluate", f"model={label}"), sort_keys=False))
     (folder / "status.json").write_text(json.dumps({"state": "running", "error": None, "resume": None}))
     for name in (label, *beside):
         evaluation = evaluation_of("layer_freeze" if name == label else name, 0, 4)
@@ -123,8 +87,9 @@ def write_evaluated(folder: Path, label: str = "olmo_1b", beside: tuple[str, ...
 def write_failed(folder: Path, state: str = "failed", error: str | None = "out of memory [2 GiB]") -> Path:
     """A run that stopped before its evaluation."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(_config("grad_ascent", 0)))
-    status = {"state": state, "error": error, "resume": f"unlearn resume={folder.name}"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(of_method("grad_ascent", 0), sort_keys=False))
+    resume = f"unlearn method=grad_ascent hydra.run.dir={folder.name}"
+    status = {"state": state, "error": error, "resume": resume}
     (folder / "status.json").write_text(json.dumps(status))
     return folder
 

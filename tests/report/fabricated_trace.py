@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from tests.mediation.builders import deep_model
+from tests.report.fabricated_config import configuration
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig, TracedTokens, TraceMode
 from unlearning.mediation.facts import TEMPLATES, Fact
 from unlearning.mediation.layers import write_layers
@@ -34,6 +36,9 @@ CONFIG = TraceConfig(
 """Everything that can be traced at once."""
 PLAIN = TraceConfig(draws=2)
 """The default settings: all subject tokens together, single modules."""
+COVERAGE = TraceConfig(severed=[ModuleKind.mlp, ModuleKind.attention], draws=2, rule=SelectionRule.coverage, value=0.9)
+"""What layer_freeze traces on the sandbox, with two draws."""
+SETTINGS = {"grid": CONFIG, "plain": PLAIN, "coverage": COVERAGE}
 COUNTS = Counts(unknown=("7f03", "7f04", "7f09"), without_foil=(), unmoved=("7f11",), left_over=97)
 PEAKS = {
     "first_subject": {"block": (0.3, 0), "mlp": (0.05, 1), "attention": (0.02, 0)},
@@ -102,8 +107,8 @@ def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def layers_text(config: str = "grid", depth: int = DEPTH) -> str:
-    """The content of layers.json of `trace_result`, written by the tracer's own hands; "grid" or "plain"."""
-    settings = {"grid": CONFIG, "plain": PLAIN}[config]
+    """The content of layers.json of `trace_result`, written by the tracer's own hands."""
+    settings = SETTINGS[config]
     result = trace_result(settings, depth)
     pull = tuple(float(value) for value in np.random.default_rng(3).random(depth))
     selection = select(result, settings, BlockGradients(pull, pull[::-1]))
@@ -116,8 +121,9 @@ def layers_text(config: str = "grid", depth: int = DEPTH) -> str:
 def write_trace_run(folder: Path, config: str = "grid", depth: int = DEPTH, **changes: object) -> Path:
     """A run folder of `unlearn-trace`, its layers.json with other values for some keys."""
     folder.mkdir(parents=True)
-    settings = {"name": "trace-olmo", "model": {"name": "olmo", "path": "/home/somebody/olmo"}, "trace": {"facts": 24}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    made = configuration("trace", "model=local", "model.name=olmo", "model.path=/home/somebody/olmo")
+    made["trace"] = json.loads(json.dumps(asdict(SETTINGS[config])))
+    (folder / "config.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
     (folder / "status.json").write_text(json.dumps({"state": "running", "error": None, "resume": "unlearn-trace ..."}))
     (folder / "layers.json").write_text(json.dumps({**json.loads(layers_text(config, depth)), **changes}))
     return folder

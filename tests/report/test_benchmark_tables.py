@@ -1,21 +1,9 @@
 """The tables of what was measured besides the score."""
 
-import pytest
-
-from tests.report.fabricated_results import evaluation_of
 from unlearning.evaluation.benchmarks import METRICS as OF_BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 from unlearning.report.benchmark_tables import TITLES, other_tables
 from unlearning.report.score_tables import Cell
-
-
-@pytest.fixture(name="models")
-def models_fixture() -> dict[str, EvaluationResult]:
-    """A target and an unlearned model."""
-    return {
-        "target": EvaluationResult.from_json(evaluation_of("target", 0, 3)),
-        "unlearned": EvaluationResult.from_json(evaluation_of("layer_freeze", 0, 3)),
-    }
 
 
 def test_metrics_are_grouped_by_where_they_come_from(models: dict[str, EvaluationResult]) -> None:

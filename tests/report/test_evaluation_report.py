@@ -10,8 +10,9 @@ import pytest
 from tests.report.fabricated import write_evaluated
 from tests.report.test_html import HOSTILE, Page
 from unlearning.errors import InputError
+from unlearning.report.compare import report_on
 from unlearning.report.details import read_evaluation
-from unlearning.report.html import write_comparison, write_evaluation_report, write_run_report
+from unlearning.report.html import write_evaluation_report, write_run_report
 from unlearning.report.statistic import statistic
 
 
@@ -44,6 +45,7 @@ def test_page_says_the_score_and_what_it_is_made_of(page: str, folder: Path) -> 
     assert row is not None
     assert f'<td class="number">{final:.3f}<small>[{low:.2f}, {high:.2f}]</small></td>' in row.group()
     assert re.findall(r'<th class="number">(.*?)</th>', page)[:2] == ["olmo_1b", "gold model"]
+    assert "right answers to 60 questions, cloze format" in page
 
 
 def test_page_has_figures_tables_and_answers(page: str, folder: Path) -> None:
@@ -124,7 +126,7 @@ def test_table_of_a_single_run_has_its_interval_and_of_several_that_over_seeds(c
 
 def test_intervals_are_in_the_csv_of_the_comparison(runs_dir: Path) -> None:
     """Of a single run its own; of several seeds that of their mean."""
-    write_comparison(runs_dir)
+    report_on(runs_dir, None)
     lines = (runs_dir / "comparison.csv").read_text().splitlines()
     place = lines[0].split(",").index("final_low_95")
     found = {line.split(",")[1]: line.split(",")[place] for line in lines[1:]}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unlearning.report.html import write_comparison, write_run_report
+from unlearning.report.compare import report_on
+from unlearning.report.html import write_run_report
 from unlearning.report.runs import find_runs
 from unlearning.report.summary import COLUMNS, number, summarise
 
@@ -78,7 +79,7 @@ def test_page_has_every_figure_once(page: str) -> None:
 
 def test_page_lists_runs_without_a_result(page: str) -> None:
     assert "out of memory [2 GiB]" in page
-    assert "unlearn resume=failed" in page
+    assert "unlearn method=grad_ascent hydra.run.dir=failed" in page
 
 
 def test_files_beside_the_page(compared: Path, tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_files_beside_the_page(compared: Path, tmp_path: Path) -> None:
         assert (compared / name).is_file(), name
     assert {item.name for item in (compared / "plots").iterdir()} == {"final.png", "tradeoff.png", "sensitivity.png"}
     assert len(find_runs(compared)) == 6
-    assert write_comparison(compared / "chunked_lora", tmp_path / "out") == tmp_path / "out" / "report.html"
+    assert report_on(compared / "chunked_lora", tmp_path / "out") == tmp_path / "out" / "report.html"
 
 
 def test_hostile_text_is_escaped(tmp_path: Path, write_run: Callable[..., Path]) -> None:
@@ -116,6 +117,7 @@ def test_report_of_one_run(tmp_path: Path, write_run: Callable[..., Path]) -> No
         "terms.png",
         "membership.png",
         "trace_effects.png",
+        "trace_severed.png",
         "trace_selection.png",
     }
     final = json.loads((folder / "metrics.json").read_text())["unlearned"]["final"]

@@ -39,6 +39,7 @@ def test_card_has_the_scores_and_valid_front_matter(parts: list[dict[str, Any]])
     for model in ("target", "gold", "unlearned"):
         assert f"{parts[1][model]['final']:.3f}" in card
     assert "0123456789abcdef" in card
+    assert "from which the forget set of `sandbox` was unlearned. Base: the sandbox's own target model." in card
     assert "somebody" not in card
 
 

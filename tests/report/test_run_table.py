@@ -18,10 +18,10 @@ RATES = (0.1 + 0.2, 1e-05, 3.0)
 def folder(tmp_path: Path) -> Path:
     """Three finished runs of one method at three rates, the second without utility and stopped early, and a failed one
     of another method."""
-    for seed, rate in enumerate(RATES):
+    for seed, (rate, logger) in enumerate(zip(RATES, ("csv", "wandb", "none"), strict=True)):
         job = write_run(tmp_path / f"{seed}", "grad_ascent", seed, documents=1)
         change_config(job, "optimizer", lr=rate)
-        change_config(job, "logger", kind=f"KIND{seed}")
+        change_config(job, "logger", kind=logger)
     change_metrics(tmp_path / "1", "unlearned", utility=None, final=None)
     change_metrics(tmp_path / "1", "training", stopped="collapse")
     write_failed(tmp_path / "3", error='out of memory, "2 GiB"\nof 1')

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.report.fabricated_results import evaluation_of
 from unlearning.config import QuestionFormat
 from unlearning.evaluation.membership import ATTACKS, FALSE_POSITIVE_RATES
 from unlearning.evaluation.result import EvaluationResult
@@ -16,15 +15,6 @@ from unlearning.report.score_tables import (
     final_table,
     lowest_term,
 )
-
-
-@pytest.fixture(name="models")
-def models_fixture() -> dict[str, EvaluationResult]:
-    """A target and an unlearned model."""
-    return {
-        "target": EvaluationResult.from_json(evaluation_of("target", 0, 3)),
-        "unlearned": EvaluationResult.from_json(evaluation_of("layer_freeze", 0, 3)),
-    }
 
 
 def test_every_number_has_its_interval(models: dict[str, EvaluationResult]) -> None:

@@ -101,10 +101,10 @@ def test_variants_of_a_method_are_told_apart_by_what_differs(runs_dir: Path) -> 
 
 
 def test_other_data_is_another_table(runs_dir: Path) -> None:
-    _change(runs_dir / "grad_ascent", data__source="LUME")
+    _change(runs_dir / "grad_ascent", data__source="lume")
     assert [section.title for section in summarise(find_runs(runs_dir)).sections] == [
-        "sandbox-olmo on sandbox",
-        "sandbox-olmo on lume",
+        "sandbox on sandbox",
+        "sandbox on lume",
     ]
 
 

@@ -18,7 +18,6 @@ from unlearning.report import comparison_view, sweep_view
 from unlearning.report.compare import report_on
 from unlearning.report.comparison_figures import MAX_BARS, bars
 from unlearning.report.comparison_view import shown_groups
-from unlearning.report.html import write_comparison
 from unlearning.report.pareto import front_sentence
 from unlearning.report.runs import find_runs
 from unlearning.report.sensitivity import eta_squared
@@ -123,7 +122,7 @@ def test_troubles_are_shown(words: str) -> None:
     assert "1 of 3 without a result" in words
     assert (
         "90-grad_ascent method=chunked_lora, optimizer.lr=1e-05, seed=7 failed "
-        "training diverged at step 31: the loss is nan unlearn resume=90-grad_ascent"
+        "training diverged at step 31: the loss is nan unlearn method=grad_ascent hydra.run.dir=90-grad_ascent"
     ) in words
     assert "92-grad_ascent method=grad_ascent, optimizer.lr=0.001, seed=0 running unlearn" in words
 
@@ -157,7 +156,7 @@ def test_half_written_jobs_do_not_break_the_page(
     (tmp_path / "b" / "status.json").write_text('{"state": "running"}')
     (tmp_path / "b" / "metrics.json").unlink()
     (tmp_path / "c" / "metrics.json").write_text('{"unlearned": {"final": 0.')
-    page = write_comparison(tmp_path)
+    page = report_on(tmp_path, None)
     assert "1 of 3 run folders left out" in capsys.readouterr().err
     assert "<h2>Runs without a result</h2>" in page.read_text()
 
@@ -193,13 +192,13 @@ def test_one_key_or_three_runs_have_no_parallel_coordinates(tmp_path: Path, writ
         job = write_run(tmp_path / "one" / f"{index}", "grad_ascent", index % 2, documents=1)
         change_config(job, "optimizer", lr=RATES[index // 2])
         change_metrics(job, "unlearned", final=0.1 * index)
-    write_comparison(tmp_path / "one")
+    report_on(tmp_path / "one", None)
     assert {item.name for item in (tmp_path / "one" / "plots").iterdir()} == FILES - {"parallel.png"}
     for index in range(3):
         job = write_run(tmp_path / "two" / f"{index}", "grad_ascent", documents=1)
         change_config(job, "optimizer", lr=RATES[index])
         change_config(job, "ratio", retain_per_forget=index)
-    write_comparison(tmp_path / "two")
+    report_on(tmp_path / "two", None)
     assert {item.name for item in (tmp_path / "two" / "plots").iterdir()} == {"final.png", "tradeoff.png"}
 
 

@@ -15,6 +15,7 @@ from unlearning.config import ModuleKind, OptimizerConfig, TrainerConfig
 from unlearning.data.schedules import MixedSchedule, PlanStep
 from unlearning.data.steps import StepLayout
 from unlearning.errors import InputError
+from unlearning.models import anatomy
 from unlearning.objectives.base import Objective
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
@@ -27,6 +28,8 @@ from unlearning.training.tables import RowTables, build_tables, rows_worth_keepi
 
 PLAN = MixedSchedule(epochs=2, batch_rows=6).plan(lengths(FORGET), lengths(RETAIN), None, 0)
 LAYOUT = StepLayout(pack_tokens=32, packs_per_forward=2, pad=0, retain_first=False, uses_forget=True, uses_retain=True)
+NOTHING_DROPS = {**NO_DROPOUT, "summary_first_dropout": 0.0}
+"""Of GPT-2: the last is of a head that is not there, and counts all the same."""
 KL = {"retain_weight": 0.0, "divergence_weight": 1.0}
 
 
@@ -154,18 +157,25 @@ def test_rows_worth_keeping() -> None:
     assert rows_worth_keeping(twice, book(), LAYOUT, 2, 2 * (rows[0] + rows[2])) == {0, 2}
 
 
-@pytest.mark.parametrize("family", ["gpt2", "olmo", "gemma3_text"])
+@pytest.mark.parametrize(("family", "tolerance"), [("gpt2", 1e-9), ("olmo", 1e-9), ("gemma3_text", 1e-7)])
 @pytest.mark.parametrize("limit_gib", [1.0, 2400 / 2**30], ids=["all rows", "some rows"])
-def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, limit_gib: float) -> None:
-    """Frozen blocks computed once or at every step: the same weights, in double precision."""
-    weights = []
+def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: float, limit_gib: float) -> None:
+    """Frozen blocks computed once or at every step: the same weights, in double precision.
+
+    Rows that are kept are packed apart, so sums are rounded in another order. Gemma's norms and their gradients are in
+    float32 whatever the weights are in: up to 2e-8 over all limits, and 2e-13 with norms in double. In GPT-2 the key's
+    bias has no gradient but rounding, which Adam magnifies: up to 1e-10.
+    """
+    weights, calls = [], []
     for gib in (0.0, limit_gib):
-        settings = {**(NO_DROPOUT if family == "gpt2" else {}), "num_hidden_layers": 4}
+        settings = {**(NOTHING_DROPS if family == "gpt2" else {}), "num_hidden_layers": 4}
         model = BlocksScope("-2:", [ModuleKind.block]).apply(tiny_model(family, **settings).double(), None)
+        calls.append(counted(anatomy.blocks(fit_module.plain_model(model))[0]))
         run(model, GradDiff(), tmp_path / str(gib), prefix_cache_gib=gib)
         weights.append(list(model.parameters()))
+    assert len(calls[0]) != len(calls[1]), "nothing was kept"
     for ours, theirs in zip(*weights, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0)
 
 
 def test_prefix_cache_skips_the_frozen_blocks(tmp_path: Path) -> None:

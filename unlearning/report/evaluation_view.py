@@ -80,7 +80,7 @@ def utility_format(config: Mapping[str, Any]) -> QuestionFormat | None:
     """Which format counted as utility; None where the configuration does not say."""
     evaluation = config.get("evaluation")
     name = evaluation.get("utility_format") if isinstance(evaluation, Mapping) else None
-    return next((item for item in QuestionFormat if item == str(name).lower()), None)
+    return next((item for item in QuestionFormat if item == name), None)
 
 
 def _warnings(main: Scored, target: Scored | None) -> Iterable[str]:

@@ -119,7 +119,7 @@ def _partition(runs: Sequence[Run], settings: Callable[[Run], Flat]) -> list[lis
 def _titles(parts: Sequence[Sequence[Run]]) -> list[str]:
     """Model and data, with whatever else tells two settings apart."""
     settings = [_setting_settings(part[0]) for part in parts]
-    names = [f"{item.get('model.name', 'model')} on {item.get('data.source', 'data').lower()}" for item in settings]
+    names = [f"{item.get('model.name', 'model')} on {item.get('data.source', 'data')}" for item in settings]
     return _told_apart(names, settings)
 
 

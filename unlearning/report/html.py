@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unlearning.artefacts import write_text
-from unlearning.config import SelectConfig
 from unlearning.provenance import without_home
 from unlearning.report.choice import SELECTION, write_choices
 from unlearning.report.comparison_table import write_latex, write_table
@@ -18,7 +17,7 @@ from unlearning.report.evaluation_page import evaluation_page
 from unlearning.report.grouping import flatten
 from unlearning.report.probe_view import probe_page
 from unlearning.report.run_table import write_runs
-from unlearning.report.runs import Run, find_runs, read_run
+from unlearning.report.runs import Run, read_run
 from unlearning.report.style import write_pictures
 from unlearning.report.summary import COLUMNS, Summary, applies, around, interval_notes, number, summarise
 from unlearning.report.table import footnotes
@@ -91,18 +90,11 @@ def write_probe_report(run_dir: Path) -> Path:
     return _write(run_dir / PAGE, "probe.html.j2", values)
 
 
-def write_comparison(runs_dir: Path, out: Path | None = None, select: SelectConfig | None = None) -> Path:
-    """report.html, comparison.csv and .tex, runs.csv, selection.json and plots/*.png of all runs under a folder.
-
-    They go to `out`, or to the folder itself; returns the page's path. Raises InputError where there is no readable
-    run, or where the rule of selection is about no metric.
-    """
-    runs = find_runs(runs_dir)
-    return write_comparison_of(runs, summarise(runs, select or SelectConfig()), out or runs_dir)
-
-
 def write_comparison_of(runs: Sequence[Run], summary: Summary, folder: Path) -> Path:
-    """`write_comparison` for runs that have been read and summarised already."""
+    """report.html, comparison.csv and .tex, runs.csv, selection.json and plots/*.png of all `runs`, into `folder`.
+
+    `summary` is theirs; returns the page's path.
+    """
     views = setting_views(summary)
     write_table(folder / "comparison.csv", summary)
     write_latex(folder / "comparison.tex", summary)

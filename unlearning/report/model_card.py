@@ -36,7 +36,7 @@ def model_card(
     """
     model = config.get("model", {})
     base = _code(model["path"]) if model.get("path") else "the sandbox's own target model"
-    data = str(config.get("data", {}).get("source", "unknown")).lower()
+    data = config.get("data", {}).get("source", "unknown")
     what = "A PEFT adapter" if adapter else "A causal language model"
     sections = [
         _front_matter(config, adapter),
