@@ -100,6 +100,21 @@ def test_variants_of_a_method_are_told_apart_by_what_differs(runs_dir: Path) -> 
     ]
 
 
+def test_what_is_always_so_with_an_objective_is_not_said_beside_its_name(runs_dir: Path) -> None:
+    """Two retain weights of one objective need their number; the other objective's own numbers, and one that all of
+    an objective's runs share, do not."""
+    plain = {"_target_": "unlearning.objectives.grad_diff.GradDiff", "forget_weight": 1.0}
+    _change(runs_dir / "layer_freeze" / "seed1", objective={**plain, "retain_weight": 1.2})
+    _change(runs_dir / "layer_freeze" / "seed2", objective={**plain, "retain_weight": 2.8})
+    groups = group_runs(find_runs(runs_dir))[0].groups
+    weight = {run.config["objective"].get("retain_weight") for run in groups[2].runs}
+    assert [group.label for group in groups[2:]] == [
+        f"layer_freeze, objective=AdaptiveGradDiff, retain_weight={weight.pop()}",
+        "layer_freeze, objective=GradDiff, retain_weight=1.2",
+        "layer_freeze, objective=GradDiff, retain_weight=2.8",
+    ]
+
+
 def test_other_data_is_another_table(runs_dir: Path) -> None:
     _change(runs_dir / "grad_ascent", data__source="lume")
     assert [section.title for section in summarise(find_runs(runs_dir)).sections] == [

@@ -28,8 +28,6 @@ from unlearning.training.tables import RowTables, build_tables, rows_worth_keepi
 
 PLAN = MixedSchedule(epochs=2, batch_rows=6).plan(lengths(FORGET), lengths(RETAIN), None, 0)
 LAYOUT = StepLayout(pack_tokens=32, packs_per_forward=2, pad=0, retain_first=False, uses_forget=True, uses_retain=True)
-NOTHING_DROPS = {**NO_DROPOUT, "summary_first_dropout": 0.0}
-"""Of GPT-2: the last is of a head that is not there, and counts all the same."""
 KL = {"retain_weight": 0.0, "divergence_weight": 1.0}
 
 
@@ -168,7 +166,7 @@ def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: fl
     """
     weights, calls = [], []
     for gib in (0.0, limit_gib):
-        settings = {**(NOTHING_DROPS if family == "gpt2" else {}), "num_hidden_layers": 4}
+        settings = {**(NO_DROPOUT if family == "gpt2" else {}), "num_hidden_layers": 4}
         model = BlocksScope("-2:", [ModuleKind.block]).apply(tiny_model(family, **settings).double(), None)
         calls.append(counted(anatomy.blocks(fit_module.plain_model(model))[0]))
         run(model, GradDiff(), tmp_path / str(gib), prefix_cache_gib=gib)

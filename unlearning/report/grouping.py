@@ -151,14 +151,20 @@ def _told_apart(names: Sequence[str], settings: Sequence[Flat]) -> list[str]:
     return [_label(name, own, names, settings, brief=False) for name, own in zip(names, settings, strict=True)]
 
 
+def _follows_from_its_choice(key: str, configs: Sequence[Flat]) -> bool:
+    """Whether a number of an objective, scope or schedule has one value with each choice of it."""
+    chosen = {(config.get(f"{key.split('.')[0]}._target_"), config.get(key)) for config in configs}
+    return len(chosen) == len({target for target, _ in chosen})
+
+
 def _label(name: str, own: Flat, names: Sequence[str], settings: Sequence[Flat], brief: bool) -> str:
     rivals = [other for rival, other in zip(names, settings, strict=True) if rival == name]
     keys = differing(rivals)
     values = {key: short_values(other[key] for other in rivals if key in other) for key in keys}
-    if brief:
-        # Where another objective, scope or schedule was chosen, its name says enough.
-        chosen = [choice for choice in _CHOICES if f"{choice}._target_" in keys]
-        keys = [key for key in keys if key.endswith("._target_") or key.split(".")[0] not in chosen]
+    # Where another objective, scope or schedule was chosen, its name says enough, or what is always so with that name.
+    chosen = [choice for choice in _CHOICES if f"{choice}._target_" in keys]
+    said = [key for key in keys if key.split(".")[0] in chosen and not key.endswith("._target_")]
+    keys = [key for key in keys if key not in said or not (brief or _follows_from_its_choice(key, rivals))]
     parts = [readable(key, values[key][own[key]]) for key in keys if key in own]
     tails = [key.rpartition(".")[2] for key, _ in parts]
     short = [tail if tails.count(tail) == 1 else key for tail, (key, _) in zip(tails, parts, strict=True)]

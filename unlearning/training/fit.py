@@ -202,7 +202,9 @@ def _layout(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep])
 def _drops_out(model: PreTrainedModel) -> bool:
     """Whether frozen blocks may give something else each time: by a module, or by a function that the config sets."""
     settings = model.config.get_text_config().to_dict()
-    functional = [value for key, value in settings.items() if "drop" in key and isinstance(value, int | float)]
+    # Those of a summary belong to a head that a language model does not have.
+    names = [key for key in settings if "drop" in key and not key.startswith("summary_")]
+    functional = [settings[key] for key in names if isinstance(settings[key], int | float)]
     modules = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
     return any(share > 0 for share in (*functional, *modules))
 
