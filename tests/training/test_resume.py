@@ -127,7 +127,8 @@ def test_a_run_killed_before_it_goes_back_to_the_best_weights(tmp_path: Path, mo
 
 
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first signal is polite."""
+    """The first signal is polite; afterwards signals go where they went before."""
+    handler = signal.getsignal(signal.SIGINT)
     case = CASES["mixed"]
     expected, _ = case.run(tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -139,7 +140,7 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path: Path, monkey
     assert progress.next_step == 4
     resumed, _ = case.run(tmp_path / "cut", PATIENT)
     assert same_weights(resumed, expected)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_another_runs_checkpoint_is_not_continued(tmp_path: Path) -> None:
