@@ -1,5 +1,6 @@
 """conf/ and the dataclasses fit: every choice of every group, every preset, every experiment, every command."""
 
+import copy
 import inspect
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -84,6 +86,19 @@ def test_every_choice_composes(command: str, group: str, name: str) -> None:
     """And converts to the dataclasses, ranges checked."""
     made = settings(command, *SUBJECTS.get(command, []), f"{group}={name}", *NEEDED.get((group, name), []))
     assert isinstance(made, schemas.CommonConfig)
+
+
+def test_schemas_are_never_copied_and_never_changed() -> None:
+    """Hydra would copy all of them for each group that --help lists; what is composed, and changed, is a copy still."""
+    schemas.register()
+    store = ConfigStore.instance()
+    assert copy.deepcopy(store) is store
+    as_it_was = OmegaConf.to_yaml(store.load("unlearn_schema.yaml").node)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("unlearn", ["seed=7", "objective.retain_weight=3"])
+    cfg.seed = 8
+    assert OmegaConf.to_yaml(store.load("unlearn_schema.yaml").node) == as_it_was
+    assert settings("unlearn", "method=grad_diff").seed == 0
 
 
 def test_the_report_composes() -> None:

@@ -44,6 +44,9 @@ from unlearning.config.scope import AllScopeConfig, BlocksScopeConfig, LoraScope
 def register() -> None:
     """Store every schema in Hydra's ConfigStore, polymorphic ones under "schema/"; once, for there is one store."""
     store = ConfigStore.instance()
+    # Hydra copies the whole store each time that it composes, and 150 times for --help, though what it then takes from
+    # it is a copy all the same (ConfigStore.load): one store is enough.
+    vars(store)["__deepcopy__"] = _the_one_store
     roots: dict[str, Any] = {
         "unlearn_schema": UnlearnConfig,
         "memorise_schema": MemoriseConfig,
@@ -95,3 +98,7 @@ def register() -> None:
     for group, nodes in groups.items():
         for name, node in nodes.items():
             store.store(group=f"schema/{group}", name=name, node=node, package=group)
+
+
+def _the_one_store(_: Any) -> ConfigStore:
+    return ConfigStore.instance()
