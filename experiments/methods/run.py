@@ -6,13 +6,14 @@ that failed is run again when its failed.txt is gone. All scores go to FOLDER/ru
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from unlearning.artefacts import write_csv
 
 SEEDS = (0, 1, 2)
 TUNED = ("tuned",)
@@ -125,8 +126,7 @@ def write_runs(folder: Path) -> None:
     """All that is in the folder, as runs.csv."""
     places = {path.parent for name in ("metrics.json", "failed.txt") for path in folder.glob(f"*/*/{name}")}
     lines = [result(place) for place in sorted(places)]
-    with (folder / "runs.csv").open("w", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+    write_csv(folder / "runs.csv", COLUMNS, lines)
 
 
 def result(place: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from experiments.study import SCORES, Line, Study, draw_runs, grouped, markdown, mean, numbers, read_csv
+from experiments.study import KEYS, SCORES, Line, Study, draw_runs, grouped, markdown, mean, numbers, read_csv
 from unlearning.report.style import GOLD, INK, METHODS, MUTED, TARGET, Picture, picture
 
 HERE = Path(__file__).parent
@@ -17,7 +17,6 @@ SIX = ("layer_freeze", "chunked_lora", "kl_min", "grad_ascent", "grad_diff", "np
 """The two seed systems and the organisers' baselines."""
 BEST = 4
 """Methods that the answer names."""
-KEYS = ("task_aggregate", "mia_score", "utility", "forget_knowledge", "retain_knowledge")
 PANELS = {"final": "final", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
 """With their headings, which are columns of experiments/quickstart/results.csv and, after "7B ", of published.csv; that
 has no utility, for MMLU is not the sandbox's."""

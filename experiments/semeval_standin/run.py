@@ -7,7 +7,6 @@ takes, and `unlearn-report runs=FOLDER/runs` compares the runs in more detail.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from unlearning.artefacts import write_csv
 from unlearning.config import DataSource
 from unlearning.data.ids import document_id
 from unlearning.data.readers import read_documents, read_rows
@@ -67,8 +67,7 @@ def main() -> None:
         for rate, seed in product(ROWS[row][1], SEEDS):
             run_row(row, rate, seed, given.folder)
     lines = [line for path in sorted(given.folder.glob("**/metrics.json")) for line in [result(path)]]
-    with (given.folder / "runs.csv").open("w", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *lines])
+    write_csv(given.folder / "runs.csv", COLUMNS, lines)
 
 
 def run_row(row: str, rate: str, seed: int, folder: Path) -> None:
