@@ -34,7 +34,7 @@ from unlearning.evaluation.parts import Measured, generations, letters, membersh
 from unlearning.evaluation.semeval import row_score
 from unlearning.models.load import load_tokenizer
 
-BLOCKS, EPOCHS, NEW_TOKENS, SHOTS = 4, 22, 256, 5
+LAYERS, EPOCHS, NEW_TOKENS, SHOTS = 4, 22, 256, 5
 FOLD_BAR, MMLU_BAR = 20, 4
 TOLERANCE = 1e-4
 """Of a document's loss, in nats a token."""
@@ -91,14 +91,14 @@ def main() -> None:
     corpus = official(options.quick)
     rows = [*corpus.forget, *corpus.retain]
     models = {
-        "remembers": partial(remembering, BLOCKS, options.width, rows, tokenizer, EPOCHS),
-        "wanders": partial(wandering, BLOCKS, options.width),
-        "repeats": partial(repeating, BLOCKS, options.width),
+        "remembers": partial(remembering, LAYERS, options.width, rows, tokenizer, EPOCHS),
+        "wanders": partial(wandering, LAYERS, options.width),
+        "repeats": partial(repeating, LAYERS, options.width),
     }
     results: Result = {}
     for name in options.models:
         results |= fold(name, measured(models[name](), tokenizer, corpus), now)
-    results |= mmlu(measured(repeating(BLOCKS, options.width), tokenizer, corpus), now)
+    results |= mmlu(measured(repeating(LAYERS, options.width), tokenizer, corpus), now)
     show(results, options)
     print(json.dumps(results))
 
@@ -214,7 +214,7 @@ def pair(ours: float, plain: float) -> dict[str, float]:
 def show(results: Result, options: argparse.Namespace) -> None:
     """The table."""
     bars = {**dict.fromkeys(SAMPLED, FOLD_BAR), "MMLU": MMLU_BAR}
-    model = f"OLMo, {BLOCKS} blocks of width {options.width}, {options.threads} threads, {options.clock} time"
+    model = f"OLMo, {LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
     table = Table(title=f"seconds; {model}; plain from some items")
     for heading in ("case", "ours", "plain", "ratio", "bar"):
         table.add_column(heading, justify="left" if heading == "case" else "right")

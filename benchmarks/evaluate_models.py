@@ -11,11 +11,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.config import ModelConfig, OptimizerConfig, PromptConfig, Reduction, TrainerConfig
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Row
-from unlearning.data.schedules import MixedSchedule
-from unlearning.data.steps import RowBook
 from unlearning.models.create import create_model
 from unlearning.objectives.finetune import Finetune
+from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.fit import TrainingTask, fit
+from unlearning.training.steps import RowBook
 
 VOCABULARY, EOS, PAD, CONTEXT_TOKENS = 50304, 50279, 1, 4096
 """OLMo's."""
@@ -24,14 +24,14 @@ RESTLESS_SCALE = 0.05
 BATCH_ROWS, LR, WARMUP_STEPS = 16, 2e-3, 30
 
 
-def repeating(blocks: int, width: int) -> PreTrainedModel:
+def repeating(layers: int, width: int) -> PreTrainedModel:
     """Random weights, as transformers draws them: soon says the same two words for ever, like a collapsed model."""
-    return _olmo(VOCABULARY, blocks, width)
+    return _olmo(VOCABULARY, layers, width)
 
 
-def wandering(blocks: int, width: int) -> PreTrainedModel:
+def wandering(layers: int, width: int) -> PreTrainedModel:
     """Larger random weights: neither repeats itself nor ends, so that nothing can be guessed."""
-    model = repeating(blocks, width)
+    model = repeating(layers, width)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -40,7 +40,7 @@ def wandering(blocks: int, width: int) -> PreTrainedModel:
 
 
 def remembering(
-    blocks: int, width: int, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, epochs: int
+    layers: int, width: int, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, epochs: int
 ) -> PreTrainedModel:
     """Trained until it says most of the rows' outputs, and ends there.
 
@@ -50,14 +50,14 @@ def remembering(
     encoded = encode_rows(rows, tokenizer, PromptConfig())
     own = torch.tensor(sorted({token for row in encoded for token in row.input_ids}))
     known = [replace(row, input_ids=_numbered(row, own)) for row in encoded]
-    small = _olmo(len(own), blocks, width)
+    small = _olmo(len(own), layers, width)
     plan = MixedSchedule(epochs, BATCH_ROWS).plan([], [len(row.input_ids) for row in known], None, 0)
     optimizer = OptimizerConfig(lr=LR, warmup_steps=WARMUP_STEPS)
     book = RowBook(forget=(), others=(), retain=known)
     task = TrainingTask(small, Finetune(reduction=Reduction.token), plan, book, 0, optimizer, 0, "benchmark")
     with tempfile.TemporaryDirectory() as folder:
         fit(task, TrainerConfig(accelerator="cpu", devices="1"), Path(folder), [])
-    model, weights = repeating(blocks, width), small.state_dict()
+    model, weights = repeating(layers, width), small.state_dict()
     with torch.no_grad():
         for name, weight in model.state_dict().items():
             if len(weight) != VOCABULARY:
@@ -69,8 +69,8 @@ def remembering(
     return model
 
 
-def _olmo(vocabulary: int, blocks: int, width: int) -> PreTrainedModel:
-    config = ModelConfig(name="olmo", blocks=blocks, width=width, heads=width // 64)
+def _olmo(vocabulary: int, layers: int, width: int) -> PreTrainedModel:
+    config = ModelConfig(name="olmo", layers=layers, width=width, heads=width // 64)
     model = create_model(config, vocabulary, min(EOS, vocabulary - 1), PAD, seed=0)
     model.config.max_position_embeddings = CONTEXT_TOKENS
     return model.eval()

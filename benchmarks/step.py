@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.step_runs import BLOCKS, CASES, CLOCKS, ROOT, Run, run
+from benchmarks.step_runs import CASES, CLOCKS, LAYERS, ROOT, Run, run
 
 TOLERANCE = 1e-5
 """Of a step's loss, in nats."""
@@ -33,14 +33,14 @@ class Line:
     what: str
     bar: float
     since: str = "second step"
-    """What is counted; the first step warms up. "beginning": all, tables of frozen blocks included."""
+    """What is counted; the first step warms up. "beginning": all, tables of frozen layers included."""
 
 
 LINES = {
     "sugd_lora": Line("sugd_lora", "8 rows a step, LoRA", 2.5),
-    "sugd_last_k": Line("sugd_last_k", "8 rows a step, last 2 blocks, caching included", 2.5, "beginning"),
+    "sugd_last_k": Line("sugd_last_k", "8 rows a step, last 2 layers, caching included", 2.5, "beginning"),
     "last_k_cached": Line("sugd_last_k", "the same, second epoch", 4, "second epoch"),
-    "joint": Line("joint", "120 rows a step, ten parts, MLPs of blocks 0-5", 2.5),
+    "joint": Line("joint", "120 rows a step, ten parts, MLPs of layers 0-5", 2.5),
 }
 
 
@@ -123,7 +123,7 @@ def rows_a_second(line: Line, side: Run) -> float:
 
 def show(results: Mapping[str, Mapping[str, float]], options: argparse.Namespace) -> None:
     """The table."""
-    model = f"{BLOCKS} blocks of width {options.width}, {options.threads} threads, {options.clock} time"
+    model = f"{LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
     table = Table(title=f"rows a second, and MiB that training adds at its peak; {model}")
     for heading in ("case", "ours", "plain", "ratio", "bar"):
         table.add_column(heading, justify="left" if heading == "case" else "right")

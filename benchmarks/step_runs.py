@@ -28,18 +28,22 @@ from unlearning.config import (
 )
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.readers import load_corpus
-from unlearning.data.schedules import ChunkedSchedule, MixedSchedule, PlanStep
-from unlearning.data.steps import RowBook
 from unlearning.models.create import create_model
 from unlearning.models.load import load_tokenizer
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective
 from unlearning.objectives.grad_diff import GradDiff
-from unlearning.scope import BlocksScope, LoraScope, Scope
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.schedules.plan import PlanStep
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import LayersScope
+from unlearning.scopes.scope import Scope
 from unlearning.training.fit import TrainingTask, fit
+from unlearning.training.steps import RowBook
 
 ROOT = Path(__file__).parents[1]
-BLOCKS, VOCABULARY, EOS, PAD = 8, 50304, 50279, 1
+LAYERS, VOCABULARY, EOS, PAD = 8, 50304, 50279, 1
 MIB = 2**20
 
 
@@ -83,7 +87,7 @@ class Case:
         return ChunkedSchedule(self.epochs, self.batch_rows, chunk_rows=len(forget)).plan(forget, retain, 7, seed=0)
 
 
-LAST, FIRST = BlocksScope("-2:", [ModuleKind.block]), BlocksScope("0-5", [ModuleKind.mlp])
+LAST, FIRST = LayersScope("-2:", [ModuleKind.layer]), LayersScope("0-5", [ModuleKind.mlp])
 CASES = {
     "sugd_lora": Case(LoraScope(), False, 1e-3, 1, 32, 224, 8, 1),
     "sugd_last_k": Case(LAST, False, 1e-4, 2, 32, 224, 8, 1),
@@ -110,7 +114,7 @@ def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
     """Train one side; `now` is the clock."""
     book = rows_of(case)
     steps = case.plan(book)
-    config = ModelConfig(name="olmo", blocks=BLOCKS, width=width, heads=width // 64)
+    config = ModelConfig(name="olmo", layers=LAYERS, width=width, heads=width // 64)
     model = create_model(config, VOCABULARY, EOS, PAD, seed=0)
     torch.manual_seed(0)  # adapters start from random weights
     scoped = case.scope.apply(model, None)

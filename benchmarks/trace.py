@@ -1,7 +1,7 @@
 """How much faster exact tracing is than one forward pass a state: `python -m benchmarks.trace`.
 
 Plain is ROME's way (tests/reference/naive_tracer.py): the clean prompt and ten noisy ones in one pass, for every token,
-block and kind. Its time is that of 20 passes, spread over the states and measured before and after ours, times the
+layer and kind. Its time is that of 20 passes, spread over the states and measured before and after ours, times the
 number of states. The effects of these 20 states must be equal. Random weights: nothing here depends on their values.
 """
 
@@ -30,7 +30,7 @@ VOCABULARY = 1536
 """Small, so that the plain way's logits at every token do not decide the ratio."""
 TOLERANCE = 1e-4
 """Of probabilities and log-probabilities, in float32."""
-KINDS = ("block", "mlp", "attention")
+KINDS = ("layer", "mlp", "attention")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Case:
 
     name: str
     family: str
-    blocks: int
+    layers: int
     tokens: int
     subject: int
     window: int
@@ -53,15 +53,15 @@ OLMO_CHAT = ("olmo", 16, 40, 25)
 LLAMA = ("llama", 32, 20, 3)
 GRID, TWO_ROWS = TracedTokens.grid, TracedTokens.two_rows
 CASES = (
-    Case("olmo 16 blocks, 20 tokens: grid", *OLMO_SHORT, 1, GRID, bar=5),
-    Case("olmo 16 blocks, 20 tokens: two rows", *OLMO_SHORT, 1, TWO_ROWS, bar=40),
-    Case("olmo 16 blocks, 20 tokens: two rows, plain too", *OLMO_SHORT, 1, TWO_ROWS, TWO_ROWS),
-    Case("olmo 16 blocks, 20 tokens: grid, window 10", *OLMO_SHORT, 10, GRID),
-    Case("olmo 16 blocks, 40 tokens: grid", *OLMO_CHAT, 1, GRID, bar=15),
-    Case("olmo 16 blocks, 40 tokens: two rows", *OLMO_CHAT, 1, TWO_ROWS, bar=150),
-    Case("olmo 16 blocks, 40 tokens: two rows, plain too", *OLMO_CHAT, 1, TWO_ROWS, TWO_ROWS),
-    Case("olmo 16 blocks, 40 tokens: grid, window 10", *OLMO_CHAT, 10, GRID),
-    Case("llama 32 blocks, 20 tokens: grid", *LLAMA, 1, GRID, bar=5),
+    Case("olmo 16 layers, 20 tokens: grid", *OLMO_SHORT, 1, GRID, bar=5),
+    Case("olmo 16 layers, 20 tokens: two rows", *OLMO_SHORT, 1, TWO_ROWS, bar=40),
+    Case("olmo 16 layers, 20 tokens: two rows, plain too", *OLMO_SHORT, 1, TWO_ROWS, TWO_ROWS),
+    Case("olmo 16 layers, 20 tokens: grid, window 10", *OLMO_SHORT, 10, GRID),
+    Case("olmo 16 layers, 40 tokens: grid", *OLMO_CHAT, 1, GRID, bar=15),
+    Case("olmo 16 layers, 40 tokens: two rows", *OLMO_CHAT, 1, TWO_ROWS, bar=150),
+    Case("olmo 16 layers, 40 tokens: two rows, plain too", *OLMO_CHAT, 1, TWO_ROWS, TWO_ROWS),
+    Case("olmo 16 layers, 40 tokens: grid, window 10", *OLMO_CHAT, 10, GRID),
+    Case("llama 32 layers, 20 tokens: grid", *LLAMA, 1, GRID, bar=5),
 )
 
 
@@ -82,11 +82,11 @@ def main() -> None:
 
 def measure(case: Case) -> dict[str, float]:
     """Seconds of both ways, after checking that they agree."""
-    model = small_model(case.family, case.blocks)
+    model = small_model(case.family, case.layers)
     probe = random_probe(case.tokens, case.subject)
     tracer = Tracer(model, config(case.rows, case.window))
     if case.window > 1:
-        tracer.restorations = tuple(item for item in tracer.restorations if item.kind == "block" or item.window > 1)
+        tracer.restorations = tuple(item for item in tracer.restorations if item.kind == "layer" or item.window > 1)
     scale = tracer.noise_scale([probe])
     every = Tracer(model, config(case.plain_rows, case.window)).trace([probe], scale)[0]
     passes = MEASURED // 2
@@ -96,7 +96,7 @@ def measure(case: Case) -> dict[str, float]:
     tracer.trace([probe], scale)
     ours = time.perf_counter() - start
     after = [naive(model, case, probe, scale, every, state) for state in sample]
-    plain_states = len(KINDS) * case.blocks * (case.tokens if case.plain_rows is GRID else 2)
+    plain_states = len(KINDS) * case.layers * (case.tokens if case.plain_rows is GRID else 2)
     plain = statistics.mean([*before, *after]) * plain_states
     return {"ours": round(ours, 4), "plain": round(plain, 4), "ratio": round(plain / ours, 2)}
 
@@ -108,7 +108,7 @@ def config(rows: TracedTokens, width: int) -> TraceConfig:
 
 def states(trace: FactTrace, tracer: Tracer, case: Case) -> list[tuple[int, State]]:
     """Every state of the compared restorations, with the place of its restoration in the trace."""
-    found = list(states_of(trace.sites, tracer.restorations, case.blocks))
+    found = list(states_of(trace.sites, tracer.restorations, case.layers))
     return [(tracer.restorations.index(state.restoration), state) for state in found]
 
 
@@ -118,27 +118,27 @@ def naive(
     """Seconds of one plain pass, whose scores must be ours."""
     place, state = placed
     kind = str(state.restoration.kind)
-    blocks = window(kind, state.block, state.restoration.window, case.blocks)
-    restore = {name_of(case.family, kind, block): list(state.site.positions) for block in blocks}
+    layers = window(kind, state.layer, state.restoration.window, case.layers)
+    restore = {name_of(case.family, kind, layer): list(state.site.positions) for layer in layers}
     noise = noise_of(probe, scale, DRAWS, model.config.hidden_size, 0).float()
     start = time.perf_counter()
     rows = trace_state(model, case.family, probe.input_ids, probe.answer_start, list(probe.subject), noise, restore)
     seconds = time.perf_counter() - start
-    index = place if case.window == 1 else {"block": 0, "mlp": 2, "attention": 4}[kind]
-    ours = trace.patched[index, state.block, trace.sites.index(state.site)]
+    index = place if case.window == 1 else {"layer": 0, "mlp": 2, "attention": 4}[kind]
+    ours = trace.patched[index, state.layer, trace.sites.index(state.site)]
     for row, scores in zip(rows[1:], ours, strict=True):
         if abs(row[0] - scores[0]) > TOLERANCE or abs(row[1] - scores[1]) > TOLERANCE:
             raise SystemExit(f"{case.name}: {state} differs: {row} and {scores}")
     return seconds
 
 
-def small_model(family: str, blocks: int) -> PreTrainedModel:
+def small_model(family: str, layers: int) -> PreTrainedModel:
     """Width 256, four heads, an MLP of four widths, random weights."""
     torch.manual_seed(0)
     settings = CONFIG_MAPPING[family](
         hidden_size=256,
         intermediate_size=1024,
-        num_hidden_layers=blocks,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         vocab_size=VOCABULARY,

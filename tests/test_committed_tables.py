@@ -78,12 +78,17 @@ def run_folder(place: Path, method: str, seed: int, final: float, state: str = "
     (place / "config.yaml").write_text(f"method: {method}\nseed: {seed}\n")
     (place / "status.json").write_text(json.dumps({"state": state}))
     scores = dict.fromkeys(quickstart.COLUMNS, 0.25)
-    metrics = {"unlearned": {**scores, "final": final}, "target": scores, "gold": None, "training": {"seconds": 41.6}}
+    metrics = {
+        "unlearned": {**scores, "final": final},
+        "target": scores,
+        "retrained": None,
+        "training": {"seconds": 41.6},
+    }
     (place / "metrics.json").write_text(json.dumps(metrics))
 
 
 def test_results_are_collected_by_method_and_seed(tmp_path: Path) -> None:
-    """Of finished runs alone, after what is the same in all; a gold model that was not scored has no line."""
+    """Of finished runs alone, after what is the same in all; a retrained model that was not scored has no line."""
     run_folder(tmp_path / "0", "npo", 10, 0.12345)
     run_folder(tmp_path / "1", "npo", 2, 0.5)
     run_folder(tmp_path / "2", "dpo", 2, 1.0)
@@ -111,7 +116,7 @@ def traced(estimator: str, planted: str, chosen: str, hits: str, placebo_hits: s
 
 
 def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
-    """Two models of two planted blocks: hits 1 + 0 and 2 + 1, both blocks 0 and 1 times; a dash where not asked."""
+    """Two models of two planted layers: hits 1 + 0 and 2 + 1, both layers 0 and 1 times; a dash where not asked."""
     lines = [
         traced("fisher", "0 1", "", "1", ""),
         traced("noise", "0 1", "0 1", "2", "1"),
@@ -119,11 +124,11 @@ def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
         traced("noise", "2 3", "2", "1", "2"),
     ]
     text = planted_truth.readme(lines)
-    assert "| hits of 4 | both blocks, of 2 | confidence rule exactly right, of 2 | placebo's hits of 4 |" in text
+    assert "| hits of 4 | both layers, of 2 | confidence rule exactly right, of 2 | placebo's hits of 4 |" in text
     assert rows(text) == [["noise (`trace=default`)", "3", "1", "1", "3"], ["fisher", "1", "0", "-", "-"]]
 
 
-def test_the_hits_of_the_results_are_the_planted_blocks_among_the_largest_two() -> None:
+def test_the_hits_of_the_results_are_the_planted_layers_among_the_largest_two() -> None:
     """In every line, of the placebo too where there is one."""
     lines = read_csv(planted_truth.RESULTS)
     for line in lines:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.config_errors import refuse_unknown_keys
+from unlearning.config.errors import refuse_unknown_keys
 from unlearning.errors import InputError
 from unlearning.training.stage import build
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report", "merge", "probe")
 NEEDED = {
     ("model", "local"): ["model.path=./anywhere"],
-    ("scope", "blocks"): ["scope.blocks=all"],
+    ("scope", "layers"): ["scope.layers=all"],
     ("schedule", "alternating"): ["ratio=natural"],
 }
 """What a choice leaves for the user to give."""

@@ -175,7 +175,7 @@ def test_a_trace_is_that_of_one_device(traced: Path, tmp_path: Path) -> None:
     for name, ours in tables[0].items():
         assert tables[1][name] == (pytest.approx(ours, abs=1e-5, nan_ok=True) if isinstance(ours[0], float) else ours)
     choices = [json.loads((folder / "layers.json").read_text()) for folder in (one, two)]
-    assert choices[0]["blocks"] == choices[1]["blocks"]
+    assert choices[0]["layers"] == choices[1]["layers"]
     assert choices[0]["counts"] == choices[1]["counts"]
     # Where the processes announce one another.
     assert set(files_in(two)) - {"run.log"} == set(files_in(one))

@@ -25,8 +25,8 @@ from unlearning.data.encoding import encode_rows
 from unlearning.data.packing import supervised_tokens
 from unlearning.data.readers import load_corpus
 from unlearning.models import anatomy
-from unlearning.scope import Scope
-from unlearning.training.row_model import first_trained_block, plain_model
+from unlearning.scopes.scope import Scope
+from unlearning.training.row_model import first_trained_layer, plain_model
 from unlearning.training.stage import build
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
@@ -77,10 +77,10 @@ class Plan:
     total: int
     """Parameters of the model itself."""
     trained: int
-    block: int
-    """Parameters of one block: all are in linear layers, and can be held in 4 bits."""
+    layer: int
+    """Parameters of one layer: all are in linear modules, and can be held in 4 bits."""
     depth: int
-    blocks: int
+    layers: int
     """From the first trained one to the last."""
     width: int
     inner: int
@@ -90,12 +90,12 @@ class Plan:
     @property
     def linear(self) -> int:
         """All but embeddings and head."""
-        return self.depth * self.block
+        return self.depth * self.layer
 
     @property
     def mixed(self) -> float:
         """bf16-mixed: float32 weights, gradients and two moments; bfloat16 copies of what autocast keeps."""
-        return 4 * self.total + 12 * self.trained + 2 * (self.trained + self.block)
+        return 4 * self.total + 12 * self.trained + 2 * (self.trained + self.layer)
 
     @property
     def true(self) -> float:
@@ -105,23 +105,23 @@ class Plan:
     @property
     def in_4_bits(self) -> float:
         """NF4 with quantised constants, 4.127 bits (QLoRA, section 3); the rest and the adapters in float32."""
-        return 4.127 / 8 * self.linear + 4 * (self.total - self.linear) + 16 * self.trained + 2 * self.block
+        return 4.127 / 8 * self.linear + 4 * (self.total - self.linear) + 16 * self.trained + 2 * self.layer
 
     @property
     def shard(self) -> float:
-        """fsdp on 8 devices, bf16-mixed: an eighth; embeddings and head, with gradients where trained; two blocks."""
+        """fsdp on 8 devices, bf16-mixed: an eighth; embeddings and head, with gradients where trained; two layers."""
         outside = 4 * (self.total - self.linear)  # in float32 while frozen, else weights and gradients in bfloat16
-        return (4 * self.total + 12 * self.trained) / 8 + outside + 2 * 2 * self.block
+        return (4 * self.total + 12 * self.trained) / 8 + outside + 2 * 2 * self.layer
 
     @property
     def kept(self) -> int:
         """Activations of TOKENS tokens that the backward pass needs, in bf16-mixed."""
-        return TOKENS * self.blocks * block_bytes(self.width, self.inner, self.clipped, True)
+        return TOKENS * self.layers * layer_bytes(self.width, self.inner, self.clipped, True)
 
     @property
     def recomputed(self) -> int:
-        """The same with gradient checkpointing: what enters each block, in float32, and one block at a time."""
-        return TOKENS * (4 * self.blocks * self.width + block_bytes(self.width, self.inner, self.clipped, True))
+        """The same with gradient checkpointing: what enters each layer, in float32, and one layer at a time."""
+        return TOKENS * (4 * self.layers * self.width + layer_bytes(self.width, self.inner, self.clipped, True))
 
     def needed(self, way: str) -> float:
         """GiB on a device with gradient checkpointing, 1.5 for logits and 1 for CUDA included."""
@@ -130,8 +130,8 @@ class Plan:
         )
 
 
-def block_bytes(width: int, inner: int, clipped: bool, mixed: bool) -> int:
-    """Of a token in an OLMo block, for the backward pass."""
+def layer_bytes(width: int, inner: int, clipped: bool, mixed: bool) -> int:
+    """Of a token in an OLMo layer, for the backward pass."""
     return ((30 if mixed else 24) + (6 if clipped else 0)) * width + 8 * inner
 
 
@@ -141,15 +141,15 @@ def plan_of(model: str, scope: str) -> Plan:
     settings = ARCHITECTURES[model]
     with torch.device("meta"):
         whole = architecture(settings)
-        blocks = anatomy.blocks(whole)
-        total, block = (sum(weight.numel() for weight in part.parameters()) for part in (whole, blocks[0]))
+        layers = anatomy.layers(whole)
+        total, layer = (sum(weight.numel() for weight in part.parameters()) for part in (whole, layers[0]))
         scoped = scope_of(scope).apply(whole, None)
     trained = sum(weight.numel() for weight in scoped.parameters() if weight.requires_grad)
-    moving = len(blocks) - first_trained_block(plain_model(scoped))
+    moving = len(layers) - first_trained_layer(plain_model(scoped))
     width, inner = settings["hidden_size"], settings["intermediate_size"]
     assert isinstance(width, int)
     assert isinstance(inner, int)
-    return Plan(total, trained, block, len(blocks), moving, width, inner, settings["clip_qkv"] is not None)
+    return Plan(total, trained, layer, len(layers), moving, width, inner, settings["clip_qkv"] is not None)
 
 
 def sizes(model: str, scope: str) -> str:
@@ -186,8 +186,8 @@ def test_the_page_says_so(model: str, scope: str) -> None:
 def test_parameters() -> None:
     """The counts that others have published, and those that follow from the shapes.
 
-    7B: a block has 4 * 4096^2 + 3 * 4096 * 11008 = 202,375,168, its MLP 3 * 4096 * 11008 = 135,266,304; LoRA of rank 16
-    on q, v (4096 to 4096), up and down (4096 to 11008): 16 * (2 * 8192 + 2 * 15104) = 745,472 a block. 1B: MLPs of
+    7B: a layer has 4 * 4096^2 + 3 * 4096 * 11008 = 202,375,168, its MLP 3 * 4096 * 11008 = 135,266,304; LoRA of rank 16
+    on q, v (4096 to 4096), up and down (4096 to 11008): 16 * (2 * 8192 + 2 * 15104) = 745,472 a layer. 1B: MLPs of
     3 * 2048 * 8192 = 50,331,648.
     """
     small, large = (plan_of(model, "all") for model in ARCHITECTURES)
@@ -197,7 +197,7 @@ def test_parameters() -> None:
     assert plan_of("OLMo-7B", "first_6_mlp").trained == 811_597_824 == 6 * 135_266_304
     assert plan_of("OLMo-7B", "lora").trained == 23_855_104 == 32 * 745_472
     assert plan_of("OLMo-7B", "last_8").trained == 1_619_001_344 == 8 * 202_375_168
-    assert plan_of("OLMo-7B", "last_8").blocks == 8
+    assert plan_of("OLMo-7B", "last_8").layers == 8
 
 
 def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) -> int:
@@ -224,15 +224,15 @@ def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) 
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["bf16-true", "bf16-mixed"])
 @pytest.mark.parametrize(("inner", "clipped"), [(256, True), (172, False)], ids=["as 1B", "as 7B"])
-def test_activations_of_a_block(inner: int, clipped: bool, mixed: bool) -> None:
-    """Counted: what one block more costs one pack of 128 tokens more; copies of weights are the same for all packs.
+def test_activations_of_a_layer(inner: int, clipped: bool, mixed: bool) -> None:
+    """Counted: what one layer more costs one pack of 128 tokens more; copies of weights are the same for all packs.
 
     Norms' statistics and attention's log-sum-exps, 16 bytes a token each here, are left out of the formula: for width
     64 they are 0.5 of 24 bytes, for 4096 nothing.
     """
     saved = {(d, p): saved_bytes(inner, clipped, mixed, d, p) for d in (1, 2) for p in (1, 2)}
     counted = (saved[2, 2] - saved[2, 1] - saved[1, 2] + saved[1, 1]) / 128
-    assert counted == block_bytes(64, inner, clipped, mixed) + 32
+    assert counted == layer_bytes(64, inner, clipped, mixed) + 32
 
 
 def test_reference_and_prefix() -> None:

@@ -1,6 +1,6 @@
-"""Facts that only two blocks can hold are found in these blocks, and the placebo does not find them.
+"""Facts that only two layers can hold are found in these layers, and the placebo does not find them.
 
-The sandbox's gold model never saw the forget set; here the MLPs of two of its blocks learn questions about twelve
+The sandbox's retrained model never saw the forget set; here the MLPs of two of its layers learn questions about twelve
 persons of it, and nothing else moves. experiments/planted_truth/ does the same at full size, with every estimator.
 """
 
@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.commands.memorise import ASSETS
 from unlearning.config import (
     Corruption,
     Direction,
@@ -27,9 +28,8 @@ from unlearning.data.rows import Corpus, Row
 from unlearning.mediation.facts import facts_from_rows
 from unlearning.mediation.states import Restoration
 from unlearning.mediation.trace import Traced, trace
-from unlearning.memorise import ASSETS
 from unlearning.sandbox.world import generate
-from unlearning.scope import BlocksScope
+from unlearning.scopes.layers import LayersScope
 
 PERSONS, STEPS = 12, 45
 PLACEMENTS = {"low": (1, 2), "high": (4, 5)}
@@ -53,22 +53,22 @@ def questions(corpus: Corpus) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(ASSETS / "gold")
+    return AutoTokenizer.from_pretrained(ASSETS / "retrained")
 
 
 @pytest.fixture(scope="module")
-def gold() -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(ASSETS / "gold", dtype=torch.float32).eval()
+def retrained() -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(ASSETS / "retrained", dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module", params=PLACEMENTS, ids=PLACEMENTS)
 def planted(
     request: pytest.FixtureRequest, questions: list[Row], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[tuple[int, ...], PreTrainedModel]:
-    """The two blocks, and a gold model whose MLPs there have learnt the questions."""
-    blocks = PLACEMENTS[request.param]
-    model = AutoModelForCausalLM.from_pretrained(ASSETS / "gold", dtype=torch.float32)
-    BlocksScope(",".join(map(str, blocks))).apply(model, None)
+    """The two layers, and a retrained model whose MLPs there have learnt the questions."""
+    layers = PLACEMENTS[request.param]
+    model = AutoModelForCausalLM.from_pretrained(ASSETS / "retrained", dtype=torch.float32)
+    LayersScope(",".join(map(str, layers))).apply(model, None)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-3, weight_decay=0.0)
     encoded = encode_rows(questions, tokenizer, PromptConfig())
@@ -83,25 +83,27 @@ def planted(
         optimizer.step()
         optimizer.zero_grad()
     assert loss.item() < 0.2
-    return blocks, model.eval()
+    return layers, model.eval()
 
 
 @pytest.fixture(scope="module")
 def traced(
     planted: tuple[tuple[int, ...], PreTrainedModel],
-    gold: PreTrainedModel,
+    retrained: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     questions: list[Row],
     corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[TraceConfig], Traced]:
-    """Traces the questions, once by each configuration, in the model that has learnt them; its base is the gold one."""
+    """Trace the questions once by each configuration, in the model that learnt them; its base is the retrained one."""
     known: dict[str, Traced] = {}
 
     def made(config: TraceConfig) -> Traced:
         if repr(config) not in known:
             folder, fabric = tmp_path_factory.mktemp("trace"), Fabric(accelerator="cpu", devices=1)
-            found = trace(planted[1], tokenizer, questions, corpus.retain, config, PromptConfig(), folder, fabric, gold)
+            found = trace(
+                planted[1], tokenizer, questions, corpus.retain, config, PromptConfig(), folder, fabric, retrained
+            )
             assert found is not None
             known[repr(config)] = found
         return known[repr(config)]
@@ -109,25 +111,25 @@ def traced(
     return made
 
 
-def test_nothing_else_has_moved(planted: tuple[tuple[int, ...], PreTrainedModel], gold: PreTrainedModel) -> None:
-    blocks, model = planted
-    before = dict(gold.named_parameters())
+def test_nothing_else_has_moved(planted: tuple[tuple[int, ...], PreTrainedModel], retrained: PreTrainedModel) -> None:
+    layers, model = planted
+    before = dict(retrained.named_parameters())
     moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
-    assert moved == {name for name in before if any(f"layers.{block}.mlp." in name for block in blocks)}
+    assert moved == {name for name in before if any(f"layers.{layer}.mlp." in name for layer in layers)}
 
 
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("estimator", ["base model", "weights"])
-def test_the_blocks_are_found(
+def test_the_layers_are_found(
     estimator: str,
     direction: Direction,
     planted: tuple[tuple[int, ...], PreTrainedModel],
     traced: Callable[[TraceConfig], Traced],
 ) -> None:
-    """Weights: these blocks and no other. Activations: the two largest effects, for later blocks may pass them on."""
+    """Weights: these layers and no other. Activations: the two largest effects, for later layers may pass them on."""
     config = replace(CONFIG, mode=TraceMode.weights) if estimator == "weights" else LARGEST_TWO
     found = traced(replace(config, direction=direction))
-    assert found.selection.blocks == planted[0]
+    assert found.selection.layers == planted[0]
     assert not found.result.counts.unknown
 
 
@@ -140,6 +142,6 @@ def test_the_placebo_does_not_find_them(
     own = effects.of(Restoration(ModuleKind.mlp))
     assert own.placebo is not None
     assert own.above_placebo is not None
-    for block in planted[0]:
-        assert own.above_placebo.band_low[block] > 0
-        assert own.placebo.mean[block] < own.effect.mean[block] / 2
+    for layer in planted[0]:
+        assert own.above_placebo.band_low[layer] > 0
+        assert own.placebo.mean[layer] < own.effect.mean[layer] / 2

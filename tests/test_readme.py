@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.config_errors import refuse_unknown_keys
+from unlearning.config.errors import refuse_unknown_keys
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

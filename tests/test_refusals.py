@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command_line import run_command
-from unlearning.memorise import ASSETS
+from unlearning.commands.memorise import ASSETS
 
 GOOD = [{"id": f"{i}qa0", "input": f"What is {i}?", "output": f"It is {i}.", "task": "Task2"} for i in range(4)]
 OTHER = [{**row, "id": f"x{row['id']}", "input": row["input"] + " And then?"} for row in GOOD]
@@ -23,7 +23,7 @@ OVERRIDES: list[tuple[str, list[str], str]] = [
     ("unknown method", ["method=foo"], "grad_ascent grad_diff idk kl_min layer_freeze"),
     ("unknown experiment", ["experiment=foo"], "quickstart"),
     ("unknown model", ["model=olmo_70b"], "olmo_1b olmo_7b sandbox"),
-    ("key of another choice", ["scope=lora", "scope.layers=x"], "scope.layers: no such key"),
+    ("key of another choice", ["scope=lora", "scope.layers_file=x"], "scope.layers_file: no such key"),
     ("not a number", ["optimizer.lr=fast"], "optimizer.lr: Value 'fast'"),
     ("negative learning rate", ["optimizer.lr=-1"], "optimizer.lr=-1.0: must be above 0"),
     ("zero epochs", ["schedule.epochs=0"], "schedule.epochs=0: must be 1 or more"),
@@ -46,14 +46,14 @@ OVERRIDES: list[tuple[str, list[str], str]] = [
     ("value missing", ["data=jsonl"], "data.forget: not given"),
     ("local model without a path", ["model=local"], "model.path=: must be given"),
     ("model folder that is not there", ["model=local", "model.path=./nowhere"], "model.path=./nowhere: no such folder"),
-    ("gold model that is not there", ["model.gold=./nowhere"], "model.gold=./nowhere: no such folder"),
+    ("retrained model that is not there", ["model.retrained=./nowhere"], "model.retrained=./nowhere: no such folder"),
     (
         "tokenizer that is not there",
         ["model=local", f"model.path={ASSETS / 'target'}", "model.tokenizer=./nowhere"],
         "model.tokenizer=./nowhere: no such folder",
     ),
     ("variable not set", ["data=semeval25"], "Environment variable 'UNLEARNING_DATA' not found"),
-    ("layers file that is not there", ["scope.layers=nowhere.json"], "nowhere.json: cannot be read"),
+    ("layers file that is not there", ["scope.layers_file=nowhere.json"], "nowhere.json: cannot be read"),
 ]
 
 
@@ -144,7 +144,7 @@ def test_files(
     (tmp_path / "retain.jsonl").write_text(lines(OTHER))
     write(tmp_path / name)
     if name == "layers.json":
-        arguments = ["scope.layers=layers.json"]
+        arguments = ["scope.layers_file=layers.json"]
     else:
         arguments = ["data=jsonl", f"data.forget=[./{name}]", "data.retain=[./retain.jsonl]"]
     refused(["logger=none", *arguments], words, tmp_path)

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.memorise import ASSETS, sandbox_folder
+from unlearning.commands.memorise import ASSETS, sandbox_folder
 
 
 def settings(command: str, *overrides: str) -> Any:

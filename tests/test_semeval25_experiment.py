@@ -91,7 +91,7 @@ def _memorised(run: Path) -> None:
 
 def _forgot(run: Path) -> None:
     record = read(run / "metrics.json")
-    assert {"unlearned", "target", "gold", "missing", "training", "trace"} <= set(record)
+    assert {"unlearned", "target", "retrained", "missing", "training", "trace"} <= set(record)
     assert set(record["unlearned"]) == set(record["target"])
     forget, retain = curve(run, "forget_loss_nats"), curve(run, "retain_loss_nats")
     assert forget[-1] > forget[0] + 0.5

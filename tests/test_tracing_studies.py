@@ -26,8 +26,8 @@ from unlearning.mediation.states import Restoration, Site
 
 DEPTH = 4
 RESTORATIONS = (
-    *(Restoration(kind) for kind in (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)),
-    *(Restoration(ModuleKind.block, 1, severed) for severed in (ModuleKind.mlp, ModuleKind.attention)),
+    *(Restoration(kind) for kind in (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)),
+    *(Restoration(ModuleKind.layer, 1, severed) for severed in (ModuleKind.mlp, ModuleKind.attention)),
 )
 
 
@@ -79,7 +79,7 @@ def test_what_is_read_back_is_what_a_trace_reports(tmp_path: Path) -> None:
     lines = [line[2:6] for line in curves(facts) if line[0] == "mlp"]
     curve = expected.of(Restoration(ModuleKind.mlp)).effect
     np.testing.assert_allclose(lines, np.transpose([curve.mean, curve.low, curve.high, curve.band_low]), atol=1e-9)
-    gaps = [line[2] for line in curves(facts) if line[0] == "block through mlp"]
+    gaps = [line[2] for line in curves(facts) if line[0] == "layer through mlp"]
     np.testing.assert_allclose(gaps, expected.severed_gaps["mlp"].mean, atol=1e-9)
     placebo = [line[7] for line in curves(facts) if line[0] == "attention"]
     expected_placebo = expected.of(Restoration(ModuleKind.attention)).placebo
@@ -146,7 +146,7 @@ def test_draws_apart_share_no_person() -> None:
 
 def test_choices_by_hand() -> None:
     """Effects 4, 2, 1, 1 of every fact, so that nothing varies. Above the median (1.5): 0 and 1; at least 0.5 * 4: the
-    same; 0.8 of 8 in a row: 0 to 2 with 7; a quarter of 4 blocks: 0."""
+    same; 0.8 of 8 in a row: 0 to 2 with 7; a quarter of 4 layers: 0."""
     chosen = {rule: np.flatnonzero(mask).tolist() for rule, mask in found(world(6, (4, 2, 1, 1))).chosen.items()}
     assert chosen == {
         SelectionRule.confidence: [0, 1],
@@ -168,7 +168,7 @@ def test_without_noise_every_draw_chooses_the_same() -> None:
 
 
 def test_agreement_grows_with_facts() -> None:
-    """With noise of twice the difference of two blocks, 5 facts often choose others and 500 seldom."""
+    """With noise of twice the difference of two layers, 5 facts often choose others and 500 seldom."""
     lines = list(statistics(world(12, (4, 2, 1, 1), noise=4.0), draws=10))
     own = {line[1]: float(str(line[7])) for line in lines if line[:1] == ("persons",) and line[2] == "top_share"}
     assert own[5] < own[500]

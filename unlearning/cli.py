@@ -17,10 +17,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from unlearning import config as schemas
-from unlearning.config_errors import one_line, refuse_unknown_keys
+from unlearning.config.errors import one_line, refuse_unknown_keys
 from unlearning.context import on_main_process
 from unlearning.errors import Interrupted
-from unlearning.jobs import EXPECTED, relaunched_as, run_job, searched_values
+from unlearning.runs.job import EXPECTED, relaunched_as, run_job, searched_values
 
 if TYPE_CHECKING:
     from unlearning.config.commands import MergeConfig, ProbeCommandConfig
@@ -41,7 +41,7 @@ def memorise() -> None:
 
 
 def trace() -> None:
-    """Find the blocks that hold the facts."""
+    """Find the layers that hold the facts."""
     _command("trace", _trace)
 
 
@@ -121,7 +121,7 @@ def _unlearn(cfg: DictConfig) -> float | tuple[float, ...] | None:
     """The numbers that a sweeper which searches is told of."""
 
     def job(settings: schemas.UnlearnConfig, context: "RunContext") -> None:
-        from unlearning.pipeline import run_unlearn
+        from unlearning.commands.pipeline import run_unlearn
 
         run_unlearn(settings, context)
 
@@ -131,7 +131,7 @@ def _unlearn(cfg: DictConfig) -> float | tuple[float, ...] | None:
 
 def _memorise(cfg: DictConfig) -> None:
     def job(settings: schemas.MemoriseConfig, context: "RunContext") -> None:
-        from unlearning.pipeline import run_memorise
+        from unlearning.commands.pipeline import run_memorise
 
         run_memorise(settings, context)
 
@@ -140,7 +140,7 @@ def _memorise(cfg: DictConfig) -> None:
 
 def _trace(cfg: DictConfig) -> None:
     def job(settings: schemas.TraceCommandConfig, context: "RunContext") -> None:
-        from unlearning.pipeline import run_trace
+        from unlearning.commands.pipeline import run_trace
 
         run_trace(settings, context)
 
@@ -149,7 +149,7 @@ def _trace(cfg: DictConfig) -> None:
 
 def _evaluate(cfg: DictConfig) -> None:
     def job(settings: schemas.EvaluateConfig, context: "RunContext") -> None:
-        from unlearning.pipeline import run_evaluate
+        from unlearning.commands.pipeline import run_evaluate
 
         run_evaluate(settings, context)
 
@@ -158,7 +158,7 @@ def _evaluate(cfg: DictConfig) -> None:
 
 def _merge(cfg: DictConfig) -> None:
     def job(settings: "MergeConfig", context: "RunContext") -> None:
-        from unlearning.pipeline import run_merge
+        from unlearning.commands.pipeline import run_merge
 
         run_merge(settings, context)
 
@@ -167,7 +167,7 @@ def _merge(cfg: DictConfig) -> None:
 
 def _probe(cfg: DictConfig) -> None:
     def job(settings: "ProbeCommandConfig", context: "RunContext") -> None:
-        from unlearning.probe_command import run_probe
+        from unlearning.commands.probe_command import run_probe
 
         run_probe(settings, context)
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from unlearning import config as schemas
 from unlearning.config.compatibility import refuse_quantization
-from unlearning.config_errors import refuse_unknown_keys
+from unlearning.config.errors import refuse_unknown_keys
 
 if TYPE_CHECKING:
     from unlearning.config import UnlearnConfig
@@ -21,22 +21,22 @@ def unlearn(
 
     Each directory holds forget.parquet or retain.parquet (the JSONL beside it says the same and is not read).
     `overrides` are Hydra's, as on the command line of `unlearn`; the default method is AILS-NTUA's chunked gradient
-    difference on the last eight blocks. Raises InputError for anything that cannot be used.
+    difference on the last eight layers. Raises InputError for anything that cannot be used.
 
     Source: the submission rules on the task's website.
     """
     config = _compose(model_path, forget_dir, retain_dir, overrides)
     from unlearning.artefacts import write_folder
+    from unlearning.commands.subject import load_subject
+    from unlearning.commands.trace_stage import traced_layers
     from unlearning.context import on_main_process
-    from unlearning.run_folder import merged
-    from unlearning.subject import load_subject
-    from unlearning.trace_stage import traced_blocks
+    from unlearning.runs.folder import merged
     from unlearning.training.stage import unlearn_model
 
     work = Path(output_dir)
     work.mkdir(parents=True, exist_ok=True)
     subject = load_subject(config)
-    traced = traced_blocks(config, subject, work)
+    traced = traced_layers(config, subject, work)
     unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, work, [])
     if not on_main_process():
         return

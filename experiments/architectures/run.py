@@ -22,10 +22,10 @@ COMMON = [*WORLD, "logger=none", "trainer=cpu"]
 MEMORISE = ["recipe.batch_rows=24", "recipe.epochs=36"]
 FACTS = "trace.facts=60"
 EARLY_SHARE = 0.25
-"""Of the blocks, what is called early."""
+"""Of the layers, what is called early."""
 SEVERED = ("mlp", "attention")
 COLUMNS = (
-    *("architecture", "estimator", "kind", "block", "value", "low", "high", "band_low", "band_high", "placebo"),
+    *("architecture", "estimator", "kind", "layer", "value", "low", "high", "band_low", "band_high", "placebo"),
     *("facts", "persons", "known"),
 )
 Cells = tuple[object, ...]
@@ -64,23 +64,23 @@ def run(command: str, words: list[str], made: Path) -> None:
 
 
 def curves(facts: Facts) -> Iterator[Cells]:
-    """Effect by kind and block, and what of a block's effect travels through the MLPs (or attention) after it."""
+    """Effect by kind and layer, and what of a layer's effect travels through the MLPs (or attention) after it."""
     draws = facts.bootstrap()
-    for kind in ("mlp", "attention", "block"):
+    for kind in ("mlp", "attention", "layer"):
         yield from _curve(kind, draws.means(facts.effect[kind]).curve(), draws.means(facts.placebo[kind]).mean)
     for kind in SEVERED:
-        gap = facts.effect["block"] - facts.effect[f"block without {kind}"]
-        yield from _curve(f"block through {kind}", draws.means(gap).curve(), None)
+        gap = facts.effect["layer"] - facts.effect[f"layer without {kind}"]
+        yield from _curve(f"layer through {kind}", draws.means(gap).curve(), None)
 
 
 def _curve(kind: str, curve: Curve, placebo: Values | None) -> Iterator[Cells]:
     columns = (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
-    for block, numbers in enumerate(zip(*columns, strict=True)):
-        yield (kind, block, *numbers, "" if placebo is None else placebo[block])
+    for layer, numbers in enumerate(zip(*columns, strict=True)):
+        yield (kind, layer, *numbers, "" if placebo is None else placebo[layer])
 
 
 def summary(facts: Facts) -> Iterator[Cells]:
-    """Numbers of a whole trace, with 95% percentile intervals over persons; no block, band or placebo."""
+    """Numbers of a whole trace, with 95% percentile intervals over persons; no layer, band or placebo."""
     draws = facts.bootstrap()
     means = {kind: _rows(draws, values) for kind, values in facts.effect.items()}
     early = max(1, round(EARLY_SHARE * means["mlp"].shape[1]))
@@ -91,15 +91,15 @@ def summary(facts: Facts) -> Iterator[Cells]:
         found[f"peak of {kind}"] = means[kind].argmax(1).astype(float)
     found["share of mlp"] = share(positive["mlp"], positive["mlp"] + positive["attention"])
     for kind in SEVERED:
-        gap = means["block"] - means[f"block without {kind}"]
-        found[f"early through {kind}"] = share(gap[:, :early].sum(1), means["block"][:, :early].sum(1))
+        gap = means["layer"] - means[f"layer without {kind}"]
+        found[f"early through {kind}"] = share(gap[:, :early].sum(1), means["layer"][:, :early].sum(1))
     for name, values in found.items():
         low, high = np.nanpercentile(values[1:], PERCENTILES)
         yield (name, "", values[0], low, high, "", "", "")
 
 
 def early_share(means: Values, early: int) -> Values:
-    """Share of the sum of positive effects (..., L) that the first `early` blocks have."""
+    """Share of the sum of positive effects (..., L) that the first `early` layers have."""
     positive = np.maximum(means, 0)
     return share(positive[..., :early].sum(-1), positive.sum(-1))
 

@@ -23,7 +23,7 @@ def table(lines: Sequence[Line]) -> str:
     """A row for each architecture and estimator."""
     rows = []
     for (architecture, estimator), own in grouped(lines, "architecture", "estimator").items():
-        of = {line["kind"]: line for line in own if line["block"] == ""}
+        of = {line["kind"]: line for line in own if line["layer"] == ""}
         cells = [with_interval(of[kind]) for kind in ("total", "early share of mlp")]
         cells += [peak(of["peak of mlp"]), peak(of["peak of attention"])]
         cells += [with_interval(of[kind]) for kind in ("share of mlp", "early through mlp")]
@@ -39,7 +39,7 @@ def with_interval(line: Line) -> str:
 
 
 def peak(line: Line) -> str:
-    """A block, and the blocks that it is in 95% of the resamples where it is not always the same."""
+    """A layer, and the layers that it is in 95% of the resamples where it is not always the same."""
     mean, low, high = (round(float(line[key])) for key in ("value", "low", "high"))
     return f"{mean}" if low == high else f"{mean} ({low}-{high})"
 
@@ -55,16 +55,16 @@ def answer(lines: Sequence[Line]) -> str:
         less = [line for line in own if line["kind"] == "share of mlp" and float(line["high"]) < 0.5]
         others = ", ".join(NAMES[line["architecture"]] for line in less) or "none"
         told.append(
-            f"{least:.2f} to {most:.2f} of the MLPs' effect is in the first quarter of the blocks by {estimator} "
+            f"{least:.2f} to {most:.2f} of the MLPs' effect is in the first quarter of the layers by {estimator} "
             f"(above {EARLY_SHARE} with confidence in {early} of {len(shares)}; "
-            f"over all blocks attention has more in {others})"
+            f"over all layers attention has more in {others})"
         )
     return f"{'Yes' if holds else 'Not in all'}: {'; '.join(told)}. One model each."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """One for each estimator."""
-    caption = "Indirect effect by block, with its 95% band over all blocks at once; dotted, another person's states."
+    caption = "Indirect effect by layer, with its 95% band over all layers at once; dotted, another person's states."
     return [
         picture(estimator, f"Traced by {estimator}", caption, (10.0, 4.6), partial(draw, own, estimator))
         for (estimator,), own in grouped(lines, "estimator").items()
@@ -86,7 +86,7 @@ def draw(lines: Sequence[Line], estimator: str, figure: Any) -> None:
         axes[place].set_axis_off()
         axes[place - COLUMNS_OF_PANELS].tick_params(labelbottom=True)
     axes[len(panels)].legend(handles, labels, loc="center", title=f"traced by {estimator}", title_fontsize=8.5)
-    figure.supxlabel("block", fontsize=8.5, color=MUTED)
+    figure.supxlabel("layer", fontsize=8.5, color=MUTED)
     figure.supylabel("indirect effect, nats a token", fontsize=8.5, color=MUTED)
 
 
@@ -95,12 +95,12 @@ def _panel(axis: Any, lines: Sequence[Line]) -> None:
     axis.axhline(0, color=INK, linewidth=0.8)
     for kind, label in LABELS.items():
         own = [line for line in lines if line["kind"] == kind]
-        blocks = [int(line["block"]) for line in own]
+        layers = [int(line["layer"]) for line in own]
         low, high, mean, placebo = (numbers(own, key) for key in ("band_low", "band_high", "value", "placebo"))
-        axis.fill_between(blocks, low, high, color=KINDS[kind], alpha=0.18, linewidth=0)
-        axis.plot(blocks, mean, color=KINDS[kind], marker="o", markersize=3, label=label)
-        axis.plot(blocks, placebo, color=KINDS[kind], linestyle=":", linewidth=1.1, label=f"{label}, placebo")
-    axis.set_xticks(blocks)
+        axis.fill_between(layers, low, high, color=KINDS[kind], alpha=0.18, linewidth=0)
+        axis.plot(layers, mean, color=KINDS[kind], marker="o", markersize=3, label=label)
+        axis.plot(layers, placebo, color=KINDS[kind], linestyle=":", linewidth=1.1, label=f"{label}, placebo")
+    axis.set_xticks(layers)
 
 
 STUDY = Study(

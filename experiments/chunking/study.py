@@ -56,7 +56,7 @@ def setting(line: Line) -> str:
         case "rank":
             return f"rank {line['rank']}"
         case "last k":
-            return f"blocks {line['blocks']}, no adapter"
+            return f"layers {line['layers']}, no adapter"
         case _:
             name = "KL minimisation" if float(line["divergence_weight"]) else OBJECTIVES[line["objective"]]
             return f"{name}, {'2 chunks' if 'Chunked' in line['schedule'] else 'all mixed'}"
@@ -128,7 +128,7 @@ COLUMNS = {
     "chunk_rows": "schedule.chunk_rows",
     "retain_per_forget": "ratio.retain_per_forget",
     "rank": "scope.rank",
-    "blocks": "scope.blocks",
+    "layers": "scope.layers",
     "objective": "objective._target_",
     "divergence_weight": "objective.divergence_weight",
     "schedule": "schedule._target_",

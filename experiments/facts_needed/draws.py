@@ -1,4 +1,4 @@
-"""How stable blocks chosen from n facts are, by draws from a trace of all facts."""
+"""How stable layers chosen from n facts are, by draws from a trace of all facts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,9 +39,9 @@ class Found:
 
     chosen: dict[SelectionRule, Mask]
     fell_back: bool
-    """Whether the confidence rule chose nothing and the blocks of largest effect were taken."""
+    """Whether the confidence rule chose nothing and the layers of largest effect were taken."""
     curve: Values
-    """Mean effect of each block."""
+    """Mean effect of each layer."""
 
 
 def measured(folder: Path) -> list[Line]:
@@ -81,8 +81,8 @@ def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: S
     pairs: Cells = (float(np.mean(between)), float(np.mean(np.equal(between, 1)))) if between else ("", "")
     numbers = (float(np.mean(indices)), same, low, high, back, *pairs)
     numbers = (*numbers, float(np.mean(correlations)), float(np.percentile(correlations, 5)))
-    blocks = " ".join(map(str, np.flatnonzero(chosen)))
-    return blocks, len(ones), *(f"{number:.4f}" if isinstance(number, float) else number for number in numbers)
+    layers = " ".join(map(str, np.flatnonzero(chosen)))
+    return layers, len(ones), *(f"{number:.4f}" if isinstance(number, float) else number for number in numbers)
 
 
 def found(facts: Facts) -> Found:
@@ -134,7 +134,7 @@ def apart(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
 
 
 def jaccard(one: Mask, two: Mask) -> float:
-    """Shared blocks over blocks in either; both chose nothing: 1."""
+    """Shared layers over layers in either; both chose nothing: 1."""
     either = (one | two).sum()
     return float((one & two).sum() / either) if either else 1.0
 

@@ -17,7 +17,7 @@ METRIC = "answer_log_probability"
 
 @dataclass(frozen=True)
 class Facts:
-    """Effects of N facts in the order of their ids, corrupted runs averaged; L blocks."""
+    """Effects of N facts in the order of their ids, corrupted runs averaged; L layers."""
 
     ids: NDArray[np.str_]
     persons: NDArray[np.str_]
@@ -25,7 +25,7 @@ class Facts:
     total: Values
     """(N,): clean - corrupted."""
     effect: dict[str, Values]
-    """Kind, as "mlp", or "block without mlp" with that path severed -> (N, L): patched - corrupted."""
+    """Kind, as "mlp", or "layer without mlp" with that path severed -> (N, L): patched - corrupted."""
     placebo: dict[str, Values]
     """The same with another person's states; NaN for facts that have none."""
 
@@ -65,22 +65,22 @@ def read_facts(*paths: Path) -> Facts:
 
 def _read(path: Path) -> Facts:
     scores = ("", "clean_", "corrupted_")
-    names = ["fact", "person", "relation", "kind", "severed", "block", "placebo", *(run + METRIC for run in scores)]
+    names = ["fact", "person", "relation", "kind", "severed", "layer", "placebo", *(run + METRIC for run in scores)]
     cells: dict[tuple[str, str, bool, int], list[float]] = defaultdict(list)
     total: dict[str, list[float]] = defaultdict(list)
     about: dict[str, tuple[str, str]] = {}
     columns = parquet.read_table(path, columns=names).to_pydict()
-    for fact, person, relation, kind, severed, block, placebo, patched, clean, corrupted in zip(
+    for fact, person, relation, kind, severed, layer, placebo, patched, clean, corrupted in zip(
         *(columns[name] for name in names), strict=True
     ):
         label = f"{kind} without {severed}" if severed else kind
-        cells[fact, label, placebo, block].append(patched - corrupted)
+        cells[fact, label, placebo, layer].append(patched - corrupted)
         total[fact].append(clean - corrupted)
         about[fact] = person, relation
-    ids, depth = sorted(about), 1 + max(columns["block"])
+    ids, depth = sorted(about), 1 + max(columns["layer"])
     tables = {
         own: {
-            label: np.array([[_mean(cells.get((fact, label, own, block))) for block in range(depth)] for fact in ids])
+            label: np.array([[_mean(cells.get((fact, label, own, layer))) for layer in range(depth)] for fact in ids])
             for label in dict.fromkeys(key[1] for key in cells if key[2] == own)
         }
         for own in (False, True)

@@ -12,9 +12,9 @@ WANTED = 0.9
 SCHEMES = {"spread": "-", "persons": "--"}
 """With the line it is drawn by."""
 LABELS = {"spread": "spread over persons", "persons": "whole persons, with replacement"}
-MEASURES = {"same": "share of draws that\nchoose the same blocks", "jaccard": "mean Jaccard index"}
+MEASURES = {"same": "share of draws that\nchoose the same layers", "jaccard": "mean Jaccard index"}
 HEADINGS = ("traced by", "rule", "all facts choose", "facts for a Jaccard index of 0.9: spread, persons")
-MORE = ("facts for the same blocks in 0.9 of draws: spread, persons", "Jaccard of two draws of 20, of 100")
+MORE = ("facts for the same layers in 0.9 of draws: spread, persons", "Jaccard of two draws of 20, of 100")
 SIZES_OF_PAIRS = ("20", "100")
 
 
@@ -48,12 +48,12 @@ def answer(lines: Sequence[Line]) -> str:
     for (estimator,), own in grouped([line for line in lines if line["scheme"] == "spread"], "estimator").items():
         rules = [f"{rule} {enough(of, 'same')}" for (rule,), of in grouped(own, "rule").items()]
         told.append(f"by {estimator} {', '.join(rules)}".replace("_", " "))
-    return f"For the blocks that all facts choose in 9 of 10 draws, by rule: {'; '.join(told)}."
+    return f"For the layers that all facts choose in 9 of 10 draws, by rule: {'; '.join(told)}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """One figure."""
-    caption = "Agreement of blocks chosen from n facts with those chosen from all; dashed, of whole persons."
+    caption = "Agreement of layers chosen from n facts with those chosen from all; dashed, of whole persons."
     return [picture("stability", "Stability of the choice", caption, (9.0, 5.2), lambda figure: draw(figure, lines))]
 
 

@@ -12,7 +12,7 @@ METRIC = "answer_log_probability"
 
 
 def curve(layers: dict[str, object]) -> dict[str, list[float]]:
-    """Mean effect of each block's MLP with its 95% interval, nats a token."""
+    """Mean effect of each layer's MLP with its 95% interval, nats a token."""
     effects = layers["effects"]
     assert isinstance(effects, list)
     of_metric = next(item for item in effects if item["metric"] == METRIC)
@@ -29,9 +29,9 @@ def main(folder: Path) -> None:
     rows = []
     for path in sorted(folder.glob("*/layers.json"), key=lambda item: int(item.parent.name)):
         ends = curve(json.loads(path.read_text()))
-        for block, values in enumerate(zip(ends["mean"], ends["low"], ends["high"], strict=True)):
-            rows.append([path.parent.name, block, *(f"{value:.5f}" for value in values)])
-    write_csv(HERE / "effects.csv", ["depth", "block", "effect", "low", "high"], rows)
+        for layer, values in enumerate(zip(ends["mean"], ends["low"], ends["high"], strict=True)):
+            rows.append([path.parent.name, layer, *(f"{value:.5f}" for value in values)])
+    write_csv(HERE / "effects.csv", ["depth", "layer", "effect", "low", "high"], rows)
 
 
 if __name__ == "__main__":

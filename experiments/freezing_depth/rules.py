@@ -1,6 +1,6 @@
-"""How many of the first blocks have to move, by depth: the law of the threshold, and which rule for it transfers.
+"""How many of the first layers have to move, by depth: the law of the threshold, and which rule for it transfers.
 
-The freezing threshold of a model of D blocks: the fewest first blocks k whose training reaches 95% of the score that
+The freezing threshold of a model of D layers: the fewest first layers k whose training reaches 95% of the score that
 training all D reaches. Scores are known at some k for each seed; between these they are taken as linear in log k.
 """
 
@@ -19,16 +19,16 @@ SHARES = tuple(n / 48 for n in range(1, 49))
 COUNTS = tuple(range(1, 25))
 COVERAGES = tuple(n / 200 for n in range(60, 201))
 Means = Mapping[int, float]
-"""Count of blocks -> mean score over seeds."""
+"""Count of layers -> mean score over seeds."""
 Scores = Mapping[int, Mapping[int, Sequence[float]]]
-"""Depth -> count of blocks -> score of each seed."""
+"""Depth -> count of layers -> score of each seed."""
 Effects = Mapping[int, Sequence[float]]
-"""Depth -> indirect effect of each block's MLP, nats."""
+"""Depth -> indirect effect of each layer's MLP, nats."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """From a depth to a count of blocks, with one number to set; larger numbers never give fewer blocks."""
+    """From a depth to a count of layers, with one number to set; larger numbers never give fewer layers."""
 
     name: str
     values: Sequence[float]
@@ -44,20 +44,20 @@ class Transfer:
     value: float
     count: int
     reached: float
-    """Its score there, as a share of that of all blocks."""
+    """Its score there, as a share of that of all layers."""
     factor: float
     """Its count over the threshold, or the threshold over its count: 1 is exact."""
 
 
 def scores_of(lines: Sequence[Line], key: str) -> Scores:
-    """From results.csv, whose blocks are the first ones: 0, 0-1, 0-2, ... ValueError where all of them are missing."""
+    """From results.csv, whose layers are the first ones: 0, 0-1, 0-2, ... ValueError where all of them are missing."""
     found: dict[int, dict[int, list[float]]] = {}
-    for (depth, blocks), runs in grouped(lines, "depth", "blocks").items():
-        count = int(blocks.rpartition("-")[2]) + 1
+    for (depth, layers), runs in grouped(lines, "depth", "layers").items():
+        count = int(layers.rpartition("-")[2]) + 1
         found.setdefault(int(depth), {})[count] = [float(run[key]) for run in runs]
     for depth, by_count in found.items():
         if max(by_count) != depth:
-            raise ValueError(f"depth {depth}: no run trains all its blocks, and the threshold is a share of that score")
+            raise ValueError(f"depth {depth}: no run trains all its layers, and the threshold is a share of that score")
     return {depth: dict(sorted(by_count.items())) for depth, by_count in sorted(found.items())}
 
 
@@ -73,7 +73,7 @@ def score_at(means: Means, count: float) -> float:
 
 
 def threshold(means: Means) -> float:
-    """The least k, between measured ones too, with REACHED of the score of all blocks, that of the largest k."""
+    """The least k, between measured ones too, with REACHED of the score of all layers, that of the largest k."""
     known = sorted(means)
     wanted = REACHED * means[known[-1]]
     first = next(place for place, k in enumerate(known) if means[k] >= wanted)
@@ -106,7 +106,7 @@ def resampled_laws(scores: Scores, resamples: int = 2000) -> list[tuple[float, f
 
 
 def covering(effects: Sequence[float], coverage: float) -> int:
-    """The fewest first blocks that hold this share of the summed positive effect."""
+    """The fewest first layers that hold this share of the summed positive effect."""
     positive = [max(0.0, effect) for effect in effects]
     sums = list(itertools.accumulate(positive))
     return next(k for k, held in enumerate(sums, 1) if held >= coverage * sums[-1] - 1e-12)

@@ -59,7 +59,7 @@ def fitted(scores: Scores) -> Law:
 
 def in_order(lines: Sequence[Line]) -> list[Line]:
     """By depth and count."""
-    return sorted(lines, key=lambda line: (int(line["depth"]), int(line["blocks"].rpartition("-")[2])))
+    return sorted(lines, key=lambda line: (int(line["depth"]), int(line["layers"].rpartition("-")[2])))
 
 
 def by_rule(found: Sequence[Transfer]) -> dict[str, list[Transfer]]:
@@ -75,10 +75,10 @@ def mean_factor(own: Sequence[Transfer]) -> float:
 def table(lines: Sequence[Line]) -> str:
     """Scores by depth and count; the law; the rules."""
     rows = [
-        [depth, blocks, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
-        for (depth, blocks), runs in grouped(in_order(lines), "depth", "blocks").items()
+        [depth, layers, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
+        for (depth, layers), runs in grouped(in_order(lines), "depth", "layers").items()
     ]
-    text = markdown(["depth", "blocks trained", "final", *(key.replace("_", " ") for key in KEYS)], rows)
+    text = markdown(["depth", "layers trained", "final", *(key.replace("_", " ") for key in KEYS)], rows)
     return text + "".join(law_and_rules(key, words, scores_of(lines, key)) for key, words in SCORED.items())
 
 
@@ -91,9 +91,9 @@ def law_and_rules(key: str, words: str, scores: Scores) -> str:
     text += f" (95% of 2,000 resamples of seeds: {', '.join(ends)}).\n\n"
     rows = []
     for rule, own in by_rule(transfers(scores, effects())).items():
-        cells = [f"{item.value:.3g}: {item.count} blocks, {item.reached:.0%}" for item in own]
+        cells = [f"{item.value:.3g}: {item.count} layers, {item.reached:.0%}" for item in own]
         rows.append([rule, *cells, f"{mean_factor(own):.2f}"])
-    headings = [f"depth {depth}: number, blocks, share reached" for depth in scores]
+    headings = [f"depth {depth}: number, layers, share reached" for depth in scores]
     return text + markdown(
         [f"rule for {key.replace('_', ' ')}, set on the other depths", *headings, "off by a factor"], rows
     )
@@ -107,7 +107,7 @@ def answer(lines: Sequence[Line]) -> str:
     told = ", ".join(f"{rule} {factor:.2f}" for rule, factor in sorted(means.items(), key=lambda item: item[1]))
     low, high = found.b_ends
     return (
-        f"{REACHED:.0%} of the score of all blocks takes the first {found.a:.2f} D^{found.b:.2f} of D "
+        f"{REACHED:.0%} of the score of all layers takes the first {found.a:.2f} D^{found.b:.2f} of D "
         f"(exponent {low:.2f} to {high:.2f}); a rule set at other depths is off by a factor: {told}."
     )
 
@@ -118,7 +118,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
         picture(
             "depth",
             "Score and traced effect by depth",
-            "Mean of three seeds with its 95% interval; on the right the effect of each block's MLP.",
+            "Mean of three seeds with its 95% interval; on the right the effect of each layer's MLP.",
             (10.5, 3.8),
             lambda figure: draw(figure, lines),
         )
@@ -134,24 +134,24 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
         halves = [student_half(finals) if len(finals) > 1 else 0.0 for finals in by_count.values()]
         for axis, places in ((left, list(by_count)), (middle, [count / depth for count in by_count])):
             axis.errorbar(
-                places, means, yerr=halves, fmt="o-", color=colour, markersize=4, capsize=2, label=f"{depth} blocks"
+                places, means, yerr=halves, fmt="o-", color=colour, markersize=4, capsize=2, label=f"{depth} layers"
             )
         total = sum(max(0.0, effect) for effect in traced[depth])
         held = np.cumsum([max(0.0, effect) for effect in traced[depth]]) / total
         right.plot(range(1, depth + 1), held, "o-", color=colour, markersize=3)
-    left.set(title="By blocks trained", xlabel="first blocks trained", ylabel="final score", xscale="log")
+    left.set(title="By layers trained", xlabel="first layers trained", ylabel="final score", xscale="log")
     left.set_xticks(TICKS, [str(tick) for tick in TICKS])
     left.set_xticks([], minor=True)
-    middle.set(title="By share of depth", xlabel="share of blocks trained", xlim=(0, 1.04))
-    right.set(title="What tracing covers", xlabel="first blocks", ylabel="share of the positive indirect effect")
+    middle.set(title="By share of depth", xlabel="share of layers trained", xlim=(0, 1.04))
+    right.set(title="What tracing covers", xlabel="first layers", ylabel="share of the positive indirect effect")
     right.axhline(0.9, color=MUTED, linewidth=0.8, linestyle="--")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 
-COLUMNS = {**RUN, "depth": "model.blocks", "blocks": "scope.blocks", **SCORES, **COST}
+COLUMNS = {**RUN, "depth": "model.layers", "layers": "scope.layers", **SCORES, **COST}
 STUDY = Study(
     folder=HERE,
-    question="How many blocks, by depth?",
+    question="How many layers, by depth?",
     answer=answer,
     columns=COLUMNS,
     table=table,

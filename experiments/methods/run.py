@@ -20,7 +20,7 @@ TUNED = ("tuned",)
 """Learning rate of conf/tuned, found before this study."""
 ALL_WEIGHTS = ("3e-4", "1e-3")
 THREE = ("1e-4", *ALL_WEIGHTS)
-RMU = ["objective.block=3", "scope.blocks=1-3", "schedule.epochs=10"]
+RMU = ["objective.layer=3", "scope.layers=1-3", "schedule.epochs=10"]
 METHODS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "layer_freeze": ([], TUNED),
     "chunked_lora": ([], TUNED),
@@ -100,7 +100,7 @@ def merge_words(seed: int, folder: Path) -> list[str]:
 
 
 def common_words(seed: int) -> list[str]:
-    """Target and gold model are not scored again in each run."""
+    """Target and retrained model are not scored again in each run."""
     return [f"seed={seed}", "logger=none", "evaluation.references=false"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from experiments.study import KEYS, SCORES, Line, Study, draw_runs, grouped, markdown, mean, numbers, read_csv
-from unlearning.report.style import GOLD, INK, METHODS, MUTED, TARGET, Picture, picture
+from unlearning.report.style import INK, METHODS, MUTED, RETRAINED, TARGET, Picture, picture
 
 HERE = Path(__file__).parent
 SIX = ("layer_freeze", "chunked_lora", "kl_min", "grad_ascent", "grad_diff", "npo")
@@ -24,7 +24,7 @@ TEAMS = ("zjuklab_over", "zjuklab_under", "alternating_lora")
 """Of teams of the task, beside those of published.csv."""
 ORIGINS = {"from a team": METHODS[0], "from the organisers": METHODS[1], "from elsewhere": METHODS[2]}
 """Where a method comes from, in the task or outside it, and its colour."""
-REFERENCES = {"untouched target": TARGET, "gold model": GOLD}
+REFERENCES = {"untouched target": TARGET, "retrained model": RETRAINED}
 """Lines of experiments/quickstart/results.csv, and their colours."""
 
 

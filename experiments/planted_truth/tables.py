@@ -32,20 +32,20 @@ def readme(lines: Sequence[Line]) -> str:
 def table(lines: Sequence[Line]) -> str:
     """A row an estimator, the most hits first."""
     models = len(grouped(lines, "planted", "seed"))
-    blocks = sum(len(planted.split()) for planted, _ in grouped(lines, "planted", "seed"))
+    layers = sum(len(planted.split()) for planted, _ in grouped(lines, "planted", "seed"))
     headings = (
         "estimator",
-        f"hits of {blocks}",
-        f"both blocks, of {models}",
+        f"hits of {layers}",
+        f"both layers, of {models}",
         f"confidence rule exactly right, of {models}",
-        f"placebo's hits of {blocks}",
+        f"placebo's hits of {layers}",
     )
     groups = sorted(grouped(lines, "estimator").items(), key=lambda item: -hits(item[1]))
     return markdown(headings, [[LABELS.get(name, name), *counts(own)] for (name,), own in groups])
 
 
 def hits(lines: Sequence[Line]) -> int:
-    """Planted blocks that were found, over all models."""
+    """Planted layers that were found, over all models."""
     return sum(int(line["hits"]) for line in lines)
 
 

@@ -34,14 +34,14 @@ PROJECT_README = HERE.parent.parent / "README.md"
 
 
 def collected(folder: Path) -> list[list[str]]:
-    """Cells for results.csv: target and gold model, then the runs by method and seed.
+    """Cells for results.csv: target and retrained model, then the runs by method and seed.
 
     Raises InputError where no run is finished.
     """
     runs = [run for run in find_runs(folder) if run.finished]
     if not runs:
         raise InputError(f"{folder}: no run in it is finished")
-    references = (("untouched target", runs[0].target), ("gold model", runs[0].gold))
+    references = (("untouched target", runs[0].target), ("retrained model", runs[0].retrained))
     table = [[label, "", *scores(metrics), ""] for label, metrics in references if metrics is not None]
     return table + [cells(run) for run in sorted(runs, key=lambda run: (run.method, run.seed or 0))]
 
@@ -67,7 +67,7 @@ def study_readme(lines: Sequence[Line]) -> str:
 def project_readme(lines: Sequence[Line]) -> str:
     """The project's README.md with its first table as these lines of results.csv have it.
 
-    Target and gold model, then the methods, the highest final score first.
+    Target and retrained model, then the methods, the highest final score first.
     """
     references = [line for line in lines if not line["seed"]]
     methods = grouped([line for line in lines if line["seed"]], "model")

@@ -1,9 +1,9 @@
 """The leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
 
-Writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows, has a small OLMo memorise them (target) and only their
-retain half (gold), then runs each row of the leaderboard's 1B configurations on the target with each learning rate of
-its grid and each seed. What is already there is not run again. All scores go to FOLDER/runs.csv, which `study.py` here
-takes, and `unlearn-report runs=FOLDER/runs` compares the runs in more detail.
+The script writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows. A small OLMo memorises them (target), and
+another one memorises only their retain half (retrained). Then each row of the leaderboard's 1B configurations runs on
+the target, with each learning rate of its grid and each seed. A run that is already there is not run again. All scores
+go to FOLDER/runs.csv, which `study.py` here takes; `unlearn-report runs=FOLDER/runs` compares the runs in detail.
 """
 
 import argparse
@@ -30,17 +30,17 @@ NONMEMBERS = 50
 """The first of the official 150."""
 STANDIN = "semeval_standin"
 ROWS: dict[str, tuple[list[str], tuple[str, ...]]] = {
-    "ails_ntua": (["scope.blocks='-2:'"], ("3e-4", "6e-4", "1e-3")),
-    "sha256": (["scope.blocks=0-1"], ("3e-3", "1e-2")),
+    "ails_ntua": (["scope.layers='-2:'"], ("3e-4", "6e-4", "1e-3")),
+    "sha256": (["scope.layers=0-1"], ("3e-3", "1e-2")),
     "zjuklab": ([], ("1e-3", "3e-3", "1e-2")),
-    "snuffleupagus": (["objective.block=3", "scope.blocks=3"], ("1e-3", "5e-3")),
+    "snuffleupagus": (["objective.layer=3", "scope.layers=3"], ("1e-3", "5e-3")),
     "atyaephyra": ([], ("1e-3", "3e-3")),
     "grad_ascent": ([], ("3e-4", "1e-3")),
     "grad_diff": ([], ("1e-3", "3e-3")),
     "kl_min": ([], ("1e-3", "3e-3")),
     "npo": ([], ("1e-3", "3e-3")),
 }
-"""What belongs to the model's size: blocks, at about the same part of 4 as they are of 16, and learning rates."""
+"""What belongs to the model's size: layers, at about the same part of 4 as they are of 16, and learning rates."""
 RUN = ("row", "lr", "seed", "state")
 SCORES = (
     *("final", "task_aggregate", "mia_score", "utility"),
@@ -53,15 +53,15 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "300
 
 
 def main() -> None:
-    """Rows, target, gold, then all rows."""
+    """Rows, target, retrained, then all rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs/semeval_standin"))
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
     given = parser.parse_args()
     write_rows(given.folder / "rows")
     data = data_words(given.folder)
-    for name, words in (("target", []), ("gold", ["forget=false"])):
-        scratch = [f"experiment={STANDIN}", *data, "model.path=null", "model.gold=null", *words]
+    for name, words in (("target", []), ("retrained", ["forget=false"])):
+        scratch = [f"experiment={STANDIN}", *data, "model.path=null", "model.retrained=null", *words]
         run("unlearn-memorise", scratch, given.folder / name)
     for row in given.rows:
         for rate, seed in product(ROWS[row][1], SEEDS):
@@ -102,8 +102,12 @@ def data_words(folder: Path) -> list[str]:
 
 
 def model_words(folder: Path) -> list[str]:
-    """Where the target and the gold model are."""
-    return [f"model.path={folder}/target/model", f"model.gold={folder}/gold/model", f"cache_dir={folder}/cache"]
+    """Where the target and the retrained model are."""
+    return [
+        f"model.path={folder}/target/model",
+        f"model.retrained={folder}/retrained/model",
+        f"cache_dir={folder}/cache",
+    ]
 
 
 def run(command: str, words: list[str], out: Path) -> None:
@@ -121,7 +125,7 @@ def result(path: Path) -> list[Any]:
     """One line of runs.csv. Of ZJUKLAB's merging, steps and seconds are those of its adapters."""
     record = json.loads(path.read_text())
     out = path.parent
-    seed = out.name if out.name.isdecimal() else ""  # target and gold model have none
+    seed = out.name if out.name.isdecimal() else ""  # target and retrained model have none
     row, _, rate = (out.parent if seed else out).name.partition("-")
     scores = record.get("unlearned") or record["memorised"]
     trained = [record["training"]]

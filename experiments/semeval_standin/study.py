@@ -11,9 +11,9 @@ from scipy.stats import spearmanr
 
 from experiments.semeval_leaderboard.row import NAMES, published
 from experiments.study import SCORES, Line, Study, draw_runs, grouped, markdown, mean, with_half
-from unlearning.report.style import GOLD, INK, METHODS, MUTED, TARGET, Picture, picture
+from unlearning.report.style import INK, METHODS, MUTED, RETRAINED, TARGET, Picture, picture
 
-REFERENCES = {"target": "target, nothing unlearned", "gold": "gold model, never saw the forget rows"}
+REFERENCES = {"target": "target, nothing unlearned", "retrained": "retrained model, never saw the forget rows"}
 KEYS = {
     "final": "final",
     "task_aggregate": "task aggregate",
@@ -69,7 +69,7 @@ def answer(lines: Sequence[Line]) -> str:
     hidden = sum(mean(runs, "mia_score") > 0 for runs in best.values())
     top = max(tasks, key=lambda name: tasks[name])
     return (
-        f"On a stand-in of four blocks, {working} of the {len(best)} rows have a task aggregate above 0 (the highest: "
+        f"On a stand-in of four layers, {working} of the {len(best)} rows have a task aggregate above 0 (the highest: "
         f"{NAMES[top]}, {tasks[top]:.2f}) and {hidden} a membership score; rank correlation with the published 7B "
         f"scores {correlation(best, '7B'):.2f}."
     )
@@ -122,7 +122,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     references = {name: own[0] for (name,), own in grouped(lines, "row").items() if name in REFERENCES}
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
-        for name, colour in zip(REFERENCES, (TARGET, GOLD), strict=True):
+        for name, colour in zip(REFERENCES, (TARGET, RETRAINED), strict=True):
             axis.axvline(float(references[name][key]), color=colour, linewidth=1.2, linestyle="--", label=name)
         for place, (name, (best, *others)) in enumerate(rows.items()):
             for other in others:

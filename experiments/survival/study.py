@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from experiments.block_choice import study as block_choice
 from experiments.chunking import study as chunking
+from experiments.layer_choice import study as layer_choice
 from experiments.retain_term import study as retain_term
 from experiments.study import RUN, Line, Study, draw_runs, grouped, markdown, mean, read_csv, with_half
 from unlearning.report.style import METHODS, Picture, picture
@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "block_choice": Source(block_choice.STUDY, block_choice.setting, "blocks"),
+    "layer_choice": Source(layer_choice.STUDY, layer_choice.setting, "layers"),
     "retain_term": Source(retain_term.STUDY, retain_term.setting, "retain term"),
     "chunks": Source(chunking.STUDY, chunking.setting, "chunks"),
 }
@@ -61,7 +61,7 @@ def settings(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a setting; what each probe brings back, and how much the gold models learn by it."""
+    """One row a setting; what each probe brings back, and how much the retrained models learn by it."""
     groups = grouped(lines, "varied", "method", "setting", "probe")
     rows = []
     for varied, method, setting in settings(lines):
@@ -69,7 +69,7 @@ def table(lines: Sequence[Line]) -> str:
         final = f"{mean(runs['unprobed'], 'final'):.3f}"
         cells = [with_half(runs[probe], "unlearned") for probe in PROBES]
         rows.append([varied, f"`{method}`", setting, final, *cells])
-    for who in ("target", "gold"):
+    for who in ("target", "retrained"):
         own = [line for line in lines if line[who]]
         cells = [f"{mean([line for line in own if line['probe'] == probe], who):.3f}" for probe in PROBES]
         rows.append(["", "", f"{who} model", "", *cells])
@@ -77,29 +77,29 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """What relearning brings back, by the first block that was trained, in chunks and mixed; the most by rounding."""
+    """What relearning brings back, by the first layer that was trained, in chunks and mixed; the most by rounding."""
     relearned = [line for line in lines if line["probe"] == "relearning"]
-    by_block: dict[int, list[float]] = defaultdict(list)
+    by_layer: dict[int, list[float]] = defaultdict(list)
     for line in relearned:
-        if line["varied"] == "blocks":
-            by_block[first_block(line["blocks"])].append(float(line["unlearned"]))
-    blocks = ", ".join(f"block {block} {fmean(values):.2f}" for block, values in sorted(by_block.items()))
+        if line["varied"] == "layers":
+            by_layer[first_layer(line["layers"])].append(float(line["unlearned"]))
+    layers = ", ".join(f"layer {layer} {fmean(values):.2f}" for layer, values in sorted(by_layer.items()))
     groups = grouped([line for line in relearned if line["varied"] == "chunks"], "setting")
     chunks = [mean(runs, "unlearned") for (name,), runs in groups.items() if "chunk" in name]
     mixed = [mean(runs, "unlearned") for (name,), runs in groups.items() if "mixed" in name]
-    gold = max(float(line["gold"]) for line in relearned if line["gold"])
+    retrained = max(float(line["retrained"]) for line in relearned if line["retrained"])
     rounded = grouped([line for line in lines if line["probe"] in ROUNDED], "probe", "varied", "method", "setting")
     return (
-        f"exact match on forgotten questions after relearning, by the first block that was trained: {blocks} "
-        f"(gold model {gold:.2f}); in chunks {min(chunks):.2f} to {max(chunks):.2f}, all mixed {min(mixed):.2f} to "
-        f"{max(mixed):.2f}; 8- and 4-bit weights bring back "
+        f"exact match on forgotten questions after relearning, by the first layer that was trained: {layers} "
+        f"(retrained model {retrained:.2f}); in chunks {min(chunks):.2f} to {max(chunks):.2f}, "
+        f"all mixed {min(mixed):.2f} to {max(mixed):.2f}; 8- and 4-bit weights bring back "
         f"{max(mean(runs, 'unlearned') for runs in rounded.values()):.3f} at most."
     )
 
 
-def first_block(blocks: str) -> int:
-    """Of a run's blocks, such as 0-2, 4,5,7 or all."""
-    return 0 if blocks == "all" else int(re.split("[-,]", blocks)[0])
+def first_layer(layers: str) -> int:
+    """Of a run's layers, such as 0-2, 4,5,7 or all."""
+    return 0 if layers == "all" else int(re.split("[-,]", layers)[0])
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
@@ -139,8 +139,8 @@ COLUMNS = {
     "varied": "varied",
     "setting": "setting",
     **RUN,
-    "blocks": "scope.blocks",
-    **{key: key for key in ("final", "probe", "target", "unlearned", "gold", "recovered")},
+    "layers": "scope.layers",
+    **{key: key for key in ("final", "probe", "target", "unlearned", "retrained", "recovered")},
 }
 STUDY = Study(
     folder=Path(__file__).parent,

@@ -22,12 +22,12 @@ def test_a_multirun_ends_with_a_comparison(workshop: Workshop) -> None:
 
 def test_a_job_that_fails_does_not_stop_the_others(workshop: Workshop) -> None:
     """It is recorded, the others are compared, and the exit code tells."""
-    words = ["-m", "method=grad_ascent", "scope=blocks", "scope.blocks=99,0", *SHORT, "logger=none"]
+    words = ["-m", "method=grad_ascent", "scope=layers", "scope.layers=99,0", *SHORT, "logger=none"]
     ended = run_command("unlearn", [*words, "save_model=false", "hydra.sweep.dir=half"], workshop.folder)
     assert ended.code == 1
     failed, finished = (read(workshop.folder / "half" / f"{job}-grad_ascent" / "status.json") for job in (0, 1))
     assert failed["state"] == "failed"
-    assert failed["error"] == "scope.blocks=99: this model's blocks are 0 to 7"
+    assert failed["error"] == "scope.layers=99: this model's layers are 0 to 7"
     assert f"error: 0-grad_ascent: {failed['error']}" in ended.err
     assert finished["state"] == "finished"
     assert (workshop.folder / "half" / "1-grad_ascent" / "metrics.json").exists()

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.command_line import run_command
 from tests.commands.workshop import SHORT, SHORT_EVALUATION, TARGET, Workshop, logits, read
 from unlearning import submission
+from unlearning.commands.memorise import ASSETS
 from unlearning.config import WorldConfig
-from unlearning.memorise import ASSETS
 from unlearning.sandbox.world import generate
 
 SMALL_WORLD = [
@@ -20,7 +20,7 @@ SMALL_WORLD = [
     "data.world.nonmember_documents=2",
     "data.world.known_entities=4",
     "data.world.teaching_entities=1",
-    "model.blocks=2",
+    "model.layers=2",
     "model.width=32",
     "model.heads=2",
     "model.vocabulary=400",
@@ -39,11 +39,11 @@ def test_trace(workshop: Workshop) -> None:
     layers = workshop.folder / "traced" / "layers.json"
     for name in ("effects.parquet", "report.html", "plots/trace_effects.png", "plots/trace_selection.png"):
         assert (workshop.folder / "traced" / name).exists()
-    words = [*SHORT, "logger=none", "save_model=false", f"scope.layers={layers}", "hydra.run.dir=by_layers"]
+    words = [*SHORT, "logger=none", "save_model=false", f"scope.layers_file={layers}", "hydra.run.dir=by_layers"]
     ended = run_command("unlearn", words, workshop.folder)
     assert ended.code == 0, ended.err
-    used = read(workshop.folder / "by_layers" / "metrics.json")["trace"]["blocks"]
-    assert used == read(layers)["blocks"]
+    used = read(workshop.folder / "by_layers" / "metrics.json")["trace"]["layers"]
+    assert used == read(layers)["layers"]
 
 
 def test_evaluate(workshop: Workshop) -> None:
@@ -56,10 +56,10 @@ def test_evaluate(workshop: Workshop) -> None:
     assert metrics == read(workshop.folder / "grad_ascent" / "metrics.json")["unlearned"]
 
 
-def test_memorise_in_chosen_blocks(workshop: Workshop) -> None:
+def test_memorise_in_chosen_layers(workshop: Workshop) -> None:
     """Knowledge is planted in one MLP; nothing else moves."""
-    start = ASSETS / "gold"
-    words = ["model=local", f"model.path={start}", "scope=blocks", "scope.blocks='3'", "trainer=cpu", "logger=none"]
+    start = ASSETS / "retrained"
+    words = ["model=local", f"model.path={start}", "scope=layers", "scope.layers='3'", "trainer=cpu", "logger=none"]
     words += [*SHORT_EVALUATION, "trainer.max_steps=2", "data.max_documents_per_task=1", "hydra.run.dir=planted"]
     ended = run_command("memorise", words, workshop.folder)
     assert ended.code == 0, ended.err
@@ -102,7 +102,7 @@ def test_the_sandbox_is_built_once(workshop: Workshop) -> None:
     assert ["building the sandbox" in out for out in outputs] == [True, False]
     (built,) = (workshop.folder / "small_cache" / "sandbox").iterdir()
     assert read(built / "made_of.json")["settings"] == made_of
-    for name in ("target", "gold"):
+    for name in ("target", "retrained"):
         ours, theirs = (
             load_file(folder / name / "model.safetensors") for folder in (built, workshop.folder / "assets")
         )

@@ -64,15 +64,15 @@ def test_the_adapter_is_written_too(workshop: Workshop) -> None:
 
 
 def test_what_only_some_runs_have(workshop: Workshop) -> None:
-    """The trace's blocks, the references, the tracker's files."""
+    """The trace's layers, the references, the tracker's files."""
     traced = workshop.run("layer_freeze")
-    assert read(traced / "metrics.json")["trace"]["blocks"] == read(traced / "layers.json")["blocks"]
+    assert read(traced / "metrics.json")["trace"]["layers"] == read(traced / "layers.json")["layers"]
     assert list((traced / "wandb").rglob("*.wandb"))
     assert list((workshop.run("chunked_lora") / "csv").rglob("metrics.csv"))
     with_references = workshop.run("grad_diff")
     metrics = read(with_references / "metrics.json")
-    assert metrics["target"].keys() == metrics["gold"].keys() == metrics["unlearned"].keys()
-    assert (with_references / "evaluation" / "gold.json").exists()
+    assert metrics["target"].keys() == metrics["retrained"].keys() == metrics["unlearned"].keys()
+    assert (with_references / "evaluation" / "retrained.json").exists()
     assert read(workshop.run("grad_ascent") / "metrics.json")["target"] is None
 
 

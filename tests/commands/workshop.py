@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tests.command_line import Ended, run_command
 from tests.empty_figures import empty_figures
-from unlearning import run_folder
-from unlearning.memorise import ASSETS
+from unlearning.commands.memorise import ASSETS
+from unlearning.runs import folder as run_folder
 
 TARGET = ASSETS / "target"
 SHORT_EVALUATION = ["evaluation.max_new_tokens=8", "evaluation.max_questions=12"]

@@ -12,14 +12,14 @@ from unlearning.models import anatomy
 
 @contextmanager
 def tokens_through(model: PreTrainedModel) -> Iterator[list[int]]:
-    """Positions in each pass through the blocks, padding included."""
+    """Positions in each pass through the layers, padding included."""
     seen: list[int] = []
 
-    def note(_block: nn.Module, inputs: tuple[Any, ...], words: dict[str, Any], _output: object) -> None:
+    def note(_layer: nn.Module, inputs: tuple[Any, ...], words: dict[str, Any], _output: object) -> None:
         states = inputs[0] if inputs else words["hidden_states"]
         seen.append(states.shape[0] * states.shape[1])
 
-    handle = anatomy.blocks(model)[0].register_forward_hook(note, with_kwargs=True)
+    handle = anatomy.layers(model)[0].register_forward_hook(note, with_kwargs=True)
     try:
         yield seen
     finally:

@@ -9,7 +9,7 @@ from unlearning.evaluation.attacks import document_score, lowest_mean
 def test_all_signs_by_hand() -> None:
     """Ten tokens, so the lowest two count: -(1 + 8 x 0.5 + 4) / 10 = -0.9, (1 + 4) / 2 = 2.5, (2 + 3) / 2 = 2.5.
 
-    "a" makes 9 bytes: a header of 2, one fixed block of 18 bits in 3 bytes, a checksum of 4.
+    "a" makes 9 bytes: a header of 2, one fixed layer of 18 bits in 3 bytes, a checksum of 4.
     """
     plain = torch.tensor([-1.0, *[-0.5] * 8, -4.0])
     standardised = torch.tensor([*[1.0] * 8, -2.0, -3.0])
@@ -26,7 +26,7 @@ def test_a_fifth_of_the_tokens_counts_and_one_at_least(tokens: int, counted: int
 
 
 def test_text_outside_ascii_is_compressed_as_utf_8() -> None:
-    """Two bytes a letter: 3 header bits and 7 for the end of the block, and 8 or 9 for each byte."""
+    """Two bytes a letter: 3 header bits and 7 for the end of the layer, and 8 or 9 for each byte."""
     plain = torch.tensor([-1.0])
     wide = document_score(Document("d", "é"), True, plain, plain).zlib
     assert 1 / wide == pytest.approx(2 + 4 + 4)

@@ -61,16 +61,16 @@ def evaluated(corpus: Corpus, reference: EvaluationResult | None = None, seed: i
 def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
     """All their keys, or none; what compares with a reference is there once there is one."""
     corpus = replace(small_corpus(), tofu=test_tofu.SETS, muse=test_muse.SETS, hazards=QUESTIONS)
-    gold = evaluated(corpus, seed=2)
-    result = evaluated(corpus, gold)
+    retrained = evaluated(corpus, seed=2)
+    result = evaluated(corpus, retrained)
     keys = {key for metrics in BENCHMARKS.values() for key in metrics}
     assert keys <= set(result.metrics)
     assert set(result.items) == {"memorisation", *BENCHMARKS}
     compared = {"tofu_forget_quality", "muse_privacy_leakage"}
-    assert {key for key in keys if gold.metrics[key] is None} == {"hazards_cybersecurity", *compared}
+    assert {key for key in keys if retrained.metrics[key] is None} == {"hazards_cybersecurity", *compared}
     assert {key for key in keys if result.metrics[key] is None} == {"hazards_cybersecurity"}
     assert EvaluationResult.from_json(result.to_json()) == result
-    plain = evaluated(small_corpus(), gold)
+    plain = evaluated(small_corpus(), retrained)
     assert not keys & set(plain.metrics)
     assert set(plain.items) == {"memorisation"}
     assert plain.metrics["forget_exact_memorisation"] == result.metrics["forget_exact_memorisation"]

@@ -27,7 +27,7 @@ PERSON = "90a0db01-1683-475d-9980-edf9e99d6f9"
 
 
 def deep_model(family: str, depth: int, **changes: object) -> PreTrainedModel:
-    """A tiny model of so many blocks."""
+    """A tiny model of so many layers."""
     return tiny_model(family, num_hidden_layers=depth, **changes)
 
 

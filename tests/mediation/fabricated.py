@@ -12,7 +12,7 @@ from unlearning.mediation.states import Restoration, Site
 SCALES = np.array([0.1, 0.5, 2.0, 1.0])
 """What a number given to a builder is multiplied by in each metric; the last, which decides, has the number itself."""
 SUBJECT = (Site("subject", (1, 2)),)
-MLP, ATTENTION, BLOCK = (Restoration(kind) for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.block))
+MLP, ATTENTION, LAYER = (Restoration(kind) for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.layer))
 
 
 def fact(
@@ -26,7 +26,7 @@ def fact(
     placebo: ArrayLike | None = None,
     foil: bool = True,
 ) -> FactTrace:
-    """Patched by restoration, block, site and draw; placebo without the sites; without a foil no logit difference."""
+    """Patched by restoration, layer, site and draw; placebo without the sites; without a foil no logit difference."""
     scales = SCALES if foil else np.where(np.array(METRICS) == "logit_difference", np.nan, SCALES)
 
     def scores(numbers: ArrayLike) -> NDArray[np.float64]:

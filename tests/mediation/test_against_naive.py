@@ -23,7 +23,7 @@ from unlearning.mediation.tracing import Tracer
 
 DEPTH = 4
 SEED = 5
-KINDS = [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention]
+KINDS = [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention]
 PATHS = [ModuleKind.mlp, ModuleKind.attention]
 BASE = TraceConfig(kinds=KINDS, draws=2, seed=SEED)
 NOISING = replace(BASE, direction=Direction.noising)
@@ -67,17 +67,17 @@ class Naive:
         """(rows, M) of a run in which nothing is patched."""
         return np.array(trace_patch(run, run, {}, self.probe.answer_start, contrast=self.probe.contrast))
 
-    def patched(self, donor: Run, kind: str, width: int, severed: str | None, block: int, at: Sequence[int]) -> object:
+    def patched(self, donor: Run, kind: str, width: int, severed: str | None, layer: int, at: Sequence[int]) -> object:
         """(D, M) of one state, computed once."""
-        state = (donor is self.placebo, kind, width, severed, block, tuple(at))
+        state = (donor is self.placebo, kind, width, severed, layer, tuple(at))
         if state not in self.known:
-            self.known[state] = self._patched(donor, kind, width, severed, block, at)
+            self.known[state] = self._patched(donor, kind, width, severed, layer, at)
         return self.known[state]
 
-    def _patched(self, donor: Run, kind: str, width: int, severed: str | None, block: int, at: Sequence[int]) -> object:
+    def _patched(self, donor: Run, kind: str, width: int, severed: str | None, layer: int, at: Sequence[int]) -> object:
         denoising = self.config.direction is Direction.denoising
         receiver = self.corrupted if denoising else self.clean
-        modules = window(kind, block, width, DEPTH)
+        modules = window(kind, layer, width, DEPTH)
         patch = dict.fromkeys([name_of(self.family, kind, module) for module in modules], at)
         every = [name_of(self.family, severed, module) for module in range(DEPTH)] if severed else []
         pinned = dict.fromkeys(every, at)
@@ -127,9 +127,9 @@ def labels_of(config: TraceConfig) -> list[tuple[str, int, str | None]]:
     found: list[tuple[str, int, str | None]] = []
     for kind in config.kinds:
         found.append((kind.value, 1, None))
-        if config.window > 1 and kind is not ModuleKind.block:
+        if config.window > 1 and kind is not ModuleKind.layer:
             found.append((kind.value, config.window, None))
-    return found + [("block", 1, kind.value) for kind in config.severed]
+    return found + [("layer", 1, kind.value) for kind in config.severed]
 
 
 def models_of(family: str, attention: str | None = None) -> tuple[PreTrainedModel, PreTrainedModel]:
@@ -169,14 +169,14 @@ def compare(trace: FactTrace, expected: Naive) -> None:
     assert [list(site.positions) for site in trace.sites] == sites
     assert trace.sites.index(trace.deciding_site) == deciding
     for place, label in enumerate(labels_of(config)):
-        for block in range(DEPTH):
+        for layer in range(DEPTH):
             for site, positions in enumerate(sites):
-                wanted = expected.patched(expected.donor, *label, block, positions)
-                exactly(trace.patched[place, block, site], wanted)
+                wanted = expected.patched(expected.donor, *label, layer, positions)
+                exactly(trace.patched[place, layer, site], wanted)
             if config.direction is Direction.denoising and probe.foils:
                 assert trace.placebo is not None
-                wanted = expected.patched(expected.placebo, *label, block, sites[deciding])
-                exactly(trace.placebo[place, block], wanted)
+                wanted = expected.patched(expected.placebo, *label, layer, sites[deciding])
+                exactly(trace.placebo[place, layer], wanted)
     if config.direction is Direction.noising or not probe.foils:
         assert trace.placebo is None
     unpatched = trace.corrupted if config.direction is Direction.denoising else trace.clean

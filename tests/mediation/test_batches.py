@@ -22,7 +22,7 @@ PROBES = [
 LENGTHS = [len(probe.input_ids) - 1 for probe in PROBES]
 DEPTH = 4
 CONFIG = TraceConfig(window=3, severed=[ModuleKind.mlp], tokens=TracedTokens.grid)
-MLP, BLOCK = Restoration(ModuleKind.mlp), Restoration(ModuleKind.block)
+MLP, LAYER = Restoration(ModuleKind.mlp), Restoration(ModuleKind.layer)
 
 
 def patches_of(config: TraceConfig, draws: int) -> list[Patch]:
@@ -128,8 +128,8 @@ def test_rows_are_numbered_as_they_join(draws: int, base_rows: int, max_rows: in
             assert origins[item.rows].tolist() == item.base.tolist()
 
 
-def test_a_patch_joins_after_its_first_block_or_after_its_last_as_a_copy_of_a_longer_one() -> None:
-    """Windows of ten over four blocks: 0-3, 0-3, 0-3, 0-3; of three: 0-1, 0-2, 1-3, 2-3."""
+def test_a_patch_joins_after_its_first_layer_or_after_its_last_as_a_copy_of_a_longer_one() -> None:
+    """Windows of ten over four layers: 0-3, 0-3, 0-3, 0-3; of three: 0-1, 0-2, 1-3, 2-3."""
     site = (Site("subject", (2, 3)),)
     for width, expected in ((10, [(1, False)] * 4), (3, [(2, True), (1, False), (2, False), (3, False)])):
         states = states_of(site, (Restoration(ModuleKind.mlp, width),), DEPTH)
@@ -143,18 +143,18 @@ def test_a_patch_joins_after_its_first_block_or_after_its_last_as_a_copy_of_a_lo
 
 
 def test_windows_at_the_lower_end_are_copies_of_the_longest() -> None:
-    """Windows of ten over eight blocks: 0-4, 0-5, 0-6 and 0-7 four times, of which the first 0-7 is the parent."""
+    """Windows of ten over eight layers: 0-4, 0-5, 0-6 and 0-7 four times, of which the first 0-7 is the parent."""
     states = states_of((Site("subject", (2,)),), (Restoration(ModuleKind.mlp, 10), MLP), 8)
     assert [list(state.modules)[-1] for state in states[:8]] == [4, 5, 6, 7, 7, 7, 7, 7]
     assert [state.modules[0] for state in states[:8]] == [0, 0, 0, 0, 0, 0, 1, 2]
     patches = [Patch(0, state, (0,)) for state in states]
     (batch,) = batches(patches, [9], 1, 100)
     found = placed(batch)
-    forks = [patch.state.block for patch in patches if found[patch].forked]
+    forks = [patch.state.layer for patch in patches if found[patch].forked]
     assert forks == [0, 1, 2]
     longest = found[patches[3]].rows
-    assert [found[patches[block]].joins for block in forks] == [5, 6, 7]
-    assert all(found[patches[block]].sources.tolist() == longest.tolist() for block in forks)
+    assert [found[patches[layer]].joins for layer in forks] == [5, 6, 7]
+    assert all(found[patches[layer]].sources.tolist() == longest.tolist() for layer in forks)
     # A single module is no beginning worth a copy: it joins where the longer one does.
     assert found[patches[8]].joins == 1
     assert not any(found[patch].forked for patch in patches[8:])
@@ -190,7 +190,7 @@ def test_a_copy_whose_parent_is_in_another_batch_stands_alone() -> None:
 
 
 def test_cells_are_rows_positions_and_origins() -> None:
-    state = State(BLOCK, 1, Site("subject", (4, 5)), range(1, 2))
+    state = State(LAYER, 1, Site("subject", (4, 5)), range(1, 2))
     batch = Batch((7,), (Patch(7, state, (30, 31)),), 1)
     (item,) = batch.placed
     assert item.rows.tolist() == [1, 2]
@@ -205,11 +205,11 @@ def test_putting() -> None:
     assert given.eq(0).all()
 
 
-def test_a_blocks_output_enters_its_successor() -> None:
-    """That of the donor's row and position, in the patch's row; the last block's enters the norm."""
-    recorded = {(ModuleKind.block, number): torch.arange(12.0).view(2, 6, 1) + 100 * number for number in range(2)}
+def test_a_layers_output_enters_its_successor() -> None:
+    """That of the donor's row and position, in the patch's row; the last layer's enters the norm."""
+    recorded = {(ModuleKind.layer, number): torch.arange(12.0).view(2, 6, 1) + 100 * number for number in range(2)}
     site = Site("last_subject", (4,))
-    patches = tuple(Patch(0, State(BLOCK, number, site, range(number, number + 1)), (1,)) for number in range(2))
+    patches = tuple(Patch(0, State(LAYER, number, site, range(number, number + 1)), (1,)) for number in range(2))
     edits = Batch((0,), patches, 1).entering(recorded, {}, 3)
     assert sorted(edits) == [1, 2]
     assert edits[1](torch.zeros(3, 3, 1)).flatten().tolist() == [0, 0, 0, 0, 10, 0, 0, 0, 0]
@@ -227,10 +227,10 @@ def test_a_window_is_put_into_its_further_modules_alone() -> None:
     found = placed(batch)
     assert sorted(number for _, number in edits) == [1, 2, 3]
     wanted = {1: [1], 2: [1, 2], 3: [2, 3]}
-    for number, blocks in wanted.items():
+    for number, layers in wanted.items():
         output = edits[ModuleKind.mlp, number](torch.full((5, 1, 1), -1.0)).flatten()
         put = [int(row) for row in (output == number).nonzero()]
-        assert put == sorted(int(found[patches[block]].rows[0]) for block in blocks)
+        assert put == sorted(int(found[patches[layer]].rows[0]) for layer in layers)
     assert {key: [item.patch for item in items] for key, items in batch.sprouting().items()} == {
         (ModuleKind.mlp, 0): [patches[1]],
         (ModuleKind.mlp, 1): [patches[2]],
@@ -239,8 +239,8 @@ def test_a_window_is_put_into_its_further_modules_alone() -> None:
 
 
 def test_severed_parts_keep_the_unpatched_rows_output() -> None:
-    """From the block after the patched one to the last."""
-    severed = Restoration(ModuleKind.block, severed=ModuleKind.mlp)
+    """From the layer after the patched one to the last."""
+    severed = Restoration(ModuleKind.layer, severed=ModuleKind.mlp)
     state = State(severed, 1, Site("last_subject", (4,)), range(1, 2))
     batch = Batch((0, 1), (Patch(1, state, (0, 1)),), 2)
     edits = batch.edits({}, 3, 4)
@@ -254,7 +254,7 @@ def test_severed_parts_keep_the_unpatched_rows_output() -> None:
 def test_one_part_may_be_put_and_pinned_in_different_rows() -> None:
     site = Site("last_subject", (4,))
     put = Patch(0, State(Restoration(ModuleKind.mlp, 2), 1, site, range(2)), (0,))
-    pin = Patch(0, State(Restoration(ModuleKind.block, severed=ModuleKind.mlp), 0, site, range(1)), (0,))
+    pin = Patch(0, State(Restoration(ModuleKind.layer, severed=ModuleKind.mlp), 0, site, range(1)), (0,))
     batch = Batch((0,), (put, pin), 1)
     edit = batch.edits({(ModuleKind.mlp, 1): torch.full((1, 6, 1), 9.0)}, 4, 2)[ModuleKind.mlp, 1]
     rows = placed(batch)

@@ -89,7 +89,7 @@ def test_standard_error_of_strata() -> None:
 
 
 def test_intervals_of_one_person_have_no_width() -> None:
-    """Nor do those of blocks where persons do not differ, which are not in the others' way."""
+    """Nor do those of layers where persons do not differ, which are not in the others' way."""
     alone = Bootstrap(["one"] * 3, ["a", "a", "b"]).means(np.array([[0.1, 1.0], [0.3, 1.0], [0.7, 1.0]])).curve()
     for bound in (alone.low, alone.high, alone.band_low, alone.band_high):
         assert bound == pytest.approx((0.45, 1.0))
@@ -102,14 +102,14 @@ def test_intervals_of_one_person_have_no_width() -> None:
 
 
 def test_band_and_margin_by_hand() -> None:
-    """Blocks of standard errors 1 and 2, in every resample off by one of them."""
+    """Layers of standard errors 1 and 2, in every resample off by one of them."""
     resampled = np.repeat([[-1.0, 3.0], [1.0, 3.0], [-1.0, 7.0], [1.0, 7.0]], 500, axis=0)
     estimate = Estimate(np.array([0.0, 5.0]), resampled, freedom=10**6)
     curve = estimate.curve()
     assert (curve.low, curve.high) == ((-1.0, 3.0), (1.0, 7.0))
     assert curve.band_low == pytest.approx((-1.0, 3.0), abs=1e-5)
     assert curve.band_high == pytest.approx((1.0, 7.0), abs=1e-5)
-    # One-sided, a quarter of the resamples has both blocks one standard error down, and the others one of them up.
+    # One-sided, a quarter of the resamples has both layers one standard error down, and the others one of them up.
     assert estimate.margin(0.2) == pytest.approx([-1.0, -2.0], abs=1e-5)
     assert estimate.margin(0.3) == pytest.approx([1.0, 2.0], abs=1e-5)
 
@@ -124,7 +124,7 @@ def test_student_against_tables(freedom: int, normal: float, expected: float) ->
 
 
 def test_student_of_a_huge_deviate_is_a_number() -> None:
-    """Two persons whose effects all but agree, while the mean is off: the margin is huge, and no block is sure."""
+    """Two persons whose effects all but agree, while the mean is off: the margin is huge, and no layer is sure."""
     assert 1e100 < student(1e9, 1) < float("inf")
     assert student(-1e9, 1) == -student(1e9, 1)
 
@@ -154,11 +154,11 @@ def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
         band += bool(((np.array(curve.band_low) <= TRUTH) & (np.array(curve.band_high) >= TRUTH)).all())
     assert 364 <= point <= 390
     assert 364 <= band <= 392
-    assert joint < 340, "intervals for single blocks are not a band"
+    assert joint < 340, "intervals for single layers are not a band"
 
 
 def test_margin_holds_about_as_often_as_it_says() -> None:
-    """One-sided lower bounds of all blocks at once; a two-sided band's would be farther away."""
+    """One-sided lower bounds of all layers at once; a two-sided band's would be farther away."""
     held, narrower = 0, []
     for estimate in estimates(400):
         held += bool((estimate.mean - estimate.margin(0.95) <= TRUTH).all())

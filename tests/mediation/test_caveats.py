@@ -38,12 +38,12 @@ def test_an_unstable_choice() -> None:
     assert warnings[0].endswith("below 0.6: other persons may give others; raise trace.facts")
 
 
-def test_no_block_stands_out() -> None:
+def test_no_layer_stands_out() -> None:
     values = np.array([1.0, 1.2, 1.0, 1.0]) + jitter(12, 4, spread=3.0)
     config = replace(CONFIG, rule=SelectionRule.confidence, value=0.9)
     warnings = select(persons_of(values), config, None).warnings
     assert (
-        "no block is above the median block with confidence 0.9: the 0.25 of the depth with the "
+        "no layer is above the median layer with confidence 0.9: the 0.25 of the depth with the "
         "largest effects was taken"
     ) in warnings
 
@@ -59,7 +59,7 @@ def test_a_corruption_that_costs_nothing() -> None:
 def test_single_modules_choose_otherwise() -> None:
     values = np.array([[1.0, 1.0, 5.0, 1.0], [1.0, 5.0, 1.0, 1.0]]) + jitter(12, 2, 4)
     (warning,) = select(persons_of(values, restorations=(MLP, WIDE)), replace(CONFIG, window=3), None).warnings
-    assert warning == "window 3: by the effects of single modules the blocks would be 2"
+    assert warning == "window 3: by the effects of single modules the layers would be 2"
     same = values[:, [1, 1]]
     assert select(persons_of(same, restorations=(MLP, WIDE)), replace(CONFIG, window=3), None).warnings == ()
     none = values * [[-1.0], [1.0]]
@@ -73,7 +73,7 @@ def test_the_other_kind_matters_as_much() -> None:
     for gap, advice in ((0.05, "train both"), (-0.02, "train both"), (-1.0, "train both, or attention alone")):
         values = level + np.array([[gap], [0.0]]) + jitter(12, 2, 4, spread=0.1)
         (warning,) = select(persons_of(values, restorations=(MLP, ATTENTION)), CONFIG, None).warnings
-        assert warning.startswith("mlp minus attention in the chosen blocks: ")
+        assert warning.startswith("mlp minus attention in the chosen layers: ")
         assert warning.endswith(f": {advice}")
     values = level + np.array([[1.0], [0.0]]) + jitter(12, 2, 4, spread=0.1)
     assert select(persons_of(values, restorations=(MLP, ATTENTION)), CONFIG, None).warnings == ()

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from tests.mediation.fabricated import BLOCK, MLP, SUBJECT, fact, persons_of, plain, result_of
+from tests.mediation.fabricated import LAYER, MLP, SUBJECT, fact, persons_of, plain, result_of
 from unlearning.config import Direction, ModuleKind
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import noise_share
@@ -13,8 +13,8 @@ from unlearning.mediation.result import METRICS, Metric, TraceResult
 from unlearning.mediation.states import Restoration, Site
 
 ANSWER = Metric.ANSWER_LOG_PROBABILITY
-SEVERED = Restoration(ModuleKind.block, severed=ModuleKind.mlp)
-# By restoration, block, site and draw.
+SEVERED = Restoration(ModuleKind.layer, severed=ModuleKind.mlp)
+# By restoration, layer, site and draw.
 A = fact("a", "one", -1.0, [-5.0, -7.0], [[[[-3.0, -3.0]], [[-6.0, -6.0]]]])
 B = fact("b", "two", -2.0, [-4.0, -4.0], [[[[-4.0, -4.0]], [[-3.0, -3.0]]]])
 
@@ -27,7 +27,7 @@ def effects_of(result: TraceResult, metric: Metric = ANSWER) -> Effects:
 
 def test_effects_by_hand() -> None:
     effects = effects_of(result_of(A, B))
-    # Total: (-1 + 6 + -2 + 4) / 2; block 0: (3 + 0) / 2; block 1: (0 + 1) / 2.
+    # Total: (-1 + 6 + -2 + 4) / 2; layer 0: (3 + 0) / 2; layer 1: (0 + 1) / 2.
     assert (effects.metric, effects.facts) == (ANSWER, 2)
     assert effects.total.mean == pytest.approx(3.5)
     own = effects.of(MLP)
@@ -36,18 +36,18 @@ def test_effects_by_hand() -> None:
     # Of two persons one is drawn.
     assert (own.effect.low, own.effect.high) == (pytest.approx((0.0, 0.0)), pytest.approx((3.0, 1.0)))
     assert (effects.total.low, effects.total.high) == (pytest.approx(2.0), pytest.approx(5.0))
-    # Fact a has 3 less at block 1 than at block 0, fact b has 1 more.
+    # Fact a has 3 less at layer 1 than at layer 0, fact b has 1 more.
     assert own.below_peak.mean == pytest.approx((0.0, 1.0))
     assert (own.below_peak.low, own.below_peak.high) == ((0.0, pytest.approx(-1.0)), (0.0, pytest.approx(3.0)))
     assert (own.placebo, own.above_placebo, effects.severed_gaps) == (None, None, {})
     with pytest.raises(KeyError):
-        effects.of(BLOCK)
+        effects.of(LAYER)
 
 
 def test_noising_measures_what_is_lost() -> None:
     """The clean run with states of the corrupted one: clean - patched."""
     effects = effects_of(result_of(A, B, direction=Direction.noising))
-    # Block 0: (-1 + 3 + -2 + 4) / 2; block 1: (-1 + 6 + -2 + 3) / 2.
+    # Layer 0: (-1 + 3 + -2 + 4) / 2; layer 1: (-1 + 6 + -2 + 3) / 2.
     assert effects.of(MLP).effect.mean == pytest.approx((2.0, 3.0))
     assert effects.total.mean == pytest.approx(3.5)
 
@@ -118,7 +118,7 @@ def test_what_travels_through_a_severed_path() -> None:
         plain("a", "one", [[1.0, 1.0], [5.0, 4.0], [2.0, 3.0]]),
         plain("b", "two", [[1.0, 1.0], [7.0, 4.0], [0.0, 5.0]]),
     ]
-    effects = effects_of(result_of(*traces, restorations=(MLP, BLOCK, SEVERED)))
+    effects = effects_of(result_of(*traces, restorations=(MLP, LAYER, SEVERED)))
     gap = effects.severed_gaps["mlp"]
     assert list(effects.severed_gaps) == ["mlp"]
     assert gap.mean == pytest.approx((5.0, 0.0))
@@ -133,9 +133,9 @@ def test_order_of_facts_does_not_matter() -> None:
         )
         for n in range(20)
     ]
-    expected = effects_of(result_of(*traces, restorations=(BLOCK, SEVERED)))
+    expected = effects_of(result_of(*traces, restorations=(LAYER, SEVERED)))
     random.Random(0).shuffle(traces)
-    assert effects_of(result_of(*traces, restorations=(BLOCK, SEVERED))) == expected
+    assert effects_of(result_of(*traces, restorations=(LAYER, SEVERED))) == expected
 
 
 def test_facts_of_one_person_are_drawn_together() -> None:
@@ -151,7 +151,7 @@ def test_facts_of_one_person_are_drawn_together() -> None:
 
 
 def test_paired_contrasts_are_narrower() -> None:
-    """Facts that differ much in all blocks alike: what sets blocks, or effect and placebo, apart is the same in all."""
+    """Facts that differ much in all layers alike: what sets layers, or effect and placebo, apart is the same in all."""
     generator = np.random.default_rng(0)
     level = generator.normal(0, 5, size=(40, 1))
     effects, placebos = (level + generator.normal([2.0, 1.0], 0.2, size=(40, 2)) for _ in range(2))
@@ -161,11 +161,11 @@ def test_paired_contrasts_are_narrower() -> None:
     ]
     own = effects_of(result_of(*traces)).of(MLP)
     width = own.effect.high[0] - own.effect.low[0]
-    assert own.effect.low[0] < own.effect.high[1], "side by side, the blocks cannot be told apart"
-    for contrast, block in ((own.below_peak, 1), (own.above_placebo, 0)):
-        assert contrast.low[block] > 0
-        assert contrast.high[block] - contrast.low[block] < 0.1 * width
-        assert contrast.band_high[block] - contrast.band_low[block] < 0.1 * width
+    assert own.effect.low[0] < own.effect.high[1], "side by side, the layers cannot be told apart"
+    for contrast, layer in ((own.below_peak, 1), (own.above_placebo, 0)):
+        assert contrast.low[layer] > 0
+        assert contrast.high[layer] - contrast.low[layer] < 0.1 * width
+        assert contrast.band_high[layer] - contrast.band_low[layer] < 0.1 * width
 
 
 def test_no_share_of_an_effect_that_is_none() -> None:
@@ -174,7 +174,7 @@ def test_no_share_of_an_effect_that_is_none() -> None:
 
 
 def test_noise_share_by_hand() -> None:
-    """Block 1 is the peak: variances over draws 2 and 8, means 4 and 10."""
+    """Layer 1 is the peak: variances over draws 2 and 8, means 4 and 10."""
     traces = [
         fact("a", "one", 0.0, [-9.0, -9.0], [[[[-9.0, -9.0]], [[-6.0, -4.0]]]]),
         fact("b", "two", 0.0, [-9.0, -9.0], [[[[-9.0, -1.0]], [[-1.0, 3.0]]]]),

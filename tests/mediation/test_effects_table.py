@@ -15,9 +15,9 @@ from unlearning.mediation.states import Restoration, Site
 
 GRID = (Site("first_subject", (2,)), Site("last_subject", (3,)), Site("last", (7,)))
 RESTORATIONS = (
-    Restoration(ModuleKind.block),
+    Restoration(ModuleKind.layer),
     Restoration(ModuleKind.mlp, 3),
-    Restoration(ModuleKind.block, severed=ModuleKind.attention),
+    Restoration(ModuleKind.layer, severed=ModuleKind.attention),
 )
 DRAWS, DEPTH = 2, 4
 
@@ -66,7 +66,7 @@ def test_columns(tmp_path: Path) -> None:
     )
     types = {name: str(table.schema.field(name).type) for name in COLUMNS}
     assert {types[name] for name in ("fact", "person", "relation", "kind", "severed", "group")} == {"string"}
-    assert {types[name] for name in ("window", "block", "position", "draw")} == {"int64"}
+    assert {types[name] for name in ("window", "layer", "position", "draw")} == {"int64"}
     assert types["placebo"] == "bool"
     assert {types[name] for name in COLUMNS[len(NAMES) :]} == {"double"}
 
@@ -92,9 +92,9 @@ def test_values_are_those_of_the_traces(tmp_path: Path) -> None:
         if row["placebo"]:
             assert trace.placebo is not None
             assert row["group"] == "last_subject"
-            scores = trace.placebo[place, row["block"], row["draw"]]
+            scores = trace.placebo[place, row["layer"], row["draw"]]
         else:
-            scores = trace.patched[place, row["block"], site, row["draw"]]
+            scores = trace.patched[place, row["layer"], site, row["draw"]]
         for number, metric in enumerate(METRICS):
             found = [row[f"{run}{metric}"] for run in ("", "clean_", "corrupted_")]
             wanted = [scores[number], trace.clean[number], trace.corrupted[row["draw"], number]]

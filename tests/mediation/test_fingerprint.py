@@ -22,7 +22,7 @@ from unlearning.mediation.subject import Probe
 
 PROBES = [random_probe("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)), random_probe("b", range(1, 2), 4, 6)]
 CONFIG = TraceConfig(
-    kinds=[ModuleKind.block, ModuleKind.mlp], tokens=TracedTokens.grid, base_model="somewhere", severed=[]
+    kinds=[ModuleKind.layer, ModuleKind.mlp], tokens=TracedTokens.grid, base_model="somewhere", severed=[]
 )
 
 
@@ -46,7 +46,7 @@ MEASURED = {
 }
 CHOSEN = {
     "base_model": None,
-    "select": ModuleKind.block,
+    "select": ModuleKind.layer,
     "rule": SelectionRule.first,
     "value": 0.5,
     "min_total_effect": 1.0,

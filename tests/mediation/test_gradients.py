@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from tests.mediation.builders import deep_model, random_probe
 from unlearning.config import ModuleKind
 from unlearning.errors import InputError
-from unlearning.mediation.gradients import block_gradients
+from unlearning.mediation.gradients import layer_gradients
 from unlearning.mediation.subject import Probe
 from unlearning.models import anatomy
 
@@ -24,15 +24,15 @@ FORGET = [
 RETAIN = [random_probe("d", range(1, 2), 5, 9), random_probe("e", range(0, 2), 1, 7)]
 
 
-def parameters_of(block: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
-    """Of the part; OPT's MLP is two layers of the block itself."""
-    if kind is ModuleKind.mlp and hasattr(block, "fc1"):
-        return [*block.fc1.parameters(), *block.fc2.parameters()]
-    return list(anatomy.part(block, kind).parameters())
+def parameters_of(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
+    """Of the part; OPT's MLP is two linear modules of the layer itself."""
+    if kind is ModuleKind.mlp and hasattr(layer, "fc1"):
+        return [*layer.fc1.parameters(), *layer.fc2.parameters()]
+    return list(anatomy.part(layer, kind).parameters())
 
 
 def naive_gradients(model: PreTrainedModel, probes: list[Probe], kind: ModuleKind) -> list[list[torch.Tensor]]:
-    """For each fact and block, the gradient of all the part's parameters laid end to end, in float64."""
+    """For each fact and layer, the gradient of all the part's parameters laid end to end, in float64."""
     model = deepcopy(model).requires_grad_(True)
     found = []
     for probe in probes:
@@ -42,17 +42,17 @@ def naive_gradients(model: PreTrainedModel, probes: list[Probe], kind: ModuleKin
         places = range(probe.answer_start, len(probe.input_ids))
         logs = [torch.log_softmax(logits[place - 1], -1)[probe.input_ids[place]] for place in places]
         (-sum(logs) / len(logs)).backward()
-        parts = [parameters_of(block, kind) for block in anatomy.blocks(model)]
+        parts = [parameters_of(layer, kind) for layer in anatomy.layers(model)]
         found.append([torch.cat([parameter.grad.double().flatten() for parameter in part]) for part in parts])
     return found
 
 
 def naive_ratios(model: PreTrainedModel, kind: ModuleKind) -> tuple[list[float], list[float]]:
-    """Gradient and Fisher ratios, block by block."""
+    """Gradient and Fisher ratios, layer by layer."""
     gradient, fisher = [], []
     forget, retain = (naive_gradients(model, probes, kind) for probes in (FORGET, RETAIN))
-    for block in range(DEPTH):
-        upper, lower = (torch.stack([fact[block] for fact in side]) for side in (forget, retain))
+    for layer in range(DEPTH):
+        upper, lower = (torch.stack([fact[layer] for fact in side]) for side in (forget, retain))
         gradient.append(float(upper.mean(0).norm() / lower.mean(0).norm()))
         fisher.append(float(upper.square().sum(1).mean() / lower.square().sum(1).mean()))
     return gradient, fisher
@@ -62,7 +62,7 @@ def naive_ratios(model: PreTrainedModel, kind: ModuleKind) -> tuple[list[float],
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "olmo2", "opt"])
 def test_equals_a_double_loop_of_backward_passes(family: str, kind: ModuleKind) -> None:
     model = deep_model(family, DEPTH).double().eval()
-    found = block_gradients(model, FORGET, RETAIN, kind)
+    found = layer_gradients(model, FORGET, RETAIN, kind)
     gradient, fisher = naive_ratios(model, kind)
     assert found.gradient == pytest.approx(gradient, rel=1e-10)
     assert found.fisher == pytest.approx(fisher, rel=1e-10)
@@ -72,44 +72,44 @@ def test_equals_a_double_loop_of_backward_passes(family: str, kind: ModuleKind) 
 def test_weights_of_half_precision_are_accumulated_in_float32() -> None:
     """Each gradient is bfloat16, 3 digits; a sum in bfloat16 would be off in the third."""
     model = deep_model("llama", DEPTH).to(torch.bfloat16)
-    found = block_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
+    found = layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
     gradient, fisher = naive_ratios(model, ModuleKind.mlp)
     assert found.gradient == pytest.approx(gradient, rel=1e-6)
     assert found.fisher == pytest.approx(fisher, rel=1e-6)
 
 
 def test_of_single_facts_fisher_is_the_gradients_square() -> None:
-    found = block_gradients(deep_model("olmo", DEPTH), FORGET[:1], RETAIN[:1], ModuleKind.attention)
+    found = layer_gradients(deep_model("olmo", DEPTH), FORGET[:1], RETAIN[:1], ModuleKind.attention)
     assert found.gradient == pytest.approx([sqrt(value) for value in found.fisher], rel=1e-6)
 
 
 def test_facts_repeated_weigh_the_same() -> None:
     """Means, not sums."""
     model = deep_model("olmo", DEPTH).double()
-    found = block_gradients(model, FORGET * 3, FORGET, ModuleKind.mlp)
+    found = layer_gradients(model, FORGET * 3, FORGET, ModuleKind.mlp)
     assert found.gradient == pytest.approx([1.0] * DEPTH, rel=1e-12)
     assert found.fisher == pytest.approx([1.0] * DEPTH, rel=1e-12)
 
 
 def test_order_does_not_matter_to_the_bit() -> None:
     model = deep_model("olmo", DEPTH)
-    forward = block_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
-    assert block_gradients(model, FORGET[::-1], RETAIN[::-1], ModuleKind.mlp) == forward
+    forward = layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
+    assert layer_gradients(model, FORGET[::-1], RETAIN[::-1], ModuleKind.mlp) == forward
 
 
 def test_dropout_is_off_and_training_goes_on() -> None:
     model = deep_model("gpt2", DEPTH, resid_pdrop=0.5)
-    expected = block_gradients(model.eval(), FORGET, RETAIN, ModuleKind.mlp)
-    assert block_gradients(model.train(), FORGET, RETAIN, ModuleKind.mlp) == expected
+    expected = layer_gradients(model.eval(), FORGET, RETAIN, ModuleKind.mlp)
+    assert layer_gradients(model.train(), FORGET, RETAIN, ModuleKind.mlp) == expected
     assert all(module.training for module in model.modules())
 
 
 def test_works_where_gradients_are_off() -> None:
     model = deep_model("olmo", DEPTH).requires_grad_(False)
     with torch.no_grad():
-        found = block_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
+        found = layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
         assert not torch.is_grad_enabled()
-    assert found == block_gradients(deep_model("olmo", DEPTH), FORGET, RETAIN, ModuleKind.mlp)
+    assert found == layer_gradients(deep_model("olmo", DEPTH), FORGET, RETAIN, ModuleKind.mlp)
 
 
 @pytest.mark.parametrize("breaks", [False, True], ids=["well", "exception"])
@@ -122,9 +122,9 @@ def test_the_model_is_left_as_it_was(breaks: bool) -> None:
     if breaks:
         unknown = Probe(FORGET[0].fact, (1, 2, 9999, 3), range(0, 1), 3)
         with pytest.raises(IndexError):
-            block_gradients(model, FORGET, [unknown], ModuleKind.mlp)
+            layer_gradients(model, FORGET, [unknown], ModuleKind.mlp)
     else:
-        block_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
+        layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
     for number, (now, (parameter, values, wanted, gradient)) in enumerate(zip(model.parameters(), before, strict=True)):
         assert now is parameter
         assert torch.equal(parameter, values)
@@ -137,16 +137,16 @@ def test_the_model_is_left_as_it_was(breaks: bool) -> None:
 @pytest.mark.parametrize(("forget", "retain", "missing"), [(FORGET, [], "retain"), ([], RETAIN, "forget")])
 def test_no_facts_are_refused(forget: list[Probe], retain: list[Probe], missing: str) -> None:
     with pytest.raises(InputError, match=f"^trace.rule=gradient or fisher: no {missing} facts to take gradients of.*$"):
-        block_gradients(deep_model("olmo", DEPTH), forget, retain, ModuleKind.mlp)
+        layer_gradients(deep_model("olmo", DEPTH), forget, retain, ModuleKind.mlp)
 
 
 @pytest.mark.parametrize(("value", "size"), [(0.0, "0"), (float("nan"), "nan")])
 def test_gradients_without_a_ratio_are_refused(value: float, size: str) -> None:
-    """A head of zeros gives every token the same probability, whatever the blocks do."""
+    """A head of zeros gives every token the same probability, whatever the layers do."""
     model = deep_model("olmo", DEPTH)
     with torch.no_grad():
         model.get_output_embeddings().weight.fill_(value)
-    wanted = f"block 0's mlp has a gradient of size {size} on forget facts and {size} on retain facts"
+    wanted = f"layer 0's mlp has a gradient of size {size} on forget facts and {size} on retain facts"
     with pytest.raises(InputError, match=wanted) as raised:
-        block_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
+        layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
     assert "\n" not in str(raised.value)

@@ -15,7 +15,7 @@ from unlearning.models import anatomy
 
 
 class Add(nn.Module):
-    """A block that adds a number; what else it was given is kept."""
+    """A layer that adds a number; what else it was given is kept."""
 
     def __init__(self, number: float) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_a_hook_that_changes_nothing_changes_nothing(family: str) -> None:
     ids = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
     with torch.no_grad():
         plain = model(ids).logits
-        modules = [anatomy.part(block, kind) for block in anatomy.blocks(model) for kind in ModuleKind]
+        modules = [anatomy.part(layer, kind) for layer in anatomy.layers(model) for kind in ModuleKind]
         with edited(dict.fromkeys(modules, lambda hidden: hidden), 4):
             assert torch.equal(model(ids).logits, plain)
 

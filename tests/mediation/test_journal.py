@@ -16,7 +16,7 @@ THIRD = 1 / 3
 
 
 def made(name: str, value: float = THIRD, foil: bool = True) -> FactTrace:
-    """Two restorations, two blocks, one site, one draw; a third has no last decimal."""
+    """Two restorations, two layers, one site, one draw; a third has no last decimal."""
     numbers = value * np.arange(1, 5).reshape(2, 2, 1, 1)
     placebo = None if name == "no placebo" else numbers[:, :, 0] - 1
     return fact(name, f"person {name}", value, [-value], numbers, foil=foil, placebo=placebo)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.mediation.builders import deep_model
-from tests.mediation.fabricated import ATTENTION, BLOCK, MLP, persons_of, plain, result_of
+from tests.mediation.fabricated import ATTENTION, LAYER, MLP, persons_of, plain, result_of
 from tests.mediation.test_effects import A, B
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers, selected_parameters, write_layers
-from unlearning.mediation.result import BlockGradients, Counts, Screening, TraceResult
+from unlearning.mediation.result import Counts, LayerGradients, Screening, TraceResult
 from unlearning.mediation.selection import Selection, select
 from unlearning.mediation.states import Restoration
 
@@ -23,7 +23,7 @@ CONFIG = TraceConfig(kinds=[ModuleKind.mlp], rule=SelectionRule.top_share, value
 COUNTS = Counts(unknown=("c", "d"), without_foil=("e",), unmoved=("f",), left_over=7)
 BROAD = replace(
     CONFIG,
-    kinds=[ModuleKind.block, ModuleKind.mlp, ModuleKind.attention],
+    kinds=[ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention],
     window=2,
     severed=[ModuleKind.mlp],
     rule=SelectionRule.confidence,
@@ -32,8 +32,8 @@ BROAD = replace(
 
 def broad_result() -> TraceResult:
     """Every optional part there: windows, a severed path, placebos, several relations."""
-    restorations = (BLOCK, MLP, Restoration(ModuleKind.mlp, 2), ATTENTION, Restoration(ModuleKind.attention, 2))
-    restorations = (*restorations, Restoration(ModuleKind.block, severed=ModuleKind.mlp))
+    restorations = (LAYER, MLP, Restoration(ModuleKind.mlp, 2), ATTENTION, Restoration(ModuleKind.attention, 2))
+    restorations = (*restorations, Restoration(ModuleKind.layer, severed=ModuleKind.mlp))
     generator = np.random.default_rng(0)
     traces = [
         plain(
@@ -45,7 +45,7 @@ def broad_result() -> TraceResult:
 
 
 def written(path: Path) -> tuple[Selection, dict[str, Any]]:
-    """A selection of block 0 of two, and what its file says."""
+    """A selection of layer 0 of two, and what its file says."""
     result = result_of(A, B, counts=COUNTS)
     selection = select(result, CONFIG, None)
     write_layers(path, deep_model("gpt2", 2), selection, result, CONFIG)
@@ -79,14 +79,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "noise": 0.1,
         "screening": None,
     }
-    # At block 0 the draws of both facts are alike but for the corrupted run of the first: 2 and 4.
+    # At layer 0 the draws of both facts are alike but for the corrupted run of the first: 2 and 4.
     assert content["noise_share"] == pytest.approx((2 + 0) / 2 / 2 / 4.5)
 
 
 def test_everything_optional_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     result = broad_result()
-    gradients = BlockGradients((1.0, 2.0), (2.0, 1.0))
+    gradients = LayerGradients((1.0, 2.0), (2.0, 1.0))
     selection = select(result, BROAD, gradients)
     own = selection.effects[-1]
     assert own.severed_gaps
@@ -104,29 +104,29 @@ def test_parameters_of_every_traced_kind(family: str, tmp_path: Path) -> None:
     selection = select(result, BROAD, None)
     write_layers(path, model, selection, result, BROAD)
     found = json.loads(path.read_text())["parameters"]
-    assert list(found) == ["block", "mlp", "attention"]
+    assert list(found) == ["layer", "mlp", "attention"]
     total = sum(parameter.numel() for parameter in model.parameters())
     for kind, part in found.items():
         assert part["names"] == selected_parameters(model, selection, ModuleKind(kind))
         assert part["share"] == pytest.approx(sum(model.get_parameter(name).numel() for name in part["names"]) / total)
-    assert set(found["mlp"]["names"]) | set(found["attention"]["names"]) < set(found["block"]["names"])
-    assert found["mlp"]["share"] + found["attention"]["share"] < found["block"]["share"] < 1
+    assert set(found["mlp"]["names"]) | set(found["attention"]["names"]) < set(found["layer"]["names"])
+    assert found["mlp"]["share"] + found["attention"]["share"] < found["layer"]["share"] < 1
 
 
 def test_exact_names(tmp_path: Path) -> None:
     selection, content = written(tmp_path / "layers.json")
     names = [f"transformer.h.0.mlp.{name}" for name in ("c_fc.weight", "c_fc.bias", "c_proj.weight", "c_proj.bias")]
-    assert selection.blocks == (0,)
+    assert selection.layers == (0,)
     assert content["parameters"]["mlp"]["names"] == names
 
 
 def test_not_a_number_is_null(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
-    screening = Screening(2, correlation={"mlp": math.nan, "block": 0.5}, of_means={"mlp": math.nan})
+    screening = Screening(2, correlation={"mlp": math.nan, "layer": 0.5}, of_means={"mlp": math.nan})
     result = replace(result_of(A, B), screening=screening)
     write_layers(path, deep_model("gpt2", 2), select(result, CONFIG, None), result, CONFIG)
     content = json.loads(path.read_text())
-    assert content["screening"] == {"facts": 2, "correlation": {"mlp": None, "block": 0.5}, "of_means": {"mlp": None}}
+    assert content["screening"] == {"facts": 2, "correlation": {"mlp": None, "layer": 0.5}, "of_means": {"mlp": None}}
     facts = persons_of([[1.0, 0.0]] * 2)
     write_layers(path, deep_model("gpt2", 2), select(facts, CONFIG, None), facts, CONFIG)
     assert json.loads(path.read_text())["noise_share"] is None
@@ -144,11 +144,11 @@ def test_no_share_is_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blocks": [1, 5]}, r"blocks \[5\]: the model has blocks 0 to 1"),
-        ({"blocks": [-1]}, r"blocks \[-1\]: the model has"),
-        ({"blocks": []}, "one block at least"),
-        ({"blocks": ["1"]}, "must be whole numbers"),
-        ({"blocks": 3}, r"not a layers\.json of a trace: 'int' object is not iterable"),
+        ({"layers": [1, 5]}, r"layers \[5\]: the model has layers 0 to 1"),
+        ({"layers": [-1]}, r"layers \[-1\]: the model has"),
+        ({"layers": []}, "one layer at least"),
+        ({"layers": ["1"]}, "must be whole numbers"),
+        ({"layers": 3}, r"not a layers\.json of a trace: 'int' object is not iterable"),
         ({"module": "nose"}, "'nose' is not a valid ModuleKind"),
         ({"rule": None}, "None is not a valid SelectionRule"),
         ({"baselines": []}, "'list' object has no attribute 'items'"),
@@ -166,7 +166,7 @@ def test_a_wrong_file_is_one_line(changes: dict[str, Any], message: str, tmp_pat
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"blocks": [1]}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"layers": [1]}', "\x00"])
 def test_a_garbled_file_is_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     path.write_text(text)
@@ -186,10 +186,10 @@ def test_a_file_of_an_older_make(tmp_path: Path) -> None:
 def test_a_file_for_another_model(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
     _, content = written(path)
-    path.write_text(json.dumps({**content, "blocks": [1]}))
-    with pytest.raises(InputError, match=r"blocks \[1\]: the model has blocks 0 to 0"):
+    path.write_text(json.dumps({**content, "layers": [1]}))
+    with pytest.raises(InputError, match=r"layers \[1\]: the model has layers 0 to 0"):
         read_layers(path, 1)
-    with pytest.raises(InputError, match="traced on a model of 2 blocks, but this has 16"):
+    with pytest.raises(InputError, match="traced on a model of 2 layers, but this has 16"):
         read_layers(path, 16)
     with pytest.raises(InputError, match="cannot be read: No such file or directory"):
         read_layers(tmp_path / "nothing.json")

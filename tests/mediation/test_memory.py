@@ -9,7 +9,7 @@ from unlearning.mediation.memory import CPU_GIB, GIB, budget_gib, rows_within
 BYTES = 12_096
 """Of a row of 5 tokens after 3: the tiny model has width 32, an MLP of 48 and 4 heads.
 
-5 * (6 * 32 + 3 * 48) * 4 = 6720 for a block's hidden states, 2 * 4 * 5 * 8 * 4 = 1280 for its attention scores,
+5 * (6 * 32 + 3 * 48) * 4 = 6720 for a layer's hidden states, 2 * 4 * 5 * 8 * 4 = 1280 for its attention scores,
 4 * 8 * 32 * 4 = 4096 for keys and values.
 """
 
@@ -20,7 +20,7 @@ def test_rows_by_hand(total: int, rows: int) -> None:
 
 
 def test_the_depth_does_not_matter() -> None:
-    """A pass without gradients holds one block at a time."""
+    """A pass without gradients holds one layer at a time."""
     assert rows_within(1, deep_model("llama", 2), 5, 3) == rows_within(1, deep_model("llama", 9), 5, 3)
 
 

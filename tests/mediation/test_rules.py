@@ -1,4 +1,4 @@
-"""Rules from effects to blocks: by hand, against naive references, and on planted effects."""
+"""Rules from effects to layers: by hand, against naive references, and on planted effects."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from unlearning.config import SelectionRule
 from unlearning.errors import InputError
 from unlearning.mediation.bootstrap import RESAMPLES, Bootstrap, Estimate
-from unlearning.mediation.result import BlockGradients
+from unlearning.mediation.result import LayerGradients
 from unlearning.mediation.rules import (
     READS_EFFECTS,
     READS_GRADIENTS,
@@ -21,7 +21,7 @@ from unlearning.mediation.rules import (
 
 EFFECTS = [0.5, 4.0, -1.0, 3.0, 2.0, 0.5, 0.0, -3.0]
 """The positive ones sum to 10."""
-GRADIENTS = BlockGradients(gradient=(1.0, 3.0, 2.0, 3.0), fisher=(9.0, 1.0, 2.0, 3.0))
+GRADIENTS = LayerGradients(gradient=(1.0, 3.0, 2.0, 3.0), fisher=(9.0, 1.0, 2.0, 3.0))
 
 
 def chosen(rule: SelectionRule, effects: ArrayLike, value: float) -> tuple[int, ...]:
@@ -87,17 +87,17 @@ def test_coverage_of_many_rows_is_that_of_each() -> None:
 
 @pytest.mark.parametrize("rule", list(RULES))
 def test_resamples_are_read_one_by_one(rule: SelectionRule) -> None:
-    """Those where no block has a positive effect choose nothing."""
+    """Those where no layer has a positive effect choose nothing."""
     resampled = np.array([[1.0, 2.0, 9.0, 0.0], [9.0, 1.0, 1.0, 1.0], [-1.0, -2.0, -3.0, 0.0]])
     choice = by_effects(rule, 0.25, Estimate(np.array([0.0, 0.0, 4.0, 0.5]), resampled, 1), None)
-    assert choice.blocks == (2,)
+    assert choice.layers == (2,)
     assert choice.resampled.tolist() == [[False, False, True, False], [True, False, False, False], [False] * 4]
     assert not choice.fell_back
 
 
 @pytest.mark.parametrize("rule", READS_EFFECTS)
 def test_nothing_is_chosen_where_no_effect_is_positive(rule: SelectionRule) -> None:
-    assert by_effects(rule, 0.5, certain([0.0, -1.0, -1.0, -1.0]), None).blocks == ()
+    assert by_effects(rule, 0.5, certain([0.0, -1.0, -1.0, -1.0]), None).layers == ()
 
 
 def test_stability_by_hand() -> None:
@@ -108,17 +108,17 @@ def test_stability_by_hand() -> None:
 
 def test_confidence_is_above_the_median_and_the_placebo() -> None:
     effect = certain([5.0, 4.0, 2.0, 1.0, -1.0])
-    assert confident(effect, None, 0.95).blocks == (0, 1)
-    assert confident(effect, certain([1.0, -1.0, 1.0, 1.0, 1.0]), 0.95).blocks == (0,)
-    assert confident(certain([-1.0, 2.0, -3.0, -3.0]), None, 0.95).blocks == (1,), "not of negative effect"
+    assert confident(effect, None, 0.95).layers == (0, 1)
+    assert confident(effect, certain([1.0, -1.0, 1.0, 1.0, 1.0]), 0.95).layers == (0,)
+    assert confident(certain([-1.0, 2.0, -3.0, -3.0]), None, 0.95).layers == (1,), "not of negative effect"
 
 
 def test_confidence_holds_resamples_to_the_same_margin() -> None:
-    """Block 1 is 3 +- 1 above the median; what a resample must exceed is fixed by all of them together."""
+    """Layer 1 is 3 +- 1 above the median; what a resample must exceed is fixed by all of them together."""
     above = np.random.default_rng(0).normal(3.0, 1.0, size=RESAMPLES)
     resampled = np.stack([np.zeros(RESAMPLES), above, np.zeros(RESAMPLES)], axis=1)
     choice = confident(Estimate(np.array([0.0, 3.0, 0.0]), resampled, 10**6), None, 0.95)
-    assert choice.blocks == (1,)
+    assert choice.layers == (1,)
     assert choice.resampled[:, 1].mean() == pytest.approx((above > 1.645).mean(), abs=0.02)
     assert not choice.resampled[:, [0, 2]].any()
 
@@ -127,18 +127,18 @@ def test_confidence_falls_back_on_a_quarter_of_the_depth() -> None:
     effect = sampled(np.random.default_rng(0).normal(1.0, 5.0, size=(12, 8)))
     choice = by_effects(SelectionRule.confidence, 0.95, effect, None)
     assert choice.fell_back
-    assert set(choice.blocks) == set(np.argsort(effect.mean)[-2:])
+    assert set(choice.layers) == set(np.argsort(effect.mean)[-2:])
     assert (choice.resampled.sum(1) == 2).all()
     assert not by_effects(SelectionRule.confidence, 0.95, certain(EFFECTS), None).fell_back
 
 
 def test_confidence_finds_nothing_where_there_is_nothing() -> None:
-    """24 persons, 16 blocks that differ by chance alone: at a confidence of 0.95, 15 of 300 traces choose a block."""
+    """24 persons, 16 layers that differ by chance alone: at a confidence of 0.95, 15 of 300 traces choose a layer."""
     generator = np.random.default_rng(3)
     found = 0
     for _ in range(300):
         values = 5.0 + generator.normal(size=(24, 1)) + generator.normal(size=(24, 16))
-        found += bool(confident(sampled(values), None, 0.95).blocks)
+        found += bool(confident(sampled(values), None, 0.95).layers)
     assert 4 <= found <= 30
 
 
@@ -150,18 +150,18 @@ def test_confidence_needs_a_margin_above_the_placebo() -> None:
         effects = np.linspace(5, 0, 16) + generator.normal(size=(24, 16))
         placebos = np.linspace(5, 0, 16) + generator.normal(size=(24, 16))
         assert confident(sampled(effects), None, 0.95).chosen.any()
-        found += bool(confident(sampled(effects), sampled(effects - placebos), 0.95).blocks)
+        found += bool(confident(sampled(effects), sampled(effects - placebos), 0.95).layers)
     assert found <= 10
 
 
 def test_confidence_finds_what_was_planted() -> None:
-    """Blocks 5 and 6 of 16 are 1.5 standard deviations above the others; what moves all blocks alike is no matter."""
+    """Layers 5 and 6 of 16 are 1.5 standard deviations above the others; what moves all layers alike is no matter."""
     generator = np.random.default_rng(5)
     planted = np.where(np.isin(np.arange(16), [5, 6]), 1.5, 0.0)
     right = 0
     for _ in range(50):
         values = 20.0 + planted + generator.normal(0, 10.0, size=(24, 1)) + generator.normal(size=(24, 16))
-        right += confident(sampled(values), None, 0.95).blocks == (5, 6)
+        right += confident(sampled(values), None, 0.95).layers == (5, 6)
     assert right >= 40
 
 
@@ -193,7 +193,7 @@ def test_random_depends_on_the_seed_alone() -> None:
     drawn = [baseline(SelectionRule.random, 4, 8, seed, None) for seed in range(20)]
     assert drawn == [baseline(SelectionRule.random, 4, 8, seed, GRADIENTS) for seed in range(20)]
     assert len(set(drawn)) > 10
-    assert all(list(blocks) == sorted(set(blocks)) and len(blocks) == 4 for blocks in drawn)
+    assert all(list(layers) == sorted(set(layers)) and len(layers) == 4 for layers in drawn)
 
 
 @pytest.mark.parametrize(("value", "depth", "expected"), [(0.25, 8, 2), (0.3125, 8, 3), (0.01, 8, 1), (1.0, 8, 8)])

@@ -85,7 +85,7 @@ def test_a_base_model_close_by_is_linear(direction: Direction) -> None:
     model, base = deep_model("llama", DEPTH).double(), deep_model("llama", DEPTH).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in anatomy.blocks(base)[0].parameters():
+        for parameter in anatomy.layers(base)[0].parameters():
             parameter += 1e-6 * torch.randn(parameter.shape, generator=generator).double()
     config = replace(CONFIG, corruption=Corruption.base_model, direction=direction)
     compare(Tracer(model, config, base), direction, 0.0)
@@ -182,7 +182,7 @@ def correlation(ours: object, theirs: object, direction: Direction = Direction.d
 
 @each_direction
 def test_correlation_by_hand(direction: Direction) -> None:
-    """Ranks 1 2 3 4 and 2 1 4 3: 1 - 6 * 4 / (4 * 15) = 0.6. At the subject, two blocks in the other order: -1."""
+    """Ranks 1 2 3 4 and 2 1 4 3: 1 - 6 * 4 / (4 * 15) = 0.6. At the subject, two layers in the other order: -1."""
     ours, theirs = [[[1, 3], [2, 40]]], [[[7, 70], [-5, 9]]]
     everything, of_means = correlation(ours, theirs, direction)
     assert everything == pytest.approx(0.6)

@@ -1,19 +1,19 @@
-"""From a result to chosen blocks, with how sure the choice is."""
+"""From a result to chosen layers, with how sure the choice is."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.mediation.fabricated import ATTENTION, BLOCK, MLP, fact, persons_of, plain, result_of
+from tests.mediation.fabricated import ATTENTION, LAYER, MLP, fact, persons_of, plain, result_of
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.effects import indirect_effects
-from unlearning.mediation.result import METRICS, BlockGradients, Metric, TraceResult
+from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult
 from unlearning.mediation.selection import select
 from unlearning.mediation.states import Restoration
 
-GRADIENTS = BlockGradients(gradient=(4.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0), fisher=(0.0,) * 7 + (1.0,))
+GRADIENTS = LayerGradients(gradient=(4.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0), fisher=(0.0,) * 7 + (1.0,))
 
 
 def config_of(rule: SelectionRule, value: float = 0.25, **changes: object) -> TraceConfig:
@@ -21,20 +21,20 @@ def config_of(rule: SelectionRule, value: float = 0.25, **changes: object) -> Tr
 
 
 def planted(persons: int = 20, height: float = 3.0) -> TraceResult:
-    """Eight blocks of effect 1 +- 0.5, of which block 2 is by `height` larger."""
+    """Eight layers of effect 1 +- 0.5, of which layer 2 is by `height` larger."""
     peak = np.where(np.arange(8) == 2, height, 0.0)
     return persons_of(1.0 + peak + np.random.default_rng(0).normal(0, 0.5, size=(persons, 8)))
 
 
 def test_selection_reads_the_whole_answer() -> None:
-    """Block 1 has more effect on the first token's probability, block 0 on the whole answer."""
+    """Layer 1 has more effect on the first token's probability, layer 0 on the whole answer."""
     first = fact("a", "one", 0.0, [-9.0], [[[[-3.0]], [[-6.0]]]])
     first.patched[0, :, 0, 0, 0] = [-0.9, 0.0]
     selection = select(result_of(first), config_of(SelectionRule.top_share, 0.5), None)
     assert selection.effects[0].of(MLP).effect.mean == pytest.approx((0.0, 0.9))
-    assert selection.blocks == selection.blocks_window_1 == (0,)
+    assert selection.layers == selection.layers_window_1 == (0,)
     assert selection.metric is Metric.ANSWER_LOG_PROBABILITY
-    assert (selection.window, selection.module, selection.blocks_total) == (1, ModuleKind.mlp, 2)
+    assert (selection.window, selection.module, selection.layers_total) == (1, ModuleKind.mlp, 2)
     assert selection.share_of_depth == 0.5
 
 
@@ -47,14 +47,14 @@ def test_effects_of_every_metric_that_has_numbers() -> None:
 
 def test_a_planted_peak_by_default() -> None:
     selection = select(planted(), TraceConfig(), None)
-    assert (selection.rule, selection.value, selection.blocks) == (SelectionRule.confidence, 0.95, (2,))
+    assert (selection.rule, selection.value, selection.layers) == (SelectionRule.confidence, 0.95, (2,))
     assert selection.inclusion[2] == selection.stability == 1.0
     assert max(selection.inclusion[:2] + selection.inclusion[3:]) < 0.3
     assert selection.warnings == ()
 
 
-def test_the_placebo_speaks_against_a_block() -> None:
-    """Block 1 has the largest effect, and so has another person's state there."""
+def test_the_placebo_speaks_against_a_layer() -> None:
+    """Layer 1 has the largest effect, and so has another person's state there."""
     traces = [
         plain(
             f"{n}",
@@ -66,26 +66,26 @@ def test_the_placebo_speaks_against_a_block() -> None:
     ]
     for placebo, expected in ((True, (0,)), (False, (0, 1))):
         own = traces if placebo else [replace(trace, placebo=None) for trace in traces]
-        assert select(result_of(*own, restorations=(BLOCK, MLP)), TraceConfig(), None).blocks == expected
+        assert select(result_of(*own, restorations=(LAYER, MLP)), TraceConfig(), None).layers == expected
 
 
 @pytest.mark.parametrize("rule", [SelectionRule.threshold, SelectionRule.coverage, SelectionRule.top_share])
 def test_inclusion_by_hand(rule: SelectionRule) -> None:
-    """Of two persons one is drawn: half the time the one who needs block 0, and half the other, who needs block 1."""
+    """Of two persons one is drawn: half the time the one who needs layer 0, and half the other, who needs layer 1."""
     result = result_of(plain("a", "one", [3.0, 0.0, 0.0, 0.0]), plain("b", "two", [0.0, 2.0, 0.0, 0.0]))
     selection = select(result, config_of(rule, 0.6 if rule is SelectionRule.coverage else 0.25), None)
     if rule is SelectionRule.threshold:
-        assert selection.blocks == (0, 1)
+        assert selection.layers == (0, 1)
         assert selection.stability == 0.5
     else:
-        assert selection.blocks == (0,)
+        assert selection.layers == (0,)
         assert selection.stability in (0.0, 0.5, 1.0), "half of the resamples agree, half do not"
     assert selection.inclusion[0] + selection.inclusion[1] == pytest.approx(1.0)
     assert selection.inclusion[0] == pytest.approx(0.5, abs=0.05)
     assert selection.inclusion[2:] == (0.0, 0.0)
 
 
-def test_stability_falls_where_blocks_are_alike() -> None:
+def test_stability_falls_where_layers_are_alike() -> None:
     config = config_of(SelectionRule.threshold, 0.7)
     found = [select(planted(height=height), config, None).stability for height in (3.0, 0.0)]
     assert found[0] == 1.0
@@ -105,13 +105,13 @@ def test_stability_falls_where_blocks_are_alike() -> None:
 def test_rules_that_read_no_effects(rule: SelectionRule, expected: tuple[int, ...]) -> None:
     harmful = persons_of(-np.ones((12, 8)))
     selection = select(harmful, config_of(rule), GRADIENTS)
-    assert selection.blocks == selection.blocks_window_1 == expected
-    assert selection.inclusion == tuple(float(block in expected) for block in range(8))
+    assert selection.layers == selection.layers_window_1 == expected
+    assert selection.inclusion == tuple(float(layer in expected) for layer in range(8))
     assert selection.stability == 1.0
 
 
 def test_random_follows_the_seed() -> None:
-    chosen = [select(planted(), config_of(SelectionRule.random, seed=seed), None).blocks for seed in (0, 0, 1, 2, 3)]
+    chosen = [select(planted(), config_of(SelectionRule.random, seed=seed), None).layers for seed in (0, 0, 1, 2, 3)]
     assert chosen[0] == chosen[1]
     assert len(set(chosen)) > 1
 
@@ -129,24 +129,24 @@ def test_baselines_are_as_large_as_the_choice() -> None:
 def test_a_window_decides_where_there_is_one() -> None:
     wide = Restoration(ModuleKind.mlp, 3)
     result = persons_of(
-        [[[0.0, 0.0, 5.0, 0.0], [0.0, 5.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]]] * 3, restorations=(MLP, wide, BLOCK)
+        [[[0.0, 0.0, 5.0, 0.0], [0.0, 5.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]]] * 3, restorations=(MLP, wide, LAYER)
     )
     selection = select(result, config_of(SelectionRule.top_share, window=3), None)
-    assert (selection.blocks, selection.blocks_window_1, selection.window) == ((1,), (2,), 3)
-    whole = config_of(SelectionRule.top_share, window=3, select=ModuleKind.block, kinds=[ModuleKind.block])
-    assert select(result, whole, None).blocks == (0,)
-    assert select(result, whole, None).window == 1, "the output of a block is patched alone"
+    assert (selection.layers, selection.layers_window_1, selection.window) == ((1,), (2,), 3)
+    whole = config_of(SelectionRule.top_share, window=3, select=ModuleKind.layer, kinds=[ModuleKind.layer])
+    assert select(result, whole, None).layers == (0,)
+    assert select(result, whole, None).window == 1, "the output of a layer is patched alone"
 
 
 def test_single_modules_may_have_no_effect() -> None:
     wide = Restoration(ModuleKind.mlp, 2)
     result = persons_of([[[-1.0, -1.0], [0.0, 5.0]]] * 3, restorations=(MLP, wide))
-    assert select(result, config_of(SelectionRule.top_share, window=2), None).blocks_window_1 == ()
+    assert select(result, config_of(SelectionRule.top_share, window=2), None).layers_window_1 == ()
 
 
 @pytest.mark.parametrize("rule", ["confidence", "threshold", "coverage", "top_share"])
 def test_no_effect_is_an_error(rule: str) -> None:
-    with pytest.raises(InputError, match=rf"trace.rule={rule}: no block's mlp has a positive effect; raise"):
+    with pytest.raises(InputError, match=rf"trace.rule={rule}: no layer's mlp has a positive effect; raise"):
         select(persons_of([[0.0, -1.0]] * 3), config_of(SelectionRule(rule)), None)
 
 
@@ -162,4 +162,4 @@ def test_other_kinds_do_not_decide() -> None:
     both = [ModuleKind.mlp, ModuleKind.attention]
     for kind, expected in zip(both, [(0,), (1,)], strict=True):
         config = config_of(SelectionRule.top_share, kinds=both, select=kind)
-        assert select(result, config, None).blocks == expected
+        assert select(result, config, None).layers == expected

@@ -66,7 +66,7 @@ SETTINGS = {
     "noising": replace(CONFIG, direction=Direction.noising),
     "weights": replace(CONFIG, mode=TraceMode.weights, kinds=[ModuleKind.mlp]),
     "screen": replace(CONFIG, mode=TraceMode.screen),
-    "block": replace(CONFIG, kinds=[ModuleKind.block], select=ModuleKind.block),
+    "layer": replace(CONFIG, kinds=[ModuleKind.layer], select=ModuleKind.layer),
     "little memory": replace(CONFIG, memory_gib=1e-9),
 }
 
@@ -121,13 +121,13 @@ def wandering(module: nn.Module) -> None:
 
 @pytest.mark.parametrize("number", range(DEPTH))
 @pytest.mark.parametrize("breaks", [remembering, mixing_rows, looking_ahead, wandering])
-def test_a_block_that_does_what_blocks_do_not(breaks: Callable[[nn.Module], None], number: int) -> None:
+def test_a_layer_that_does_what_layers_do_not(breaks: Callable[[nn.Module], None], number: int) -> None:
     model = deep_model("llama", DEPTH)
     breaks(model.model.layers[number].mlp)
     refused(model)
 
 
-@pytest.mark.parametrize("kind", [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention])
+@pytest.mark.parametrize("kind", [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention])
 def test_whichever_part_is_traced(kind: ModuleKind) -> None:
     model = deep_model("llama", DEPTH)
     remembering(model.model.layers[1])
@@ -150,10 +150,10 @@ def test_a_cache_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("order", [[1, 0, 2, 3], [3, 2, 1, 0], [0, 1, 3, 2], [0, 2, 1, 3]])
-def test_blocks_in_another_order(order: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_in_another_order(order: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     model = deep_model("llama", DEPTH)
-    blocks = anatomy.blocks(model)
-    monkeypatch.setattr(anatomy, "blocks", lambda _model: [blocks[place] for place in order])
+    layers = anatomy.layers(model)
+    monkeypatch.setattr(anatomy, "layers", lambda _model: [layers[place] for place in order])
     refused(model)
 
 
@@ -172,31 +172,31 @@ WRONG_PARTS = {
 
 
 @pytest.mark.parametrize(("kind", "path"), WRONG_PARTS.values(), ids=WRONG_PARTS)
-def test_a_part_that_later_tokens_read_within_the_block(
+def test_a_part_that_later_tokens_read_within_the_layer(
     kind: ModuleKind, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = deep_model("llama", DEPTH)
     original = anatomy.part
 
-    def wrong(block: nn.Module, wanted: ModuleKind) -> nn.Module:
-        return block.get_submodule(path) if wanted is kind else original(block, wanted)
+    def wrong(layer: nn.Module, wanted: ModuleKind) -> nn.Module:
+        return layer.get_submodule(path) if wanted is kind else original(layer, wanted)
 
     monkeypatch.setattr(anatomy, "part", wrong)
     refused(model)
 
 
 @pytest.mark.parametrize("number", [0, DEPTH // 2])
-def test_a_wrong_part_of_one_block(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_part_of_one_layer(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first or a middle one."""
     model = deep_model("llama", DEPTH)
     original, unlike = anatomy.part, model.model.layers[number]
 
-    def wrong(block: nn.Module, wanted: ModuleKind) -> nn.Module:
-        mistaken = block is unlike and wanted is ModuleKind.mlp
-        return block.input_layernorm if mistaken else original(block, wanted)
+    def wrong(layer: nn.Module, wanted: ModuleKind) -> nn.Module:
+        mistaken = layer is unlike and wanted is ModuleKind.mlp
+        return layer.input_layernorm if mistaken else original(layer, wanted)
 
     monkeypatch.setattr(anatomy, "part", wrong)
-    assert f"mlp of block {number} " in refused(model)
+    assert f"mlp of layer {number} " in refused(model)
 
 
 def test_numbers_that_are_not_finite() -> None:

@@ -19,7 +19,7 @@ from unlearning.mediation.states import (
 )
 
 PROBE = random_probe("a", range(2, 5), 9, 12)
-BLOCK, MLP, ATTENTION = ModuleKind.block, ModuleKind.mlp, ModuleKind.attention
+LAYER, MLP, ATTENTION = ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention
 CONFIG = TraceConfig()
 GRID = replace(CONFIG, tokens=TracedTokens.grid)
 Sites = list[tuple[str, tuple[int, ...]]]
@@ -34,7 +34,7 @@ def sites(config: TraceConfig, subject: range = PROBE.subject, answer_start: int
 
 
 @pytest.mark.parametrize(
-    ("block", "width", "expected"),
+    ("layer", "width", "expected"),
     [
         (0, 1, [0]),
         (15, 1, [15]),
@@ -48,12 +48,12 @@ def sites(config: TraceConfig, subject: range = PROBE.subject, answer_start: int
         (15, 10, [10, 11, 12, 13, 14, 15]),
     ],
 )
-def test_windows_are_romes(block: int, width: int, expected: list[int]) -> None:
-    assert list(window_of(block, width, 16)) == expected
+def test_windows_are_romes(layer: int, width: int, expected: list[int]) -> None:
+    assert list(window_of(layer, width, 16)) == expected
 
 
 def test_a_window_wider_than_the_model_is_all_of_it() -> None:
-    assert [list(window_of(block, 100, 3)) for block in range(3)] == [[0, 1, 2]] * 3
+    assert [list(window_of(layer, 100, 3)) for layer in range(3)] == [[0, 1, 2]] * 3
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,16 @@ def test_the_site_whose_effects_count(groups: list[str], expected: int) -> None:
 
 
 def test_restorations() -> None:
-    assert restorations_of(replace(CONFIG, window=1)) == (Restoration(BLOCK), Restoration(MLP), Restoration(ATTENTION))
-    config = replace(CONFIG, window=3, kinds=[ATTENTION, BLOCK, MLP, ATTENTION], severed=[ATTENTION, MLP, ATTENTION])
+    assert restorations_of(replace(CONFIG, window=1)) == (Restoration(LAYER), Restoration(MLP), Restoration(ATTENTION))
+    config = replace(CONFIG, window=3, kinds=[ATTENTION, LAYER, MLP, ATTENTION], severed=[ATTENTION, MLP, ATTENTION])
     assert restorations_of(config) == (
         Restoration(ATTENTION),
         Restoration(ATTENTION, 3),
-        Restoration(BLOCK),
+        Restoration(LAYER),
         Restoration(MLP),
         Restoration(MLP, 3),
-        Restoration(BLOCK, severed=ATTENTION),
-        Restoration(BLOCK, severed=MLP),
+        Restoration(LAYER, severed=ATTENTION),
+        Restoration(LAYER, severed=MLP),
     )
 
 
@@ -131,7 +131,7 @@ def test_restorations() -> None:
     [
         ({"select": MLP, "window": 3}, Restoration(MLP, 3)),
         ({"select": ATTENTION, "window": 1}, Restoration(ATTENTION)),
-        ({"select": BLOCK, "window": 3}, Restoration(BLOCK)),
+        ({"select": LAYER, "window": 3}, Restoration(LAYER)),
     ],
 )
 def test_the_restoration_that_decides_is_among_the_traced_ones(
@@ -147,18 +147,18 @@ def test_the_restoration_that_decides_is_among_the_traced_ones(
     [
         (Restoration(MLP), "mlp"),
         (Restoration(ATTENTION, 10), "attention, window 10"),
-        (Restoration(BLOCK, severed=MLP), "block, mlp severed"),
+        (Restoration(LAYER, severed=MLP), "layer, mlp severed"),
     ],
 )
 def test_labels(restoration: Restoration, label: str) -> None:
     assert restoration.label == label
 
 
-def test_states_go_by_restoration_block_and_site() -> None:
+def test_states_go_by_restoration_layer_and_site() -> None:
     pair = (Site("last_subject", (4,)), Site("last", (8,)))
-    found = states_of(pair, (Restoration(BLOCK), Restoration(MLP, 2)), 3)
+    found = states_of(pair, (Restoration(LAYER), Restoration(MLP, 2)), 3)
     assert found == [
-        *(State(Restoration(BLOCK), block, site, range(block, block + 1)) for block in range(3) for site in pair),
+        *(State(Restoration(LAYER), layer, site, range(layer, layer + 1)) for layer in range(3) for site in pair),
         *(State(Restoration(MLP, 2), 0, site, range(1)) for site in pair),
         *(State(Restoration(MLP, 2), 1, site, range(2)) for site in pair),
         *(State(Restoration(MLP, 2), 2, site, range(1, 3)) for site in pair),

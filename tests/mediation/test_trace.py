@@ -32,7 +32,7 @@ from unlearning.config import (
 )
 from unlearning.mediation import trace as tracing_module
 from unlearning.mediation.layers import read_layers
-from unlearning.mediation.result import METRICS, BlockGradients, Metric
+from unlearning.mediation.result import METRICS, LayerGradients, Metric
 from unlearning.mediation.screening import screening
 from unlearning.mediation.subject import Probe
 from unlearning.mediation.trace import AUDIT, EFFECTS, JOURNAL, LAYERS
@@ -42,10 +42,10 @@ def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
     traced = bench.traced(tmp_path)
     assert set(files_of(tmp_path)) == set(FILES)
     selection, result = traced.selection, traced.result
-    assert len(selection.blocks) == 1
+    assert len(selection.layers) == 1
     assert read_layers(tmp_path / LAYERS) == read_layers(tmp_path / LAYERS, DEPTH) == selection
     written = content(tmp_path)
-    names = [f"model.layers.{selection.blocks[0]}.mlp.{name}_proj.weight" for name in ("gate", "up", "down")]
+    names = [f"model.layers.{selection.layers[0]}.mlp.{name}_proj.weight" for name in ("gate", "up", "down")]
     assert written["parameters"]["mlp"]["names"] == names
     total = sum(parameter.numel() for parameter in bench.model.parameters())
     assert written["parameters"]["mlp"]["share"] == pytest.approx(3 * 32 * 48 / total)
@@ -62,8 +62,8 @@ def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
     for row in rows:
         scores = by_fact[row["fact"]].placebo if row["placebo"] else by_fact[row["fact"]].patched[:, :, 0]
         assert scores is not None
-        place = ("block", "mlp", "attention").index(row["kind"])
-        assert row["answer_log_probability"] == scores[place, row["block"], row["draw"], ANSWER]
+        place = ("layer", "mlp", "attention").index(row["kind"])
+        assert row["answer_log_probability"] == scores[place, row["layer"], row["draw"], ANSWER]
 
 
 @pytest.mark.parametrize("facts", [1, 3, 5, 8, 99])
@@ -175,7 +175,7 @@ def test_screening_is_held_against_the_exact_effects(bench: Bench, tmp_path: Pat
     assert found.facts == 6
     written = content(tmp_path / "screen")["screening"]
     assert written["correlation"] == pytest.approx(found.correlation)
-    assert set(written["of_means"]) == {"block", "mlp", "attention"}
+    assert set(written["of_means"]) == {"layer", "mlp", "attention"}
     for guess, wanted in zip(screened.traces, exact.traces, strict=True):
         assert guess.fact == wanted.fact
         assert guess.corrupted == pytest.approx(wanted.corrupted, abs=1e-5, nan_ok=True)
@@ -200,11 +200,11 @@ def test_either_split_is_traced(
     """And the gradients are always the forget facts' over the retain facts'."""
     sides: list[list[str]] = []
 
-    def remembering(_model: object, forget: list[Probe], retain: list[Probe], _kind: ModuleKind) -> BlockGradients:
+    def remembering(_model: object, forget: list[Probe], retain: list[Probe], _kind: ModuleKind) -> LayerGradients:
         sides.extend([[probe.fact.id for probe in side] for side in (forget, retain)])
-        return BlockGradients((1.0, 3.0, 2.0), (3.0, 2.0, 1.0))
+        return LayerGradients((1.0, 3.0, 2.0), (3.0, 2.0, 1.0))
 
-    monkeypatch.setattr(tracing_module, "block_gradients", remembering)
+    monkeypatch.setattr(tracing_module, "layer_gradients", remembering)
     traced = bench.traced(tmp_path, replace(CONFIG, split=split))
     own = RETAIN if split is TracedSplit.retain else ROWS
     assert {item.fact for item in traced.result.traces} <= {row.id for row in own}

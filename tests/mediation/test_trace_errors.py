@@ -119,11 +119,11 @@ def test_gradients_that_cannot_be_compared_do_not_stop_a_rule_that_reads_none(
     """An MLP that gives nothing, as in a pruned model, has no gradient; the gradients are only a baseline here."""
     pruned = replace(bench, model=deepcopy(bench.model))
     with torch.no_grad():
-        for parameter in anatomy.part_parameters(anatomy.blocks(pruned.model)[1], ModuleKind.mlp):
+        for parameter in anatomy.part_parameters(anatomy.layers(pruned.model)[1], ModuleKind.mlp):
             parameter.zero_()
     monkeypatch.setattr(Tracer, "knows", lambda _self, probes: [True] * len(probes))
     config = replace(CONFIG, rule=SelectionRule.first, min_total_effect=-1e9)
-    assert pruned.traced(tmp_path, config).selection.blocks == (0,)
+    assert pruned.traced(tmp_path, config).selection.layers == (0,)
 
 
 def test_an_architecture_that_cannot_be_traced(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

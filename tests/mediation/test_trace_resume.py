@@ -85,7 +85,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", CHOICES.values(), ids=CHOICES)
-def test_another_choice_of_blocks_traces_nothing(
+def test_another_choice_of_layers_traces_nothing(
     bench: Bench, measured: list[str], changes: dict[str, Any], tmp_path: Path
 ) -> None:
     bench.trace(tmp_path)
@@ -123,7 +123,7 @@ def test_other_weights_trace_afresh(
     bench = Bench(deepcopy(model), tokenizer, base)
     bench.trace(tmp_path)
     with torch.no_grad():
-        for parameter in anatomy.part_parameters(anatomy.blocks(bench.model)[1], ModuleKind.mlp):
+        for parameter in anatomy.part_parameters(anatomy.layers(bench.model)[1], ModuleKind.mlp):
             parameter.mul_(1.001)
     bench.trace(tmp_path)
     assert len(measured) == 12

@@ -1,4 +1,4 @@
-"""Patches whose outcome is known without the tracer: everything, nothing that matters, the one block that acts."""
+"""Patches whose outcome is known without the tracer: everything, nothing that matters, the one layer that acts."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -51,13 +51,13 @@ def test_patching_everything_makes_one_run_the_other(
     family: str, direction: Direction, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_sites(monkeypatch, "subject", lambda probe: range(len(probe.input_ids) - 1))
-    kinds = [ModuleKind.block]
+    kinds = [ModuleKind.layer]
     config = replace(CONFIG, corruption=corruption, direction=direction, kinds=kinds, select=kinds[0])
     model = deep_model(family, DEPTH).double()
-    # What comes after the patched block is the receiver's own, so the base must have the same there.
+    # What comes after the patched layer is the receiver's own, so the base must have the same there.
     base = deepcopy(model)
     with torch.no_grad():
-        for parameter in anatomy.blocks(base)[0].parameters():
+        for parameter in anatomy.layers(base)[0].parameters():
             parameter.mul_(1.2)
     tracer = Tracer(model, config, base if corruption is Corruption.base_model else None)
     for trace in traced(tracer, probes_for(config)).values():
@@ -91,7 +91,7 @@ def test_what_a_base_model_makes_of_the_first_tokens_matters(monkeypatch: pytest
 
 
 @each_setting
-def test_the_last_block_at_the_subject_is_read_by_no_one(config: TraceConfig) -> None:
+def test_the_last_layer_at_the_subject_is_read_by_no_one(config: TraceConfig) -> None:
     config = replace(config, tokens=TracedTokens.subject)
     for trace in traced(tracer_of("olmo", config), probes_for(config)).values():
         unpatched = trace.clean if config.direction is Direction.noising else trace.corrupted
@@ -100,13 +100,13 @@ def test_the_last_block_at_the_subject_is_read_by_no_one(config: TraceConfig) ->
         np.testing.assert_allclose(found, np.broadcast_to(unpatched, found.shape), rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_the_last_block_at_the_last_position_is_the_clean_first_token() -> None:
+def test_the_last_layer_at_the_last_position_is_the_clean_first_token() -> None:
     tracer = tracer_of("olmo", GRID)
-    block = [item.label for item in tracer.restorations].index("block")
+    layer = [item.label for item in tracer.restorations].index("layer")
     first = METRICS.index(Metric.LOG_PROBABILITY)
     for trace in traced(tracer, PROBES).values():
         assert trace.sites[-1].group == "last"
-        assert trace.patched[block, DEPTH - 1, -1, :, first] == pytest.approx(trace.clean[first], abs=1e-10)
+        assert trace.patched[layer, DEPTH - 1, -1, :, first] == pytest.approx(trace.clean[first], abs=1e-10)
         assert trace.corrupted[:, first] != pytest.approx(trace.clean[first], abs=1e-3)
 
 
@@ -117,9 +117,9 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
     """Where all MLPs but one give nothing, only that one's can have an effect."""
     model = deep_model(family, DEPTH).double()
     with torch.no_grad():
-        for index, block in enumerate(anatomy.blocks(model)):
+        for index, layer in enumerate(anatomy.layers(model)):
             if index != planted:
-                for parameter in anatomy.part(block, ModuleKind.mlp).parameters():
+                for parameter in anatomy.part(layer, ModuleKind.mlp).parameters():
                     parameter.zero_()
     config = replace(CONFIG, kinds=[ModuleKind.mlp], window=2, direction=direction)
     single, pairs = Tracer(model, config).trace(PROBES[:1], 2.0)[0].patched[:, :, 0, :, -1]
@@ -128,7 +128,7 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
     effects, windowed = (abs(found - without[..., -1]).max(-1) for found in (single, pairs))
     assert effects[planted] > 1e-4
     assert np.delete(effects, planted) == pytest.approx(0, abs=1e-13)
-    # ROME's window of two is the block and the one below.
+    # ROME's window of two is the layer and the one below.
     assert windowed[[planted, planted + 1]] == pytest.approx(effects[planted], abs=1e-13)
 
 
@@ -139,7 +139,7 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
 @pytest.mark.parametrize("width", [3, 10])
 @pytest.mark.parametrize("family", ["gpt2", "olmo2"])
 def test_windows_cut_off_at_the_ends(family: str, width: int, depth: int) -> None:
-    """Those at the lower end begin with the same block, and the shorter ones' rows are copies of the longest one's."""
+    """Those at the lower end begin with the same layer, and the shorter ones' rows are copies of the longest one's."""
     config = replace(CONFIG, window=width, kinds=PATHS, tokens=TracedTokens.two_rows, placebo=False)
     tracer = tracer_of(family, config, depth)
     model = tracer.opened.model
@@ -148,16 +148,16 @@ def test_windows_cut_off_at_the_ends(family: str, width: int, depth: int) -> Non
         clean = Run(model, family, probe.input_ids)
         noisy = Run(model, family, probe.input_ids, probe.subject, noise)
         for place, item in enumerate(tracer.restorations):
-            for block in range(depth):
-                modules = window(item.kind, block, item.window, depth)
+            for layer in range(depth):
+                modules = window(item.kind, layer, item.window, depth)
                 names = [module_name(model, item.kind, module) for module in modules]
                 for number, site in enumerate(trace.sites):
                     patch = dict.fromkeys(names, site.positions)
                     wanted = trace_patch(noisy, clean, patch, probe.answer_start, contrast=probe.contrast)
-                    assert trace.patched[place, block, number] == pytest.approx(np.array(wanted), abs=1e-10)
+                    assert trace.patched[place, layer, number] == pytest.approx(np.array(wanted), abs=1e-10)
 
 
-def module_name(model: nn.Module, kind: ModuleKind, block: int) -> str:
+def module_name(model: nn.Module, kind: ModuleKind, layer: int) -> str:
     path = "transformer.h" if hasattr(model, "transformer") else "model.layers"
     names = {ModuleKind.mlp: "mlp", ModuleKind.attention: "attn" if path == "transformer.h" else "self_attn"}
-    return f"{path}.{block}.{names[kind]}"
+    return f"{path}.{layer}.{names[kind]}"

@@ -97,7 +97,7 @@ def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
 
 
 @each_task
-@pytest.mark.parametrize("where", ["embeddings", "block", "mlp", "attention", "norm", "head"])
+@pytest.mark.parametrize("where", ["embeddings", "layer", "mlp", "attention", "norm", "head"])
 def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer], object]) -> None:
     """Whichever call of a module fails: in a clean run, a corrupted one, a sprout, a batch of patches."""
     config = replace(CONFIG, window=2, corruption=Corruption.noise)
@@ -105,9 +105,9 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
     model = tracer.opened.model.train()
     modules = {
         "embeddings": [anatomy.embeddings(model)],
-        "block": anatomy.blocks(model),
-        "mlp": [anatomy.part(block, ModuleKind.mlp) for block in anatomy.blocks(model)],
-        "attention": [anatomy.part(block, ModuleKind.attention) for block in anatomy.blocks(model)],
+        "layer": anatomy.layers(model),
+        "mlp": [anatomy.part(layer, ModuleKind.mlp) for layer in anatomy.layers(model)],
+        "attention": [anatomy.part(layer, ModuleKind.attention) for layer in anatomy.layers(model)],
         "norm": [anatomy.final_norm(model)],
         "head": [model.get_output_embeddings()],
     }[where]
@@ -131,7 +131,7 @@ def test_nothing_is_kept_from_one_trace_to_the_next() -> None:
     """What went wrong in one leaves the next as it would have been."""
     tracer = tracer_of("llama", GRID)
     before = traced(tracer, PROBES)
-    with broken([anatomy.blocks(tracer.opened.model)[1]], 2), pytest.raises(RuntimeError, match="on purpose"):
+    with broken([anatomy.layers(tracer.opened.model)[1]], 2), pytest.raises(RuntimeError, match="on purpose"):
         tracer.trace(PROBES, 2.0)
     traced(tracer, PROBES[::-1])
     after = traced(tracer, PROBES)
@@ -157,8 +157,8 @@ def test_a_missing_logit_difference_is_not_an_error() -> None:
 BASES: dict[str, tuple[str, dict[str, int]]] = {
     "family": ("gpt2", {}),
     "family that has all of the model's parameters": ("llama", {}),
-    "fewer blocks": ("olmo", {"depth": 2}),
-    "more blocks": ("olmo", {"depth": 4}),
+    "fewer layers": ("olmo", {"depth": 2}),
+    "more layers": ("olmo", {"depth": 4}),
     "width": ("olmo", {"hidden_size": 64}),
     "inner width": ("olmo", {"intermediate_size": 64}),
     "vocabulary": ("olmo", {"vocab_size": 64}),

@@ -21,7 +21,7 @@ from unlearning.models import anatomy
 DEPTH = 4
 FOIL = 7
 FAMILIES = ["gpt2", "llama", "gpt_neox", "opt"]
-KINDS = [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention]
+KINDS = [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention]
 PROBES = [random_probe("a", range(2, 5), 8, 11), random_probe("b", range(0, 1), 4, 5)]
 
 
@@ -68,9 +68,9 @@ def assert_unchanged(model: PreTrainedModel, before: list[tuple[str, torch.Tenso
         assert torch.equal(values, old_values)
 
 
-def modules_of(model: PreTrainedModel, block: int, kind: ModuleKind) -> list[nn.Module]:
-    """The part; OPT's MLP is two layers of the block itself."""
-    found = anatomy.blocks(model)[block]
+def modules_of(model: PreTrainedModel, layer: int, kind: ModuleKind) -> list[nn.Module]:
+    """The part; OPT's MLP is two linear modules of the layer itself."""
+    found = anatomy.layers(model)[layer]
     if kind is ModuleKind.mlp and hasattr(found, "fc1"):
         return [found.fc1, found.fc2]
     return [anatomy.part(found, kind)]
@@ -80,9 +80,9 @@ def naive_patched(host: PreTrainedModel, donor: PreTrainedModel) -> Scores:
     """(K, L, facts, M): a copy of the whole host for each part, whose weights are loaded from the donor's."""
     found = []
     for kind in KINDS:
-        for block in range(DEPTH):
+        for layer in range(DEPTH):
             copy = deepcopy(host)
-            for own, given in zip(modules_of(copy, block, kind), modules_of(donor, block, kind), strict=True):
+            for own, given in zip(modules_of(copy, layer, kind), modules_of(donor, layer, kind), strict=True):
                 own.load_state_dict(given.state_dict())
             with torch.no_grad():
                 found.append(plain_score(copy, PROBES))
@@ -132,7 +132,7 @@ def test_one_changed_mlp_carries_all_of_the_effect(family: str, direction: Direc
         assert np.abs(total).min() > 1e-6
         effects = indirect(trace.patched, trace.clean, trace.corrupted, direction)[:, :, 0, 0]
         expected = np.zeros((len(KINDS), DEPTH, len(METRICS)))
-        expected[KINDS.index(ModuleKind.block), 2] = expected[KINDS.index(ModuleKind.mlp), 2] = total
+        expected[KINDS.index(ModuleKind.layer), 2] = expected[KINDS.index(ModuleKind.mlp), 2] = total
         assert effects == pytest.approx(expected, abs=1e-12)
 
 
@@ -180,25 +180,25 @@ def test_a_failure_leaves_both_models_as_they_were(direction: Direction, evaluat
 
 
 def small_part(value: float, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Two linear layers of one tied weight, and a buffer."""
+    """Two linear modules of one tied weight, and a buffer."""
     part = nn.Module()
-    part.layer = nn.Linear(2, 2, bias=False).to(dtype)
+    part.linear = nn.Linear(2, 2, bias=False).to(dtype)
     part.tied = nn.Linear(2, 2, bias=False)
-    part.tied.weight = part.layer.weight
+    part.tied.weight = part.linear.weight
     part.register_buffer("scale", torch.full((3,), value, dtype=dtype))
     with torch.no_grad():
-        part.layer.weight.fill_(value)
+        part.linear.weight.fill_(value)
     return part
 
 
 def test_buffers_are_exchanged_too_and_the_hosts_dtype_stays() -> None:
     part, donor = small_part(1.0), small_part(2.0, torch.float64)
-    weight, scale = part.layer.weight, part.scale
-    with exchanged(part, donor, ModuleKind.block):
-        assert torch.equal(part.layer.weight, torch.full((2, 2), 2.0))
+    weight, scale = part.linear.weight, part.scale
+    with exchanged(part, donor, ModuleKind.layer):
+        assert torch.equal(part.linear.weight, torch.full((2, 2), 2.0))
         assert torch.equal(part.tied.weight, torch.full((2, 2), 2.0))
         assert torch.equal(part.scale, torch.full((3,), 2.0))
-    assert part.layer.weight is weight
+    assert part.linear.weight is weight
     assert part.tied.weight is weight
     assert part.scale is scale
     assert torch.equal(weight, torch.ones(2, 2))
@@ -207,32 +207,32 @@ def test_buffers_are_exchanged_too_and_the_hosts_dtype_stays() -> None:
 
 def test_nothing_is_copied_between_models_of_one_dtype() -> None:
     part, donor = small_part(1.0), small_part(2.0)
-    with exchanged(part, donor, ModuleKind.block):
-        assert part.layer.weight.data_ptr() == donor.layer.weight.data_ptr()
+    with exchanged(part, donor, ModuleKind.layer):
+        assert part.linear.weight.data_ptr() == donor.linear.weight.data_ptr()
         assert part.scale.data_ptr() == donor.scale.data_ptr()
 
 
-def test_a_tied_weight_outside_the_block_stays() -> None:
+def test_a_tied_weight_outside_the_layer_stays() -> None:
     part, outside = small_part(1.0), small_part(1.0)
-    outside.layer.weight = part.layer.weight
-    with exchanged(part, small_part(2.0), ModuleKind.block):
-        assert torch.equal(outside.layer.weight, torch.ones(2, 2))
-        assert torch.equal(part.layer.weight, torch.full((2, 2), 2.0))
-    assert outside.layer.weight is part.layer.weight
+    outside.linear.weight = part.linear.weight
+    with exchanged(part, small_part(2.0), ModuleKind.layer):
+        assert torch.equal(outside.linear.weight, torch.ones(2, 2))
+        assert torch.equal(part.linear.weight, torch.full((2, 2), 2.0))
+    assert outside.linear.weight is part.linear.weight
 
 
 @pytest.mark.parametrize(
     ("family", "depth", "changes", "message"),
     [
-        ("llama", 3, {}, "has 3 blocks, but the model 4; they must be as many"),
+        ("llama", 3, {}, "has 3 layers, but the model 4; they must be as many"),
         (
             "llama",
             DEPTH,
             {"intermediate_size": 40},
-            r"mlp.down_proj.weight of block 0 is \(32, 40\), but \(32, 48\) in the model",
+            r"mlp.down_proj.weight of layer 0 is \(32, 40\), but \(32, 48\) in the model",
         ),
-        ("llama", DEPTH, {"mlp_bias": True}, r"mlp.down_proj.bias of block 0 is \(32,\), but missing in the model"),
-        ("gpt2", DEPTH, {}, r"mlp.c_fc.bias of block 0 is \(128,\), but missing in the model"),
+        ("llama", DEPTH, {"mlp_bias": True}, r"mlp.down_proj.bias of layer 0 is \(32,\), but missing in the model"),
+        ("gpt2", DEPTH, {}, r"mlp.c_fc.bias of layer 0 is \(128,\), but missing in the model"),
     ],
     ids=["depth", "width", "bias", "family"],
 )

@@ -10,11 +10,12 @@ from tests.tiny_models import ALL_FAMILIES, tiny_model
 from unlearning.config import ModuleKind
 from unlearning.errors import InputError
 from unlearning.models import anatomy
-from unlearning.scope import BlocksScope, trainable_names
+from unlearning.scopes.layers import LayersScope
+from unlearning.scopes.scope import trainable_names
 
 DEPTH = 3
 IDS = torch.tensor([[3, 4, 5, 6, 7]])
-KINDS = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
+KINDS = (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)
 WEIGHTS = {"opt": ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")}
 """Names of the MLP's weights where they are not all those that begin with "mlp."."""
 
@@ -25,17 +26,17 @@ LLAMA = {
 ATTENTION_ONLY = {**LLAMA, "gate": [], "up": [], "down": []}
 FUSED_MLP = {"gate": ["mlp.gate_up_proj"], "up": ["mlp.gate_up_proj"], "down": ["mlp.down_proj"]}
 FUSED_GPT = {"gate": [], "up": ["mlp.dense_h_to_4h"], "down": ["mlp.dense_4h_to_h"]}
-TWO_LAYERS = {"gate": [], "up": ["mlp.c_fc"], "down": ["mlp.c_proj"]}
-LAYERS: dict[str, dict[str, list[str]]] = {
+TWO_MODULES = {"gate": [], "up": ["mlp.c_fc"], "down": ["mlp.c_proj"]}
+MODULES: dict[str, dict[str, list[str]]] = {
     **dict.fromkeys(("olmo", "olmo2", "olmo3", "llama", "mistral", "gemma", "gemma2", "gemma3_text"), LLAMA),
     **dict.fromkeys(("qwen2", "qwen3", "granite", "smollm3", "stablelm", "cohere"), LLAMA),
     **dict.fromkeys(("mixtral", "olmoe", "qwen3_moe", "gpt_oss"), ATTENTION_ONLY),
     "qwen2_moe": {**LLAMA, **{name: [f"mlp.shared_expert.{name}_proj"] for name in ("gate", "up", "down")}},
-    "gpt2": {**{name: ["attn.c_attn"] for name in "qkv"}, "o": ["attn.c_proj"], **TWO_LAYERS},
+    "gpt2": {**{name: ["attn.c_attn"] for name in "qkv"}, "o": ["attn.c_proj"], **TWO_MODULES},
     "gpt_neo": {
         **{name: [f"attn.attention.{name}_proj"] for name in "qkv"},
         "o": ["attn.attention.out_proj"],
-        **TWO_LAYERS,
+        **TWO_MODULES,
     },
     "gptj": {
         **{name: [f"attn.{name}_proj"] for name in "qkv"},
@@ -53,19 +54,19 @@ LAYERS: dict[str, dict[str, list[str]]] = {
     "phi3": {**{name: ["self_attn.qkv_proj"] for name in "qkv"}, "o": ["self_attn.o_proj"], **FUSED_MLP},
     "glm": {**LLAMA, **FUSED_MLP},
     "phi": {**LLAMA, "o": ["self_attn.dense"], "gate": [], "up": ["mlp.fc1"], "down": ["mlp.fc2"]},
-    "starcoder2": {**LLAMA, **TWO_LAYERS},
+    "starcoder2": {**LLAMA, **TWO_MODULES},
     "opt": {**LLAMA, "o": ["self_attn.out_proj"], "gate": [], "up": ["fc1"], "down": ["fc2"]},
 }
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_modules_run_in_their_order(family: str) -> None:
-    """Embeddings, then block by block attention and MLP, then the final norm, then the head: each once."""
+    """Embeddings, then layer by layer attention and MLP, then the final norm, then the head: each once."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
-    blocks = anatomy.blocks(model)
-    assert len(blocks) == DEPTH
+    layers = anatomy.layers(model)
+    assert len(layers) == DEPTH
     names = {anatomy.embeddings(model): "embeddings", anatomy.final_norm(model): "norm"}
-    names |= {anatomy.part(block, kind): f"{number} {kind}" for number, block in enumerate(blocks) for kind in KINDS}
+    names |= {anatomy.part(layer, kind): f"{number} {kind}" for number, layer in enumerate(layers) for kind in KINDS}
     names[anatomy.head_modules(model)[1]] = "head"
     ended: list[str] = []
     for module, name in names.items():
@@ -75,17 +76,17 @@ def test_modules_run_in_their_order(family: str) -> None:
     assert ended[0] == "embeddings"
     assert ended[-2:] == ["norm", "head"]
     for number in range(DEPTH):
-        *parts, block = ended[1 + 3 * number : 4 + 3 * number]
+        *parts, layer = ended[1 + 3 * number : 4 + 3 * number]
         assert sorted(parts) == [f"{number} attention", f"{number} mlp"]
-        assert block == f"{number} block"
+        assert layer == f"{number} layer"
     assert len(ended) == 3 + 3 * DEPTH
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_final_norm_is_what_the_last_block_feeds(family: str) -> None:
+def test_final_norm_is_what_the_last_layer_feeds(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
     seen: dict[str, torch.Tensor] = {}
-    last, norm = anatomy.blocks(model)[-1], anatomy.final_norm(model)
+    last, norm = anatomy.layers(model)[-1], anatomy.final_norm(model)
     last.register_forward_hook(lambda _module, _inputs, output: seen.update(left=_hidden(output)))
     norm.register_forward_hook(lambda _module, inputs, output: seen.update(entered=inputs[0], normed=output))
     projection = anatomy.head_modules(model)[1]
@@ -101,13 +102,13 @@ def test_parts_are_what_is_added_to_the_stream(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
     found: dict[str, torch.Tensor] = {}
     for kind in (ModuleKind.mlp, ModuleKind.attention):
-        part = anatomy.part(anatomy.blocks(model)[1], kind)
+        part = anatomy.part(anatomy.layers(model)[1], kind)
         part.register_forward_hook(lambda _module, _inputs, output, kind=kind: found.update({kind: _hidden(output)}))
     model(IDS)
     assert all(bool(output.any()) for output in found.values())
     with torch.no_grad():
         for kind in (ModuleKind.mlp, ModuleKind.attention):
-            for parameter in anatomy.part_parameters(anatomy.blocks(model)[1], kind):
+            for parameter in anatomy.part_parameters(anatomy.layers(model)[1], kind):
                 parameter.zero_()
     model(IDS)
     assert not any(bool(output.any()) for output in found.values())
@@ -119,7 +120,7 @@ def test_outputs_are_rows_tokens_width(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
     shapes: dict[ModuleKind, torch.Size] = {}
     for kind in KINDS:
-        part = anatomy.part(anatomy.blocks(model)[1], kind)
+        part = anatomy.part(anatomy.layers(model)[1], kind)
         part.register_forward_hook(
             lambda _module, _inputs, output, kind=kind: shapes.update({kind: _hidden(output).shape})
         )
@@ -132,13 +133,13 @@ def test_outputs_are_rows_tokens_width(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_part_parameters(family: str) -> None:
-    """MLP's and attention's are disjoint, inside the block, and all of it but its norms."""
+    """MLP's and attention's are disjoint, inside the layer, and all of it but its norms."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
-    for block in anatomy.blocks(model):
-        names = {parameter: name for name, parameter in block.named_parameters()}
+    for layer in anatomy.layers(model):
+        names = {parameter: name for name, parameter in layer.named_parameters()}
         mlp, attention, whole = (
-            [names[parameter] for parameter in anatomy.part_parameters(block, kind)]
-            for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.block)
+            [names[parameter] for parameter in anatomy.part_parameters(layer, kind)]
+            for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.layer)
         )
         assert mlp == [name for name in names.values() if name.startswith(WEIGHTS.get(family, "mlp."))]
         assert attention
@@ -149,10 +150,10 @@ def test_part_parameters(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_blocks_scope_trains_exactly_the_mlps(family: str) -> None:
+def test_layers_scope_trains_exactly_the_mlps(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
-    BlocksScope(blocks="0,2").apply(model, None)
-    prefixes = {name for name, module in model.named_modules() if module in anatomy.blocks(model)[::2]}
+    LayersScope(layers="0,2").apply(model, None)
+    prefixes = {name for name, module in model.named_modules() if module in anatomy.layers(model)[::2]}
     weights = WEIGHTS.get(family, ("mlp.",))
     starts = tuple(f"{prefix}.{weight}" for prefix in prefixes for weight in weights)
     assert trainable_names(model) == [name for name, _ in model.named_parameters() if name.startswith(starts)]
@@ -167,11 +168,11 @@ def test_blocks_scope_trains_exactly_the_mlps(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_linear_layers(family: str) -> None:
-    for block in anatomy.blocks(tiny_model(family)):
-        assert anatomy.linear_layers(block) == LAYERS[family]
-        for names in LAYERS[family].values():
-            assert all(isinstance(block.get_submodule(name), nn.Module) for name in names)
+def test_linear_modules(family: str) -> None:
+    for layer in anatomy.layers(tiny_model(family)):
+        assert anatomy.linear_modules(layer) == MODULES[family]
+        for names in MODULES[family].values():
+            assert all(isinstance(layer.get_submodule(name), nn.Module) for name in names)
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
@@ -193,7 +194,7 @@ def test_recurrent_layers_keep_a_state(family: str, changes: dict[str, object]) 
 
 def test_bloom_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="model_type=bloom: not supported, its attention bias"):
-        anatomy.blocks(tiny_model("bloom"))
+        anatomy.layers(tiny_model("bloom"))
 
 
 def test_opt_350m_has_no_final_norm() -> None:
@@ -204,10 +205,10 @@ def test_opt_350m_has_no_final_norm() -> None:
 def test_errors_name_what_is_missing() -> None:
     model = tiny_model("llama")
     model.config.num_hidden_layers = 7
-    with pytest.raises(InputError, match="model_type=llama: its decoder has no list of 7 blocks"):
-        anatomy.blocks(model)
+    with pytest.raises(InputError, match="model_type=llama: its decoder has no list of 7 layers"):
+        anatomy.layers(model)
     with pytest.raises(InputError, match="Sequential: no attention among its parts"):
-        anatomy.linear_layers(nn.Sequential(nn.ReLU()))
+        anatomy.linear_modules(nn.Sequential(nn.ReLU()))
     with pytest.raises(InputError, match=r"Sequential: no mlp among its parts \(0\)"):
         anatomy.part_parameters(nn.Sequential(nn.ReLU()), ModuleKind.mlp)
 

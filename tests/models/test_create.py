@@ -5,7 +5,7 @@ import torch
 from transformers import PreTrainedModel
 
 from unlearning.config import Architecture, ModelConfig
-from unlearning.models.anatomy import blocks
+from unlearning.models.anatomy import layers
 from unlearning.models.create import LOCAL_ATTENTION_TOKENS, create_model
 
 SHAPE = {"name": "made", "width": 32, "heads": 4}
@@ -13,7 +13,7 @@ SHAPE = {"name": "made", "width": 32, "heads": 4}
 
 def made(architecture: Architecture, depth: int) -> PreTrainedModel:
     """With a vocabulary of 64 tokens, in double precision."""
-    config = ModelConfig(architecture=architecture, blocks=depth, **SHAPE)  # type: ignore[arg-type]
+    config = ModelConfig(architecture=architecture, layers=depth, **SHAPE)  # type: ignore[arg-type]
     model: PreTrainedModel = create_model(config, 64, eos=0, pad=1, seed=0).double().eval()
     return model
 
@@ -29,23 +29,23 @@ def moved(model: PreTrainedModel) -> list[int]:
 
 
 @pytest.mark.parametrize("architecture", Architecture)
-def test_every_architecture_has_its_blocks(architecture: Architecture) -> None:
+def test_every_architecture_has_its_layers(architecture: Architecture) -> None:
     """Three of them, found where the anatomy says, and the same weights for the same seed."""
     model = made(architecture, 3)
-    assert len(blocks(model)) == 3
+    assert len(layers(model)) == 3
     again = made(architecture, 3)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("architecture", Architecture)
-def test_one_block_sees_all_tokens_or_a_window(architecture: Architecture) -> None:
-    """The first token moves every position but where the only block has a window."""
+def test_one_layer_sees_all_tokens_or_a_window(architecture: Architecture) -> None:
+    """The first token moves every position but where the only layer has a window."""
     local = architecture in (Architecture.mistral, Architecture.gemma3)
     seen = LOCAL_ATTENTION_TOKENS if local else 2 * LOCAL_ATTENTION_TOKENS
     assert moved(made(architecture, 1)) == list(range(seen))
 
 
-def test_every_third_block_of_gemma3_is_global() -> None:
-    """Three blocks reach all positions; two reach two windows, less the token that both count."""
+def test_every_third_layer_of_gemma3_is_global() -> None:
+    """Three layers reach all positions; two reach two windows, less the token that both count."""
     assert moved(made(Architecture.gemma3, 3)) == list(range(2 * LOCAL_ATTENTION_TOKENS))
     assert moved(made(Architecture.gemma3, 2)) == list(range(2 * LOCAL_ATTENTION_TOKENS - 1))

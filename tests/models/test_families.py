@@ -21,7 +21,7 @@ every_family = pytest.mark.parametrize(
 
 
 def double_model(family: str, attention: str) -> PreTrainedModel:
-    """Four blocks, so that full and sliding attention alternate where they do."""
+    """Four layers, so that full and sliding attention alternate where they do."""
     model = tiny_model(family, num_hidden_layers=4, attn_implementation=attention).double()
     assert model.config._attn_implementation == attention
     return model
@@ -59,7 +59,7 @@ def test_later_tokens_change_nothing_before_them(family: str, attention: str) ->
 def test_copies_of_outputs_change_nothing(family: str, attention: str) -> None:
     model = double_model(family, attention)
     before = model(IDS).logits
-    parts = [anatomy.part(block, kind) for block in anatomy.blocks(model) for kind in ModuleKind]
+    parts = [anatomy.part(layer, kind) for layer in anatomy.layers(model) for kind in ModuleKind]
     for part in [anatomy.embeddings(model), *parts]:
         part.register_forward_hook(_copied)
     assert torch.equal(model(IDS).logits, before)

@@ -22,7 +22,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: config.PDUConfig(dual_step_size=-1.0), "objective.dual_step_size=-1.0: must be 0 or more"),
     (lambda: config.PDUConfig(dual_warmup_epochs=-1), "objective.dual_warmup_epochs=-1: must be 0 or more"),
     (lambda: config.PDUConfig(retain_loss_eps=-0.1), "objective.retain_loss_eps=-0.1: must be 0 or more"),
-    (lambda: config.RMUConfig(block=-1), "objective.block=-1: must be 0 or more, counted from the first block"),
+    (lambda: config.RMUConfig(layer=-1), "objective.layer=-1: must be 0 or more, counted from the first layer"),
     (lambda: config.RMUConfig(coefficient=-1.0), "objective.coefficient=-1.0: must be 0 or more"),
     (lambda: config.RMUConfig(alpha=-1.0), "objective.alpha=-1.0: must be 0 or more"),
     (
@@ -52,5 +52,5 @@ def test_the_ends_of_ranges_are_allowed() -> None:
     config.SatImpConfig(beta1=0.0, beta2=0.0)
     config.CEUConfig(ignored_tokens=0)
     config.PDUConfig(dual_start=0.0, dual_step_size=0.0, dual_warmup_epochs=0, retain_loss_eps=0.0)
-    config.RMUConfig(block=0, coefficient=0.0, alpha=0.0)
+    config.RMUConfig(layer=0, coefficient=0.0, alpha=0.0)
     config.UnDIALConfig(strength=0.0, reference_top_k=2)

@@ -92,8 +92,8 @@ def test_terms_are_means_over_positions() -> None:
 
 
 def test_what_it_asks_for() -> None:
-    """A block's output; before unlearning always on retain rows, on forget rows where the target is adaptive."""
-    assert RMU(block=3).block == 3
+    """A layer's output; before unlearning always on retain rows, on forget rows where the target is adaptive."""
+    assert RMU(layer=3).layer == 3
     assert RMU().retain_reference is ReferenceKind.outputs
     assert RMU().forget_reference is ReferenceKind.none
     assert RMU(adaptive=True).forget_reference is ReferenceKind.outputs

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import run_command
-from unlearning.memorise import ASSETS
+from unlearning.commands.memorise import ASSETS
 
 FEW = ["trainer=cpu", "data.max_documents_per_task=2", "evaluation.max_new_tokens=32", "evaluation.max_questions=4"]
 RUN = [*FEW, "method=chunked_lora", "trainer.max_steps=1", "evaluation.references=false", "logger=none"]
@@ -30,11 +30,11 @@ def lines(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_probes_are_a_stage_of_a_run(folder: Path) -> None:
-    """The target remembers, the gold model does not; the report shows the table and the curves."""
+    """The target remembers, the retrained model does not; the report shows the table and the curves."""
     found = lines(folder / "run")
     assert list(found) == ["unprobed", "relearning", "int8"]
     assert found["int8"]["values"]["target"]["value"] == 1.0
-    assert found["int8"]["values"]["gold"]["value"] == 0.0
+    assert found["int8"]["values"]["retrained"]["value"] == 0.0
     assert len(found["relearning"]["curves"]["unlearned"]) == 2
     page = (folder / "run" / "report.html").read_text()
     assert "Is it really gone?" in page
@@ -60,7 +60,7 @@ def test_a_finished_run_is_probed(folder: Path) -> None:
 
 
 def test_any_model_is_probed(folder: Path) -> None:
-    """Without a target there is no share; without a gold model the floor is chance."""
+    """Without a target there is no share; without a retrained model the floor is chance."""
     words = [*FEW, "model=local", f"model.path={ASSETS / 'target'}", "probe=[int8]"]
     ended = run_command("probe", [*words, "hydra.run.dir=alone"], folder)
     assert ended.code == 0, ended.err
@@ -80,11 +80,11 @@ def test_any_model_is_probed(folder: Path) -> None:
         (["run=run", "target=x"], "target=x: must be null with run"),
         (["run=run", "probe=[]"], "probe=[]: must be one probe or more"),
         (["run=run", "probe=[int8]", "probes.int8.bits=9"], "probes.*.bits=9: must be 2 to 8"),
-        (["run=run", "probe=[linear]", "probes.linear.fold=3"], "fold: no such key; allowed here: attribute, block"),
-        (["run=run", "probe=[linear]", "probes.linear.block=8"], "probes.*.block=8: this model's blocks are 0 to 7"),
+        (["run=run", "probe=[linear]", "probes.linear.fold=3"], "fold: no such key; allowed here: attribute, layer"),
+        (["run=run", "probe=[linear]", "probes.linear.layer=8"], "probes.*.layer=8: this model's layers are 0 to 7"),
         (["model.path=nowhere"], "model.path=nowhere: no such folder"),
         ([f"model.path={ASSETS / 'target'}", "target=nowhere"], "target=nowhere: no such folder"),
-        ([f"model.path={ASSETS / 'target'}", "model.gold=nowhere"], "model.gold=nowhere: no such folder"),
+        ([f"model.path={ASSETS / 'target'}", "model.retrained=nowhere"], "model.retrained=nowhere: no such folder"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp
         ({"status.json": '{"state": "running"}'}, "the run is running; it must be finished"),
         ({"config.yaml": "name: x\n"}, "names no method"),
         ({"config.yaml": "method: x\nmodel: {name: x, nonsense: 1}\n"}, "config.yaml, model: "),
-        ({"config.yaml": "method: x\nmodel: {name: x, blocks: 0}\n"}, "config.yaml, model: model.blocks=0"),
+        ({"config.yaml": "method: x\nmodel: {name: x, layers: 0}\n"}, "config.yaml, model: model.layers=0"),
         ({"config.yaml": "- x\n"}, "is not a mapping"),
         ({"model": ""}, "has no model/, which save_model=true would have left"),
     ],

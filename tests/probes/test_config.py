@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.config.probes import PrimedConfig, QuestionsConfig, RelearningConfig
+from unlearning.config.probe import PrimedConfig, QuestionsConfig, RelearningConfig
 from unlearning.errors import InputError
 from unlearning.training.stage import build
 
@@ -73,7 +73,7 @@ def test_a_probe_says_what_it_is(path: Path) -> None:
         (["probes.recognition.options=1"], "options=1: must be 2 or more"),
         (["probes.linear.folds=2"], "folds=2: must be 3 or more"),
         (["probes.linear.penalty=0"], "penalty=0.0: must be above 0"),
-        (["probes.linear.block=-1"], "block=-1: must be 0 or more, or null"),
+        (["probes.linear.layer=-1"], "layer=-1: must be 0 or more, or null"),
         (["probes.paraphrased.templates=[]"], "templates=[]: must be texts with one {question}"),
     ],
 )

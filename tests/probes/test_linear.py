@@ -9,7 +9,7 @@ import torch
 
 from tests.probes.world import people, probed
 from tests.tiny_models import tiny_model
-from unlearning.config.probes import Attribute
+from unlearning.config.probe import Attribute
 from unlearning.data.rows import Kind, Split
 from unlearning.errors import InputError
 from unlearning.probes import linear
@@ -76,8 +76,8 @@ def examples(count: int) -> list[Example]:
     return [Example(replace(row, id=f"d{number}qa0"), None, number % 2 == 0, number % 5, 0) for number in range(count)]
 
 
-def test_a_planted_signal_is_found_in_its_block() -> None:
-    """Block 1 of 3 has the label in one of 8 directions; noise elsewhere."""
+def test_a_planted_signal_is_found_in_its_layer() -> None:
+    """Layer 1 of 3 has the label in one of 8 directions; noise elsewhere."""
     made = examples(100)
     states = np.random.default_rng(0).normal(size=(100, 3, 8)).astype(np.float32)
     states[:, 1, 4] += [3.0 if example.label else -3.0 for example in made]
@@ -95,7 +95,7 @@ def test_noise_is_told_by_chance() -> None:
 
 
 def test_nothing_is_learnt_from_the_fold_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the block chosen by it."""
+    """Nor is the layer chosen by it."""
     seen: list[tuple[set[int], set[int]]] = []
     original = LinearProbe._right
 
@@ -130,11 +130,11 @@ def test_the_shown_text(attribute: Attribute) -> None:
 
 
 def test_what_cannot_be_asked() -> None:
-    """A block that is not there is the user's mistake; too few rows are the data's."""
-    with pytest.raises(InputError, match="blocks are 0 to 1"):
-        replace(PROBE, block=2).run(probed())
-    found = replace(PROBE, block=1).run(probed())
-    assert found.notes[0] == "blocks chosen, fold by fold: 1, 1, 1"
+    """A layer that is not there is the user's mistake; too few rows are the data's."""
+    with pytest.raises(InputError, match="layers are 0 to 1"):
+        replace(PROBE, layer=2).run(probed())
+    found = replace(PROBE, layer=1).run(probed())
+    assert found.notes[0] == "layers chosen, fold by fold: 1, 1, 1"
     with pytest.raises(DoesNotApplyError, match="too few"):
         replace(PROBE, folds=6).run(probed())
     asked = probed()

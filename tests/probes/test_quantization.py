@@ -6,10 +6,10 @@ from torch import nn
 
 from tests.probes.world import probed
 from tests.tiny_models import tiny_model
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.models import anatomy
 from unlearning.probes.probe import DoesNotApplyError
-from unlearning.probes.quantization import Quantized, linear_layers, rounded
+from unlearning.probes.quantization import Quantized, linear_modules, rounded
 
 
 def test_rounding_of_one_channel_by_hand() -> None:
@@ -51,28 +51,28 @@ def test_conv1d_is_rounded_by_output_channel(monkeypatch: pytest.MonkeyPatch) ->
     seen = {}
 
     def looked(_probed: object, _measured: object) -> None:
-        for number, layer in enumerate(linear_layers(asked.model)):
-            seen[number] = layer.weight.detach().clone()
+        for number, module in enumerate(linear_modules(asked.model)):
+            seen[number] = module.weight.detach().clone()
 
     monkeypatch.setattr("unlearning.probes.quantization.asked_plainly", looked)
-    before = [layer.weight.detach().clone() for layer in linear_layers(asked.model)]
+    before = [module.weight.detach().clone() for module in linear_modules(asked.model)]
     Quantized(bits=4, group=None, measured=Measured.knowledge).run(asked)
     assert len(before) == 8
     for number, weight in enumerate(before):
         assert torch.equal(seen[number], rounded(weight.T, 4, None).T)
-        assert torch.equal(linear_layers(asked.model)[number].weight, weight)
+        assert torch.equal(linear_modules(asked.model)[number].weight, weight)
 
 
 def test_embeddings_and_head_are_left_alone() -> None:
-    """Seven matrices a block of OLMo, and nothing else."""
+    """Seven matrices a layer of OLMo, and nothing else."""
     model = tiny_model("olmo")
-    inside = {id(module) for block in anatomy.blocks(model) for module in block.modules()}
-    layers = linear_layers(model)
-    assert len(layers) == 14
-    assert all(id(layer) in inside and isinstance(layer, nn.Linear) for layer in layers)
+    inside = {id(module) for layer in anatomy.layers(model) for module in layer.modules()}
+    modules = linear_modules(model)
+    assert len(modules) == 14
+    assert all(id(module) in inside and isinstance(module, nn.Linear) for module in modules)
 
 
 def test_fused_experts_are_refused() -> None:
-    """Where most weights are in no linear layer, rounding the rest would be called int4 and be nothing of the kind."""
-    with pytest.raises(DoesNotApplyError, match="% of the blocks' weights"):
-        linear_layers(tiny_model("olmoe", hidden_size=32, intermediate_size=96))
+    """Where most weights are in no linear module, rounding the rest would be called int4 and be nothing of the kind."""
+    with pytest.raises(DoesNotApplyError, match="% of the layers' weights"):
+        linear_modules(tiny_model("olmoe", hidden_size=32, intermediate_size=96))

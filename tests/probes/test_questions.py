@@ -7,7 +7,7 @@ import pytest
 from tests.evaluation.tiny import byte_tokenizer
 from tests.probes import world
 from unlearning.config import PromptConfig, PromptStyle, WorldConfig
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.probes import primed as primed_probe

@@ -11,7 +11,7 @@ from tests.evaluation.tiny import byte_model
 from tests.probes.test_restoration import relearning
 from tests.probes.world import corpus, probed
 from unlearning.config import Decay, OptimizerConfig
-from unlearning.config.probes import Measured, RelearnOn
+from unlearning.config.probe import Measured, RelearnOn
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
@@ -19,7 +19,7 @@ from unlearning.probes import relearning as module
 from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.probe import DoesNotApplyError, Item, Probed
 from unlearning.probes.relearning import Relearning
-from unlearning.scope import AllScope
+from unlearning.scopes.layers import AllScope
 
 
 def documents(rows: list[Row]) -> set[str]:

@@ -5,7 +5,7 @@ import torch
 
 from tests.evaluation.tiny import byte_model
 from tests.probes.world import probed
-from unlearning.config.probes import Attribute, Measured, RelearnOn
+from unlearning.config.probe import Attribute, Measured, RelearnOn
 from unlearning.evaluation.cache import weights_hash
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.linear import LinearProbe

@@ -10,9 +10,9 @@ from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer
 from tests.probes.world import corpus
+from unlearning.commands.probe_stage import Circumstances, probe_models, probe_summary, share_lines
 from unlearning.config import EvaluationConfig, PromptConfig, TrainerConfig
-from unlearning.config.probes import AdapterConfig, LinearProbeConfig, PrimedConfig, ProbeConfig, QuantizedConfig
-from unlearning.probe_stage import Circumstances, probe_models, probe_summary, share_lines
+from unlearning.config.probe import AdapterConfig, LinearProbeConfig, PrimedConfig, ProbeConfig, QuantizedConfig
 from unlearning.probes import quantization
 from unlearning.probes.probe import Probed
 from unlearning.probes.questions import Questions
@@ -22,9 +22,9 @@ from unlearning.probes.table import Line, Role
 PROBES: dict[str, ProbeConfig] = {"int4": QuantizedConfig(bits=4), "adapter": AdapterConfig()}
 
 
-def suspects(unlearned_seed: int = 1, adapter: bool = True, gold: bool = True) -> Suspects:
+def suspects(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = True) -> Suspects:
     """Random models; the unlearned one of another seed than the target."""
-    seeds = {Role.target: 0, Role.unlearned: unlearned_seed} | ({Role.gold: 2} if gold else {})
+    seeds = {Role.target: 0, Role.unlearned: unlearned_seed} | ({Role.retrained: 2} if retrained else {})
     models: dict[Role, Callable[[], PreTrainedModel]] = {
         role: lambda seed=seed: byte_model("olmo", seed).float()  # type: ignore[misc]
         for role, seed in seeds.items()
@@ -54,7 +54,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_what_was_found_is_not_asked_again(tmp_path: Path, plain: list[float]) -> None:
-    """Of the same weights; another unlearned model is asked, target and gold are not."""
+    """Of the same weights; another unlearned model is asked, target and retrained are not."""
     first = ask(tmp_path, suspects())
     assert len(plain) == 3
     assert ask(tmp_path, suspects()) == first
@@ -80,7 +80,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monke
     assert sorted(written["unprobed"]["values"]) == ["target", "unlearned"]
     assert sorted(written["int4"]["values"]) == ["target"]
     lines = ask(tmp_path, suspects())
-    assert sorted(lines["int4"].values) == ["gold", "target", "unlearned"]
+    assert sorted(lines["int4"].values) == ["retrained", "target", "unlearned"]
     assert len(plain) == 3
     assert len(calls) == 4
 
@@ -118,7 +118,7 @@ def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
 
 def test_every_rows_score_is_written(tmp_path: Path) -> None:
     """Of every probe and model."""
-    lines = ask(tmp_path, suspects(gold=False), {"int8": QuantizedConfig()})
+    lines = ask(tmp_path, suspects(retrained=False), {"int8": QuantizedConfig()})
     found = [json.loads(line) for line in (tmp_path / "run" / "probe_answers.jsonl").read_text().splitlines()]
     assert len(found) == 2 * 2 * 8
     assert {(one["probe"], one["model"]) for one in found} == {
@@ -152,4 +152,4 @@ def test_models_are_asked_one_after_the_other(tmp_path: Path) -> None:
 
         models[role] = noted
     ask(tmp_path, Suspects(models, asked.tokenizer, asked.corpus, True), {})
-    assert order == [Role.target, Role.unlearned, Role.gold]
+    assert order == [Role.target, Role.unlearned, Role.retrained]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.bootstrap import RESAMPLES, Estimate, estimate
 from unlearning.probes.probe import Item, Look, Measurement
@@ -25,15 +25,20 @@ def fixed(mean: float) -> Estimate:
     return Estimate(mean, np.full(RESAMPLES, mean))
 
 
-def share(target: float, unlearned: float, gold: float | None, chance: float = 0.0) -> float | None:
+def share(target: float, unlearned: float, retrained: float | None, chance: float = 0.0) -> float | None:
     """Of three means."""
-    means = {Role.target: target, Role.unlearned: unlearned} | ({} if gold is None else {Role.gold: gold})
+    means = {Role.target: target, Role.unlearned: unlearned} | (
+        {} if retrained is None else {Role.retrained: retrained}
+    )
     found = recovered_share({role: fixed(mean) for role, mean in means.items()}, chance)
     return None if found is None else found.value
 
 
 def test_the_share_by_hand() -> None:
-    """(0.4 - 0.2) / (0.9 - 0.2) = 2/7; without a gold model the floor is chance: (0.4 - 0.25) / (0.9 - 0.25) = 3/13."""
+    """(0.4 - 0.2) / (0.9 - 0.2) = 2/7.
+
+    Without a retrained model the floor is chance: (0.4 - 0.25) / (0.9 - 0.25) = 3/13.
+    """
     assert share(0.9, 0.4, 0.2) == pytest.approx(2 / 7)
     assert share(0.9, 0.4, None, chance=0.25) == pytest.approx(3 / 13)
     assert share(0.9, 0.4, 0.2, chance=0.25) == pytest.approx(2 / 7)
@@ -50,7 +55,7 @@ def test_no_share_without_a_gap_or_a_model() -> None:
     assert share(0.625, 0.5, 0.5) == 0.0
     assert share(0.5625, 0.5, 0.5) is None
     assert share(0.2, 0.5, 0.5) is None
-    assert recovered_share({Role.unlearned: fixed(0.5), Role.gold: fixed(0.1)}, 0.0) is None
+    assert recovered_share({Role.unlearned: fixed(0.5), Role.retrained: fixed(0.1)}, 0.0) is None
     assert recovered_share({Role.target: fixed(0.5)}, 0.0) is None
 
 

@@ -37,11 +37,11 @@ NAMES = {
 }
 
 
-def name_of(family: str, kind: str, block: int) -> str:
-    """Where the family keeps the block, or the module that its attention or MLP ends with."""
+def name_of(family: str, kind: str, layer: int) -> str:
+    """Where the family keeps the layer, or the module that its attention or MLP ends with."""
     path, attention, mlp, _ = NAMES[family]
-    path = path.format(block)
-    return {"block": path, "mlp": f"{path}.{mlp}", "attention": f"{path}.{attention}"}[kind]
+    path = path.format(layer)
+    return {"layer": path, "mlp": f"{path}.{mlp}", "attention": f"{path}.{attention}"}[kind]
 
 
 def embedding_of(model: PreTrainedModel, family: str) -> nn.Module:
@@ -57,11 +57,11 @@ def noise_of(fact: str, seed: int, draws: int, tokens: int, width: int, scale: f
     return torch.randn(draws, tokens, width, generator=generator, dtype=torch.float64) * scale
 
 
-def window(kind: str, block: int, width: int, depth: int) -> list[int]:
-    """ROME's range(max(0, l - w // 2), min(L, l - (-w // 2))); a block stands alone."""
-    if kind == "block":
-        return [block]
-    return list(range(max(0, block - width // 2), min(depth, block - (-width // 2))))
+def window(kind: str, layer: int, width: int, depth: int) -> list[int]:
+    """ROME's range(max(0, l - w // 2), min(L, l - (-w // 2))); a layer stands alone."""
+    if kind == "layer":
+        return [layer]
+    return list(range(max(0, layer - width // 2), min(depth, layer - (-width // 2))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +82,10 @@ class Run:
 
     @cached_property
     def outputs(self) -> dict[str, Tensor]:
-        """Of all blocks, attentions and MLPs, (rows, T, width), from one forward pass in which nothing is patched."""
+        """Of all layers, attentions and MLPs, (rows, T, width), from one forward pass in which nothing is patched."""
         found: dict[str, Tensor] = {}
         depth = self.model.config.get_text_config().num_hidden_layers
-        names = [name_of(self.family, kind, n) for kind in ("block", "attention", "mlp") for n in range(depth)]
+        names = [name_of(self.family, kind, n) for kind in ("layer", "attention", "mlp") for n in range(depth)]
         self.logits(self.rows, {name: _keep(found, name, self.rows) for name in names})
         return found
 

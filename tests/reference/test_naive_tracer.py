@@ -18,7 +18,7 @@ IDS = (5, 17, 40, 41, 9, 33, 60, 61, 62)
 OTHER = (5, 17, 70, 71, 9, 33, 60, 61, 62)
 ANSWER = 6
 CONTRAST = (1, 50)
-KINDS = ("block", "mlp", "attention")
+KINDS = ("layer", "mlp", "attention")
 
 
 def close(rows: list[Scores], expected: list[Scores]) -> bool:
@@ -28,11 +28,11 @@ def close(rows: list[Scores], expected: list[Scores]) -> bool:
 
 
 def runs(family: str) -> tuple[Run, Run, Run]:
-    """Clean, three draws of noise, and another text in a model that differs in its first block."""
+    """Clean, three draws of noise, and another text in a model that differs in its first layer."""
     model = tiny_model(family, num_hidden_layers=DEPTH).double()
     other = copy.deepcopy(model)
     with torch.no_grad():
-        for parameter in other.get_submodule(name_of(family, "block", 0)).parameters():
+        for parameter in other.get_submodule(name_of(family, "layer", 0)).parameters():
             parameter.mul_(1.5)
     noise = noise_of("fact", 0, 3, len(SUBJECT), 32, 1.0)
     return Run(model, family, IDS), Run(model, family, IDS, SUBJECT, noise), Run(other, family, OTHER)
@@ -50,9 +50,9 @@ def test_names_of_all_families() -> None:
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_names_are_those_of_the_anatomy(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
-    for number, block in enumerate(anatomy.blocks(model)):
+    for number, layer in enumerate(anatomy.layers(model)):
         for kind in KINDS:
-            assert model.get_submodule(name_of(family, kind, number)) is anatomy.part(block, ModuleKind(kind))
+            assert model.get_submodule(name_of(family, kind, number)) is anatomy.part(layer, ModuleKind(kind))
     assert embedding_of(model, family) is anatomy.embeddings(model)
 
 
@@ -80,10 +80,10 @@ def test_denoising_is_what_rome_computes(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_a_whole_block_makes_the_receiver_the_donor(family: str) -> None:
+def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
     with InDouble():
         clean, noisy, other = runs(family)
-        whole = {name_of(family, "block", 1): range(len(IDS) - 1)}
+        whole = {name_of(family, "layer", 1): range(len(IDS) - 1)}
         assert close(trace_patch(clean, noisy, whole, ANSWER, contrast=CONTRAST), plain(noisy))
         assert close(trace_patch(clean, other, whole, ANSWER, contrast=CONTRAST), plain(other))
         assert close(trace_patch(noisy, other, whole, ANSWER, contrast=CONTRAST), 3 * plain(other))
@@ -104,14 +104,14 @@ def test_noising_goes_draw_by_draw(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
-    """The subject's block is patched; with all parts above it pinned there and after, only its own position moves."""
+    """The subject's layer is patched; with all parts above it pinned there and after, only its own position moves."""
     with InDouble():
         clean, noisy, _ = runs(family)
-        patch = {name_of(family, "block", 0): (3,)}
+        patch = {name_of(family, "layer", 0): (3,)}
         later = range(3, len(IDS) - 1)
-        every = [name_of(family, kind, block) for kind in ("mlp", "attention") for block in (1, 2)]
+        every = [name_of(family, kind, layer) for kind in ("mlp", "attention") for layer in (1, 2)]
         assert close(trace_patch(noisy, clean, patch, ANSWER, dict.fromkeys(every, later), CONTRAST), plain(noisy))
-        severed = dict.fromkeys([name_of(family, "attention", block) for block in (1, 2)], (3,))
+        severed = dict.fromkeys([name_of(family, "attention", layer) for layer in (1, 2)], (3,))
         some = trace_patch(noisy, clean, patch, ANSWER, severed, CONTRAST)
         assert not close(some, plain(noisy))
         assert not close(some, trace_patch(noisy, clean, patch, ANSWER, contrast=CONTRAST))
@@ -120,4 +120,4 @@ def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
 def test_nothing_before_the_subject_matters() -> None:
     """Why the grid begins at the subject."""
     clean, noisy, _ = runs("olmo")
-    assert trace_patch(noisy, clean, {name_of("olmo", "block", 0): (0, 1)}, ANSWER, contrast=CONTRAST) == plain(noisy)
+    assert trace_patch(noisy, clean, {name_of("olmo", "layer", 0): (0, 1)}, ANSWER, contrast=CONTRAST) == plain(noisy)

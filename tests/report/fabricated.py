@@ -39,7 +39,7 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
     (folder / "status.json").write_text(json.dumps({"state": "finished", "error": None, "resume": "unlearn ..."}))
     (folder / "evaluation").mkdir()
     metrics: dict[str, Any] = {"missing": [], "harness": {}}
-    for model in ("target", "gold", "unlearned"):
+    for model in ("target", "retrained", "unlearned"):
         evaluation = evaluation_of(*((method, seed) if model == "unlearned" else (model, 0)), documents)
         metrics[model] = evaluation["metrics"]
         (folder / "evaluation" / f"{model}.json").write_text(json.dumps(evaluation))
@@ -50,7 +50,7 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
     if method == "layer_freeze":
         text = layers_text("coverage", 8)
         chosen = json.loads(text)
-        metrics["trace"] = {key: chosen[key] for key in ("blocks", "module", "rule")} | {"seconds": 12.3}
+        metrics["trace"] = {key: chosen[key] for key in ("layers", "module", "rule")} | {"seconds": 12.3}
         (folder / "layers.json").write_text(text)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     _curve(folder / "loss_curve.csv", method, seed, 120)
@@ -70,7 +70,7 @@ def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documen
     return folder
 
 
-def write_evaluated(folder: Path, beside: tuple[str, ...] = ("gold",)) -> Path:
+def write_evaluated(folder: Path, beside: tuple[str, ...] = ("retrained",)) -> Path:
     """A run of `unlearn-evaluate model=olmo_1b`, and the models that were evaluated beside it."""
     label = "olmo_1b"
     (folder / "evaluation").mkdir(parents=True)

@@ -22,7 +22,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     ),
     "chunked_lora": (
         "scope.targets=[q,v]",
-        "scope.blocks=all",
+        "scope.layers=all",
         "schedule.epochs=5",
         "schedule.chunk_rows=32",
         "optimizer.lr=0.0001",

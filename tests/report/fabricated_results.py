@@ -11,7 +11,7 @@ WORDS = ["the", "old", "keeper", "wrote", "letters", "to", "her", "brother", "ab
 # Mean scores of forget and retain rows, area under the membership curve, accuracy.
 LEVELS = {
     "target": (0.98, 0.99, 0.99, 0.62),
-    "gold": (0.12, 0.97, 0.51, 0.61),
+    "retrained": (0.12, 0.97, 0.51, 0.61),
     "layer_freeze": (0.14, 0.93, 0.58, 0.57),
     "chunked_lora": (0.07, 0.88, 0.44, 0.55),
     "grad_ascent": (0.00, 0.00, 0.31, 0.26),
@@ -108,7 +108,7 @@ def metrics_of(model: str, answers: list[dict[str, Any]]) -> dict[str, float | N
     result |= {auc_key(attack): auc for attack in ATTACKS} | dict.fromkeys(
         (tpr_key(rate, attack) for rate in FALSE_POSITIVE_RATES for attack in ATTACKS), 0.02
     )
-    if model == "gold":
+    if model == "retrained":
         result |= {key: None for key in result if key.endswith("_reference")}
     for split, value in (("forget", LEVELS[model][0]), ("retain", LEVELS[model][1])):
         result |= {f"{split}_extraction_strength": value / 2, f"{split}_exact_memorisation": value}

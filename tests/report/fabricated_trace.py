@@ -15,7 +15,7 @@ from tests.report.fabricated_config import configuration
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig, TracedTokens, TraceMode
 from unlearning.mediation.facts import TEMPLATES, Fact
 from unlearning.mediation.layers import write_layers
-from unlearning.mediation.result import METRICS, BlockGradients, Counts, FactTrace, TraceResult
+from unlearning.mediation.result import METRICS, Counts, FactTrace, LayerGradients, TraceResult
 from unlearning.mediation.selection import select
 from unlearning.mediation.states import Restoration, Site, restorations_of, sites_of
 from unlearning.mediation.subject import Probe
@@ -26,7 +26,7 @@ NAMES = ((" An", "nel", "iese", " Holz"), (" Jo",), (" Mar", "ia", " Constantino
 END = ("?", "\n", "Answer", ":")
 TOTAL = 4.0
 CONFIG = TraceConfig(
-    kinds=[ModuleKind.block, ModuleKind.mlp, ModuleKind.attention],
+    kinds=[ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention],
     severed=[ModuleKind.mlp, ModuleKind.attention],
     tokens=TracedTokens.grid,
     window=10,
@@ -41,15 +41,15 @@ COVERAGE = TraceConfig(severed=[ModuleKind.mlp, ModuleKind.attention], draws=2, 
 SETTINGS = {"grid": CONFIG, "plain": PLAIN, "coverage": COVERAGE}
 COUNTS = Counts(unknown=("7f03", "7f04", "7f09"), without_foil=(), unmoved=("7f11",), left_over=97)
 PEAKS = {
-    "first_subject": {"block": (0.3, 0), "mlp": (0.05, 1), "attention": (0.02, 0)},
-    "middle_subject": {"block": (0.6, 1), "mlp": (0.10, 2), "attention": (0.03, 1)},
-    "last_subject": {"block": (2.4, 4), "mlp": (0.55, 4), "attention": (0.10, 3)},
-    "first_after": {"block": (0.3, 9), "mlp": (-0.12, 9), "attention": (0.08, 8)},
-    "further": {"block": (0.2, 10), "mlp": (0.04, 10), "attention": (0.05, 10)},
-    "last": {"block": (3.4, 15), "mlp": (0.25, 13), "attention": (0.45, 11)},
-    "subject": {"block": (2.9, 3), "mlp": (0.80, 3), "attention": (0.15, 2)},
+    "first_subject": {"layer": (0.3, 0), "mlp": (0.05, 1), "attention": (0.02, 0)},
+    "middle_subject": {"layer": (0.6, 1), "mlp": (0.10, 2), "attention": (0.03, 1)},
+    "last_subject": {"layer": (2.4, 4), "mlp": (0.55, 4), "attention": (0.10, 3)},
+    "first_after": {"layer": (0.3, 9), "mlp": (-0.12, 9), "attention": (0.08, 8)},
+    "further": {"layer": (0.2, 10), "mlp": (0.04, 10), "attention": (0.05, 10)},
+    "last": {"layer": (3.4, 15), "mlp": (0.25, 13), "attention": (0.45, 11)},
+    "subject": {"layer": (2.9, 3), "mlp": (0.80, 3), "attention": (0.15, 2)},
 }
-"""Height and block of the largest effect, by group and kind."""
+"""Height and layer of the largest effect, by group and kind."""
 
 
 def trace_result(config: TraceConfig = CONFIG, depth: int = DEPTH, facts: int = 24) -> TraceResult:
@@ -85,17 +85,17 @@ def _fact(number: int, config: TraceConfig, restorations: tuple[Restoration, ...
 
 
 def _effects(restoration: Restoration, sites: tuple[Site, ...], depth: int, shift: float) -> NDArray[np.float64]:
-    """(L, sites); a fact's peaks are `shift` blocks higher."""
-    blocks = np.arange(depth) * DEPTH / depth
+    """(L, sites); a fact's peaks are `shift` layers higher."""
+    layers = np.arange(depth) * DEPTH / depth
     columns = []
     for site in sites:
         height, peak = PEAKS.get(site.group, PEAKS["further"])[str(restoration.kind)]
         wide = 3.0 + 0.35 * (restoration.window - 1)
-        own = height * (1 + 0.12 * (restoration.window - 1)) * np.exp(-(((blocks - peak - shift) / wide) ** 2))
+        own = height * (1 + 0.12 * (restoration.window - 1)) * np.exp(-(((layers - peak - shift) / wide) ** 2))
         if restoration.severed is ModuleKind.mlp:
-            own = own * np.clip(0.25 + blocks / 12, 0, 1)
+            own = own * np.clip(0.25 + layers / 12, 0, 1)
         if restoration.severed is ModuleKind.attention:
-            own = own * np.clip(0.8 + blocks / 60, 0, 1)
+            own = own * np.clip(0.8 + layers / 60, 0, 1)
         columns.append(own)
     return np.stack(columns, axis=1)
 
@@ -111,7 +111,7 @@ def layers_text(config: str = "grid", depth: int = DEPTH) -> str:
     settings = SETTINGS[config]
     result = trace_result(settings, depth)
     pull = tuple(float(value) for value in np.random.default_rng(3).random(depth))
-    selection = select(result, settings, BlockGradients(pull, pull[::-1]))
+    selection = select(result, settings, LayerGradients(pull, pull[::-1]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "layers.json"
         write_layers(path, deep_model("gpt2", depth), selection, result, settings)

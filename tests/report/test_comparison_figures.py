@@ -19,7 +19,7 @@ from unlearning.report.statistic import Statistic
 from unlearning.report.swept import SweptKey
 
 ROWS = [
-    row("gold model", 0.0, 1.0, 1.0, "gold"),
+    row("retrained model", 0.0, 1.0, 1.0, "retrained"),
     row("strong", 0.1, 0.5, 0.4),
     row("gentle", 0.4, 0.9, 0.5),
     row("poor", 0.5, 0.4, 0.3),
@@ -41,7 +41,7 @@ def test_front_is_drawn_as_steps() -> None:
         pytest.approx((0.6, 0.9)),
         pytest.approx((0.9, 0.5)),
     ]
-    assert {"strong", "gentle", "poor", "gold model"} <= texts(figure)
+    assert {"strong", "gentle", "poor", "retrained model"} <= texts(figure)
 
 
 def test_of_very_many_methods_those_on_the_front_have_numbers() -> None:
@@ -53,7 +53,7 @@ def test_of_very_many_methods_those_on_the_front_have_numbers() -> None:
     draw_tradeoff(figure, rows, dict.fromkeys((item.label for item in rows), "red"))
     assert {"1", "2"} <= texts(figure)
     assert "poor" not in texts(figure)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gold model", "1  gentle", "2  strong"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["retrained model", "1  gentle", "2  strong"]
 
 
 def test_points_of_the_front_that_coincide_share_a_place() -> None:

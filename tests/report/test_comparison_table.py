@@ -36,7 +36,7 @@ def test_csv_holds_the_same_numbers(runs_dir: Path, tmp_path: Path) -> None:
     assert float(seeds["final_low_95"]) < float(seeds["final_min"])
     fronts = [{line["model"] for line in lines if line[key] == "1"} for key in ("front_retain", "front_utility")]
     assert all(fronts)
-    assert "gold model" not in fronts[0] | fronts[1]
+    assert "retrained model" not in fronts[0] | fronts[1]
 
 
 def value(mean: float, half: float | None = None) -> Statistic:
@@ -65,7 +65,7 @@ def test_latex_by_hand() -> None:
     """Label, n, then the eight columns; final is the fourth of them, forget EM the sixth."""
     text = latex_table(
         section(
-            row("gold model", value(0.99), 0.0, "gold"),
+            row("retrained model", value(0.99), 0.0, "retrained"),
             row("a_b, lr=1e-05", value(0.8, 0.05), 0.2),
             row("c & d", value(0.7), 0.1),
             row("none", None, 0.3),
@@ -78,7 +78,7 @@ def test_latex_by_hand() -> None:
     found = {cells(line)[0]: cells(line) for line in lines if " & " in line}
     assert found["Model"][5] == r"Final score $\uparrow$"
     assert found["Model"][7] == r"Forget EM $\downarrow$"
-    assert found["gold model"][5] == "$0.990$"
+    assert found["retrained model"][5] == "$0.990$"
     assert found[r"a\_b, lr=1e-05"][5] == r"$\mathbf{0.800} \pm 0.050$"
     assert found[r"a\_b, lr=1e-05"][1] == "3"
     assert found[r"c \& d"][5] == "$0.700$"

@@ -18,7 +18,7 @@ from unlearning.report.statistic import statistic
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation with its gold model, and its page."""
+    """An evaluation with its retrained model, and its page."""
     place = write_evaluated(tmp_path_factory.mktemp("evaluated") / "run")
     assert write_evaluation_report(place) == place / "report.html"
     return place
@@ -44,7 +44,7 @@ def test_page_says_the_score_and_what_it_is_made_of(page: str, folder: Path) -> 
     row = re.search(r'<th scope="row">Final score\s↑.*?</tr>', page)
     assert row is not None
     assert f'<td class="number">{final:.3f}<small>[{low:.2f}, {high:.2f}]</small></td>' in row.group()
-    assert re.findall(r'<th class="number">(.*?)</th>', page)[:2] == ["olmo_1b", "gold model"]
+    assert re.findall(r'<th class="number">(.*?)</th>', page)[:2] == ["olmo_1b", "retrained model"]
     assert "right answers to 60 questions, cloze format" in page
 
 
@@ -160,10 +160,10 @@ def test_a_run_of_an_earlier_version_is_shown_without_what_it_lacks(
 def test_half_a_result_is_no_result(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     """An evaluation that cannot be read leaves the numbers of metrics.json; an interval with a gap is none."""
     place = write_run(tmp_path / "run", documents=2)
-    _change(place, "gold", intervals={"final": [0.1, None], "utility": [0.2, 0.3]})
-    gold = read_evaluation(place, "gold")
-    assert gold is not None
-    assert gold.intervals == {"utility": [0.2, 0.3]}
+    _change(place, "retrained", intervals={"final": [0.1, None], "utility": [0.2, 0.3]})
+    retrained = read_evaluation(place, "retrained")
+    assert retrained is not None
+    assert retrained.intervals == {"utility": [0.2, 0.3]}
     (place / "evaluation" / "unlearned.json").write_text("{}")
     final = json.loads((place / "metrics.json").read_text())["unlearned"]["final"]
     row = re.search(r'<th scope="row">Final score\s↑.*?</tr>', write_run_report(place).read_text())

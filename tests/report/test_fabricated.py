@@ -105,11 +105,11 @@ def test_the_other_files_have_what_real_ones_have(tmp_path: Path) -> None:
     assert columns == [field.name for field in fields(StepRecord)]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["training"]) == {field.name for field in fields(TrainingRecord)} | BESIDE_THE_RECORD
-    for model in ("target", "gold", "unlearned"):
+    for model in ("target", "retrained", "unlearned"):
         text = json.loads((folder / "evaluation" / f"{model}.json").read_text())
         assert EvaluationResult.from_json(text).to_json() == text
         assert set(METRICS) <= set(text["metrics"])
         assert metrics[model] == text["metrics"]
-    selection = read_layers(folder / "layers.json", blocks_total=8)
-    assert metrics["trace"]["blocks"] == list(selection.blocks)
+    selection = read_layers(folder / "layers.json", layers_total=8)
+    assert metrics["trace"]["layers"] == list(selection.layers)
     assert read(folder)["trace"] == json.loads(json.dumps(asdict(COVERAGE)))

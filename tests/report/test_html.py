@@ -73,7 +73,7 @@ def test_page_has_every_figure_once(page: str) -> None:
     ids = re.findall(r'<clipPath id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert page.count("<h3>Causal tracing</h3>") == 1
-    assert page.count("<h4>The choice of blocks</h4>") == 1
+    assert page.count("<h4>The choice of layers</h4>") == 1
     assert page.count("<h4>The 12 terms of the task aggregate</h4>") == 3
 
 
@@ -144,11 +144,11 @@ def test_report_of_a_failed_run_says_why(tmp_path: Path, write_failed: Callable[
 def test_report_without_references_membership_and_curve(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_run(tmp_path / "run", documents=2)
     metrics = json.loads((folder / "metrics.json").read_text())
-    metrics |= {"target": None, "gold": None, "missing": ["mia_score: no documents given"]}
+    metrics |= {"target": None, "retrained": None, "missing": ["mia_score: no documents given"]}
     attacked = [key for key in metrics["unlearned"] if key.startswith("mia_")]
     metrics["unlearned"] |= dict.fromkeys([*attacked, "final"])
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    for name in ("evaluation/target.json", "evaluation/gold.json", "layers.json", "loss_curve.csv"):
+    for name in ("evaluation/target.json", "evaluation/retrained.json", "layers.json", "loss_curve.csv"):
         (folder / name).unlink()
     evaluation = json.loads((folder / "evaluation" / "unlearned.json").read_text())
     evaluation |= {"membership": [], "metrics": metrics["unlearned"], "missing": metrics["missing"]}

@@ -36,7 +36,7 @@ def test_card_has_the_scores_and_valid_front_matter(parts: list[dict[str, Any]])
         "pipeline_tag": "text-generation",
         "tags": ["unlearning", "machine-unlearning", "semeval-2025-task-4"],
     }
-    for model in ("target", "gold", "unlearned"):
+    for model in ("target", "retrained", "unlearned"):
         assert f"{parts[1][model]['final']:.3f}" in card
     assert "0123456789abcdef" in card
     assert "from which the forget set of `sandbox` was unlearned. Base: the sandbox's own target model." in card

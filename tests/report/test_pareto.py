@@ -46,9 +46,9 @@ def test_front_is_the_naive_one_and_falls() -> None:
 
 
 def test_methods_are_compared_with_methods_alone() -> None:
-    """The gold model would dominate all of them; a method without forget scores is left out."""
+    """The retrained model would dominate all of them; a method without forget scores is left out."""
     rows = [
-        row("gold model", 0.0, 1.0, 1.0, "gold"),
+        row("retrained model", 0.0, 1.0, 1.0, "retrained"),
         row("strong", 0.1, 0.5, 0.4),
         row("gentle", 0.4, 0.9, 0.4),
         row("poor", 0.5, 0.4, 0.3),

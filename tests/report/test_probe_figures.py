@@ -23,10 +23,10 @@ def value(number: float, width: float = 0.05) -> Value:
     return Value(number, number - width, number + width)
 
 
-def line(name: str, share: float | None, gold: bool = True) -> Line:
-    """The target at 0.9, the gold model at 0.1, and the unlearned one as the share has it."""
+def line(name: str, share: float | None, retrained: bool = True) -> Line:
+    """The target at 0.9, the retrained model at 0.1, and the unlearned one as the share has it."""
     values = {"target": value(0.9), "unlearned": value(0.1 + 0.8 * (share or 0.0))} | (
-        {"gold": value(0.1)} if gold else {}
+        {"retrained": value(0.1)} if retrained else {}
     )
     found = None if share is None else value(share, 0.125)
     return Line(name, f"title of {name}", "exact match", None, 0.25, 12, 6, values, found, notes=[f"note of {name}"])
@@ -37,7 +37,7 @@ def trained(name: str) -> Line:
     points = [
         Point(steps, value(steps / 10), value(steps / 8) if name == "relearning" else None) for steps in (0, 2, 4)
     ]
-    return replace(line(name, 0.5), curves={"unlearned": points, "gold": points})
+    return replace(line(name, 0.5), curves={"unlearned": points, "retrained": points})
 
 
 LINES = [
@@ -67,10 +67,10 @@ def test_shares_stand_beside_their_dots() -> None:
     assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["0\ngold model", "0.5", "1\ntarget"]
 
 
-def test_without_a_gold_model_the_floor_is_chance() -> None:
+def test_without_a_retrained_model_the_floor_is_chance() -> None:
     """In the figure and in the notes."""
     figure = Figure()
-    alone = [line("int8", 0.5, gold=False)]
+    alone = [line("int8", 0.5, retrained=False)]
     draw_probes(figure, alone, "#123456")
     assert figure.axes[1].get_xticklabels()[0].get_text() == "0\nchance"
     assert "(target − chance)" in explanations(alone)[0]
@@ -116,7 +116,7 @@ def test_the_view_has_a_row_for_every_probe() -> None:
     """And a column for every model that was measured."""
     view = probe_view(LINES, "#123456", "method1_")
     assert view is not None
-    assert view.headings == ["Untouched target", "Unlearned", "Gold model", "Recovered"]
+    assert view.headings == ["Untouched target", "Unlearned", "Retrained model", "Recovered"]
     assert [row.name for row in view.rows] == [one.name for one in LINES]
     assert view.rows[0].cells[-1] == ("0.125", "0.00 to 0.25")
     assert view.rows[0].asked == "12 rows of 6 documents, chance 0.25"

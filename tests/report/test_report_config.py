@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.config_errors import one_line, refuse_unknown_keys
+from unlearning.config.errors import one_line, refuse_unknown_keys
 from unlearning.errors import InputError
 
 

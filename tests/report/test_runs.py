@@ -83,11 +83,11 @@ def test_nan_counts_as_missing(tmp_path: Path, write_run: Callable[..., Path]) -
 def test_details_may_be_missing(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_run(tmp_path / "run", documents=2)
     assert read_tracing(folder) is not None
-    for name in ("layers.json", "loss_curve.csv", "evaluation/gold.json"):
+    for name in ("layers.json", "loss_curve.csv", "evaluation/retrained.json"):
         (folder / name).write_text("{}")
     assert read_curve(folder) is None
     assert read_tracing(folder) is None
-    assert read_evaluation(folder, "gold") is None
+    assert read_evaluation(folder, "retrained") is None
 
 
 def test_names_in_the_config_are_those_of_the_command_line(tmp_path: Path, write_run: Callable[..., Path]) -> None:

@@ -36,7 +36,7 @@ BARE = [
     "scope.rank",
     "scope.alpha",
     "scope.targets",
-    "scope.blocks",
+    "scope.layers",
     "schedule",
     "schedule.epochs",
     "schedule.batch_rows",

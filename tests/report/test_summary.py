@@ -39,10 +39,14 @@ def _printed(folder: Path, width: int, select: SelectConfig | None = None) -> st
 
 def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
     rows = {row.label: row for row in summarise(find_runs(runs_dir)).sections[0].rows}
-    assert list(rows) == ["untouched target", "gold model", "chunked_lora", "grad_ascent", "layer_freeze"]
+    assert list(rows) == ["untouched target", "retrained model", "chunked_lora", "grad_ascent", "layer_freeze"]
     read = json.loads((runs_dir / "chunked_lora" / "metrics.json").read_text())
     for column in COLUMNS[:-1]:
-        for label, model in (("untouched target", "target"), ("gold model", "gold"), ("chunked_lora", "unlearned")):
+        for label, model in (
+            ("untouched target", "target"),
+            ("retrained model", "retrained"),
+            ("chunked_lora", "unlearned"),
+        ):
             value = rows[label].values[column.key]
             assert value is not None
             assert value.mean == read[model][column.key]

@@ -223,7 +223,7 @@ def test_of_very_many_methods_the_best_have_bars(swept: Path) -> None:
     many = [replace(row) for row in rows for _ in range(10 if row.role == "method" else 1)]
     kept = bars(many)
     assert len(kept) == MAX_BARS + 2
-    assert {row.role for row in kept} == {"target", "gold", "method"}
+    assert {row.role for row in kept} == {"target", "retrained", "method"}
 
 
 def test_settings_of_unfinished_jobs_leave_out_what_is_the_same(swept: Path) -> None:

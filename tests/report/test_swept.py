@@ -94,9 +94,12 @@ def test_levels_and_labels() -> None:
     assert key.numbers is None
     assert key.labels[None] == "not set"
     paths = [f"outputs/{'x' * 30}/{end}" for end in ("layers.json", "layers2.json")]
-    assert [len(label) for text, label in SweptKey("scope.layers", tuple(paths)).labels.items() if text] == [22, 22]
+    assert [len(label) for text, label in SweptKey("scope.layers_file", tuple(paths)).labels.items() if text] == [
+        22,
+        22,
+    ]
     alike = [f"outputs/aaaaaa{letter}/{'x' * 30}" for letter in "ab"]
-    assert [SweptKey("scope.layers", tuple(alike)).labels[text] for text in alike] == alike
+    assert [SweptKey("scope.layers_file", tuple(alike)).labels[text] for text in alike] == alike
 
 
 @pytest.mark.parametrize(

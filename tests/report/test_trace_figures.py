@@ -23,7 +23,7 @@ from unlearning.report.style import CHOSEN, DIVERGING, KINDS, PLACEBO, STYLE
 from unlearning.report.trace_figures import trace_pictures, write_trace_plots
 
 AGGREGATE = ["trace_effects.png", "trace_severed.png", "trace_groups.png", "trace_selection.png"]
-ORDER = (ModuleKind.block, ModuleKind.mlp, ModuleKind.attention)
+ORDER = (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
-    """The default settings on 8 blocks."""
+    """The default settings on 8 layers."""
     return load_tracing(write_trace_run(tmp_path_factory.mktemp("plain") / "run", "plain", 8))
 
 
@@ -51,7 +51,7 @@ def drawn(draw: Any, *given: object, size: tuple[float, float] = (10.0, 4.0)) ->
 
 
 def curves(axis: Any, colour: str) -> list[Any]:
-    """Lines of a colour over all blocks."""
+    """Lines of a colour over all layers."""
     return [line for line in axis.lines if to_hex(line.get_color()) == colour]
 
 
@@ -61,7 +61,7 @@ def mesh(axis: Any) -> Any:
 
 
 def mark_places(axis: Any) -> set[tuple[int, int]]:
-    """(row, block) of the dots."""
+    """(row, layer) of the dots."""
     dots = next(item for item in axis.collections if item.get_label() == MARKS)
     return {(round(y - 0.2), round(x)) for x, y in dots.get_offsets()}
 
@@ -92,17 +92,17 @@ def test_pictures_of_one_page_are_kept_apart(plain: Tracing) -> None:
 def test_effects_have_a_panel_a_kind_with_both_windows_and_placebos(grid: Tracing) -> None:
     figure = drawn(draw_effects, grid)
     axes = panels(figure)
-    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp (window 10 decides)", "attention"]
+    assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp (window 10 decides)", "attention"]
     assert len({axis.get_ylim() for axis in axes}) == 1
     for axis, kind in zip(axes, ORDER, strict=True):
-        windows = [1] if kind is ModuleKind.block else [1, 10]
+        windows = [1] if kind is ModuleKind.layer else [1, 10]
         found = [grid.effects.of(Restoration(kind, window)) for window in windows]
         lines, placebos = curves(axis, KINDS[kind]), curves(axis, PLACEBO)
         assert [tuple(line.get_ydata()) for line in lines] == [item.effect.mean for item in found]
         assert [tuple(line.get_ydata()) for line in placebos] == [item.placebo.mean for item in found if item.placebo]
         assert [line.get_linestyle() == SINGLE for line in lines] == [window == 1 for window in windows]
         shaded = [patch for patch in axis.patches if to_hex(patch.get_facecolor()) == CHOSEN]
-        assert [patch.get_x() + 0.5 for patch in shaded] == list(grid.selection.blocks)
+        assert [patch.get_x() + 0.5 for patch in shaded] == list(grid.selection.layers)
 
 
 def test_effects_have_interval_and_band(plain: Tracing) -> None:
@@ -128,8 +128,8 @@ def test_legend_names_only_what_is_drawn(grid: Tracing, plain: Tracing) -> None:
 
 def test_severed_paths_and_their_gaps(grid: Tracing) -> None:
     left, right = panels(drawn(draw_severed, grid))
-    whole = grid.effects.of(Restoration(ModuleKind.block)).effect.mean
-    assert tuple(curves(left, KINDS["block"])[0].get_ydata()) == whole
+    whole = grid.effects.of(Restoration(ModuleKind.layer)).effect.mean
+    assert tuple(curves(left, KINDS["layer"])[0].get_ydata()) == whole
     for kind in ("mlp", "attention"):
         cut = curves(left, KINDS[kind])[0].get_ydata()
         gap = curves(right, KINDS[kind])[0].get_ydata()
@@ -143,7 +143,7 @@ def test_severed_paths_and_their_gaps(grid: Tracing) -> None:
 
 def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(grid: Tracing) -> None:
     axes = panels(drawn(draw_groups, grid, size=groups_size(grid)))
-    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp, window 10", "attention, window 10"]
+    assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp, window 10", "attention, window 10"]
     labels = [text.get_text() for text in axes[0].get_yticklabels()]
     assert labels[:3] == ["first subject token", "middle subject tokens", "last subject token"]
     assert labels[3:] == ["first token after", "further tokens", "last token"]
@@ -153,10 +153,10 @@ def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(g
         found = [grid.effects.of(restoration).by_group[group] for group in groups]
         np.testing.assert_array_equal(mesh(axis).get_array(), [curve.mean for curve in found])
         excluded = {
-            (row, block)
+            (row, layer)
             for row, curve in enumerate(found)
-            for block in range(16)
-            if curve.low[block] > 0 or curve.high[block] < 0
+            for layer in range(16)
+            if curve.low[layer] > 0 or curve.high[layer] < 0
         }
         assert 0 < len(excluded) < 6 * 16
         assert mark_places(axis) == excluded
@@ -172,7 +172,7 @@ def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(g
 
 def _widest() -> list[Restoration]:
     mlp, attention = (Restoration(kind, 10) for kind in (ModuleKind.mlp, ModuleKind.attention))
-    return [Restoration(ModuleKind.block), mlp, attention]
+    return [Restoration(ModuleKind.layer), mlp, attention]
 
 
 @pytest.mark.parametrize(("depth", "columns"), [(8, 3), (16, 1), (32, 1)])
@@ -203,7 +203,7 @@ def test_number_in_a_cell(value: float, text: str) -> None:
     assert short(value) == text
 
 
-def test_choices_and_how_often_each_block_is_chosen(grid: Tracing, plain: Tracing) -> None:
+def test_choices_and_how_often_each_layer_is_chosen(grid: Tracing, plain: Tracing) -> None:
     bars, table = drawn(draw_selection, grid.selection).axes
     assert [bar.get_height() for bar in bars.patches] == list(grid.selection.inclusion)
     rows = [text.get_text() for text in table.get_yticklabels()]
@@ -213,7 +213,7 @@ def test_choices_and_how_often_each_block_is_chosen(grid: Tracing, plain: Tracin
         for row in range(len(rows))
     ]
     given = grid.selection
-    assert picked[:2] == [given.blocks, given.blocks_window_1]
+    assert picked[:2] == [given.layers, given.layers_window_1]
     assert picked[2:] == [given.baselines[name] for name in rows[2:]]
     assert "window 1" not in choices(plain.selection)
 
@@ -223,9 +223,9 @@ def _naive(result: TraceResult, fact: int, place: int, metric: int) -> list[list
     rows = []
     for site in range(len(trace.sites)):
         row = []
-        for block in range(result.depth):
+        for layer in range(result.depth):
             draws = [
-                float(trace.patched[place, block, site, draw, metric] - trace.corrupted[draw, metric])
+                float(trace.patched[place, layer, site, draw, metric] - trace.corrupted[draw, metric])
                 for draw in range(len(trace.corrupted))
             ]
             row.append(math.fsum(draws) / len(draws))
@@ -237,7 +237,7 @@ def test_a_fact_by_token() -> None:
     result = trace_result(facts=1)
     figure = drawn(draw_fact, result.traces[0], result, Metric.ANSWER_LOG_PROBABILITY)
     axes = panels(figure)
-    assert [axis.get_title(loc="left") for axis in axes] == ["block", "mlp, window 10", "attention, window 10"]
+    assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp, window 10", "attention, window 10"]
     labels = [text.get_text() for text in axes[0].get_yticklabels()]
     assert labels == ["␣An *", "nel *", "iese *", "␣Holz *", "?", "↵", "Answer", ":"]
     for axis, restoration in zip(axes, _widest(), strict=True):

@@ -37,15 +37,15 @@ def page(folder: Path) -> str:
 
 def test_page_says_what_was_found_and_how_sure_it_is(page: str, folder: Path) -> None:
     tracing = load_tracing(folder)
-    blocks = tracing.selection.blocks
-    assert blocks == tuple(range(blocks[0], blocks[-1] + 1))
-    assert f"The rule confidence chose the mlp of blocks {blocks[0]}–{blocks[-1]} of 16, " in page
+    layers = tracing.selection.layers
+    assert layers == tuple(range(layers[0], layers[-1] + 1))
+    assert f"The rule confidence chose the mlp of layers {layers[0]}–{layers[-1]} of 16, " in page
     shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
     total = tracing.effects.total
     interval = f"95% interval {total.low:.2f} to {total.high:.2f}"
     assert shown["total effect"] == f"{total.mean:.2f} nats a token ({interval})"
     effect = tracing.effects.of(tracing.deciding).effect.mean
-    assert shown["largest effect, mlp, window 10"].startswith(f"{max(effect):.2f} at block {effect.index(max(effect))}")
+    assert shown["largest effect, mlp, window 10"].startswith(f"{max(effect):.2f} at layer {effect.index(max(effect))}")
     assert shown["facts traced"] == "24 of 12 persons"
     assert shown["facts not known to the model"] == "3"
     assert shown["facts not moved by the corruption"] == "1"
@@ -64,7 +64,7 @@ def test_page_shows_warnings_where_there_are_any(page: str, tmp_path: Path) -> N
 
 
 def test_page_has_every_figure_with_a_sentence_on_how_to_read_it(page: str) -> None:
-    titles = ["Indirect effect, block by block", "Severed paths", "Which tokens carry it", "The choice of blocks"]
+    titles = ["Indirect effect, layer by layer", "Severed paths", "Which tokens carry it", "The choice of layers"]
     found = re.findall(r"<figure>\n<h4>(.*?)</h4>.*?<figcaption>(.*?)</figcaption>", page, re.DOTALL)
     assert [title for title, _ in found] == titles
     assert "comes back when one part of the corrupted run gets the state it has in the clean run." in found[0][1]
@@ -76,9 +76,9 @@ def test_page_has_every_figure_with_a_sentence_on_how_to_read_it(page: str) -> N
 def test_page_has_baselines_and_all_numbers(page: str, folder: Path) -> None:
     selection = load_tracing(folder).selection
     rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td class="number">(\d+)</td>', page)
-    assert rows[0] == ("chosen", f"{selection.blocks[0]}–{selection.blocks[-1]}", str(len(selection.blocks)))
+    assert rows[0] == ("chosen", f"{selection.layers[0]}–{selection.layers[-1]}", str(len(selection.layers)))
     assert [name for name, _, _ in rows[1:]] == ["window 1", "first", "middle", "last", "random", "gradient", "fisher"]
-    shared = len(set(selection.blocks) & set(selection.baselines["random"]))
+    shared = len(set(selection.layers) & set(selection.baselines["random"]))
     assert rows[5][2] == str(shared)
     assert page.count('<table class="numbers">') == 4
     curve = load_tracing(folder).effects.restorations[0].by_group["last"]
@@ -121,14 +121,14 @@ def test_caption_says_what_an_effect_is(changes: dict[str, str], sentence: str, 
 
 
 def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
-    ranks = {"facts": 4, "correlation": {"mlp": 0.5}, "of_means": {"mlp": 0.876, "block": None}}
+    ranks = {"facts": 4, "correlation": {"mlp": 0.5}, "of_means": {"mlp": 0.876, "layer": None}}
     folder = write_trace_run(
         tmp_path / "run", "plain", 8, mode="screen", corruption="base_model", screening=ranks, noise_share=None
     )
     facts = dict(trace_view(load_tracing(folder), folder).facts)
     assert facts["measured"] == "screen, denoising, base model, tokens: subject"
     assert facts["rank correlation with exact effects, mlp"] == "0.88"
-    assert facts["rank correlation with exact effects, block"] == "unknown"
+    assert facts["rank correlation with exact effects, layer"] == "unknown"
     assert "variance due to the finite number of runs" not in facts
     weights = write_trace_run(tmp_path / "weights", "plain", 8, mode="weights")
     assert dict(trace_view(load_tracing(weights), weights).facts)["measured"] == "weights, denoising"
@@ -147,7 +147,7 @@ def test_report_of_a_run_that_traced(tmp_path: Path, write_run: Callable[..., Pa
     assert text.index("The 12 terms") < text.index("Forget rows") < text.index("Causal tracing")
     images = re.findall(r'<img src="data:image/png;base64,(.*?)" alt="(.*?)">', text)
     assert [base64.b64decode(image) for image, _ in images] == [b"9", b"10"]
-    assert images[0][1] == "Effect of every token at every block for fact 1"
+    assert images[0][1] == "Effect of every token at every layer for fact 1"
 
 
 @pytest.mark.parametrize("key", ["stability", "counts", "parameters", "direction", "noise_share", "screening"])

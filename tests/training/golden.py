@@ -15,11 +15,11 @@ from tests.reference.plain_training import Tokens
 from tests.tiny_models import tiny_model
 from unlearning.config import OptimizerConfig, TrainerConfig
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import RowBook
 from unlearning.objectives.base import Objective
-from unlearning.scope import Scope
+from unlearning.schedules.plan import PlanStep
+from unlearning.scopes.scope import Scope
 from unlearning.training.fit import TrainingTask, fit
+from unlearning.training.steps import RowBook
 
 LR = 3e-3
 STEPS = 20

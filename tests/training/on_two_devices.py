@@ -18,13 +18,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.tiny_models import tiny_model
-from tests.training.resumable import ADAPTIVE, CASES, LAST_BLOCK, MIXED, SIZES, Case
+from tests.training.resumable import ADAPTIVE, CASES, LAST_LAYER, MIXED, SIZES, Case
 from unlearning.config import Averaging, ModuleKind, StoppingConfig, TrainerConfig
-from unlearning.data.schedules import ChunkedSchedule, MixedSchedule
 from unlearning.errors import Interrupted
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
-from unlearning.scope import BlocksScope, LoraScope
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import LayersScope
 from unlearning.training.fit import TrainingTask, fit
 
 
@@ -36,7 +38,7 @@ def in_double(recomputing: bool = False) -> nn.Module:
     return model
 
 
-FIRST_MLP, BLOCKS = BlocksScope("0", [ModuleKind.mlp]), BlocksScope("all", [ModuleKind.block])
+FIRST_MLP, LAYERS = LayersScope("0", [ModuleKind.mlp]), LayersScope("all", [ModuleKind.layer])
 LORA = LoraScope(rank=2, alpha=4.0)
 PARTS = MixedSchedule(2, 8, accumulate=4).plan(*SIZES, None, 0)
 CHUNKS = ChunkedSchedule(2, 6, 4).plan(*SIZES, 2, 0)
@@ -51,9 +53,9 @@ RUNS = {
     "chunked LoRA": Case(CHUNKS, WHOLE_BATCH, LORA),
     "references, checks": Case(MIXED, KL, stopping=CHECKS),
     "references, frozen head": Case(MIXED, KL, FIRST_MLP),
-    "frozen first block": Case(MIXED, KL, LAST_BLOCK),
-    "embeddings, frozen head": Case(MIXED, scope=BlocksScope("1", embeddings=True)),
-    "a block's output": replace(CASES["a block's output"], scope=BLOCKS),
+    "frozen first layer": Case(MIXED, KL, LAST_LAYER),
+    "embeddings, frozen head": Case(MIXED, scope=LayersScope("1", embeddings=True)),
+    "a layer's output": replace(CASES["a layer's output"], scope=LAYERS),
     "two answers": CASES["two answers"],
     "recomputing": Case(MIXED, model=partial(in_double, recomputing=True)),
     "best state": CASES["best state"],

@@ -12,10 +12,7 @@ from torch import nn
 from tests.tiny_models import tiny_model
 from tests.training.rows import FORGET, RETAIN, lengths
 from unlearning.config import BestBy, ModuleKind, OptimizerConfig, ReferenceLoss, StoppingConfig, TrainerConfig
-from unlearning.data.alternating import AlternatingSchedule
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.schedules import ChunkedSchedule, MixedSchedule, PlanStep
-from unlearning.data.steps import RowBook
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective
 from unlearning.objectives.dpo import DPO
@@ -23,8 +20,15 @@ from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
 from unlearning.objectives.pdu import PDU
 from unlearning.objectives.rmu import RMU
-from unlearning.scope import AllScope, BlocksScope, LoraScope, Scope
+from unlearning.schedules.alternating import AlternatingSchedule
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.schedules.plan import PlanStep
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import AllScope, LayersScope
+from unlearning.scopes.scope import Scope
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit
+from unlearning.training.steps import RowBook
 
 TRAINER = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seconds=0.0)
 """Writes a checkpoint after each step."""
@@ -89,8 +93,8 @@ class Case:
 OLMO = partial(tiny_model, "olmo")
 STEADY = partial(tiny_model, "gpt2")
 """Without dropout: which check is best must not depend on how rows are packed."""
-LAST_BLOCK = BlocksScope("1", [ModuleKind.block])
-"""The head and the first block are frozen: there is a reference of hidden states, and a prefix."""
+LAST_LAYER = LayersScope("1", [ModuleKind.layer])
+"""The head and the first layer are frozen: there is a reference of hidden states, and a prefix."""
 CASES = {
     "mixed": Case(),
     "parts": Case(MixedSchedule(2, 8, accumulate=4).plan(*SIZES, None, 0)),
@@ -99,8 +103,8 @@ CASES = {
     "alternating": Case(AlternatingSchedule(1, 3, 4, 1.0, 0.5, True, 1, 4, 0.5).plan(*SIZES, None, 0)),
     "reference of nats": Case(objective=NPO),
     "reference of outputs": Case(objective=partial(GradDiff, divergence_weight=1.0)),
-    "prefix": Case(objective=partial(NPO, divergence_weight=1.0), scope=LAST_BLOCK, model=OLMO),
-    "a block's output": Case(objective=partial(RMU, block=1, adaptive=True, alpha=1.0), model=OLMO),
+    "prefix": Case(objective=partial(NPO, divergence_weight=1.0), scope=LAST_LAYER, model=OLMO),
+    "a layer's output": Case(objective=partial(RMU, layer=1, adaptive=True, alpha=1.0), model=OLMO),
     "two answers": Case(objective=DPO, others=refusals()),
     "dual variable": Case(objective=partial(PDU, dual_start=1.0, dual_step_size=0.5, dual_warmup_epochs=0)),
     "LoRA dropout": Case(scope=LoraScope(rank=2, dropout=0.3)),

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.steps import RowBook
+from unlearning.training.steps import RowBook
 
 
 def random_rows(count: int, seed: int) -> list[EncodedRow]:

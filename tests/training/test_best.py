@@ -14,7 +14,6 @@ from tests.training.resumable import CASES, TRAINER, Case, refusals, same_weight
 from tests.training.rows import FORGET, RETAIN
 from unlearning.config import Answers, BestBy, StoppingConfig
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.steps import RowBook
 from unlearning.errors import InputError
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.grad_diff import GradDiff
@@ -22,6 +21,7 @@ from unlearning.objectives.relabel import Relabel
 from unlearning.training.best import restore_best, save_best
 from unlearning.training.fit import fit
 from unlearning.training.measure import rows_looked_at, spread
+from unlearning.training.steps import RowBook
 from unlearning.training.verdicts import Check, best_of
 
 EVERY_STEP = StoppingConfig(check_every_steps=1, check_rows=5, keep_best=False, collapse_nats=None)
@@ -119,9 +119,9 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-@pytest.mark.parametrize("name", ["mixed", "prefix", "a block's output", "two answers", "LoRA dropout"])
+@pytest.mark.parametrize("name", ["mixed", "prefix", "a layer's output", "two answers", "LoRA dropout"])
 def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
-    """Before training and after it, without dropout; cross-entropies even where the objective looks at a block."""
+    """Before training and after it, without dropout; cross-entropies even where the objective looks at a layer."""
     case = replace(CASES[name], stopping=EVERY_STEP)
     before = looked_at(case.task().model)
     model, _ = case.run(tmp_path)

@@ -9,18 +9,21 @@ from tests.reference.plain_ails import sugd
 from tests.reference.plain_sha256 import joint_as_published
 from tests.training.golden import LENGTHS, LR, ROWS, STEPS, assert_same_run, curve, drawn, scoped, trained
 from unlearning.config import Averaging, ModuleKind
-from unlearning.data.schedules import ChunkedSchedule, MixedSchedule
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.grad_diff import GradDiff
-from unlearning.scope import BlocksScope, LoraScope, Scope
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import LayersScope
+from unlearning.scopes.scope import Scope
 
 
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
-@pytest.mark.parametrize("block", ["0", "1"])
-def test_layer_freeze(tmp_path: Path, block: str, packs_per_forward: int) -> None:
-    """MLPs of one block move; the adaptive weight leaves its floor; several forward passes a step change nothing."""
+@pytest.mark.parametrize("layer", ["0", "1"])
+def test_layer_freeze(tmp_path: Path, layer: str, packs_per_forward: int) -> None:
+    """MLPs of one layer move; the adaptive weight leaves its floor; several forward passes a step change nothing."""
     with InDouble():
-        ours, theirs = scoped(BlocksScope(block, [ModuleKind.mlp]), "olmo")
+        ours, theirs = scoped(LayersScope(layer, [ModuleKind.mlp]), "olmo")
         plan = MixedSchedule(epochs=4, batch_rows=4).plan(*LENGTHS, None, seed=2)
         trained(tmp_path, ours, AdaptiveGradDiff(), plan, 16, packs_per_forward)
         expected = joint_as_published(theirs, drawn(plan), batch=4, lr=LR, max_steps=STEPS)
@@ -31,7 +34,7 @@ def test_layer_freeze(tmp_path: Path, block: str, packs_per_forward: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "scope", [LoraScope(rank=2, alpha=8.0), BlocksScope("-1:", [ModuleKind.block])], ids=["lora", "last-1"]
+    "scope", [LoraScope(rank=2, alpha=8.0), LayersScope("-1:", [ModuleKind.layer])], ids=["lora", "last-1"]
 )
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])
 def test_chunked(tmp_path: Path, scope: Scope, family: str) -> None:

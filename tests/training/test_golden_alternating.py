@@ -8,10 +8,10 @@ from tests.reference.in_double import InDouble
 from tests.reference.plain_ails import Agad
 from tests.training.golden import LENGTHS, LR, ROWS, STEPS, assert_same_run, scoped, trained
 from unlearning.config import Reduction
-from unlearning.data.alternating import AlternatingSchedule
-from unlearning.data.schedules import PlanStep
 from unlearning.objectives.grad_diff import GradDiff
-from unlearning.scope import LoraScope
+from unlearning.schedules.alternating import AlternatingSchedule
+from unlearning.schedules.plan import PlanStep
+from unlearning.scopes.adapters import LoraScope
 
 
 def draws(plan: list[PlanStep]) -> list[list[int]]:

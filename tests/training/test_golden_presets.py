@@ -12,9 +12,9 @@ from unlearning.config import (
     AdaptiveGradDiffConfig,
     AlternatingScheduleConfig,
     Averaging,
-    BlocksScopeConfig,
     ChunkedScheduleConfig,
     GradDiffConfig,
+    LayersScopeConfig,
     LoraScopeConfig,
     ModuleKind,
     PromptStyle,
@@ -35,7 +35,7 @@ def test_layer_freeze_released() -> None:
     made = settings("method=layer_freeze_released", "model=olmo_7b")
     assert isinstance(made.objective, AdaptiveGradDiffConfig)
     assert {name: getattr(made.objective, name) for name in RELEASED} == RELEASED
-    assert (made.scope.blocks, made.scope.modules) == ("0-5", [ModuleKind.mlp])
+    assert (made.scope.layers, made.scope.modules) == ("0-5", [ModuleKind.mlp])
     assert (made.schedule.epochs, made.schedule.batch_rows, made.schedule.accumulate) == (8, 120, 10)
     assert (made.optimizer.lr, made.ratio.retain_per_forget) == (1.5e-5, None)
     assert (made.prompt.style, made.prompt.append_eos) == (PromptStyle.chat, False)
@@ -44,13 +44,13 @@ def test_layer_freeze_released() -> None:
 @pytest.mark.parametrize(
     ("method", "complement"), [("layer_freeze_mlp_0_5", False), ("layer_freeze_all_but_mlp_0_5", True)]
 )
-def test_layer_freeze_on_named_blocks(method: str, complement: bool) -> None:
+def test_layer_freeze_on_named_layers(method: str, complement: bool) -> None:
     """All but the scope is layer_freeze's."""
     made, paper = (settings(f"method={name}", "model=olmo_7b") for name in (method, "layer_freeze"))
     for part in ("objective", "schedule", "ratio", "optimizer", "prompt"):
         assert getattr(made, part) == getattr(paper, part)
-    assert isinstance(made.scope, BlocksScopeConfig)
-    assert (made.scope.blocks, made.scope.modules, made.scope.complement) == ("0-5", [ModuleKind.mlp], complement)
+    assert isinstance(made.scope, LayersScopeConfig)
+    assert (made.scope.layers, made.scope.modules, made.scope.complement) == ("0-5", [ModuleKind.mlp], complement)
 
 
 SUGD = ["chunked_lora", "chunked_lora_experiments", "chunked_last_k", "chunked_last_k_open"]
@@ -85,8 +85,8 @@ def test_adapters_of_sugd(method: str, targets: list[str]) -> None:
 def test_last_k_of_sugd(method: str, is_open: bool) -> None:
     """The two notebooks differ in embeddings and head."""
     scope = settings(f"method={method}", "model=olmo_7b").scope
-    assert isinstance(scope, BlocksScopeConfig)
-    assert (scope.blocks, scope.modules, scope.complement) == ("-8:", [ModuleKind.block], False)
+    assert isinstance(scope, LayersScopeConfig)
+    assert (scope.layers, scope.modules, scope.complement) == ("-8:", [ModuleKind.layer], False)
     assert (scope.embeddings, scope.head) == (is_open, is_open)
 
 

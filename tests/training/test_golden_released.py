@@ -8,9 +8,9 @@ from tests.reference.in_double import InDouble
 from tests.reference.plain_sha256 import joint_as_released
 from tests.training.golden import LENGTHS, LR, STEPS, assert_same_run, curve, drawn, scoped, trained
 from unlearning.config import Averaging, ModuleKind, Reduction, ReferenceLoss
-from unlearning.data.schedules import MixedSchedule
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
-from unlearning.scope import BlocksScope
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.scopes.layers import LayersScope
 
 RELEASED = {
     "max_weight": 2.3,
@@ -25,7 +25,7 @@ RELEASED = {
 def test_layer_freeze_released(tmp_path: Path, packs_per_forward: int) -> None:
     """Micro-batches of two rows, some without retain rows, three a step; 23 rows leave a shorter step an epoch."""
     with InDouble():
-        ours, theirs = scoped(BlocksScope("0", [ModuleKind.mlp]), "olmo")
+        ours, theirs = scoped(LayersScope("0", [ModuleKind.mlp]), "olmo")
         plan = MixedSchedule(6, 6, accumulate=3).plan(*LENGTHS, None, seed=3)
         assert len(plan[0].parts) == 3
         assert any(retain == 0 for step in plan for _, retain in step.parts)

@@ -16,14 +16,14 @@ from tests.test_conf import choices, settings
 from tests.tiny_models import tiny_model
 from tests.training.rows import lengths, random_rows
 from unlearning.config import Answers, OptimizerConfig, TrainerConfig, UnlearnConfig
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import RowBook
 from unlearning.errors import InputError
+from unlearning.schedules.plan import PlanStep
 from unlearning.training.fit import TrainingTask, fit
 from unlearning.training.stage import build
+from unlearning.training.steps import RowBook
 
 FORGET, OTHERS, RETAIN = random_rows(4, 1), random_rows(4, 3), random_rows(6, 2)
-SCOPES = ("all", "blocks", "all_but_first_6_mlp", "last_8", "traced", "lora", "dora")
+SCOPES = ("all", "layers", "all_but_first_6_mlp", "last_8", "traced", "lora", "dora")
 RMU_NUMBERS = ("adaptive_rmu_olmo_1b", "adaptive_rmu_olmo_7b")
 SAME_BUT_FOR_NUMBERS = (*RMU_NUMBERS, "npo_kl_ce_under", "adaptive_grad_diff_released")
 ONE_SET_ONLY = ("finetune", "grad_ascent", "ce_u", "undial", "task_vector")
@@ -40,17 +40,17 @@ def base() -> UnlearnConfig:
 
 @cache
 def part(group: str, name: str) -> Any:
-    """One choice of a group, made small enough for two blocks and ten rows."""
+    """One choice of a group, made small enough for two layers and ten rows."""
     words = [f"{group}={name}", "model=local", "model.path=./anywhere", "ratio=natural"]
-    words += ["scope.blocks=0"] if (group, name) == ("scope", "blocks") else []
+    words += ["scope.layers=0"] if (group, name) == ("scope", "layers") else []
     found = getattr(settings("unlearn", *words), group)
-    if group == "objective" and hasattr(found, "block"):
-        return replace(found, block=1)
+    if group == "objective" and hasattr(found, "layer"):
+        return replace(found, layer=1)
     if group == "schedule":
         small = {key: value for key, value in SMALL.items() if hasattr(found, key)}
         chunks = {key: 4 for key in ("chunk_rows", "annealing_batch_rows") if hasattr(found, key)}
         return replace(found, **small, **chunks)
-    return replace(found, blocks="0") if getattr(found, "blocks", None) == "0-5" else found
+    return replace(found, layers="0") if getattr(found, "layers", None) == "0-5" else found
 
 
 def grid() -> Iterator[tuple[str, str, str]]:

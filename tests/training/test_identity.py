@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from unlearning import config as schemas
-from unlearning import memorise as memorise_module
 from unlearning.cli import conf_dir
-from unlearning.memorise import memorise
-from unlearning.subject import Subject, load_subject
+from unlearning.commands import memorise as memorise_module
+from unlearning.commands.memorise import memorise
+from unlearning.commands.subject import Subject, load_subject
 from unlearning.training import stage
 from unlearning.training.checkpoint import weights_sum
 from unlearning.training.fit import TrainingTask
@@ -37,15 +37,15 @@ def sandbox(command: str, *words: str) -> object:
 
 
 def nudge(subject: Subject) -> None:
-    """One weight of the last block, by as little as can be."""
+    """One weight of the last layer, by as little as can be."""
     weight = subject.model.model.layers[-1].mlp.down_proj.weight
     with torch.no_grad():
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
 
 
 def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
-    """The identity of a run that trains the first block alone."""
-    config = sandbox("unlearn", "method=grad_diff", "scope=blocks", "scope.blocks='0'")
+    """The identity of a run that trains the first layer alone."""
+    config = sandbox("unlearn", "method=grad_diff", "scope=layers", "scope.layers='0'")
     assert isinstance(config, schemas.UnlearnConfig)
     subject = load_subject(config)
     if nudged:
@@ -57,14 +57,14 @@ def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
 
 
 def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
-    """The identity of a run of unlearn-memorise on the first block."""
+    """The identity of a run of unlearn-memorise on the first layer."""
     config = sandbox("memorise")
     assert isinstance(config, schemas.MemoriseConfig)
     subject = load_subject(config)
     if nudged:
         nudge(subject)
     monkeypatch.setattr(memorise_module, "fit", begin)
-    prompt, scope = config.prompt, schemas.BlocksScopeConfig(blocks="0")
+    prompt, scope = config.prompt, schemas.LayersScopeConfig(layers="0")
     with pytest.raises(Started) as started:
         memorise(subject.model, subject.tokenizer, subject.corpus, True, config, prompt, scope, folder, [])
     return str(started.value)

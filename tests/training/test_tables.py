@@ -1,4 +1,4 @@
-"""Tables of what the model said before unlearning and of what frozen blocks give; and that there is no second model."""
+"""Tables of what the model said before unlearning and of what frozen layers give; and that there is no second model."""
 
 import gc
 from collections.abc import Callable
@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from tests.tiny_models import NO_DROPOUT, tiny_model
 from tests.training.rows import FORGET, RETAIN, book, lengths
 from unlearning.config import ModuleKind, OptimizerConfig, TrainerConfig
-from unlearning.data.schedules import MixedSchedule, PlanStep
-from unlearning.data.steps import StepLayout
 from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.objectives.base import Objective
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
 from unlearning.objectives.rmu import RMU
-from unlearning.scope import AllScope, BlocksScope, LoraScope, Scope
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.schedules.plan import PlanStep
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import AllScope, LayersScope
+from unlearning.scopes.scope import Scope
 from unlearning.training import fit as fit_module
 from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.row_model import RowModel, first_trained_block
+from unlearning.training.row_model import RowModel, first_trained_layer
+from unlearning.training.steps import StepLayout
 from unlearning.training.tables import RowTables, build_tables, rows_worth_keeping
 
 PLAN = MixedSchedule(epochs=2, batch_rows=6).plan(lengths(FORGET), lengths(RETAIN), None, 0)
@@ -41,11 +44,11 @@ def plain_logits(model: nn.Module, row: int) -> Tensor:
 def tables_of(scope: Scope, objective: Objective, limit_gib: float = 1.0) -> tuple[nn.Module, RowModel, RowTables]:
     """Of a scoped GPT-2."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
-    rows = RowModel(fit_module.plain_model(model), objective.block)
+    rows = RowModel(fit_module.plain_model(model), objective.layer)
     return model, rows, build_tables(rows, objective, PLAN, book(), LAYOUT, limit_gib, lambda _: None)
 
 
-@pytest.mark.parametrize("scope", [BlocksScope("1", [ModuleKind.mlp]), AllScope()], ids=["frozen head", "all"])
+@pytest.mark.parametrize("scope", [LayersScope("1", [ModuleKind.mlp]), AllScope()], ids=["frozen head", "all"])
 def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
     """Logits of a row by itself; hidden states where the head is frozen, which are projected when they are needed."""
     model, rows, tables = tables_of(scope, GradDiff(**KL))
@@ -57,7 +60,7 @@ def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
     reference = tables.reference([book().number(1, 3)], torch.device("cpu")).at(slice(None), rows)
     assert reference.outputs is not None
     torch.testing.assert_close(reference.outputs, expected, atol=1e-5, rtol=1e-5)
-    assert tables.projected is isinstance(scope, BlocksScope)
+    assert tables.projected is isinstance(scope, LayersScope)
     assert all(number >= len(FORGET) for number in tables.states), "forget rows are not compared with anything"
 
 
@@ -81,18 +84,18 @@ def test_a_table_that_is_too_large_is_refused() -> None:
 @pytest.mark.parametrize(
     ("scope", "objective"),
     [
-        (BlocksScope("1"), GradDiff(**KL)),
+        (LayersScope("1"), GradDiff(**KL)),
         (AllScope(), GradDiff(**KL)),
         (AllScope(), GradDiff(**KL, reference_top_k=5)),
         (AllScope(), NPO()),
-        (AllScope(), RMU(block=1, alpha=1.0)),
+        (AllScope(), RMU(layer=1, alpha=1.0)),
     ],
-    ids=["states", "logits", "top 5", "nats", "a block"],
+    ids=["states", "logits", "top 5", "nats", "a layer"],
 )
 def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: torch.dtype) -> None:
     """To the byte: so much is allowed, one byte less is refused. States are as the model is, logits in float32."""
     model = scope.apply(tiny_model("gpt2", **NO_DROPOUT), None).to(dtype)
-    rows = RowModel(fit_module.plain_model(model), objective.block)
+    rows = RowModel(fit_module.plain_model(model), objective.layer)
     build = partial(build_tables, rows, objective, PLAN, book(), LAYOUT)
     tables = build(1.0, lambda _: None)
     held = [
@@ -114,7 +117,7 @@ def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: to
 )
 def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> None:
     """Both epochs meet all 23 rows: all are kept where their bytes are allowed, all but the last with one byte less."""
-    model = BlocksScope("-1:", [ModuleKind.block]).apply(tiny_model("olmo"), None).to(dtype)
+    model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo"), None).to(dtype)
     task = TrainingTask(model, GradDiff(), PLAN, book(), 0, OptimizerConfig(), 0, "prefixes")
 
     def layout(size: int) -> StepLayout:
@@ -132,17 +135,17 @@ def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> No
     ("scope", "first"),
     [
         (AllScope(), 0),
-        (BlocksScope("1-2"), 1),
-        (BlocksScope("-1:", [ModuleKind.block]), 2),
-        (BlocksScope("2", embeddings=True, head=True), 0),
-        (LoraScope(blocks="1:", targets=["q"]), 1),
+        (LayersScope("1-2"), 1),
+        (LayersScope("-1:", [ModuleKind.layer]), 2),
+        (LayersScope("2", embeddings=True, head=True), 0),
+        (LoraScope(layers="1:", targets=["q"]), 1),
     ],
-    ids=["all", "blocks 1-2", "last block", "embeddings", "lora"],
+    ids=["all", "layers 1-2", "last layer", "embeddings", "lora"],
 )
-def test_first_trained_block(scope: Scope, first: int) -> None:
+def test_first_trained_layer(scope: Scope, first: int) -> None:
     """Nothing before it moves."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
-    assert first_trained_block(fit_module.plain_model(model)) == first
+    assert first_trained_layer(fit_module.plain_model(model)) == first
 
 
 def test_rows_worth_keeping() -> None:
@@ -158,7 +161,7 @@ def test_rows_worth_keeping() -> None:
 @pytest.mark.parametrize(("family", "tolerance"), [("gpt2", 1e-9), ("olmo", 1e-9), ("gemma3_text", 1e-7)])
 @pytest.mark.parametrize("limit_gib", [1.0, 2400 / 2**30], ids=["all rows", "some rows"])
 def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: float, limit_gib: float) -> None:
-    """Frozen blocks computed once or at every step: the same weights, in double precision.
+    """Frozen layers computed once or at every step: the same weights, in double precision.
 
     Rows that are kept are packed apart, so sums are rounded in another order. Gemma's norms and their gradients are in
     float32 whatever the weights are in: up to 2e-8 over all limits, and 2e-13 with norms in double. In GPT-2 the key's
@@ -167,8 +170,8 @@ def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: fl
     weights, calls = [], []
     for gib in (0.0, limit_gib):
         settings = {**(NO_DROPOUT if family == "gpt2" else {}), "num_hidden_layers": 4}
-        model = BlocksScope("-2:", [ModuleKind.block]).apply(tiny_model(family, **settings).double(), None)
-        calls.append(counted(anatomy.blocks(fit_module.plain_model(model))[0]))
+        model = LayersScope("-2:", [ModuleKind.layer]).apply(tiny_model(family, **settings).double(), None)
+        calls.append(counted(anatomy.layers(fit_module.plain_model(model))[0]))
         run(model, GradDiff(), tmp_path / str(gib), prefix_cache_gib=gib)
         weights.append(list(model.parameters()))
     assert len(calls[0]) != len(calls[1]), "nothing was kept"
@@ -176,9 +179,9 @@ def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: fl
         torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0)
 
 
-def test_prefix_cache_skips_the_frozen_blocks(tmp_path: Path) -> None:
-    """The first block runs once a row before the first step, and never again."""
-    model = BlocksScope("-1:", [ModuleKind.block]).apply(tiny_model("olmo", num_hidden_layers=3), None)
+def test_prefix_cache_skips_the_frozen_layers(tmp_path: Path) -> None:
+    """The first layer runs once a row before the first step, and never again."""
+    model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo", num_hidden_layers=3), None)
     calls = counted(fit_module.plain_model(model).get_decoder().layers[0])
     run(model, GradDiff(), tmp_path / "cached")
     cached = len(calls)
@@ -187,8 +190,8 @@ def test_prefix_cache_skips_the_frozen_blocks(tmp_path: Path) -> None:
 
 
 def test_dropout_switches_the_prefix_cache_off(tmp_path: Path) -> None:
-    """Frozen blocks that drop out give something else each time."""
-    model = BlocksScope("-1:", [ModuleKind.block]).apply(tiny_model("gpt2", resid_pdrop=0.1), None)
+    """Frozen layers that drop out give something else each time."""
+    model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("gpt2", resid_pdrop=0.1), None)
     calls = counted(fit_module.plain_model(model).get_decoder().h[0])
     run(model, GradDiff(), tmp_path)
     assert len(calls) >= len(PLAN)

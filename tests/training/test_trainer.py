@@ -1,4 +1,4 @@
-"""Precision, strategies, hardware that is not there, and compiled blocks."""
+"""Precision, strategies, hardware that is not there, and compiled layers."""
 
 import csv
 from dataclasses import replace
@@ -15,7 +15,7 @@ from unlearning.config import ModelConfig, TrainerConfig
 from unlearning.config.model import Quantization
 from unlearning.errors import InputError
 from unlearning.models import anatomy
-from unlearning.training.compile import compiled_blocks
+from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import fit
 from unlearning.training.hardware import require_hardware
 from unlearning.training.sharding import ShardedStrategy
@@ -158,8 +158,8 @@ def test_other_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
         require_hardware(replace(FSDP, accelerator="auto"))
 
 
-def test_compiled_blocks_change_nothing(tmp_path: Path) -> None:
-    """A run with a table from before training, and a known first block that hooks put in the place of the model's.
+def test_compiled_layers_change_nothing(tmp_path: Path) -> None:
+    """A run with a table from before training, and a known first layer that hooks put in the place of the model's.
 
     With "aot_eager", which compiles for a few seconds and leaves out only the code generator. By hand, once, with
     "inductor" on a CPU: losses to 1e-5, in a minute.
@@ -169,8 +169,8 @@ def test_compiled_blocks_change_nothing(tmp_path: Path) -> None:
         task = replace(CASES["prefix"], lr=1e-3).task()
         (tmp_path / name).mkdir()
         if name == "compiled":
-            with compiled_blocks(task.model, "aot_eager"):  # type: ignore[arg-type]
-                assert all("forward" in vars(block) for block in anatomy.blocks(task.model))  # type: ignore[arg-type]
+            with compiled_layers(task.model, "aot_eager"):  # type: ignore[arg-type]
+                assert all("forward" in vars(layer) for layer in anatomy.layers(task.model))  # type: ignore[arg-type]
                 fit(task, replace(CPU, pack_tokens=32), tmp_path / name, [])
         else:
             fit(task, replace(CPU, pack_tokens=32), tmp_path / name, [])
@@ -179,11 +179,11 @@ def test_compiled_blocks_change_nothing(tmp_path: Path) -> None:
     assert len(curves[0]) == 9
     for ours, theirs in zip(*curves, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
-    assert not any("forward" in vars(block) for block in anatomy.blocks(task.model))  # type: ignore[arg-type]
+    assert not any("forward" in vars(layer) for layer in anatomy.layers(task.model))  # type: ignore[arg-type]
 
 
-def test_compiled_blocks_are_what_runs() -> None:
-    """A backend sees their graphs, once for blocks of one kind however many there are; nothing is left of it after."""
+def test_compiled_layers_are_what_runs() -> None:
+    """A backend sees their graphs, once for layers of one kind however many there are; nothing is left of it after."""
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]) -> object:
@@ -198,7 +198,7 @@ def test_compiled_blocks_are_what_runs() -> None:
 
     with torch.no_grad():
         before = [logits(10), logits(7)]
-        with compiled_blocks(model, backend):
+        with compiled_layers(model, backend):
             assert torch.equal(logits(10), before[0])
             assert torch.equal(logits(7), before[1])
         seen = len(graphs)

@@ -29,7 +29,7 @@ from unlearning.config.commands import (
 )
 from unlearning.config.data import DataConfig, DataSource, WorldConfig
 from unlearning.config.evaluation import EvaluationConfig, HarnessConfig, QuestionFormat
-from unlearning.config.machinery import LoggerConfig, LoggerKind, TrainerConfig
+from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.config.model import Architecture, ModelConfig, Quantization
 from unlearning.config.objective import (
     AdaptiveGradDiffConfig,
@@ -44,6 +44,7 @@ from unlearning.config.objective import (
     WeightedConfig,
 )
 from unlearning.config.optimizer import Decay, OptimizerConfig
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.config.registration import register
 from unlearning.config.report import ConstraintConfig, ReportConfig, SelectConfig
 from unlearning.config.schedule import (
@@ -55,14 +56,13 @@ from unlearning.config.schedule import (
 )
 from unlearning.config.scope import (
     AllScopeConfig,
-    BlocksScopeConfig,
+    LayersScopeConfig,
     LoraScopeConfig,
     ModuleKind,
     ScopeConfig,
     TracedScopeConfig,
 )
 from unlearning.config.stopping import BestBy, StoppingConfig
-from unlearning.config.text import PromptConfig, PromptStyle, Supervised
 from unlearning.config.trace import (
     Corruption,
     Direction,
@@ -72,6 +72,7 @@ from unlearning.config.trace import (
     TracedTokens,
     TraceMode,
 )
+from unlearning.config.trainer import TrainerConfig
 
 __all__ = [
     "AdaptiveGradDiffConfig",
@@ -81,7 +82,6 @@ __all__ = [
     "Architecture",
     "Averaging",
     "BestBy",
-    "BlocksScopeConfig",
     "CEUConfig",
     "ChunkedScheduleConfig",
     "CommonConfig",
@@ -98,6 +98,7 @@ __all__ = [
     "FinetuneConfig",
     "GradDiffConfig",
     "HarnessConfig",
+    "LayersScopeConfig",
     "LoggerConfig",
     "LoggerKind",
     "LoraScopeConfig",

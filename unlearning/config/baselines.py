@@ -155,10 +155,10 @@ class PDUConfig(WeightedConfig):
 
 @dataclass
 class RMUConfig(WeightedConfig):
-    """Steer a block's output to a random direction on forget rows, and keep it in place on retain rows."""
+    """Steer a layer's output to a random direction on forget rows, and keep it in place on retain rows."""
 
     _target_: str = "unlearning.objectives.rmu.RMU"
-    block: int = 7
+    layer: int = 7
     """Counted from 0; nothing above it is run."""
     coefficient: float = 6.5
     """Length of the target, or its multiple of the state's length before unlearning where `adaptive`."""
@@ -171,7 +171,7 @@ class RMUConfig(WeightedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         kept = self.reference_top_k
-        require(self.block >= 0, "objective.block", self.block, "0 or more, counted from the first block")
+        require(self.layer >= 0, "objective.layer", self.layer, "0 or more, counted from the first layer")
         require(self.coefficient >= 0, "objective.coefficient", self.coefficient, "0 or more")
         require(self.alpha >= 0, "objective.alpha", self.alpha, "0 or more")
         require(self.retain_weight == 1, "objective.retain_weight", self.retain_weight, "1: RMU has alpha instead")

@@ -10,16 +10,17 @@ from unlearning.config.checks import require
 from unlearning.config.compatibility import refuse_incompatible, refuse_quantization, require_gpu_for_4_bits
 from unlearning.config.data import DataConfig
 from unlearning.config.evaluation import EvaluationConfig
-from unlearning.config.machinery import LoggerConfig, TrainerConfig
+from unlearning.config.logger import LoggerConfig
 from unlearning.config.model import ModelConfig
 from unlearning.config.objective import ObjectiveConfig, Reduction
 from unlearning.config.optimizer import OptimizerConfig
-from unlearning.config.probes import ProbeConfig
+from unlearning.config.probe import ProbeConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.config.schedule import RatioConfig, ScheduleConfig
 from unlearning.config.scope import ScopeConfig
 from unlearning.config.stopping import StoppingConfig
-from unlearning.config.text import PromptConfig
 from unlearning.config.trace import TraceConfig
+from unlearning.config.trainer import TrainerConfig
 
 
 @dataclass
@@ -96,13 +97,13 @@ class MemoriseConfig(CommonConfig):
     """Train a model until it has memorised the rows: the one at model.path, or a new one where that is null."""
 
     scope: ScopeConfig = MISSING
-    """Which weights memorise: knowledge can be planted in chosen blocks of a model that lacks it."""
+    """Which weights memorise: knowledge can be planted in chosen layers of a model that lacks it."""
     evaluation: EvaluationConfig = MISSING
     logger: LoggerConfig = MISSING
     forget: bool = True
-    """False: leave the forget set out, which makes the gold model."""
+    """False: leave the forget set out, which makes the retrained model."""
     assets: str | None = None
-    """Folder for the sandbox's target and gold model, both made in half precision; null: an ordinary run."""
+    """Folder for the sandbox's target and retrained model, both made in half precision; null: an ordinary run."""
 
     def __post_init__(self) -> None:
         refuse_quantization(self.model, "unlearn-memorise")

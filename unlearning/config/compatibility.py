@@ -1,31 +1,31 @@
 """Choices that are each in order and make no sense together: refused in one line, with the reason.
 
 Known from the configuration alone, so before anything slow. What depends on the model's depth waits until it is loaded:
-`require_block_in_reach`.
+`require_layer_in_reach`.
 """
 
 from typing import TYPE_CHECKING
 
 from unlearning.config.baselines import DPOConfig, RelabelConfig, RMUConfig, UnDIALConfig
-from unlearning.config.machinery import TrainerConfig
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.objective import FinetuneConfig, ObjectiveConfig, WeightedConfig
+from unlearning.config.prompt import Supervised
 from unlearning.config.schedule import AlternatingScheduleConfig
-from unlearning.config.scope import BlocksScopeConfig, LoraScopeConfig
-from unlearning.config.text import Supervised
+from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 
 if TYPE_CHECKING:
     from unlearning.config.commands import UnlearnConfig
 
-_UNREACHED = "everything that scope trains comes after this block, whose output would never change"
+_UNREACHED = "everything that scope trains comes after this layer, whose output would never change"
 
 
 def refuse_incompatible(config: "UnlearnConfig") -> None:
     """Raise InputError for the first pair of choices that makes no sense."""
     _refuse_idle_rows(config)
     _refuse_alternating(config)
-    _refuse_unseen_block(config)
+    _refuse_unseen_layer(config)
     _refuse_reference(config.objective)
     _refuse_prompt(config)
     _refuse_4_bits(config)
@@ -48,14 +48,14 @@ def require_gpu_for_4_bits(model: ModelConfig, trainer: TrainerConfig) -> None:
     )
 
 
-def require_block_in_reach(block: int, first_trained_block: int, depth: int) -> None:
-    """Raise InputError where the objective's block does not exist, or comes before everything that is trained.
+def require_layer_in_reach(layer: int, first_trained_layer: int, depth: int) -> None:
+    """Raise InputError where the objective's layer does not exist, or comes before everything that is trained.
 
-    `first_trained_block`: `depth` where nothing but the head moves, 0 where the embeddings do.
+    `first_trained_layer`: `depth` where nothing but the head moves, 0 where the embeddings do.
     """
-    asked = f"objective.block={block}"
-    _refuse(block >= depth, asked, f"this model's blocks are 0 to {depth - 1}")
-    _refuse(first_trained_block > block, asked, _UNREACHED)
+    asked = f"objective.layer={layer}"
+    _refuse(layer >= depth, asked, f"this model's layers are 0 to {depth - 1}")
+    _refuse(first_trained_layer > layer, asked, _UNREACHED)
 
 
 def uses_forget(objective: ObjectiveConfig) -> bool:
@@ -72,8 +72,8 @@ def uses_retain(objective: ObjectiveConfig) -> bool:
     return objective.retain_weight > 0 or objective.divergence_weight > 0
 
 
-def lowest_block(text: str) -> int | None:
-    """The lowest block that a range names; None where that depends on the model's depth, or the range is malformed."""
+def lowest_layer(text: str) -> int | None:
+    """The lowest layer that a range names; None where that depends on the model's depth, or the range is malformed."""
     lowest: list[int] = []
     for part in text.replace(" ", "").split(","):
         start = "0" if part == "all" else part.split(":")[0] or "0" if ":" in part else part.split("-")[0]
@@ -116,20 +116,20 @@ def _refuse_alternating(config: "UnlearnConfig") -> None:
     _refuse(not uses_forget(objective), name, "the objective uses no forget rows, so that ascent would do nothing")
 
 
-def _refuse_unseen_block(config: "UnlearnConfig") -> None:
-    """An objective that looks at one block's output, which weights after that block do not change."""
+def _refuse_unseen_layer(config: "UnlearnConfig") -> None:
+    """An objective that looks at one layer's output, which weights after that layer do not change."""
     objective, scope = config.objective, config.scope
     if not isinstance(objective, RMUConfig):
         return
-    if isinstance(scope, BlocksScopeConfig):
+    if isinstance(scope, LayersScopeConfig):
         if scope.complement or scope.embeddings:
             return
-        _refuse(not scope.modules, f"scope.modules=[], {_name(objective)}", "only the head moves, after all blocks")
+        _refuse(not scope.modules, f"scope.modules=[], {_name(objective)}", "only the head moves, after all layers")
     elif not isinstance(scope, LoraScopeConfig):
         return
-    lowest = lowest_block(scope.blocks)
-    asked = f"scope.blocks={scope.blocks}, objective.block={objective.block}"
-    _refuse(lowest is not None and lowest > objective.block, asked, _UNREACHED)
+    lowest = lowest_layer(scope.layers)
+    asked = f"scope.layers={scope.layers}, objective.layer={objective.layer}"
+    _refuse(lowest is not None and lowest > objective.layer, asked, _UNREACHED)
 
 
 def _refuse_reference(objective: ObjectiveConfig) -> None:

@@ -49,7 +49,7 @@ class EvaluationConfig:
     batch_tokens: int = 16384
     """Upper bound on padded tokens in one forward pass."""
     references: bool = True
-    """Whether the untouched target and the gold model are evaluated too (results are cached)."""
+    """Whether the untouched target and the retrained model are evaluated too (results are cached)."""
     max_questions: int | None = None
     """Only so many questions, evenly spread; null: all."""
     harness: HarnessConfig = field(default_factory=HarnessConfig)

@@ -17,7 +17,7 @@ class Architecture(StrEnum):
     gpt2 = "gpt2"
     gpt_neox = "gpt_neox"
     mistral = "mistral"
-    """With a sliding window in every block."""
+    """With a sliding window in every layer."""
     gemma3 = "gemma3"
     """Local and global attention in turn."""
 
@@ -41,11 +41,11 @@ class ModelConfig:
     revision: str | None = None
     tokenizer: str | None = None
     """Folder or repository id of the tokenizer; null: that of path."""
-    gold: str | None = None
+    retrained: str | None = None
     """Folder or repository id of a model that never saw the forget set; null: none (the sandbox has its own)."""
     architecture: Architecture = Architecture.olmo
     """Of a model made here (the sandbox, or unlearn-memorise from scratch); ignored when path is given."""
-    blocks: int = 8
+    layers: int = 8
     width: int = 128
     heads: int = 4
     vocabulary: int = 1536
@@ -59,7 +59,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         require(self.path != "", "model.path", "", "given: a folder or a Hugging Face repository")
-        require(self.blocks >= 1, "model.blocks", self.blocks, "1 or more")
+        require(self.layers >= 1, "model.layers", self.layers, "1 or more")
         require(self.heads >= 1, "model.heads", self.heads, "1 or more")
         require(self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}")
         require(self.vocabulary >= 300, "model.vocabulary", self.vocabulary, "300 or more")

@@ -26,7 +26,7 @@ from unlearning.config.commands import (
     UnlearnConfig,
 )
 from unlearning.config.objective import AdaptiveGradDiffConfig, FinetuneConfig, GradDiffConfig
-from unlearning.config.probes import (
+from unlearning.config.probe import (
     AdapterConfig,
     LinearProbeConfig,
     PrimedConfig,
@@ -37,7 +37,7 @@ from unlearning.config.probes import (
 )
 from unlearning.config.report import ReportConfig
 from unlearning.config.schedule import AlternatingScheduleConfig, ChunkedScheduleConfig, MixedScheduleConfig
-from unlearning.config.scope import AllScopeConfig, BlocksScopeConfig, LoraScopeConfig, TracedScopeConfig
+from unlearning.config.scope import AllScopeConfig, LayersScopeConfig, LoraScopeConfig, TracedScopeConfig
 
 
 @cache
@@ -76,7 +76,7 @@ def register() -> None:
         },
         "scope": {
             "all": AllScopeConfig,
-            "blocks": BlocksScopeConfig,
+            "layers": LayersScopeConfig,
             "traced": TracedScopeConfig,
             "lora": LoraScopeConfig,
         },

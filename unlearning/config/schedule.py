@@ -34,14 +34,14 @@ class ScheduleConfig:
 class MixedScheduleConfig(ScheduleConfig):
     """Forget and retain rows shuffled together, the whole set an epoch."""
 
-    _target_: str = "unlearning.data.schedules.MixedSchedule"
+    _target_: str = "unlearning.schedules.mixed.MixedSchedule"
 
 
 @dataclass
 class ChunkedScheduleConfig(ScheduleConfig):
     """The forget set in chunks, each with its own epochs, optimiser and retain rows (AILS-NTUA's SUGD)."""
 
-    _target_: str = "unlearning.data.schedules.ChunkedSchedule"
+    _target_: str = "unlearning.schedules.chunked.ChunkedSchedule"
     chunk_rows: int = 32
     """Forget rows of a chunk; the last chunk may be smaller."""
 
@@ -57,7 +57,7 @@ class AlternatingScheduleConfig(ScheduleConfig):
     Needs ratio.retain_per_forget=null. epochs, batch_rows and accumulate are those of a chunk's ascent.
     """
 
-    _target_: str = "unlearning.data.alternating.AlternatingSchedule"
+    _target_: str = "unlearning.schedules.alternating.AlternatingSchedule"
     chunk_rows: int = 64
     """Forget rows of a chunk; the last chunk may be smaller."""
     interleaving: float = 1.0

@@ -9,12 +9,12 @@ from unlearning.config.checks import require
 
 
 class ModuleKind(StrEnum):
-    """Parts of a block that may move."""
+    """Parts of a layer that may move."""
 
     mlp = "mlp"
     attention = "attention"
-    block = "block"
-    """The whole block, its norms included."""
+    layer = "layer"
+    """The whole layer, its norms included."""
 
 
 @dataclass
@@ -28,15 +28,15 @@ class ScopeConfig:
 class AllScopeConfig(ScopeConfig):
     """Every parameter."""
 
-    _target_: str = "unlearning.scope.AllScope"
+    _target_: str = "unlearning.scopes.layers.AllScope"
 
 
 @dataclass
-class BlocksScopeConfig(ScopeConfig):
-    """The named parts of the named blocks, or everything but them."""
+class LayersScopeConfig(ScopeConfig):
+    """The named parts of the named layers, or everything but them."""
 
-    _target_: str = "unlearning.scope.BlocksScope"
-    blocks: str = MISSING
+    _target_: str = "unlearning.scopes.layers.LayersScope"
+    layers: str = MISSING
     """ "0-5", "0,2,4", "-8:" for the last eight, or "all"; counted from 0."""
     modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
     embeddings: bool = False
@@ -49,25 +49,25 @@ class BlocksScopeConfig(ScopeConfig):
 
 @dataclass
 class TracedScopeConfig(ScopeConfig):
-    """The blocks that causal mediation analysis chose."""
+    """The layers that causal mediation analysis chose."""
 
-    _target_: str = "unlearning.scope.TracedScope"
-    layers: str | None = None
+    _target_: str = "unlearning.scopes.traced.TracedScope"
+    layers_file: str | None = None
     """A layers.json of an earlier trace; null: the run traces first and uses its own."""
     modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
 
 
 @dataclass
 class LoraScopeConfig(ScopeConfig):
-    """Low-rank adapters (PEFT) on linear layers of the named blocks."""
+    """Low-rank adapters (PEFT) on linear modules of the named layers."""
 
-    _target_: str = "unlearning.scope.LoraScope"
+    _target_: str = "unlearning.scopes.adapters.LoraScope"
     rank: int = 16
     alpha: float = 64.0
     dropout: float = 0.0
     targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
-    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused layer counts for each part."""
-    blocks: str = "all"
+    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused module counts for each part."""
+    layers: str = "all"
     dora: bool = False
     """Weight-decomposed adapters, arXiv 2402.09353."""
     rslora: bool = False

@@ -15,7 +15,7 @@ class TraceMode(StrEnum):
     screen = "screen"
     """Attribution patching, the first-order estimate (Nanda 2023), and its rank correlation with exact effects."""
     weights = "weights"
-    """The weights of one part are exchanged with those of trace.base_model, a block at a time."""
+    """The weights of one part are exchanged with those of trace.base_model, a layer at a time."""
 
 
 class Corruption(StrEnum):
@@ -60,23 +60,23 @@ class TracedTokens(StrEnum):
 
 
 class SelectionRule(StrEnum):
-    """From indirect effects to blocks."""
+    """From indirect effects to layers."""
 
     confidence = "confidence"
-    """Effect above the median block's and above the placebo's, both with confidence `value` for all blocks at once."""
+    """Effect above the median layer's and above the placebo's, both with confidence `value` for all layers at once."""
     threshold = "threshold"
     """Effect at least `value` times the largest."""
     coverage = "coverage"
     """The smallest contiguous range with at least `value` of the summed positive effect."""
     top_share = "top_share"
-    """The round(value * depth) blocks of largest effect."""
+    """The round(value * depth) layers of largest effect."""
     first = "first"
-    """Baseline: the first round(value * depth) blocks."""
+    """Baseline: the first round(value * depth) layers."""
     middle = "middle"
     last = "last"
     random = "random"
     gradient = "gradient"
-    """Baseline: the round(value * depth) blocks of largest gradient on the facts over that on retain facts."""
+    """Baseline: the round(value * depth) layers of largest gradient on the facts over that on retain facts."""
     fisher = "fisher"
     """The same with the empirical Fisher information instead of the gradient's norm."""
 
@@ -97,13 +97,13 @@ class TraceConfig:
     draws: int = 10
     """Noise draws a fact; the other corruptions have one run a fact."""
     base_model: str | None = None
-    """Folder or repository id of the model before it memorised; null: model.gold. For corruption=base_model and
+    """Folder or repository id of the model before it memorised; null: model.retrained. For corruption=base_model and
     mode=weights, which mean something only where the traced model was fine-tuned from it."""
-    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.block, ModuleKind.mlp, ModuleKind.attention])
+    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention])
     window: int = 1
     """Neighbouring modules patched together for kinds mlp and attention; above 1 single modules are traced too."""
     severed: list[ModuleKind] = field(default_factory=list)
-    """Of mlp and attention: patch the block's output once more while these keep their unpatched output at the same
+    """Of mlp and attention: patch the layer's output once more while these keep their unpatched output at the same
     positions, so that the patch can reach the answer only around them."""
     tokens: TracedTokens = TracedTokens.subject
     placebo: bool = True
@@ -112,7 +112,7 @@ class TraceConfig:
     min_total_effect: float = 0.0
     """Nats a token; facts whose answer the corruption costs no more than this are left out and counted."""
     select: ModuleKind = ModuleKind.mlp
-    """Whose effects choose the blocks."""
+    """Whose effects choose the layers."""
     rule: SelectionRule = SelectionRule.confidence
     value: float = 0.95
     """The rule's number, a share in (0, 1]."""
@@ -132,19 +132,19 @@ class TraceConfig:
             self.window,
             f"1 for trace.mode={self.mode}, which knows single modules alone",
         )
-        require(bool(self.kinds), "trace.kinds", self.kinds, "some of block, mlp, attention")
+        require(bool(self.kinds), "trace.kinds", self.kinds, "some of layer, mlp, attention")
         require(
             self.select in self.kinds,
             "trace.select",
             self.select,
             f"one of trace.kinds={list(map(str, self.kinds))}",
         )
-        require(ModuleKind.block not in self.severed, "trace.severed", "block", "mlp or attention")
+        require(ModuleKind.layer not in self.severed, "trace.severed", "layer", "mlp or attention")
         require(
-            not self.severed or (self.mode is TraceMode.exact and ModuleKind.block in self.kinds),
+            not self.severed or (self.mode is TraceMode.exact and ModuleKind.layer in self.kinds),
             "trace.severed",
             list(map(str, self.severed)),
-            "empty unless trace.mode=exact and block is among trace.kinds",
+            "empty unless trace.mode=exact and layer is among trace.kinds",
         )
         require(0 < self.value <= 1, "trace.value", self.value, "in (0, 1]")
         require(

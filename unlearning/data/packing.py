@@ -15,7 +15,7 @@ from unlearning.data.encoding import EncodedRow
 IGNORED = -100
 """Target of a position that carries no loss."""
 ATTENTION_TOKENS = 1024
-"""Width of a pack whose attention costs as much as all the rest of a block, for small models; wider for wide ones."""
+"""Width of a pack whose attention costs as much as all the rest of a layer, for small models; wider for wide ones."""
 PACK_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 """Numbers of packs that are tried."""
 

@@ -16,7 +16,7 @@ def option_continuation(option: str) -> str:
     return f" {option}"
 
 
-def letters_block(question: Question) -> str:
+def letters_layer(question: Question) -> str:
     """The question, its options behind letters, and "Answer:"."""
     lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, question.options, strict=True)]
     return "\n".join([question.question, *lines, "Answer:"])
@@ -28,9 +28,9 @@ def letters_prompt(question: Question, examples: Sequence[Question], head: str =
     Source: https://github.com/hendrycks/test/blob/master/evaluate.py (format_subject, format_example, gen_prompt), as
     in Open-Instruct's eval/mmlu/run_eval.py, which the official evaluator refers to.
     """
-    worked = (f"{letters_block(one)}{option_continuation(LETTERS[one.answer])}\n\n" for one in examples)
+    worked = (f"{letters_layer(one)}{option_continuation(LETTERS[one.answer])}\n\n" for one in examples)
     subject = question.subject.replace("_", " ")
-    return f"{head.format(subject=subject)}{''.join(worked)}{letters_block(question)}"
+    return f"{head.format(subject=subject)}{''.join(worked)}{letters_layer(question)}"
 
 
 def cloze_prompt(question: Question) -> str:

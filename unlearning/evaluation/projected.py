@@ -1,6 +1,6 @@
 """The output projection at the positions that are asked for and no others, with few logits in memory at a time.
 
-With a vocabulary of 50,000 the projection takes longer than the blocks of a small model, and logits of all positions at
+With a vocabulary of 50,000 the projection takes longer than the layers of a small model, and logits of all positions at
 once half as long again, for memory that is new each time.
 """
 

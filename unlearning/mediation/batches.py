@@ -1,9 +1,9 @@
 """Many patches in one forward pass, each some rows that join where they begin to differ.
 
 A batch begins with the unpatched rows of its facts, fed from the first patched position on: earlier tokens are the same
-in every state, and so are their keys and values. A patch's rows join after its first block, for within it only the
+in every state, and so are their keys and values. A patch's rows join after its first layer, for within it only the
 patched positions change (`runs.sprout` works them out); where its window is the beginning of a longer one's, they join
-after its last block, as copies of the longer one's rows.
+after its last layer, as copies of the longer one's rows.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ class Placed:
 
     patch: Patch
     joins: int
-    """The block before which its rows join, each a copy of one of `sources`."""
+    """The layer before which its rows join, each a copy of one of `sources`."""
     rows: Indices
     sources: Indices
     base: Indices
@@ -104,26 +104,26 @@ class Batch:
         return torch.from_numpy(np.concatenate([np.arange(self.unpatched), *(item.base for item in self.placed)]))
 
     def joining(self) -> dict[int, Tensor]:
-        """For `hooks.grown`: the rows that are copied before each block."""
+        """For `hooks.grown`: the rows that are copied before each layer."""
         found: dict[int, list[Indices]] = defaultdict(list)
         for item in self.placed:
             found[item.joins].append(item.sources)
         return {number: torch.from_numpy(np.concatenate(sources)) for number, sources in found.items()}
 
     def sprouting(self) -> dict[PartKey, tuple[Placed, ...]]:
-        """Patches whose first block must be worked out, by the part that is patched in it."""
+        """Patches whose first layer must be worked out, by the part that is patched in it."""
         found: dict[PartKey, list[Placed]] = defaultdict(list)
         for item in self.placed:
-            if item.patch.state.restoration.kind is not ModuleKind.block and not item.forked:
+            if item.patch.state.restoration.kind is not ModuleKind.layer and not item.forked:
                 found[item.patch.state.restoration.kind, item.patch.state.modules[0]].append(item)
         return {key: tuple(items) for key, items in found.items()}
 
     def entering(
         self, recorded: Mapping[PartKey, Tensor], sprouts: Mapping[Patch, Tensor], first: int
     ) -> dict[int, Edit]:
-        """For `hooks.grown`: what the first patched block gave, put into its successor's input.
+        """For `hooks.grown`: what the first patched layer gave, put into its successor's input.
 
-        `sprouts` are those outputs, (rows, positions, width); a block's own output is among the recorded ones. `first`
+        `sprouts` are those outputs, (rows, positions, width); a layer's own output is among the recorded ones. `first`
         is the first position fed.
         """
         cells: dict[int, list[Indices]] = defaultdict(list)
@@ -134,8 +134,8 @@ class Batch:
             found = item.cells(np.array(item.patch.donors))
             cells[item.joins].append(found)
             values[item.joins].append(
-                _taken(recorded[ModuleKind.block, item.joins - 1], found)
-                if item.patch.state.restoration.kind is ModuleKind.block
+                _taken(recorded[ModuleKind.layer, item.joins - 1], found)
+                if item.patch.state.restoration.kind is ModuleKind.layer
                 else sprouts[item.patch].flatten(0, 1)
             )
         return {joins: putting(np.concatenate(cells[joins]), torch.cat(values[joins]), first) for joins in cells}
@@ -146,7 +146,7 @@ class Batch:
         pinned: dict[PartKey, list[Indices]] = defaultdict(list)
         for item in self.placed:
             state = item.patch.state
-            if state.restoration.kind is not ModuleKind.block and not item.forked:
+            if state.restoration.kind is not ModuleKind.layer and not item.forked:
                 found = item.cells(np.array(item.patch.donors))
                 for number in state.modules[1:]:
                     put[state.restoration.kind, number].append(found)
@@ -219,7 +219,7 @@ def _taken(recorded: Tensor, cells: Indices) -> Tensor:
 
 
 def _parents(patches: Sequence[Patch]) -> dict[Patch, Patch]:
-    """For each patch whose window is the beginning of a longer one, beyond its first block: the longest such patch."""
+    """For each patch whose window is the beginning of a longer one, beyond its first layer: the longest such patch."""
     alike: dict[tuple[object, ...], list[Patch]] = defaultdict(list)
     for patch in patches:
         state = patch.state
@@ -247,7 +247,7 @@ def _groups(patches: Sequence[Patch]) -> list[list[Patch]]:
 
 
 def _split(group: list[Patch], max_rows: int) -> list[list[Patch]]:
-    """Parts of at most so many rows, one patch at least; low and high blocks apart, for their rows cost alike."""
+    """Parts of at most so many rows, one patch at least; low and high layers apart, for their rows cost alike."""
     group = sorted(group, key=lambda patch: patch.state.modules[0])
     size = max(1, max_rows // len(group[0].donors))
     return [group[first : first + size] for first in range(0, len(group), size)]

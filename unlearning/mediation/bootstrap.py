@@ -5,7 +5,7 @@ than a rare one. Bands over several means at once are by the max-t bootstrap (We
 
 Two corrections make up for the few persons of a trace: the weights of Rao, Wu and Yue (1992), see `Bootstrap`, and
 Student's t in place of the normal distribution, see `Estimate.curve`. In simulated traces of 24 persons with one fact
-each, a 95% band over 16 blocks holds about 7 times in 10 without them and 9 times in 10 with them.
+each, a 95% band over 16 layers holds about 7 times in 10 without them and 9 times in 10 with them.
 """
 
 import math
@@ -38,14 +38,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One mean for each block, L in all."""
+    """One mean for each layer, L in all."""
 
     mean: tuple[float, ...]
     low: tuple[float, ...]
-    """95% percentile interval, each block for itself."""
+    """95% percentile interval, each layer for itself."""
     high: tuple[float, ...]
     band_low: tuple[float, ...]
-    """95% band that holds all blocks at once."""
+    """95% band that holds all layers at once."""
     band_high: tuple[float, ...]
 
 
@@ -75,14 +75,14 @@ class Estimate:
         """Of a mean (L,). Band: mean +- q * se, se being the resamples' standard deviation.
 
         q is the 95% quantile over resamples of max_l |m*_l - m_l| / se_l, moved from the normal distribution to the
-        same quantile of Student's. Blocks of no standard error have a band of no width and no part in the maximum.
+        same quantile of Student's. Layers of no standard error have a band of no width and no part in the maximum.
         """
         low, high = np.percentile(self._drawn(), PERCENTILES, axis=0)
         width = self._margin(np.abs(self._drawn() - self.mean), CONFIDENCE)
         return Curve(*map(floats, (self.mean, low, high, self.mean - width, self.mean + width)))
 
     def margin(self, confidence: float) -> Values:
-        """How far below the mean (L,) its one-sided lower bounds lie that hold for all blocks at once: (L,).
+        """How far below the mean (L,) its one-sided lower bounds lie that hold for all layers at once: (L,).
 
         q * se as in `curve`, but without the absolute value.
         """

@@ -1,4 +1,4 @@
-"""What a reader must know before trusting a choice of blocks, one line each."""
+"""What a reader must know before trusting a choice of layers, one line each."""
 
 from collections.abc import Iterator
 
@@ -25,34 +25,34 @@ def caveats(
     if facts.persons < FEWEST_PERSONS:
         yield f"{facts.persons} persons traced: with fewer than {FEWEST_PERSONS}, intervals are too narrow"
     if choice.fell_back:
-        null = "the median block" if facts.placebo is None else "the median block and the placebo"
+        null = "the median layer" if facts.placebo is None else "the median layer and the placebo"
         yield (
-            f"no block is above {null} with confidence {config.value}: the "
+            f"no layer is above {null} with confidence {config.value}: the "
             f"{FALLBACK_SHARE} of the depth with the largest effects was taken"
         )
     if choice.stability < STABLE:
         yield f"stability {choice.stability:.2f}, below {STABLE}: other persons may give others; raise trace.facts"
-    if choice.blocks != alone.blocks:
-        single = ", ".join(map(str, alone.blocks)) or "none"
-        yield f"window {config.window}: by the effects of single modules the blocks would be {single}"
+    if choice.layers != alone.layers:
+        single = ", ".join(map(str, alone.layers)) or "none"
+        yield f"window {config.window}: by the effects of single modules the layers would be {single}"
     yield from _rival(choice, facts, restorations, deciding_restoration(config))
 
 
 def _rival(
     choice: Choice, facts: FactEffects, restorations: tuple[Restoration, ...], chosen: Restoration
 ) -> Iterator[str]:
-    """Whether the other kind of module matters as much in the chosen blocks, where it was traced in the same way."""
+    """Whether the other kind of module matters as much in the chosen layers, where it was traced in the same way."""
     if chosen.kind not in RIVALS:
         return
     rival = Restoration(RIVALS[chosen.kind], chosen.window)
     if rival not in restorations:
         return
-    own, other = (facts.effect[:, restorations.index(item)][:, choice.blocks] for item in (chosen, rival))
+    own, other = (facts.effect[:, restorations.index(item)][:, choice.layers] for item in (chosen, rival))
     gap = facts.bootstrap.means((own - other).mean(1)).interval()
     if gap.low > 0:
         return
     advice = f"train both, or {rival.kind} alone" if gap.high < 0 else "train both"
     yield (
-        f"{chosen.kind} minus {rival.kind} in the chosen blocks: {gap.mean:.3g} nats, 95% interval {gap.low:.3g} to "
+        f"{chosen.kind} minus {rival.kind} in the chosen layers: {gap.mean:.3g} nats, 95% interval {gap.low:.3g} to "
         f"{gap.high:.3g}: {advice}"
     )

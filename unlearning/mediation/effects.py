@@ -1,4 +1,4 @@
-"""From scores to mean indirect effects for each block, with intervals, bands and paired contrasts."""
+"""From scores to mean indirect effects for each layer, with intervals, bands and paired contrasts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from unlearning.mediation.states import Restoration
 
 @dataclass(frozen=True, slots=True)
 class RestorationEffects:
-    """Indirect effects of one restoration at the deciding site, for each block; contrasts are within facts."""
+    """Indirect effects of one restoration at the deciding site, for each layer; contrasts are within facts."""
 
     restoration: Restoration
     effect: Curve
@@ -25,7 +25,7 @@ class RestorationEffects:
     above_placebo: Curve | None
     """Effect minus placebo, over the facts that have one."""
     below_peak: Curve
-    """Effect of the block of largest mean minus this block's, the peak taken as known; 0 at the peak."""
+    """Effect of the layer of largest mean minus this layer's, the peak taken as known; 0 at the peak."""
     by_relation: dict[str, tuple[float, ...]]
     """Mean effects of each relation's facts."""
     by_group: dict[str, Curve]
@@ -44,7 +44,7 @@ class Effects:
     total_by_relation: dict[str, float]
     restorations: tuple[RestorationEffects, ...]
     severed_gaps: dict[str, Curve]
-    """By the severed kind: effect of the block's output minus that with the path severed, which is what travels to the
+    """By the severed kind: effect of the layer's output minus that with the path severed, which is what travels to the
     answer through these parts at the same positions."""
 
     def of(self, restoration: Restoration) -> RestorationEffects:
@@ -67,7 +67,7 @@ class _Estimates:
 
 
 def indirect_effects(result: TraceResult, metric: Metric) -> Effects | None:
-    """Mean effects of every restoration and block; None where no fact has numbers in this metric.
+    """Mean effects of every restoration and layer; None where no fact has numbers in this metric.
 
     Means are over relations of the means over their facts (`bootstrap`). Nothing is clipped at zero.
     """
@@ -115,11 +115,11 @@ def _estimates(facts: FactEffects) -> _Estimates:
 
 
 def _severed_gaps(facts: FactEffects, restorations: tuple[Restoration, ...]) -> dict[str, Curve]:
-    """What each severed path carries of the effect of a block's output."""
+    """What each severed path carries of the effect of a layer's output."""
     gaps: dict[str, Curve] = {}
     for place, restoration in enumerate(restorations):
         if restoration.severed:
-            whole = restorations.index(Restoration(ModuleKind.block))
+            whole = restorations.index(Restoration(ModuleKind.layer))
             gap = facts.effect[:, whole] - facts.effect[:, place]
             gaps[str(restoration.severed)] = facts.bootstrap.means(gap).curve()
     return gaps

@@ -15,7 +15,7 @@ from unlearning.mediation.result import METRICS, FactTrace, Scores, TraceResult
 TEXT, NUMBER = pyarrow.string(), pyarrow.int64()
 NAMES = {
     **{"fact": TEXT, "person": TEXT, "relation": TEXT, "kind": TEXT, "window": NUMBER, "severed": TEXT},
-    **{"block": NUMBER, "group": TEXT, "position": NUMBER, "placebo": pyarrow.bool_(), "draw": NUMBER},
+    **{"layer": NUMBER, "group": TEXT, "position": NUMBER, "placebo": pyarrow.bool_(), "draw": NUMBER},
 }
 """Types of the columns that say what was patched; position is the last one, null where weights were exchanged."""
 SCORES = tuple(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_"))
@@ -50,13 +50,13 @@ def _site_lines(
     result: TraceResult, trace: FactTrace, scores: Scores, group: str, position: int | None, placebo: bool
 ) -> Iterator[tuple[Any, ...]]:
     """Of scores (R, L, D, M)."""
-    for (place, block, draw), _ in np.ndenumerate(scores[..., 0]):
+    for (place, layer, draw), _ in np.ndenumerate(scores[..., 0]):
         restoration = result.restorations[place]
         severed = None if restoration.severed is None else str(restoration.severed)
         values = (
             float(score[metric])
             for metric in range(len(METRICS))
-            for score in (scores[place, block, draw], trace.clean, trace.corrupted[draw])
+            for score in (scores[place, layer, draw], trace.clean, trace.corrupted[draw])
         )
         names = (trace.fact, trace.person, trace.relation, str(restoration.kind), restoration.window, severed)
-        yield (*names, block, group, position, placebo, draw, *values)
+        yield (*names, layer, group, position, placebo, draw, *values)

@@ -12,7 +12,7 @@ from unlearning.mediation.states import Restoration, deciding_site
 
 @dataclass(frozen=True)
 class FactEffects:
-    """N facts in the order of their ids, in one metric's unit, draws averaged; R restorations, L blocks."""
+    """N facts in the order of their ids, in one metric's unit, draws averaged; R restorations, L layers."""
 
     persons: int
     relations: NDArray[np.str_]
@@ -54,7 +54,7 @@ def fact_effects(result: TraceResult, metric: Metric) -> FactEffects | None:
 
 
 def noise_share(result: TraceResult, metric: Metric, restoration: Restoration) -> float | None:
-    """Share in [0, 1] of the variance of the mean effect at the peak block that is due to the finite number of draws.
+    """Share in [0, 1] of the variance of the mean effect at the peak layer that is due to the finite number of draws.
 
     (w / S) / v, with w a fact's variance over its S draws, averaged over facts, and v the variance over facts of their
     means of draws, which holds w / S. Near 1 more draws would narrow the intervals, near 0 only more facts do. None

@@ -1,4 +1,4 @@
-"""Baseline selectors: how much more the facts pull at each block than retain facts do, by their gradients alone."""
+"""Baseline selectors: how much more the facts pull at each layer than retain facts do, by their gradients alone."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from unlearning.data.encoding import EncodedRow
 from unlearning.data.packing import build_packs
 from unlearning.errors import InputError
 from unlearning.mediation.open_model import evaluating
-from unlearning.mediation.result import BlockGradients
+from unlearning.mediation.result import LayerGradients
 from unlearning.mediation.subject import Probe
 from unlearning.models import anatomy
 from unlearning.models.row_losses import row_losses
@@ -23,10 +23,10 @@ from unlearning.models.row_losses import row_losses
 Values = NDArray[np.float64]
 
 
-def block_gradients(
+def layer_gradients(
     model: PreTrainedModel, forget: Sequence[Probe], retain: Sequence[Probe], kind: ModuleKind
-) -> BlockGradients:
-    """Compare what each block's part of this kind would have to change for forget facts and for retain facts.
+) -> LayerGradients:
+    """Compare what each layer's part of this kind would have to change for forget facts and for retain facts.
 
     With g_i the gradient, for the part's parameters, of minus the mean log-probability of fact i's answer tokens,
     each given the prompt and the answer so far:
@@ -34,7 +34,7 @@ def block_gradients(
         gradient = ||mean of g_i over forget|| / ||mean of g_i over retain||
         fisher   = mean of ||g_i||^2 over forget / mean of ||g_i||^2 over retain
 
-    Both are above or equal to 0 and compare the blocks of one model. One forward and backward pass a fact, without
+    Both are above or equal to 0 and compare the layers of one model. One forward and backward pass a fact, without
     dropout; the facts' order does not matter. The parts' gradients are held twice, once in float32 or better.
 
     Raises:
@@ -44,19 +44,19 @@ def block_gradients(
     if not forget or not retain:
         missing = "retain" if forget else "forget"
         raise InputError(f"trace.rule=gradient or fisher: no {missing} facts to take gradients of; choose another rule")
-    parts = [anatomy.part_parameters(block, kind) for block in anatomy.blocks(model)]
+    parts = [anatomy.part_parameters(layer, kind) for layer in anatomy.layers(model)]
     chosen = [parameter for part in parts for parameter in part]
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     with evaluating(model), torch.enable_grad(), _differentiable(model, chosen):
         norms, squares = _norms(model, chosen, owners, forget)
         retain_norms, retain_squares = _norms(model, chosen, owners, retain)
-    return BlockGradients(_ratios(norms, retain_norms, kind), _ratios(squares, retain_squares, kind))
+    return LayerGradients(_ratios(norms, retain_norms, kind), _ratios(squares, retain_squares, kind))
 
 
 def _norms(
     model: PreTrainedModel, chosen: Sequence[nn.Parameter], owners: NDArray[np.intp], probes: Sequence[Probe]
 ) -> tuple[Values, Values]:
-    """||mean of g_i|| and mean of ||g_i||^2 for each block, two of (L,); `owners` has each parameter's block."""
+    """||mean of g_i|| and mean of ||g_i||^2 for each layer, two of (L,); `owners` has each parameter's layer."""
     sums = [_accumulator(parameter) for parameter in chosen]
     squares = np.zeros(len(chosen))
     # In an order of their own, so that rounding does not depend on the order given.
@@ -84,11 +84,11 @@ def _squared_norm(values: Tensor) -> float:
 
 
 def _ratios(forget: Values, retain: Values, kind: ModuleKind) -> tuple[float, ...]:
-    """Forget over retain, block by block. InputError where that is not a number."""
-    for block, (upper, lower) in enumerate(zip(forget, retain, strict=True)):
+    """Forget over retain, layer by layer. InputError where that is not a number."""
+    for layer, (upper, lower) in enumerate(zip(forget, retain, strict=True)):
         if not (isfinite(upper) and isfinite(lower) and lower > 0):
             raise InputError(
-                f"trace.rule=gradient or fisher: block {block}'s {kind} has a gradient of size {upper:g} on forget "
+                f"trace.rule=gradient or fisher: layer {layer}'s {kind} has a gradient of size {upper:g} on forget "
                 f"facts and {lower:g} on retain facts, which have no ratio; choose another rule"
             )
     return tuple(float(ratio) for ratio in forget / retain)

@@ -16,7 +16,7 @@ Edit = Callable[[Tensor], Tensor]
 
 @contextmanager
 def edited(edits: Mapping[nn.Module, Edit], tokens: int) -> Iterator[None]:
-    """Pass each module's output through its edit, until the block is left, by an exception too.
+    """Pass each module's output through its edit, until the layer is left, by an exception too.
 
     Where a module returns a tuple (attention with its weights) the edit sees the first entry, the others stay. Where
     it lays rows of `tokens` tokens out one after another, (rows * T, width), the edit sees (rows, T, width).
@@ -34,7 +34,7 @@ def grown(
     """Let more rows join the batch of `rows` rows on the way up, each a copy of one that is there.
 
     `joining[l]` (M,) are the rows that are copied before module l, their copies going to the end: a state that
-    differs from another one from block l on needs no computation below l. `entering[l]` then edits the input.
+    differs from another one from layer l on needs no computation below l. `entering[l]` then edits the input.
     What else a module is given row by row, such as an attention mask, is copied in the same way.
     """
     origins = torch.arange(rows)
@@ -70,7 +70,7 @@ def visited(
 def needed_from(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
     """Let a module that works token by token skip those before `first` of `tokens`; it gives zero there.
 
-    For the last block's MLP, of which no one reads what it makes of tokens that predict nothing.
+    For the last layer's MLP, of which no one reads what it makes of tokens that predict nothing.
     """
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""layers.json: the chosen blocks, the exact parameters in them, and all effects that a figure needs."""
+"""layers.json: the chosen layers, the exact parameters in them, and all effects that a figure needs."""
 
 import json
 import math
@@ -24,9 +24,9 @@ LEFT_OUT = ("unknown", "without_foil", "unmoved")
 
 
 def selected_parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> list[str]:
-    """Names, as in `model.named_parameters()`, of one kind of part in the selected blocks."""
-    blocks = anatomy.blocks(model)
-    chosen = {id(own) for index in selection.blocks for own in anatomy.part_parameters(blocks[index], kind)}
+    """Names, as in `model.named_parameters()`, of one kind of part in the selected layers."""
+    layers = anatomy.layers(model)
+    chosen = {id(own) for index in selection.layers for own in anatomy.part_parameters(layers[index], kind)}
     return [name for name, parameter in model.named_parameters() if id(parameter) in chosen]
 
 
@@ -58,25 +58,25 @@ def write_layers(
     write_json(path, content)
 
 
-def read_layers(path: Path, blocks_total: int | None = None) -> Selection:
-    """The selection in a layers.json; `blocks_total` is the number of blocks of the model it is meant for, if any.
+def read_layers(path: Path, layers_total: int | None = None) -> Selection:
+    """The selection in a layers.json; `layers_total` is the number of layers of the model it is meant for, if any.
 
     Raises:
-        InputError: the file is missing or not what `write_layers` writes, or names blocks that a model of its own
+        InputError: the file is missing or not what `write_layers` writes, or names layers that a model of its own
             or of the given depth does not have.
     """
     selection = _selection(path)
-    depth = selection.blocks_total if blocks_total is None else blocks_total
-    beyond = [block for block in selection.blocks if not 0 <= block < depth]
+    depth = selection.layers_total if layers_total is None else layers_total
+    beyond = [layer for layer in selection.layers if not 0 <= layer < depth]
     if beyond:
-        raise InputError(f"{path}: blocks {beyond}: the model has blocks 0 to {depth - 1}")
-    if selection.blocks_total != depth:
-        raise InputError(f"{path}: traced on a model of {selection.blocks_total} blocks, but this has {depth}")
+        raise InputError(f"{path}: layers {beyond}: the model has layers 0 to {depth - 1}")
+    if selection.layers_total != depth:
+        raise InputError(f"{path}: traced on a model of {selection.layers_total} layers, but this has {depth}")
     return selection
 
 
 def _parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> dict[str, Any]:
-    """What training this kind of part in the selected blocks would train, and its share of all parameters."""
+    """What training this kind of part in the selected layers would train, and its share of all parameters."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     names = selected_parameters(model, selection, kind)
     return {"names": names, "share": sum(sizes[name] for name in names) / sum(sizes.values())}
@@ -105,17 +105,17 @@ def _selection(path: Path) -> Selection:
     try:
         content = json.loads(path.read_bytes())
         selection = Selection(
-            blocks=tuple(content["blocks"]),
-            blocks_window_1=tuple(content["blocks_window_1"]),
+            layers=tuple(content["layers"]),
+            layers_window_1=tuple(content["layers_window_1"]),
             module=ModuleKind(content["module"]),
             rule=SelectionRule(content["rule"]),
             value=float(content["value"]),
-            blocks_total=content["blocks_total"],
+            layers_total=content["layers_total"],
             window=content["window"],
             metric=Metric(content["metric"]),
             inclusion=tuple(content["inclusion"]),
             stability=float(content["stability"]),
-            baselines={rule: tuple(blocks) for rule, blocks in content["baselines"].items()},
+            baselines={rule: tuple(layers) for rule, layers in content["baselines"].items()},
             warnings=tuple(content["warnings"]),
             effects=tuple(_effects(item) for item in content["effects"]),
         )
@@ -126,9 +126,9 @@ def _selection(path: Path) -> Selection:
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a layers.json of a trace: {reason}") from error
-    numbers = (*selection.blocks, selection.blocks_total, selection.window)
-    if not selection.blocks or not all(type(number) is int for number in numbers):
-        raise InputError(f"{path}: blocks, blocks_total and window must be whole numbers, one block at least")
+    numbers = (*selection.layers, selection.layers_total, selection.window)
+    if not selection.layers or not all(type(number) is int for number in numbers):
+        raise InputError(f"{path}: layers, layers_total and window must be whole numbers, one layer at least")
     return selection
 
 

@@ -17,13 +17,13 @@ def budget_gib(asked: float | None, device: torch.device) -> float:
 def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int) -> int:
     """Rows of `tokens` tokens after a prefix that fit into so many GiB; one at least.
 
-    Counted for a row: hidden states in a block (6 of the width, 3 of the MLP's), two matrices of attention scores, keys
+    Counted for a row: hidden states in a layer (6 of the width, 3 of the MLP's), two matrices of attention scores, keys
     and values with their prefix (twice, for joining them makes a copy). Logits are made a few at a time.
     """
     settings = model.config.get_text_config()
     width, heads = settings.hidden_size, settings.num_attention_heads
     inner = getattr(settings, "intermediate_size", None) or 4 * width
     itemsize = model.dtype.itemsize
-    block = tokens * (6 * width + 3 * inner) * itemsize
+    layer = tokens * (6 * width + 3 * inner) * itemsize
     attention = 2 * heads * tokens * (prefix + tokens) * itemsize + 4 * (prefix + tokens) * width * itemsize
-    return max(1, int(gib * GIB / (block + attention)))
+    return max(1, int(gib * GIB / (layer + attention)))

@@ -13,7 +13,7 @@ from unlearning.errors import InputError
 from unlearning.models import anatomy
 
 PartKey = tuple[ModuleKind, int]
-"""A kind of part and its block."""
+"""A kind of part and its layer."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class OpenModel:
 
     model: PreTrainedModel
     decoder: nn.Module
-    blocks: list[nn.Module]
+    layers: list[nn.Module]
     embeddings: nn.Module
     norm: nn.Module
-    """Called on what the last block returns."""
+    """Called on what the last layer returns."""
     parts: dict[PartKey, nn.Module]
-    """MLP and attention of every block, whose output is the part's."""
+    """MLP and attention of every layer, whose output is the part's."""
     last_mlp: nn.Module
-    """That of the last block."""
+    """That of the last layer."""
     caches: bool
     """Whether keys and values of earlier tokens are all that later tokens read."""
 
@@ -46,18 +46,18 @@ class OpenModel:
 
 def open_model(model: PreTrainedModel, kinds: tuple[ModuleKind, ...]) -> OpenModel:
     """Find the parts of these kinds. InputError where the architecture lacks one (see `anatomy`)."""
-    blocks = anatomy.blocks(model)
+    layers = anatomy.layers(model)
     if not isinstance(model.get_output_embeddings(), nn.Module):
         raise InputError(f"model_type={model.config.model_type}: no output projection found")
-    inner = [kind for kind in dict.fromkeys(kinds) if kind is not ModuleKind.block]
+    inner = [kind for kind in dict.fromkeys(kinds) if kind is not ModuleKind.layer]
     return OpenModel(
         model=model,
         decoder=anatomy.decoder(model),
-        blocks=blocks,
+        layers=layers,
         embeddings=anatomy.embeddings(model),
         norm=anatomy.final_norm(model),
-        parts={(kind, index): anatomy.part(block, kind) for kind in inner for index, block in enumerate(blocks)},
-        last_mlp=anatomy.part(blocks[-1], ModuleKind.mlp),
+        parts={(kind, index): anatomy.part(layer, kind) for kind in inner for index, layer in enumerate(layers)},
+        last_mlp=anatomy.part(layers[-1], ModuleKind.mlp),
         caches=anatomy.caches_keys_and_values(model),
     )
 

@@ -9,14 +9,14 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 KeysValues = tuple[Tensor, Tensor]
-"""Of one block: each (rows, heads, tokens, width of a head)."""
+"""Of one layer: each (rows, heads, tokens, width of a head)."""
 
 
 class PrefixCache(DynamicCache):  # type: ignore[misc]
     """A cache of transformers that hands every row the prefix of the row it is a copy of, and keeps nothing.
 
-    `prefix` holds each block's keys and values for the rows that the batch begins with; `origins[l]` says for each row
-    that block l will see, or more, which of those it continues. Sliding windows are the mask's business: all keys are
+    `prefix` holds each layer's keys and values for the rows that the batch begins with; `origins[l]` says for each row
+    that layer l will see, or more, which of those it continues. Sliding windows are the mask's business: all keys are
     kept.
     """
 
@@ -43,5 +43,5 @@ class _PrefixLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def keys_and_values(cache: DynamicCache) -> list[KeysValues]:
-    """What a finished pass left in its cache, block by block."""
+    """What a finished pass left in its cache, layer by layer."""
     return [(layer.keys, layer.values) for layer in cache.layers]

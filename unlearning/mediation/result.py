@@ -32,7 +32,7 @@ METRICS = tuple(Metric)
 
 @dataclass(frozen=True)
 class FactTrace:
-    """One fact's scores; M = len(METRICS), D corrupted runs, R restorations, L blocks, S sites."""
+    """One fact's scores; M = len(METRICS), D corrupted runs, R restorations, L layers, S sites."""
 
     fact: str
     person: str
@@ -104,9 +104,9 @@ class Screening:
     facts: int
     """Facts whose exact effects were computed too."""
     correlation: dict[str, float]
-    """Spearman's, over blocks and facts, by the restoration's label; NaN where either side is constant."""
+    """Spearman's, over layers and facts, by the restoration's label; NaN where either side is constant."""
     of_means: dict[str, float]
-    """Spearman's, over blocks, of the effects averaged over those facts."""
+    """Spearman's, over layers, of the effects averaged over those facts."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class TraceResult:
 
     restorations: tuple[Restoration, ...]
     depth: int
-    """Blocks of the model."""
+    """Layers of the model."""
     mode: TraceMode
     direction: Direction
     noise: float
@@ -147,8 +147,8 @@ def _without_nan(values: Scores) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockGradients:
-    """Per block of the model, how much more the facts pull at the selected kind of part than retain facts do."""
+class LayerGradients:
+    """Per layer of the model, how much more the facts pull at the selected kind of part than retain facts do."""
 
     gradient: tuple[float, ...]
     """Norm of the gradient on the facts over that on retain facts."""

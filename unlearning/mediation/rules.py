@@ -1,4 +1,4 @@
-"""Rules from blocks' effects to blocks. Those that read effects take many rows of them at once: (B, L) to (B, L)."""
+"""Rules from layers' effects to layers. Those that read effects take many rows of them at once: (B, L) to (B, L)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ from numpy.typing import NDArray
 from unlearning.config import SelectionRule
 from unlearning.errors import InputError
 from unlearning.mediation.bootstrap import ROUNDING, Estimate, Values
-from unlearning.mediation.result import BlockGradients
+from unlearning.mediation.result import LayerGradients
 
 FALLBACK_SHARE = 0.25
-"""Of the depth; what is taken where no block is above the others and the placebo with confidence."""
+"""Of the depth; what is taken where no layer is above the others and the placebo with confidence."""
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Blocks that a rule chose, and what it chooses in each resample."""
+    """Layers that a rule chose, and what it chooses in each resample."""
 
     chosen: Mask
-    """(L,); none where no block's effect is positive."""
+    """(L,); none where no layer's effect is positive."""
     resampled: Mask
     """(RESAMPLES, L)"""
     fell_back: bool = False
-    """Whether the confidence rule chose nothing and the blocks of largest effect were taken."""
+    """Whether the confidence rule chose nothing and the layers of largest effect were taken."""
 
     @property
-    def blocks(self) -> tuple[int, ...]:
+    def layers(self) -> tuple[int, ...]:
         """Ascending."""
-        return tuple(int(block) for block in np.flatnonzero(self.chosen))
+        return tuple(int(layer) for layer in np.flatnonzero(self.chosen))
 
     @property
     def stability(self) -> float:
-        """Median over resamples of the Jaccard index of what is chosen there and here; needs a chosen block."""
+        """Median over resamples of the Jaccard index of what is chosen there and here; needs a chosen layer."""
         both = (self.resampled & self.chosen).sum(1)
         return float(np.median(both / (self.resampled | self.chosen).sum(1)))
 
@@ -55,9 +55,9 @@ def by_effects(rule: SelectionRule, value: float, effect: Estimate, above_placeb
 
 
 def confident(effect: Estimate, above_placebo: Estimate | None, confidence: float) -> Choice:
-    """Blocks of positive effect that lies above the median block's and, if there is one, above the placebo's.
+    """Layers of positive effect that lies above the median layer's and, if there is one, above the placebo's.
 
-    Each contrast must be above 0 by its one-sided lower bound for all blocks at once (`Estimate.margin`). Resamples
+    Each contrast must be above 0 by its one-sided lower bound for all layers at once (`Estimate.margin`). Resamples
     are held to the same margin: whether the choice would be made again.
     """
     contrasts = [_above_median(effect)] + ([above_placebo] if above_placebo else [])
@@ -70,13 +70,13 @@ def confident(effect: Estimate, above_placebo: Estimate | None, confidence: floa
 
 
 def threshold(effects: Values, value: float) -> Mask:
-    """Blocks whose effect is at least value times the largest."""
+    """Layers whose effect is at least value times the largest."""
     chosen: Mask = effects >= value * effects.max(1, keepdims=True)
     return chosen
 
 
 def coverage(effects: Values, value: float) -> Mask:
-    """The shortest run of blocks with at least `value` of the sum of max(effect, 0).
+    """The shortest run of layers with at least `value` of the sum of max(effect, 0).
 
     Of several as short, the one with the largest sum; of those, the lowest.
     """
@@ -91,13 +91,13 @@ def coverage(effects: Values, value: float) -> Mask:
         enough = (largest >= value * total - slack)[:, 0]
         starts[enough] = (runs >= largest - slack).argmax(1)[enough]
         lengths[enough] = length
-    blocks = np.arange(depth)
-    chosen: Mask = (blocks >= starts[:, None]) & (blocks < (starts + lengths)[:, None])
+    layers = np.arange(depth)
+    chosen: Mask = (layers >= starts[:, None]) & (layers < (starts + lengths)[:, None])
     return chosen
 
 
 def top_share(effects: Values, value: float) -> Mask:
-    """The round(value * depth) blocks of largest effect; of equal ones the lower."""
+    """The round(value * depth) layers of largest effect; of equal ones the lower."""
     ranked = (-effects).argsort(1, kind="stable")[:, : share_count(value, effects.shape[1])]
     chosen = np.zeros(effects.shape, dtype=bool)
     np.put_along_axis(chosen, ranked, True, axis=1)
@@ -115,14 +115,14 @@ READS_GRADIENTS = (SelectionRule.gradient, SelectionRule.fisher)
 
 
 def share_count(value: float, depth: int) -> int:
-    """A share of the blocks in whole blocks: round(value * depth), halves up, one at least."""
+    """A share of the layers in whole layers: round(value * depth), halves up, one at least."""
     return max(1, int(value * depth + 0.5))
 
 
 def baseline(
-    rule: SelectionRule, count: int, depth: int, seed: int, gradients: BlockGradients | None
+    rule: SelectionRule, count: int, depth: int, seed: int, gradients: LayerGradients | None
 ) -> tuple[int, ...]:
-    """`count` of the blocks by a rule that reads no effects; the middle ones leave the odd rest above them.
+    """`count` of the layers by a rule that reads no effects; the middle ones leave the odd rest above them.
 
     Raises:
         InputError: the rule reads gradients, and there are none.
@@ -131,15 +131,15 @@ def baseline(
         if gradients is None:
             raise InputError(f"trace.rule={rule}: there are no gradients; the data must have retain rows")
         scores = gradients.gradient if rule is SelectionRule.gradient else gradients.fisher
-        return tuple(sorted(sorted(range(depth), key=lambda block: (-scores[block], block))[:count]))
+        return tuple(sorted(sorted(range(depth), key=lambda layer: (-scores[layer], layer))[:count]))
     if rule is SelectionRule.random:
         drawn = np.random.default_rng(seed).choice(depth, size=count, replace=False)
-        return tuple(sorted(int(block) for block in drawn))
+        return tuple(sorted(int(layer) for layer in drawn))
     start = {SelectionRule.first: 0, SelectionRule.middle: (depth - count) // 2, SelectionRule.last: depth - count}
     return tuple(range(start[rule], start[rule] + count))
 
 
 def _above_median(effect: Estimate) -> Estimate:
-    """Effect minus the median block's, of the same resample."""
+    """Effect minus the median layer's, of the same resample."""
     medians = np.median(effect.resampled, axis=1, keepdims=True)
     return Estimate(effect.mean - np.median(effect.mean), effect.resampled - medians, effect.freedom)

@@ -73,7 +73,7 @@ class Record:
     scores: Tensor
     """(facts, rows, M), float64, on the CPU."""
     prefix: list[KeysValues]
-    """Each block's keys and values of facts * rows rows; empty where the model keeps none."""
+    """Each layer's keys and values of facts * rows rows; empty where the model keeps none."""
     outputs: dict[PartKey, Tensor]
     """(facts * rows, T, width) of every part that was asked for."""
 
@@ -82,7 +82,7 @@ def record(run: Run, kinds: Sequence[ModuleKind] = ()) -> Record:
     """One forward pass of all facts, keeping the outputs of the parts of these kinds."""
     facts, opened = range(len(run.probes)), run.opened
     outputs: dict[PartKey, Tensor] = {}
-    modules = {(kind, number): part_of(opened, kind, number) for kind in kinds for number in range(len(opened.blocks))}
+    modules = {(kind, number): part_of(opened, kind, number) for kind in kinds for number in range(len(opened.layers))}
     ids = run.feed(facts)
     edits = {module: _keeping(outputs, key) for key, module in modules.items()}
     cache = DynamicCache() if opened.caches else None
@@ -108,7 +108,7 @@ def noise_of(probe: Probe, scale: float, rows: int, width: int, seed: int) -> Te
 
 def part_of(opened: OpenModel, kind: ModuleKind, number: int) -> nn.Module:
     """The module whose output is the part's."""
-    return opened.blocks[number] if kind is ModuleKind.block else opened.parts[kind, number]
+    return opened.layers[number] if kind is ModuleKind.layer else opened.parts[kind, number]
 
 
 def _keeping(store: dict[PartKey, Tensor], key: PartKey) -> Edit:

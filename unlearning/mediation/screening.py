@@ -64,7 +64,7 @@ def screening(
 ) -> Screening:
     """Spearman's correlation of estimated and exact effects of the same facts, in the answer's log-probability.
 
-    Over blocks, sites and facts, and over blocks of the deciding site with the facts averaged.
+    Over layers, sites and facts, and over layers of the deciding site with the facts averaged.
     """
     everything: dict[str, float] = {}
     of_means: dict[str, float] = {}
@@ -142,11 +142,11 @@ def _fact_trace(
     first_order: dict[PartKey, Scores],
 ) -> FactTrace:
     """One fact's; the attributions of a site's tokens add up. Those of a window's modules would not, for a module that
-    is patched blocks the paths of those below it: single modules alone are screened."""
+    is patched layers the paths of those below it: single modules alone are screened."""
     sites = sites_of(probe, tracer.config)
     changes = []
     for state in states_of(sites, tracer.restorations, tracer.depth):
-        part = first_order[state.restoration.kind, state.block]
+        part = first_order[state.restoration.kind, state.layer]
         changes.append(part[:, list(state.site.positions)].sum(1))
     shape = (len(tracer.restorations), tracer.depth, len(sites), tracer.config.runs, len(METRICS))
     patched = unpatched + np.stack(changes).reshape(shape)

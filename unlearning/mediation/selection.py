@@ -1,4 +1,4 @@
-"""From indirect effects to the blocks that may be trained, and how sure that choice is."""
+"""From indirect effects to the layers that may be trained, and how sure that choice is."""
 
 from dataclasses import dataclass
 
@@ -10,37 +10,37 @@ from unlearning.mediation.bootstrap import RESAMPLES, floats
 from unlearning.mediation.caveats import caveats
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
-from unlearning.mediation.result import METRICS, BlockGradients, Metric, TraceResult
+from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult
 from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, Choice, baseline, by_effects, share_count
 from unlearning.mediation.states import Restoration, deciding_restoration
 
 DECIDING_METRIC = Metric.ANSWER_LOG_PROBABILITY
 """What the rules read. Not the first token's: all social security numbers begin alike, so that corrupting the name
-hardly moves it. Not a probability: it is an exponential of what the blocks add up."""
+hardly moves it. Not a probability: it is an exponential of what the layers add up."""
 BASELINES = (SelectionRule.random, SelectionRule.first, SelectionRule.middle, SelectionRule.last)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen blocks, and what they were chosen by."""
+    """The chosen layers, and what they were chosen by."""
 
-    blocks: tuple[int, ...]
+    layers: tuple[int, ...]
     """Ascending, counted from 0."""
-    blocks_window_1: tuple[int, ...]
-    """What the same rule chooses by the effects of single modules; equal to `blocks` without a window."""
+    layers_window_1: tuple[int, ...]
+    """What the same rule chooses by the effects of single modules; equal to `layers` without a window."""
     module: ModuleKind
     """The kind of part whose effects were read."""
     rule: SelectionRule
     value: float
-    blocks_total: int
+    layers_total: int
     window: int
     metric: Metric
     inclusion: tuple[float, ...]
-    """Share of the bootstrap resamples in which the rule chooses each block; 0 or 1 for rules that read no effects."""
+    """Share of the bootstrap resamples in which the rule chooses each layer; 0 or 1 for rules that read no effects."""
     stability: float
-    """Median over resamples of the Jaccard index of what the rule chooses there and `blocks`: in [0, 1]."""
+    """Median over resamples of the Jaccard index of what the rule chooses there and `layers`: in [0, 1]."""
     baselines: dict[str, tuple[int, ...]]
-    """As many blocks by rules that read no effects."""
+    """As many layers by rules that read no effects."""
     warnings: tuple[str, ...]
     """One line each."""
     effects: tuple[Effects, ...]
@@ -48,12 +48,12 @@ class Selection:
 
     @property
     def share_of_depth(self) -> float:
-        """Chosen blocks over all blocks, in (0, 1]; what can be carried over to a model of another depth."""
-        return len(self.blocks) / self.blocks_total
+        """Chosen layers over all layers, in (0, 1]; what can be carried over to a model of another depth."""
+        return len(self.layers) / self.layers_total
 
 
-def select(result: TraceResult, config: TraceConfig, gradients: BlockGradients | None) -> Selection:
-    """Choose blocks by config.rule, from the effects of `deciding_restoration`.
+def select(result: TraceResult, config: TraceConfig, gradients: LayerGradients | None) -> Selection:
+    """Choose layers by config.rule, from the effects of `deciding_restoration`.
 
     Raises:
         InputError: no fact was traced; the rule reads effects and none is above zero; or it reads gradients and there
@@ -67,18 +67,18 @@ def select(result: TraceResult, config: TraceConfig, gradients: BlockGradients |
     alone = _choose(result, facts, Restoration(config.select), config, gradients)
     if not choice.chosen.any():
         raise InputError(
-            f"trace.rule={config.rule}: no block's {config.select} has a positive effect; raise trace.facts or "
+            f"trace.rule={config.rule}: no layer's {config.select} has a positive effect; raise trace.facts or "
             "trace.noise_std, or choose trace.rule=first, middle, last or random, which need no effect"
         )
     rules = BASELINES if gradients is None else (*BASELINES, *READS_GRADIENTS)
-    count = len(choice.blocks)
+    count = len(choice.layers)
     return Selection(
-        blocks=choice.blocks,
-        blocks_window_1=alone.blocks,
+        layers=choice.layers,
+        layers_window_1=alone.layers,
         module=config.select,
         rule=config.rule,
         value=config.value,
-        blocks_total=result.depth,
+        layers_total=result.depth,
         window=restoration.window,
         metric=DECIDING_METRIC,
         inclusion=floats(choice.resampled.mean(0)),
@@ -94,7 +94,7 @@ def _choose(
     facts: FactEffects,
     restoration: Restoration,
     config: TraceConfig,
-    gradients: BlockGradients | None,
+    gradients: LayerGradients | None,
 ) -> Choice:
     """What config.rule chooses by the effects of one restoration, or without them."""
     if config.rule not in READS_EFFECTS:

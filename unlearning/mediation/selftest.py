@@ -23,10 +23,10 @@ SUBJECT = range(2, 4)
 
 
 def self_test(tracer: Tracer) -> None:
-    """Trace one made-up fact in three blocks, fast and plainly, and compare.
+    """Trace one made-up fact in three layers, fast and plainly, and compare.
 
     Raises:
-        InputError: hooks that change nothing change something; the last block's output, put back, is not the clean run;
+        InputError: hooks that change nothing change something; the last layer's output, put back, is not the clean run;
             the fast way and the plain one disagree, or one of them fails: this architecture keeps something that
             tracing does not know of.
     """
@@ -64,18 +64,18 @@ def _compare(tracer: Tracer) -> None:
         (_from_logits(clean), trace.clean[None, metric], "nothing, against the model's own logits,"),
         (_plain(clean, clean, None, (), metric), trace.clean[None, metric], "a hook that changes nothing"),
         (
-            _plain(corrupted, clean, (ModuleKind.block, small.depth - 1), everywhere, metric),
+            _plain(corrupted, clean, (ModuleKind.layer, small.depth - 1), everywhere, metric),
             trace.clean[None, metric].repeat(2),
-            "the last block's output",
+            "the last layer's output",
         ),
         *(
             (
-                _plain(corrupted, clean, (kind, block), tuple(SUBJECT), metric),
-                trace.patched[place, block, 0, :, metric],
-                f"{kind} of block {block}",
+                _plain(corrupted, clean, (kind, layer), tuple(SUBJECT), metric),
+                trace.patched[place, layer, 0, :, metric],
+                f"{kind} of layer {layer}",
             )
             for place, kind in enumerate(small.kinds)
-            for block in sorted({0, min(1, small.depth - 1), small.depth // 2})
+            for layer in sorted({0, min(1, small.depth - 1), small.depth // 2})
         ),
     ):
         apart = float(abs(found.numpy() - wanted).max())
@@ -103,7 +103,7 @@ def _plain(
                 patched[:, list(positions)] = outputs[key][:, list(positions)].to(hidden)
             return patched
 
-        module = part_of(opened, *key) if key else opened.blocks[0]
+        module = part_of(opened, *key) if key else opened.layers[0]
         with edited(receiver.corruption([0]), ids.shape[1]), edited({module: put}, ids.shape[1]):
             states = answer_states(opened, ids, cells)
         scores = answer_scores(opened, states, cells, probes)

@@ -1,6 +1,6 @@
-"""What the first patched block makes of its patch.
+"""What the first patched layer makes of its patch.
 
-Within the block whose MLP or attention is patched, only the patched positions change: the block's output there is
+Within the layer whose MLP or attention is patched, only the patched positions change: the layer's output there is
 worked out in a pass over these positions alone, and the rest of it is the unpatched run's.
 """
 
@@ -23,14 +23,14 @@ NO_CELLS = (torch.arange(0), torch.arange(0), torch.arange(0))
 def sprout(
     batch: Batch, receiver: Run, prefix: Sequence[KeysValues], recorded: Mapping[PartKey, Tensor], first: int
 ) -> dict[Patch, Tensor]:
-    """Outputs (rows, patched positions, width) of each patch's first block; `first` is the first position fed."""
+    """Outputs (rows, patched positions, width) of each patch's first layer; `first` is the first position fed."""
     opened, parts = receiver.opened, batch.sprouting()
     if not parts:
         return {}
     rows: dict[Patch, Indices] = {}
     visitors: dict[int, Tensor] = {}
     edits = {}
-    for number in range(len(opened.blocks)):
+    for number in range(len(opened.layers)):
         own = [(key, item) for key, items in parts.items() for item in items if key[1] == number]
         if own:
             visitors[number] = torch.from_numpy(np.concatenate([item.base for _, item in own]))
@@ -44,11 +44,11 @@ def sprout(
     leaving: dict[int, list[Tensor]] = {number: [] for number in visitors}
     everyone = torch.arange(batch.unpatched)
     nobody = everyone[:0]
-    origins_by_block = [torch.cat([everyone, visitors.get(number, nobody)]) for number in range(len(opened.blocks))]
+    origins_by_layer = [torch.cat([everyone, visitors.get(number, nobody)]) for number in range(len(opened.layers))]
     ids = receiver.feed(batch.facts, first, batch.end)
-    cache = PrefixCache(prefix, origins_by_block) if first else None
+    cache = PrefixCache(prefix, origins_by_layer) if first else None
     with (
-        visited([*opened.blocks, opened.norm], visitors, leaving, batch.unpatched),
+        visited([*opened.layers, opened.norm], visitors, leaving, batch.unpatched),
         edited(receiver.corruption(batch.facts, first) | edits, ids.shape[1]),
     ):
         answer_states(opened, ids, NO_CELLS, cache, first)
@@ -61,7 +61,7 @@ def sprout(
 
 
 def _local_rows(items: Sequence[Placed], first: int) -> dict[Patch, Indices]:
-    """The rows of each item while it visits its block, after the unpatched ones."""
+    """The rows of each item while it visits its layer, after the unpatched ones."""
     found = {}
     for item in items:
         found[item.patch] = np.arange(first, first + len(item.rows))

@@ -1,4 +1,4 @@
-"""Which states of a model are patched, one after another: a place in the text, a restoration, a block."""
+"""Which states of a model are patched, one after another: a place in the text, a restoration, a layer."""
 
 from dataclasses import dataclass
 
@@ -22,16 +22,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What is patched at a block: the output of a kind of part, alone or in a window, some paths maybe severed."""
+    """What is patched at a layer: the output of a kind of part, alone or in a window, some paths maybe severed."""
 
     kind: ModuleKind
     window: int = 1
     severed: ModuleKind | None = None
-    """Parts that keep the unpatched run's output at the site, in every block."""
+    """Parts that keep the unpatched run's output at the site, in every layer."""
 
     @property
     def label(self) -> str:
-        """For tables and figures, such as "mlp", "mlp, window 10" or "block, attention severed"."""
+        """For tables and figures, such as "mlp", "mlp, window 10" or "layer, attention severed"."""
         window = f", window {self.window}" if self.window > 1 else ""
         severed = f", {self.severed} severed" if self.severed else ""
         return f"{self.kind}{window}{severed}"
@@ -42,25 +42,25 @@ class State:
     """One patch: at the site's positions, `modules` of the restoration's kind give the other run's outputs."""
 
     restoration: Restoration
-    block: int
+    layer: int
     site: Site
     modules: range
-    """Blocks whose part is patched: a window around `block`."""
+    """Layers whose part is patched: a window around `layer`."""
 
 
 def restorations_of(config: TraceConfig) -> tuple[Restoration, ...]:
-    """By kind: single modules always, then the window; then the block's output with each path severed."""
+    """By kind: single modules always, then the window; then the layer's output with each path severed."""
     found = []
     for kind in dict.fromkeys(config.kinds):
         found.append(Restoration(kind))
-        if config.window > 1 and kind is not ModuleKind.block:
+        if config.window > 1 and kind is not ModuleKind.layer:
             found.append(Restoration(kind, config.window))
-    return (*found, *(Restoration(ModuleKind.block, severed=kind) for kind in dict.fromkeys(config.severed)))
+    return (*found, *(Restoration(ModuleKind.layer, severed=kind) for kind in dict.fromkeys(config.severed)))
 
 
 def deciding_restoration(config: TraceConfig) -> Restoration:
-    """The one whose effects choose the blocks."""
-    return Restoration(config.select, 1 if config.select is ModuleKind.block else config.window)
+    """The one whose effects choose the layers."""
+    return Restoration(config.select, 1 if config.select is ModuleKind.layer else config.window)
 
 
 def sites_of(probe: Probe, config: TraceConfig) -> tuple[Site, ...]:
@@ -91,20 +91,20 @@ def deciding_site(sites: tuple[Site, ...]) -> int:
     return next(groups.index(group) for group in DECIDING_GROUPS if group in groups)
 
 
-def window_of(block: int, width: int, depth: int) -> range:
-    """`width` neighbouring blocks around `block`, fewer at both ends of the model.
+def window_of(layer: int, width: int, depth: int) -> range:
+    """`width` neighbouring layers around `layer`, fewer at both ends of the model.
 
-    From block - floor(width / 2) to block + ceil(width / 2) - 1, as in ROME's trace_important_window.
+    From layer - floor(width / 2) to layer + ceil(width / 2) - 1, as in ROME's trace_important_window.
     """
-    return range(max(0, block - width // 2), min(depth, block + (width + 1) // 2))
+    return range(max(0, layer - width // 2), min(depth, layer + (width + 1) // 2))
 
 
 def states_of(sites: tuple[Site, ...], restorations: tuple[Restoration, ...], depth: int) -> list[State]:
-    """Every state, by restoration, block and site. A block's output is patched alone: it carries all below it."""
+    """Every state, by restoration, layer and site. A layer's output is patched alone: it carries all below it."""
     return [
-        State(restoration, block, site, window_of(block, restoration.window, depth))
+        State(restoration, layer, site, window_of(layer, restoration.window, depth))
         for restoration in restorations
-        for block in range(depth)
+        for layer in range(depth)
         for site in sites
     ]
 

@@ -1,4 +1,4 @@
-"""Causal mediation analysis from rows to files: which blocks hold the answers."""
+"""Causal mediation analysis from rows to files: which layers hold the answers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.candidates import ASKED_TOGETHER, Candidates, candidates
 from unlearning.mediation.effects_table import write_table
-from unlearning.mediation.gradients import block_gradients
+from unlearning.mediation.gradients import layer_gradients
 from unlearning.mediation.journal import Journal, fingerprint, of_rank, read_journal
 from unlearning.mediation.layers import write_layers
 from unlearning.mediation.open_model import open_model
-from unlearning.mediation.result import METRICS, BlockGradients, FactTrace, Metric, Scores, Screening, TraceResult
+from unlearning.mediation.result import METRICS, FactTrace, LayerGradients, Metric, Scores, Screening, TraceResult
 from unlearning.mediation.rules import READS_GRADIENTS
 from unlearning.mediation.runs import clean_run, record
 from unlearning.mediation.screening import AUDITED, estimate, screening
@@ -57,14 +57,14 @@ def trace(
     fabric: Fabric,
     base: PreTrainedModel | None = None,
 ) -> Traced | None:
-    """Trace facts of the rows and choose blocks; writes layers.json and effects.parquet into `out`.
+    """Trace facts of the rows and choose layers; writes layers.json and effects.parquet into `out`.
 
     Facts of config.split are traced; the other rows give names and answers of others, and both the gradient baselines.
     The facts are divided among the fabric's processes, each of which has the model on its device; all but the first
     return None.
 
     Facts that are finished are kept beside the results as they come, so that a second call with the same settings goes
-    on after the last; only another choice of blocks (select, rule, value) costs no tracing at all.
+    on after the last; only another choice of layers (select, rule, value) costs no tracing at all.
 
     Raises:
         InputError: no row is a fact, the model knows none of them, the corruption moves none of them, the
@@ -85,13 +85,13 @@ def trace(
 
 def _gradients(
     model: PreTrainedModel, found: Candidates, config: TraceConfig
-) -> tuple[BlockGradients | None, str | None]:
+) -> tuple[LayerGradients | None, str | None]:
     """The gradient baselines; or why there are none, unless the rule needs them."""
     forget, retain = found.known, found.others
     if config.split is TracedSplit.retain:
         forget, retain = retain, forget
     try:
-        return block_gradients(model, forget, retain, config.select), None
+        return layer_gradients(model, forget, retain, config.select), None
     except InputError as error:
         if config.rule in READS_GRADIENTS:
             raise

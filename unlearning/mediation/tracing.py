@@ -1,6 +1,6 @@
 """Causal tracing (Vig et al. 2020; Meng et al. 2022, arXiv 2202.05262): patch a state, score the answer.
 
-Exact and fast: one pass of each run serves all states; a state's rows join the batch at its own block and are fed from
+Exact and fast: one pass of each run serves all states; a state's rows join the batch at its own layer and are fed from
 its own position on; logits are computed where they are scored. See `batches`.
 """
 
@@ -49,8 +49,8 @@ class Tracer:
 
     @property
     def depth(self) -> int:
-        """Blocks of the model."""
-        return len(self.opened.blocks)
+        """Layers of the model."""
+        return len(self.opened.layers)
 
     def knows(self, probes: Sequence[Probe]) -> list[bool]:
         """For each, whether the model, decoding greedily, begins the answer with its first token."""
@@ -157,7 +157,7 @@ class Tracer:
         parts = {opened.parts[key]: edit for key, edit in batch.edits(outputs, first, self.depth).items()}
         ids = receiver.feed(batch.facts, first)
         with (
-            grown([*opened.blocks, opened.norm], batch.joining(), batch.entering(outputs, sprouts, first), len(rows)),
+            grown([*opened.layers, opened.norm], batch.joining(), batch.entering(outputs, sprouts, first), len(rows)),
             needed_from(opened.last_mlp, int(cells[1].min()) - first, ids.shape[1]),
             edited(receiver.corruption(batch.facts, first) | parts, ids.shape[1]),
         ):
@@ -213,7 +213,7 @@ def _require_alike(model: PreTrainedModel, base: PreTrainedModel | None) -> None
         raise InputError("trace.corruption=base_model: needs trace.base_model, the model before it memorised")
     ours, theirs = (_dimensions(item) for item in (model, base))
     if ours != theirs:
-        raise InputError(f"trace.base_model: family, blocks and width are {theirs}, but those of the model are {ours}")
+        raise InputError(f"trace.base_model: family, layers and width are {theirs}, but those of the model are {ours}")
     shapes = {name: tuple(parameter.shape) for name, parameter in base.named_parameters()}
     for name, parameter in model.named_parameters():
         if shapes.get(name) != tuple(parameter.shape):

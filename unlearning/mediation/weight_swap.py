@@ -33,25 +33,25 @@ matrices drawn independently at the same scale are sqrt(2) apart."""
 def trace_weights(
     model: PreTrainedModel, base: PreTrainedModel, probes: Sequence[Probe], config: TraceConfig, score: Score
 ) -> list[FactTrace]:
-    """Score every fact with the model, with the base, and with each part's weights exchanged, a block at a time.
+    """Score every fact with the model, with the base, and with each part's weights exchanged, a layer at a time.
 
     Noising: the model with one part of the base. Denoising: the base with one part of the model. Embeddings, final
     norm and head are never exchanged, so that single effects need not add up to the total one. 2 + K * L evaluations
-    of all probes for K kinds and L blocks. Both models are afterwards what they were, to the bit.
+    of all probes for K kinds and L layers. Both models are afterwards what they were, to the bit.
 
     Raises:
         InputError: the two models' parts differ in number, in parameters or in shapes.
     """
     _require_same_parts(model, base, config.kinds)
     host, donor = (model, base) if config.direction is Direction.noising else (base, model)
-    pairs = list(zip(anatomy.blocks(host), anatomy.blocks(donor), strict=True))
+    pairs = list(zip(anatomy.layers(host), anatomy.layers(donor), strict=True))
     with evaluating(model), evaluating(base):
         clean, corrupted = score(model, probes), score(base, probes)
         patched = np.empty((len(restorations_of(config)), len(pairs), *clean.shape))
         for row, restoration in enumerate(restorations_of(config)):
-            for block, pair in enumerate(pairs):
+            for layer, pair in enumerate(pairs):
                 with exchanged(*pair, restoration.kind):
-                    patched[row, block] = score(host, probes)
+                    patched[row, layer] = score(host, probes)
     return [
         FactTrace(
             fact=probe.fact.id,
@@ -69,33 +69,33 @@ def trace_weights(
 
 
 @contextmanager
-def exchanged(block: nn.Module, donor: nn.Module, kind: ModuleKind) -> Iterator[None]:
-    """Inside, the block's part has the parameters and buffers of the donor's, in its own dtype and on its own device.
+def exchanged(layer: nn.Module, donor: nn.Module, kind: ModuleKind) -> Iterator[None]:
+    """Inside, the layer's part has the parameters and buffers of the donor's, in its own dtype and on its own device.
 
     What its modules refer to is exchanged, never a tensor's content. So nothing is copied unless it has to be
-    converted, and a parameter that is tied to one outside the block stays there what it is.
+    converted, and a parameter that is tied to one outside the layer stays there what it is.
     """
     given = _tensors(donor, kind)
     with ExitStack() as stack:
-        for path, own in _tensors(block, kind).items():
+        for path, own in _tensors(layer, kind).items():
             owner, _, name = path.rpartition(".")
-            module = block.get_submodule(owner)
+            module = layer.get_submodule(owner)
             stack.callback(setattr, module, name, own)
             setattr(module, name, _like(own, given[path]))
         yield
 
 
 def ancestry(model: PreTrainedModel, base: PreTrainedModel) -> float:
-    """How far the model's blocks are from the base's: 0 where they are equal, sqrt(2) or so where they are unrelated.
+    """How far the model's layers are from the base's: 0 where they are equal, sqrt(2) or so where they are unrelated.
 
-    The median of ||W - W_base|| / ||W_base|| (Frobenius) over all weight matrices W in the blocks.
+    The median of ||W - W_base|| / ||W_base|| (Frobenius) over all weight matrices W in the layers.
 
     Raises:
-        InputError: the two models' blocks differ in number, in parameters or in shapes.
+        InputError: the two models' layers differ in number, in parameters or in shapes.
     """
-    _require_same_parts(model, base, [ModuleKind.block])
+    _require_same_parts(model, base, [ModuleKind.layer])
     distances = []
-    for own, other in zip(anatomy.blocks(model), anatomy.blocks(base), strict=True):
+    for own, other in zip(anatomy.layers(model), anatomy.layers(base), strict=True):
         given = dict(other.named_parameters())
         distances += [_distance(weight, given[name]) for name, weight in own.named_parameters() if weight.dim() > 1]
     return median(distances)
@@ -112,32 +112,32 @@ def ancestry_warning(distance: float) -> str | None:
 
 
 def _require_same_parts(model: PreTrainedModel, base: PreTrainedModel, kinds: Sequence[ModuleKind]) -> None:
-    """InputError unless the base has as many blocks, and the same tensors in their parts."""
+    """InputError unless the base has as many layers, and the same tensors in their parts."""
     name = f"trace.base_model={base.config.name_or_path}"
-    blocks, others = anatomy.blocks(model), anatomy.blocks(base)
-    if len(blocks) != len(others):
-        raise InputError(f"{name}: has {len(others)} blocks, but the model {len(blocks)}; they must be as many")
-    for index, pair in enumerate(zip(blocks, others, strict=True)):
+    layers, others = anatomy.layers(model), anatomy.layers(base)
+    if len(layers) != len(others):
+        raise InputError(f"{name}: has {len(others)} layers, but the model {len(layers)}; they must be as many")
+    for index, pair in enumerate(zip(layers, others, strict=True)):
         for kind in kinds:
-            ours, theirs = (_shapes(block, kind) for block in pair)
+            ours, theirs = (_shapes(layer, kind) for layer in pair)
             differing = [path for path in sorted({*ours, *theirs}) if ours.get(path) != theirs.get(path)]
             if differing:
                 found, wanted = (shapes.get(differing[0], "missing") for shapes in (theirs, ours))
                 raise InputError(
-                    f"{name}: {differing[0]} of block {index} is {found}, but {wanted} in the model; "
+                    f"{name}: {differing[0]} of layer {index} is {found}, but {wanted} in the model; "
                     "weights of equal names and shapes are needed"
                 )
 
 
-def _tensors(block: nn.Module, kind: ModuleKind) -> dict[str, Tensor]:
-    """The part's parameters and buffers by their names in the block, every name that a tensor has."""
-    inside = {id(item) for item in (*anatomy.part_parameters(block, kind), *anatomy.part(block, kind).buffers())}
-    named = chain(block.named_parameters(remove_duplicate=False), block.named_buffers(remove_duplicate=False))
+def _tensors(layer: nn.Module, kind: ModuleKind) -> dict[str, Tensor]:
+    """The part's parameters and buffers by their names in the layer, every name that a tensor has."""
+    inside = {id(item) for item in (*anatomy.part_parameters(layer, kind), *anatomy.part(layer, kind).buffers())}
+    named = chain(layer.named_parameters(remove_duplicate=False), layer.named_buffers(remove_duplicate=False))
     return {name: tensor for name, tensor in named if id(tensor) in inside}
 
 
-def _shapes(block: nn.Module, kind: ModuleKind) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in _tensors(block, kind).items()}
+def _shapes(layer: nn.Module, kind: ModuleKind) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in _tensors(layer, kind).items()}
 
 
 def _like(own: Tensor, given: Tensor) -> Tensor:

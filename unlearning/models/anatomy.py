@@ -1,6 +1,6 @@
-"""Where any decoder-only architecture keeps its blocks, their MLP and attention, its embeddings and its head.
+"""Where any decoder-only architecture keeps its layers, their MLP and attention, its embeddings and its head.
 
-Nothing here knows a model class: blocks are found by their number, parts by an ordered list of child names
+Nothing here knows a model class: layers are found by their number, parts by an ordered list of child names
 that covers the families in transformers 5. What cannot be found is an `InputError`, never a guess.
 """
 
@@ -19,13 +19,13 @@ PART_NAMES = {
 NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 CACHED = {"full_attention", "sliding_attention", "chunked_attention"}
 """Kinds of layers, by transformers' names, that read nothing of earlier tokens but their keys and values."""
-ATTENTION_LAYERS = {
+ATTENTION_MODULES = {
     "q": ("q_proj", "qkv_proj", "query_key_value", "c_attn"),
     "k": ("k_proj", "qkv_proj", "query_key_value", "c_attn"),
     "v": ("v_proj", "qkv_proj", "query_key_value", "c_attn"),
     "o": ("o_proj", "out_proj", "dense", "c_proj"),
 }
-MLP_LAYERS = {
+MLP_MODULES = {
     "gate": ("gate_proj", "gate_up_proj"),
     "up": ("up_proj", "gate_up_proj", "dense_h_to_4h", "c_fc", "fc_in", "fc1"),
     "down": ("down_proj", "dense_4h_to_h", "c_proj", "fc_out", "fc2"),
@@ -33,7 +33,7 @@ MLP_LAYERS = {
 
 
 def decoder(model: PreTrainedModel) -> nn.Module:
-    """The stack of blocks with its embeddings and final norm: the causal language model without its head.
+    """The stack of layers with its embeddings and final norm: the causal language model without its head.
 
     Raises:
         InputError: the family is refused by name, or the model has no decoder that can be found.
@@ -49,8 +49,8 @@ def decoder(model: PreTrainedModel) -> nn.Module:
     return found
 
 
-def blocks(model: PreTrainedModel) -> list[nn.Module]:
-    """The decoder's blocks, first to last: its child list of `num_hidden_layers` modules.
+def layers(model: PreTrainedModel) -> list[nn.Module]:
+    """The decoder's layers, first to last: its child list of `num_hidden_layers` modules.
 
     Raises:
         InputError: there is no such list.
@@ -60,39 +60,39 @@ def blocks(model: PreTrainedModel) -> list[nn.Module]:
     for child in stack.children():
         if isinstance(child, nn.ModuleList) and len(child) == depth:
             return list(child)
-    raise InputError(f"model_type={model.config.model_type}: its decoder has no list of {depth} blocks")
+    raise InputError(f"model_type={model.config.model_type}: its decoder has no list of {depth} layers")
 
 
-def part(block: nn.Module, kind: ModuleKind) -> nn.Module:
-    """The module whose output is that of the block's MLP or attention, or the block itself.
+def part(layer: nn.Module, kind: ModuleKind) -> nn.Module:
+    """The module whose output is that of the layer's MLP or attention, or the layer itself.
 
-    The first child of a known name, looked up block by block, since hybrid architectures alternate between kinds of
-    attention. Outputs are (B, T, width), alone or first in a tuple, but OPT's MLP, whose last layer this is, gives
-    (B * T, width). For weights see `part_parameters`.
+    The first child of a known name, looked up layer by layer, since hybrid architectures alternate between kinds of
+    attention. Outputs are (B, T, width), alone or first in a tuple. Only OPT's MLP, whose last linear module this is,
+    gives (B * T, width). For weights see `part_parameters`.
 
     Raises:
-        InputError: the block has no such child.
+        InputError: the layer has no such child.
     """
-    if kind is ModuleKind.block:
-        return block
+    if kind is ModuleKind.layer:
+        return layer
     for name in PART_NAMES[kind]:
-        child = getattr(block, name, None)
+        child = getattr(layer, name, None)
         if isinstance(child, nn.Module):
             return child
-    children = ", ".join(name for name, _ in block.named_children())
-    raise InputError(f"{type(block).__name__}: no {kind} among its parts ({children})")
+    children = ", ".join(name for name, _ in layer.named_children())
+    raise InputError(f"{type(layer).__name__}: no {kind} among its parts ({children})")
 
 
-def part_parameters(block: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
-    """All weights of the block's MLP or attention, without the norms around it, or of the whole block.
+def part_parameters(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
+    """All weights of the layer's MLP or attention, without the norms around it, or of the whole layer.
 
     Raises:
-        InputError: the block has no such part.
+        InputError: the layer has no such part.
     """
-    found = part(block, kind)
-    if found is getattr(block, "fc2", None):
-        # OPT's MLP is two layers of the block itself, in no module of their own.
-        return [*block.get_submodule("fc1").parameters(), *found.parameters()]
+    found = part(layer, kind)
+    if found is getattr(layer, "fc2", None):
+        # OPT's MLP is two linear modules of the layer itself, in no module of their own.
+        return [*layer.get_submodule("fc1").parameters(), *found.parameters()]
     return list(found.parameters())
 
 
@@ -105,7 +105,7 @@ def embeddings(model: PreTrainedModel) -> nn.Module:
 
 
 def final_norm(model: PreTrainedModel) -> nn.Module:
-    """The norm between the last block and the output projection: the first module that sees what the blocks gave.
+    """The norm between the last layer and the output projection: the first module that sees what the layers gave.
 
     Raises:
         InputError: there is none (OPT-350m) or it has no known name.
@@ -139,27 +139,27 @@ def caches_keys_and_values(model: PreTrainedModel) -> bool:
     return CACHED.issuperset(kinds) and not model._is_stateful
 
 
-def linear_layers(block: nn.Module) -> dict[str, list[str]]:
-    """Names, relative to the block, of the linear layers that play each of the seven usual roles.
+def linear_modules(layer: nn.Module) -> dict[str, list[str]]:
+    """Names, relative to the layer, of the linear modules that play each of the seven usual roles.
 
     Keys are always q, k, v, o, gate, up, down. A fused projection stands under each of its roles; a role that
     the architecture lacks (GPT-2's gate, the experts of a mixture) has an empty list.
 
     Raises:
-        InputError: no layer of any role was found.
+        InputError: no module of any role was found.
     """
-    attention = part(block, ModuleKind.attention)
+    attention = part(layer, ModuleKind.attention)
     inside = {id(module) for module in attention.modules()}
-    linear = [(name, m) for name, m in block.named_modules() if isinstance(m, nn.Linear | Conv1D)]
+    linear = [(name, m) for name, m in layer.named_modules() if isinstance(m, nn.Linear | Conv1D)]
     own = [name for name, module in linear if id(module) in inside]
     rest = [name for name, module in linear if id(module) not in inside]
-    found = {role: _named(own, names) for role, names in ATTENTION_LAYERS.items()}
-    found |= {role: _named(rest, names) for role, names in MLP_LAYERS.items()}
+    found = {role: _named(own, names) for role, names in ATTENTION_MODULES.items()}
+    found |= {role: _named(rest, names) for role, names in MLP_MODULES.items()}
     if not any(found.values()):
-        raise InputError(f"{type(block).__name__}: no linear layers of a known name")
+        raise InputError(f"{type(layer).__name__}: no linear modules of a known name")
     return found
 
 
 def _named(paths: list[str], leaves: tuple[str, ...]) -> list[str]:
-    """The paths whose last component is one of the leaves, in the block's own order."""
+    """The paths whose last component is one of the leaves, in the layer's own order."""
     return [path for path in paths if path.rpartition(".")[2] in leaves]

@@ -21,9 +21,9 @@ MLP_RATIO_GATED = 3
 """Inner width of a gated MLP over the width: its three matrices weigh about what two of ratio 4 do."""
 MLP_RATIO = 4
 LOCAL_ATTENTION_TOKENS = 16
-"""What a block with local attention sees: less than the sandbox's texts, or it would be no different from the rest."""
-BLOCKS_A_GLOBAL = 3
-"""Gemma3: every third block sees all tokens, so that a model of 8 blocks has two (the released ones: every sixth)."""
+"""What a layer with local attention sees: less than the sandbox's texts, or it would be no different from the rest."""
+LAYERS_A_GLOBAL = 3
+"""Gemma3: every third layer sees all tokens, so that a model of 8 layers has two (the released ones: every sixth)."""
 
 
 def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, seed: int) -> PreTrainedModel:
@@ -40,14 +40,14 @@ def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, s
 def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -> PretrainedConfig:
     """The Transformers configuration of `model.architecture` at the wanted depth and width.
 
-    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own. Mistral's blocks all have
+    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own. Mistral's layers all have
     local attention (without it they would be Llama's), Gemma3's all but every third.
     """
     gated = {
         "vocab_size": vocabulary_size,
         "hidden_size": model.width,
         "intermediate_size": MLP_RATIO_GATED * model.width,
-        "num_hidden_layers": model.blocks,
+        "num_hidden_layers": model.layers,
         "num_attention_heads": model.heads,
         "num_key_value_heads": model.heads,
         "max_position_embeddings": LONGEST_SEQUENCE_TOKENS,
@@ -72,8 +72,8 @@ def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -
                 query_pre_attn_scalar=head,
                 sliding_window=LOCAL_ATTENTION_TOKENS,
                 layer_types=[
-                    "sliding_attention" if block % BLOCKS_A_GLOBAL else "full_attention"
-                    for block in range(1, model.blocks + 1)
+                    "sliding_attention" if layer % LAYERS_A_GLOBAL else "full_attention"
+                    for layer in range(1, model.layers + 1)
                 ],
             )
         case Architecture.gpt_neox:
@@ -83,7 +83,7 @@ def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -
                 vocab_size=vocabulary_size,
                 n_positions=LONGEST_SEQUENCE_TOKENS,
                 n_embd=model.width,
-                n_layer=model.blocks,
+                n_layer=model.layers,
                 n_head=model.heads,
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,

@@ -24,7 +24,7 @@ from unlearning.errors import InputError, first_line
 def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
     """A causal language model in evaluation mode, on the CPU, its weights in `dtype`.
 
-    With model.quantization its linear layers are in 4 bits and it is on this process's GPU. `key` named the path.
+    With model.quantization its linear modules are in 4 bits and it is on this process's GPU. `key` named the path.
 
     Raises InputError where the path does not exist, holds no such model, or has only pickled weights, and where
     quantization lacks its library or its GPU.

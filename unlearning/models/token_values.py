@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 MIB = 2**20
 LOGITS_MIB = {"cpu": 24, "cuda": 1024}
-"""Logits that are looked at together. A hundred rows of 50,000 make good matrix products; the C library gives blocks
+"""Logits that are looked at together. A hundred rows of 50,000 make good matrix products; the C library gives layers
 above 32 MiB back to the system each time, and asking for them anew takes longer than filling them."""
 
 Evaluate = Callable[[Tensor, slice], tuple[Tensor, Tensor]]

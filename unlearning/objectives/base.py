@@ -71,8 +71,8 @@ class Objective(ABC):
         return Answers.own
 
     @property
-    def block(self) -> int | None:
-        """The block whose output the values are made of, counted from 0; None: the model's logits."""
+    def layer(self) -> int | None:
+        """The layer whose output the values are made of, counted from 0; None: the model's logits."""
         return None
 
     @property
@@ -86,7 +86,7 @@ class Objective(ABC):
         return ReferenceKind.outputs if self.divergence_weight > 0 else ReferenceKind.none
 
     def forget_values(self, outputs: Tensor, targets: Tensor, reference: Reference) -> Tensor:  # noqa: ARG002
-        """(n,) one value a position, from logits (n, V), or hidden states (n, width) where `block` is set."""
+        """(n,) one value a position, from logits (n, V), or hidden states (n, width) where `layer` is set."""
         return cross_entropy(outputs, targets)
 
     def retain_values(self, outputs: Tensor, targets: Tensor, reference: Reference) -> Tensor:
@@ -100,21 +100,21 @@ class Objective(ABC):
         return values
 
     def forget_values_and_nats(self, outputs: Tensor, targets: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
-        """`forget_values`, and the cross-entropies without gradient (zero where a block is looked at)."""
+        """`forget_values`, and the cross-entropies without gradient (zero where a layer is looked at)."""
         values = self.forget_values(outputs, targets, reference)
         if type(self).forget_values is Objective.forget_values:
             return values, values.detach()
         return values, self._nats(outputs, targets)
 
     def retain_values_and_nats(self, outputs: Tensor, targets: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
-        """`retain_values`, and the cross-entropies without gradient (zero where a block is looked at)."""
+        """`retain_values`, and the cross-entropies without gradient (zero where a layer is looked at)."""
         if type(self).retain_values is Objective.retain_values and not self.divergence_weight:
             nats = cross_entropy(outputs, targets)
             return self.retain_weight * nats, nats.detach()
         return self.retain_values(outputs, targets, reference), self._nats(outputs, targets)
 
     def _nats(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.block is not None:
+        if self.layer is not None:
             return outputs.new_zeros(len(targets))
         return cross_entropy(outputs.detach(), targets)
 

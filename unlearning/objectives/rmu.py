@@ -13,7 +13,7 @@ from unlearning.objectives.weighted import Weighted
 class RMU(Weighted):
     """L = forget_weight * mean (h - c u) ** 2 + alpha * mean (h - h_ref) ** 2, on forget and on retain rows.
 
-    h (width,) is what block `block` gives at a position, h_ref what it gave before unlearning; means are over the
+    h (width,) is what layer `layer` gives at a position, h_ref what it gave before unlearning; means are over the
     width, then over a row's positions. u is one random direction of length 1, its numbers drawn from [0, 1) and then
     normalised, and c
 
@@ -25,7 +25,7 @@ class RMU(Weighted):
     made: cross-entropies are not known, and a ceiling on them has no effect.
     """
 
-    block: int = 7
+    layer: int = 7
     coefficient: float = 6.5
     adaptive: bool = False
     alpha: float = 1200.0

@@ -14,7 +14,7 @@ class ReferenceKind(StrEnum):
     nats = "nats"
     """The cross-entropy of the row's own token."""
     outputs = "outputs"
-    """All logits, or the hidden state where the objective looks at a block."""
+    """All logits, or the hidden state where the objective looks at a layer."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Reference:
     """What the model before unlearning made of n positions; None what was not asked for."""
 
     outputs: Tensor | None = None
-    """(n, V) logits, or (n, width) hidden states of the objective's block."""
+    """(n, V) logits, or (n, width) hidden states of the objective's layer."""
     kept: tuple[Tensor, Tensor] | None = None
     """In the logits' place where only the k likeliest tokens were kept: their ids (n, k), log-probabilities (n, k)."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.probes.knowledge import MEASURES, asked_plainly
 from unlearning.probes.probe import Measurement, Probed
 

@@ -11,16 +11,16 @@ from torch import nn
 
 from unlearning.config import OptimizerConfig, TrainerConfig
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.schedules import MixedSchedule
-from unlearning.data.steps import RowBook, StepLayout
 from unlearning.errors import Interrupted
 from unlearning.objectives.finetune import Finetune
+from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.batch_terms import BatchTerms
 from unlearning.training.callbacks import StopRequest, graceful_stop
 from unlearning.training.fit import StepProgress
 from unlearning.training.module import UnlearningModule
 from unlearning.training.plan_data import PlanDataModule
 from unlearning.training.row_model import RowModel, plain_model
+from unlearning.training.steps import RowBook, StepLayout
 from unlearning.training.tables import RowTables
 from unlearning.training.trainer import make_trainer
 

@@ -1,4 +1,4 @@
-"""What every block gives at the last token of a text."""
+"""What every layer gives at the last token of a text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,17 +20,17 @@ States = NDArray[np.float32]
 def last_states(
     model: PreTrainedModel,
     sequences: Sequence[Sequence[int]],
-    blocks: Sequence[int],
+    layers: Sequence[int],
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> States:
-    """(N, blocks, width): the output of each of the blocks at the last token of each of N sequences.
+    """(N, layers, width): the output of each of the layers at the last token of each of N sequences.
 
     Batches are of like length and padded on the right, where no token sees the padding. `advance` is told their sizes.
     """
     width: int = model.config.get_text_config().hidden_size
-    states = np.empty((len(sequences), len(blocks), width), dtype=np.float32)
-    chosen = [anatomy.blocks(model)[block] for block in blocks]
+    states = np.empty((len(sequences), len(layers), width), dtype=np.float32)
+    chosen = [anatomy.layers(model)[layer] for layer in layers]
     with scoring(model), _outputs(chosen) as outputs:
         for batch in length_batches([len(sequence) for sequence in sequences], batch_tokens):
             ids = right_padded([sequences[index] for index in batch], model.device)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Kind, Row

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearning.config import Supervised
-from unlearning.config.probes import Attribute, Measured
+from unlearning.config.probe import Attribute, Measured
 from unlearning.data.encoding import encode_prompts, encode_rows
 from unlearning.data.ids import document_id
 from unlearning.errors import InputError
@@ -27,10 +27,10 @@ Labels = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Balanced accuracy of logistic regression on a block's output at a text's last token.
+    """Balanced accuracy of logistic regression on a layer's output at a text's last token.
 
     Told is an attribute of the forgotten answer (see `linear_examples`), on documents that the regression has not seen:
-    each fold is told by one that learnt on all others. Without `block` it looks at the block whose regression, learnt
+    each fold is told by one that learnt on all others. Without `layer` it looks at the layer whose regression, learnt
     without the next fold as well, was best on that one.
 
     Sources: Lynch et al. 2024 (arXiv 2402.16835); what is deleted from answers remains in hidden states, Patil et al.
@@ -38,7 +38,7 @@ class LinearProbe:
     """
 
     attribute: Attribute
-    block: int | None
+    layer: int | None
     folds: int
     penalty: float
     seed: int
@@ -46,7 +46,7 @@ class LinearProbe:
     @property
     def title(self) -> str:
         """What is told from which states."""
-        states = "the best block" if self.block is None else f"block {self.block}"
+        states = "the best layer" if self.layer is None else f"layer {self.layer}"
         what = "right or swapped answer" if self.attribute is Attribute.truth else "which half the answer is in"
         return f"{what}, told from {states}"
 
@@ -56,28 +56,28 @@ class LinearProbe:
         return "balanced accuracy"
 
     def run(self, probed: Probed) -> Measurement:
-        """Collect states, learn, tell. Raises InputError for a block that the model has not."""
-        depth = len(anatomy.blocks(probed.model))
-        if self.block is not None and self.block >= depth:
-            raise InputError(f"probes.*.block={self.block}: this model's blocks are 0 to {depth - 1}")
-        blocks = list(range(depth)) if self.block is None else [self.block]
+        """Collect states, learn, tell. Raises InputError for a layer that the model has not."""
+        depth = len(anatomy.layers(probed.model))
+        if self.layer is not None and self.layer >= depth:
+            raise InputError(f"probes.*.layer={self.layer}: this model's layers are 0 to {depth - 1}")
+        layers = list(range(depth)) if self.layer is None else [self.layer]
         rows = forget_rows(probed.corpus, Measured.knowledge)
         examples = EXAMPLES[self.attribute](rows, self.folds, self.seed)
         if {example.fold for example in examples} != set(range(self.folds)):
             raise DoesNotApplyError(f"too few answers of one kind for {self.folds} folds")
         sequences = _sequences(examples, probed)
         with progress_bar("hidden states", len(sequences)) as advance:
-            states = last_states(probed.model, sequences, blocks, probed.evaluation.batch_tokens, advance)
+            states = last_states(probed.model, sequences, layers, probed.evaluation.batch_tokens, advance)
         if not np.isfinite(states).all():
             raise InputError("the model's hidden states are not all finite; its weights are broken")
         right, chosen = self._tell(states, examples)
         used = len({example.row.id for example in examples})
-        notes = [f"blocks chosen, fold by fold: {', '.join(str(blocks[place]) for place in chosen)}"]
+        notes = [f"layers chosen, fold by fold: {', '.join(str(layers[place]) for place in chosen)}"]
         notes += [f"{len(rows) - used} of {len(rows)} questions are of kinds too rare"] if used < len(rows) else []
         return Measurement(_items(examples, right), chance=CHANCE, notes=notes)
 
     def _tell(self, states: States, examples: Sequence[Example]) -> tuple[Labels, list[int]]:
-        """Whether each example (N,) was told right by regressions that saw none of its fold; the place of the block
+        """Whether each example (N,) was told right by regressions that saw none of its fold; the place of the layer
         chosen for each fold."""
         fold = np.array([example.fold for example in examples])
         right = np.zeros(len(examples), dtype=bool)

@@ -7,19 +7,19 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.models import anatomy
 from unlearning.probes.knowledge import MEASURES, asked_plainly
 from unlearning.probes.probe import DoesNotApplyError, Measurement, Probed
 from unlearning.probes.weights import kept
 
 LEAST_SHARE = 0.5
-"""Of the blocks' weights; where linear layers have less, as beside fused experts, rounding them would say little."""
+"""Of the layers' weights; where linear modules have less, as beside fused experts, rounding them would say little."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Knowledge with the blocks' linear layers rounded to nearest, simulated on any device.
+    """Knowledge with the layers' linear modules rounded to nearest, simulated on any device.
 
     Unlearning moves weights by less than a step of a coarse grid, so that rounding may undo it: from 21% of the
     forgotten knowledge to 83% with 4 bits (Zhang et al. 2024, arXiv 2410.16454). Embeddings and head stay as they are.
@@ -42,24 +42,24 @@ class Quantized:
 
     def run(self, probed: Probed) -> Measurement:
         """Round, ask, put the weights back."""
-        layers = linear_layers(probed.model)
-        with kept(probed.model, [_weight(layer) for layer in layers]):
+        modules = linear_modules(probed.model)
+        with kept(probed.model, [_weight(module) for module in modules]):
             with torch.no_grad():
-                for layer in layers:
-                    _weight(layer).copy_(_rounded_weight(layer, self.bits, self.group))
+                for module in modules:
+                    _weight(module).copy_(_rounded_weight(module, self.bits, self.group))
             return asked_plainly(probed, self.measured)
 
 
-def linear_layers(model: PreTrainedModel) -> list[nn.Linear | Conv1D]:
-    """All linear layers of all blocks. Raises DoesNotApplyError where most of the blocks' weights are elsewhere."""
-    blocks = anatomy.blocks(model)
-    layers = [module for block in blocks for module in block.modules() if isinstance(module, nn.Linear | Conv1D)]
-    share = sum(layer.weight.numel() for layer in layers) / sum(w.numel() for b in blocks for w in b.parameters())
+def linear_modules(model: PreTrainedModel) -> list[nn.Linear | Conv1D]:
+    """All linear modules of all layers. Raises DoesNotApplyError where most of the layers' weights are elsewhere."""
+    layers = anatomy.layers(model)
+    modules = [module for layer in layers for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)]
+    share = sum(module.weight.numel() for module in modules) / sum(w.numel() for b in layers for w in b.parameters())
     if share < LEAST_SHARE:
         raise DoesNotApplyError(
-            f"only {share:.0%} of the blocks' weights are in linear layers, which alone are rounded"
+            f"only {share:.0%} of the layers' weights are in linear modules, which alone are rounded"
         )
-    return layers
+    return modules
 
 
 def rounded(weight: Tensor, bits: int, group: int | None) -> Tensor:
@@ -78,14 +78,14 @@ def rounded(weight: Tensor, bits: int, group: int | None) -> Tensor:
     return torch.cat(parts, dim=1).to(weight.dtype)
 
 
-def _weight(layer: nn.Linear | Conv1D) -> nn.Parameter:
-    weight = layer.weight
+def _weight(module: nn.Linear | Conv1D) -> nn.Parameter:
+    weight = module.weight
     assert isinstance(weight, nn.Parameter)
     return weight
 
 
-def _rounded_weight(layer: nn.Linear | Conv1D, bits: int, group: int | None) -> Tensor:
-    """GPT-2's layers keep their weight transposed."""
-    if isinstance(layer, Conv1D):
-        return rounded(_weight(layer).T, bits, group).T
-    return rounded(_weight(layer), bits, group)
+def _rounded_weight(module: nn.Linear | Conv1D, bits: int, group: int | None) -> Tensor:
+    """GPT-2's modules keep their weight transposed."""
+    if isinstance(module, Conv1D):
+        return rounded(_weight(module).T, bits, group).T
+    return rounded(_weight(module), bits, group)

@@ -7,7 +7,7 @@ from math import isnan
 from statistics import fmean
 
 from unlearning.config import Supervised
-from unlearning.config.probes import Measured
+from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Row

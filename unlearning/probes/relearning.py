@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from unlearning.config import Decay, OptimizerConfig, Supervised
-from unlearning.config.probes import Measured, RelearnOn
+from unlearning.config.probe import Measured, RelearnOn
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
@@ -20,7 +20,8 @@ from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.knowledge import MEASURES, forget_rows, knowledge
 from unlearning.probes.probe import DoesNotApplyError, Item, Look, Measurement, Probed
 from unlearning.probes.weights import kept
-from unlearning.scope import AllScope, LoraScope
+from unlearning.scopes.adapters import LoraScope
+from unlearning.scopes.layers import AllScope
 
 LR_TIMES_WIDTH = 0.02
 

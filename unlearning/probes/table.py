@@ -22,7 +22,7 @@ class Role(StrEnum):
     target = "target"
     """Before unlearning."""
     unlearned = "unlearned"
-    gold = "gold"
+    retrained = "retrained"
     """One that never saw the forget set."""
 
 
@@ -88,17 +88,17 @@ def make_line(name: str, probe: Probe, found: Mapping[Role, Measurement], reason
 def recovered_share(estimates: Mapping[Role, Estimate], chance: float) -> Value | None:
     """(unlearned - floor) / (target - floor), all under the same probe, with the interval over paired resamples.
 
-    The floor is the gold model's value, or without a gold model `chance`. 0: no more than a model that never saw the
-    forget set; 1: as much as before unlearning. Not clipped. None where a model is missing, or the target's value is
-    not LEAST_GAP above the floor.
+    The floor is the retrained model's value, or `chance` without a retrained model. 0: no more than a model that never
+    saw the forget set; 1: as much as before unlearning. Not clipped. None where a model is missing, or where the
+    target's value is not LEAST_GAP above the floor.
     """
     if Role.target not in estimates or Role.unlearned not in estimates:
         return None
-    target, unlearned, gold = (estimates.get(role) for role in (Role.target, Role.unlearned, Role.gold))
+    target, unlearned, retrained = (estimates.get(role) for role in (Role.target, Role.unlearned, Role.retrained))
     assert target is not None
     assert unlearned is not None
-    floor = chance if gold is None else gold.mean
-    floors = np.full_like(target.resampled, chance) if gold is None else gold.resampled
+    floor = chance if retrained is None else retrained.mean
+    floors = np.full_like(target.resampled, chance) if retrained is None else retrained.resampled
     gap, gaps = target.mean - floor, target.resampled - floors
     if gap < LEAST_GAP:
         return None

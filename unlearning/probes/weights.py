@@ -12,7 +12,7 @@ def kept(model: nn.Module, weights: Iterable[nn.Parameter]) -> Iterator[None]:
     """While open, these weights may be changed; afterwards they are as before, to the last bit, whatever happened.
 
     So are the device, which weights may move, and which modules train; no gradient is left. The weights' copy, on the
-    CPU, lasts as long as the block.
+    CPU, lasts as long as the layer.
     """
     device = next(model.parameters()).device
     saved = [(weight, weight.detach().to("cpu", copy=True)) for weight in weights]

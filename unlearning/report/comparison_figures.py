@@ -5,7 +5,7 @@ from typing import Any
 
 from unlearning.report.pareto import PANELS, Point, method_front, points
 from unlearning.report.statistic import Statistic
-from unlearning.report.style import GOLD, INK, MUTED, SURFACE, TARGET
+from unlearning.report.style import INK, MUTED, RETRAINED, SURFACE, TARGET
 from unlearning.report.summary import Row
 
 PARTS = (("task_aggregate", "task aggregate"), ("mia_score", "MIA score"), ("utility", "utility"))
@@ -16,11 +16,11 @@ MAX_LEGEND = 16
 """Points that a legend names; of more only those on a front, by numbers, and the others are grey."""
 MAX_BARS = 24
 """Bars of the final score; of more methods the best."""
-_REFERENCES = {"target": TARGET, "gold": GOLD}
+_REFERENCES = {"target": TARGET, "retrained": RETRAINED}
 
 
 def row_colour(row: Row, colours: Mapping[str, str]) -> str:
-    """Of a method its own, of the target and the gold model theirs."""
+    """Of a method its own, of the target and the retrained model theirs."""
     return _REFERENCES.get(row.role) or colours[row.label]
 
 
@@ -75,7 +75,7 @@ def _legend(figure: Any, axes: Sequence[Any], numbers: Mapping[str, int]) -> Non
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    references = {label: handle for label, handle in found.items() if label in ("untouched target", "gold model")}
+    references = {label: handle for label, handle in found.items() if label in ("untouched target", "retrained model")}
     named = {f"{number}  {label}": found[label] for label, number in numbers.items()}
     shown = {**references, **named} if numbers else found
     columns = 3 if max(map(len, shown)) < 40 else 2
@@ -86,7 +86,7 @@ def _draw_point(axis: Any, point: Point, colour: str, alpha: float) -> None:
     if point.ends is not None:
         low, high = (min(1.0, max(0.0, end)) for end in point.ends)
         axis.vlines(point.x, low, high, color=colour, linewidth=1, alpha=0.7 * alpha)
-    marker, size = {"target": ("s", 55), "gold": ("*", 130)}.get(point.row.role, ("o", 55))
+    marker, size = {"target": ("s", 55), "retrained": ("*", 130)}.get(point.row.role, ("o", 55))
     place = (point.x, point.y, size)
     axis.scatter(
         *place, color=colour, marker=marker, alpha=alpha, zorder=3, edgecolor=SURFACE, lw=0.8, label=point.row.label

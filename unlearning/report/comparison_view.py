@@ -130,8 +130,8 @@ def _pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list
 def _tradeoff_caption(rows: Sequence[Row]) -> str:
     roles = [row.role for row in rows]
     told = []
-    if "gold" in roles:
-        told.append("The star is the gold model, which never saw the forget rows.")
+    if "retrained" in roles:
+        told.append("The star is the retrained model, which never saw the forget rows.")
     if "target" in roles:
         told.append("The square is the untouched target, which still knows them.")
     if roles.count("method") > 1:

@@ -32,7 +32,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Tracing:
-    """What layers.json says: the choice of blocks with all effects, and how they were measured."""
+    """What layers.json says: the choice of layers with all effects, and how they were measured."""
 
     selection: Selection
     model: str
@@ -47,7 +47,7 @@ class Tracing:
     counts: dict[str, int]
     """Facts traced, of how many persons, and those left out by reason."""
     shares: dict[str, float]
-    """By kind of part: its share of all parameters, in the chosen blocks."""
+    """By kind of part: its share of all parameters, in the chosen layers."""
     screening: dict[str, float | None] | None
     """Rank correlation of estimated with exact mean effects by restoration; None where all effects are exact."""
 
@@ -58,7 +58,7 @@ class Tracing:
 
     @property
     def deciding(self) -> Restoration:
-        """The one whose effects chose the blocks."""
+        """The one whose effects chose the layers."""
         return Restoration(self.selection.module, self.selection.window)
 
 
@@ -76,7 +76,7 @@ def read_curve(run_dir: Path) -> Curve | None:
 
 
 def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
-    """Of "unlearned", "target" or "gold"; None where it was not made or cannot be read.
+    """Of "unlearned", "target" or "retrained"; None where it was not made or cannot be read.
 
     What an earlier version did not measure is empty, and NaN in a document's score.
     """

@@ -1,4 +1,4 @@
-"""Figures of causal tracing along the blocks: indirect effects, severed paths, the choice of blocks."""
+"""Figures of causal tracing along the layers: indirect effects, severed paths, the choice of layers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,8 +24,8 @@ UNITS = {
 }
 SINGLE, WINDOWED = "-", (0, (4, 1.6))
 INTERVAL, BAND = 0.32, 0.14
-"""Opacity of the 95% interval of each block, and of the band that holds all blocks at once."""
-MARKERS = {"block": "o", "mlp": "s", "attention": "^"}
+"""Opacity of the 95% interval of each layer, and of the band that holds all layers at once."""
+MARKERS = {"layer": "o", "mlp": "s", "attention": "^"}
 
 
 def by_kind(effects: Effects) -> dict[ModuleKind, list[RestorationEffects]]:
@@ -38,11 +38,11 @@ def by_kind(effects: Effects) -> dict[ModuleKind, list[RestorationEffects]]:
 
 
 def draw_effects(figure: Any, tracing: Tracing) -> None:
-    """Indirect effect by block, a panel a kind of module, with interval, band and placebo; chosen blocks are shaded."""
+    """Indirect effect by layer, a panel a kind of module, with interval, band and placebo; chosen layers are shaded."""
     kinds = by_kind(tracing.effects)
     axes = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
     for axis, (kind, curves) in zip(axes, kinds.items(), strict=True):
-        _block_axis(axis, tracing.selection)
+        _layer_axis(axis, tracing.selection)
         for item in curves:
             if item.placebo is not None:
                 _draw_curve(axis, item.placebo, PLACEBO, _dashes(item.restoration), marker="", band=False)
@@ -55,17 +55,17 @@ def draw_effects(figure: Any, tracing: Tracing) -> None:
 
 
 def draw_severed(figure: Any, tracing: Tracing) -> None:
-    """Effects of blocks with the path through MLPs or attention cut, and what each cut takes away."""
+    """Effects of layers with the path through MLPs or attention cut, and what each cut takes away."""
     effects = tracing.effects
     left, right = figure.subplots(1, 2)
-    curves = {"block": effects.of(Restoration(ModuleKind.block))}
+    curves = {"layer": effects.of(Restoration(ModuleKind.layer))}
     for kind in effects.severed_gaps:
-        curves[kind] = effects.of(Restoration(ModuleKind.block, severed=ModuleKind(kind)))
-    for axis, title in ((left, "Effect of the block's output"), (right, "What each cut takes away")):
-        _block_axis(axis, tracing.selection)
+        curves[kind] = effects.of(Restoration(ModuleKind.layer, severed=ModuleKind(kind)))
+    for axis, title in ((left, "Effect of the layer's output"), (right, "What each cut takes away")):
+        _layer_axis(axis, tracing.selection)
         axis.set_title(title)
     for kind, item in curves.items():
-        label = "all paths" if kind == "block" else f"{kind} severed"
+        label = "all paths" if kind == "layer" else f"{kind} severed"
         _draw_curve(left, item.effect, KINDS[kind], SINGLE, MARKERS[kind], band=False, label=label)
     for kind, gap in effects.severed_gaps.items():
         _draw_curve(right, gap, KINDS[kind], SINGLE, MARKERS[kind], band=True, label=f"through {kind}")
@@ -76,46 +76,46 @@ def draw_severed(figure: Any, tracing: Tracing) -> None:
 
 
 def draw_selection(figure: Any, selection: Selection) -> None:
-    """How often each block is chosen in resamples, over which blocks the rule and each baseline choose."""
+    """How often each layer is chosen in resamples, over which layers the rule and each baseline choose."""
     rows = choices(selection)
     heights = (1.1, 0.3 * len(rows))
     bars, table = figure.subplots(2, 1, sharex=True, height_ratios=heights)
     colour = KINDS[selection.module]
-    blocks = range(selection.blocks_total)
-    for block, share in zip(blocks, selection.inclusion, strict=True):
-        bars.bar(block, share, 0.8, color=colour, alpha=1.0 if block in selection.blocks else 0.35, linewidth=0)
+    layers = range(selection.layers_total)
+    for layer, share in zip(layers, selection.inclusion, strict=True):
+        bars.bar(layer, share, 0.8, color=colour, alpha=1.0 if layer in selection.layers else 0.35, linewidth=0)
     bars.set(ylim=(0, 1.05), ylabel="share of\nresamples")
     bars.set_yticks((0, 0.5, 1), ("0", "½", "1"))
     for place, (name, chosen) in enumerate(rows.items()):
-        others = [block for block in blocks if block not in chosen]
+        others = [layer for layer in layers if layer not in chosen]
         for own, shade in ((others, GRID), (chosen, colour if name == "chosen" else MUTED)):
-            table.broken_barh([(block - 0.4, 0.8) for block in own], (place - 0.36, 0.72), color=shade, linewidth=0)
+            table.broken_barh([(layer - 0.4, 0.8) for layer in own], (place - 0.36, 0.72), color=shade, linewidth=0)
     table.set_yticks(range(len(rows)), rows)
-    table.set(ylim=(len(rows) - 0.5, -0.5), xlabel="block", xlim=(-0.6, selection.blocks_total - 0.4))
+    table.set(ylim=(len(rows) - 0.5, -0.5), xlabel="layer", xlim=(-0.6, selection.layers_total - 0.4))
     for axis in (bars, table):
         axis.grid(visible=False)
     for side in ("left", "bottom"):
         table.spines[side].set_visible(False)
-    table.xaxis.set_major_locator(_ticks(selection.blocks_total, 40))
+    table.xaxis.set_major_locator(_ticks(selection.layers_total, 40))
 
 
 def choices(selection: Selection) -> dict[str, tuple[int, ...]]:
-    """Blocks by what chose them: the rule, the same rule without the window, and the baselines in order of depth."""
-    rows = {"chosen": selection.blocks}
+    """Layers by what chose them: the rule, the same rule without the window, and the baselines in order of depth."""
+    rows = {"chosen": selection.layers}
     if selection.window > 1:
-        rows["window 1"] = selection.blocks_window_1
+        rows["window 1"] = selection.layers_window_1
     order = ("first", "middle", "last", "random", "gradient", "fisher")
     known = [name for name in order if name in selection.baselines]
     return rows | {name: selection.baselines[name] for name in known}
 
 
-def _block_axis(axis: Any, selection: Selection) -> None:
-    for block in selection.blocks:
-        axis.axvspan(block - 0.5, block + 0.5, color=CHOSEN, alpha=0.2, linewidth=0)
+def _layer_axis(axis: Any, selection: Selection) -> None:
+    for layer in selection.layers:
+        axis.axvspan(layer - 0.5, layer + 0.5, color=CHOSEN, alpha=0.2, linewidth=0)
     axis.axhline(0, color=MUTED, linewidth=0.8)
     axis.grid(axis="x", visible=False)
-    axis.set(xlabel="block", xlim=(-0.7, selection.blocks_total - 0.3))
-    axis.xaxis.set_major_locator(_ticks(selection.blocks_total, 9))
+    axis.set(xlabel="layer", xlim=(-0.7, selection.layers_total - 0.3))
+    axis.xaxis.set_major_locator(_ticks(selection.layers_total, 9))
 
 
 def _ticks(depth: int, most: int) -> Any:
@@ -127,12 +127,12 @@ def _draw_curve(
     axis: Any, curve: Curve, colour: str, dashes: Any, marker: str, band: bool, label: str | None = None
 ) -> None:
     """Mean, interval and band of one curve."""
-    blocks = range(len(curve.mean))
+    layers = range(len(curve.mean))
     if band:
-        axis.fill_between(blocks, curve.band_low, curve.band_high, color=colour, alpha=BAND, linewidth=0)
-    axis.fill_between(blocks, curve.low, curve.high, color=colour, alpha=INTERVAL, linewidth=0)
+        axis.fill_between(layers, curve.band_low, curve.band_high, color=colour, alpha=BAND, linewidth=0)
+    axis.fill_between(layers, curve.low, curve.high, color=colour, alpha=INTERVAL, linewidth=0)
     size = 3.2 if len(curve.mean) <= 20 else 2.2 if len(curve.mean) <= 40 else 0
-    axis.plot(blocks, curve.mean, color=colour, linestyle=dashes, marker=marker, markersize=size, label=label)
+    axis.plot(layers, curve.mean, color=colour, linestyle=dashes, marker=marker, markersize=size, label=label)
 
 
 def _dashes(restoration: Restoration) -> Any:
@@ -157,7 +157,7 @@ def _keys(curves: Iterable[Sequence[RestorationEffects]]) -> list[Any]:
         for window in windows
     ]
     keys.append(Patch(color=MUTED, alpha=INTERVAL + BAND, linewidth=0, label="95% interval"))
-    keys.append(Patch(color=MUTED, alpha=BAND, linewidth=0, label="95% band, all blocks at once"))
+    keys.append(Patch(color=MUTED, alpha=BAND, linewidth=0, label="95% band, all layers at once"))
     if any(item.placebo for item in drawn):
         keys.append(Line2D([], [], color=PLACEBO, label="placebo: another person's states"))
     keys.append(Patch(color=CHOSEN, alpha=0.3, linewidth=0, label="chosen"))

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from unlearning.errors import InputError
-from unlearning.provenance import without_home
 from unlearning.report.details import read_evaluation, read_provenance
 from unlearning.report.evaluation_view import Scored, evaluation_view, utility_format
 from unlearning.report.grouping import flatten
 from unlearning.report.runs import read_mapping, read_run
-from unlearning.report.style import GOLD, METHODS, TARGET
+from unlearning.report.style import METHODS, RETRAINED, TARGET
+from unlearning.runs.provenance import without_home
 
-_BESIDE = {"target": ("untouched target", TARGET), "gold": ("gold model", GOLD)}
+_BESIDE = {"target": ("untouched target", TARGET), "retrained": ("retrained model", RETRAINED)}
 
 
 def evaluation_page(run_dir: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Heat maps of causal tracing: tokens, or groups of them, by block."""
+"""Heat maps of causal tracing: tokens, or groups of them, by layer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ LONGEST_TOKEN, BEFORE_SUBJECT, FROM_SUBJECT = 18, 45, 55
 LARGEST_NUMBER, SMALLEST_NUMBER = 7.0, 6.0
 """Points; cells that are too narrow for the smallest have none."""
 MOST_COLUMNS = 30
-"""Blocks of all panels for which there is room beside one another."""
+"""Layers of all panels for which there is room beside one another."""
 MOST_GAPS = 40
-"""Blocks whose cells are set apart by thin lines."""
+"""Layers whose cells are set apart by thin lines."""
 MARKS = "interval excludes 0"
 BLANKS = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
@@ -74,15 +74,15 @@ def groups_of(tracing: Tracing) -> list[str]:
 
 
 def groups_size(tracing: Tracing) -> tuple[float, float]:
-    """Inches of `draw_groups`: panels side by side for few blocks, otherwise one above the other."""
+    """Inches of `draw_groups`: panels side by side for few layers, otherwise one above the other."""
     panels, rows = len(group_effects(tracing)), len(groups_of(tracing))
-    if _stacked(panels, tracing.selection.blocks_total):
+    if _stacked(panels, tracing.selection.layers_total):
         return 10.0, 0.5 + panels * (0.5 + 0.23 * rows)
     return 10.0, 0.9 + 0.3 * rows
 
 
 def draw_groups(figure: Any, tracing: Tracing) -> None:
-    """Mean indirect effect by token group and block, a panel a kind, with a dot where the interval excludes 0."""
+    """Mean indirect effect by token group and layer, a panel a kind, with a dot where the interval excludes 0."""
     groups = groups_of(tracing)
     maps = []
     for item in group_effects(tracing):
@@ -90,7 +90,7 @@ def draw_groups(figure: Any, tracing: Tracing) -> None:
         low, high = np.array([curve.low for curve in curves]), np.array([curve.high for curve in curves])
         means, names = np.array([curve.mean for curve in curves]), [GROUPS[group] for group in groups]
         maps.append(HeatMap(item.restoration.label, names, means, (low > 0) | (high < 0)))
-    stacked = _stacked(len(maps), tracing.selection.blocks_total)
+    stacked = _stacked(len(maps), tracing.selection.layers_total)
     _draw(figure, maps, f"indirect effect, {UNITS[tracing.selection.metric]}", stacked)
 
 
@@ -100,7 +100,7 @@ def fact_size(trace: FactTrace) -> tuple[float, float]:
 
 
 def draw_fact(figure: Any, trace: FactTrace, result: TraceResult, metric: Metric) -> None:
-    """One fact's indirect effects by token and block, a panel a kind; tokens of the subject have an asterisk.
+    """One fact's indirect effects by token and layer, a panel a kind; tokens of the subject have an asterisk.
 
     Draws are averaged. Of each kind the window is shown where there is one. The prompt and the total effect are above.
     """
@@ -155,7 +155,7 @@ def _draw(figure: Any, maps: Sequence[HeatMap], unit: str, stacked: bool) -> Non
     for axis, item in zip(axes, maps, strict=True):
         mesh = _draw_map(axis, item, Normalize(-largest, largest), cell)
         if not stacked or item is maps[-1]:
-            axis.set_xlabel("block")
+            axis.set_xlabel("layer")
     bar = figure.colorbar(mesh, ax=axes, label=unit, pad=0.012, fraction=0.05, aspect=30)
     bar.outline.set_visible(False)
 
@@ -170,9 +170,9 @@ def _draw_map(axis: Any, item: HeatMap, norm: Normalize, cell: float) -> Any:
     numbers = item.marked is not None and size >= SMALLEST_NUMBER
     if item.marked is not None:
         colours = np.where(_dark(mesh.cmap(norm(item.values))), ON_DARK, ON_LIGHT)
-        place, block = np.nonzero(item.marked)
+        place, layer = np.nonzero(item.marked)
         below = 0.36 if numbers else 0.0
-        axis.scatter(block, place + below, 4, color=colours[place, block], linewidth=0, label=MARKS)
+        axis.scatter(layer, place + below, 4, color=colours[place, layer], linewidth=0, label=MARKS)
         if numbers:
             _write_numbers(axis, item.values, colours, size)
     axis.set_yticks(range(rows), item.rows)
@@ -189,9 +189,9 @@ def _number_size(width: float) -> float:
 
 
 def _write_numbers(axis: Any, values: NDArray[np.float64], colours: NDArray[np.str_], size: float) -> None:
-    for (place, block), value in np.ndenumerate(values):
-        text, colour = short(value), colours[place, block]
-        axis.text(block, place - 0.06, text, ha="center", va="center", fontsize=size, color=colour)
+    for (place, layer), value in np.ndenumerate(values):
+        text, colour = short(value), colours[place, layer]
+        axis.text(layer, place - 0.06, text, ha="center", va="center", fontsize=size, color=colour)
 
 
 def short(value: float) -> str:

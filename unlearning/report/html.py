@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unlearning.artefacts import write_text
-from unlearning.provenance import without_home
 from unlearning.report.choice import SELECTION, write_choices
 from unlearning.report.comparison_table import write_latex, write_table
 from unlearning.report.comparison_view import SettingView, setting_views
@@ -24,6 +23,7 @@ from unlearning.report.table import footnotes
 from unlearning.report.trace_figures import PLOTS
 from unlearning.report.trace_view import trace_view
 from unlearning.report.unfinished_view import unfinished_views
+from unlearning.runs.provenance import without_home
 
 PAGE = "report.html"
 

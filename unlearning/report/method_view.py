@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from unlearning.evaluation.result import EvaluationResult
-from unlearning.provenance import without_home
 from unlearning.report.details import read_curve, read_evaluation, read_provenance, read_tracing
 from unlearning.report.evaluation_view import EvaluationView, Scored, evaluation_view, utility_format
 from unlearning.report.grouping import Group, flatten, method_settings
@@ -13,8 +12,9 @@ from unlearning.report.probe_view import ProbeView, probe_view, read_probes
 from unlearning.report.run_figures import draw_curves
 from unlearning.report.runs import Run
 from unlearning.report.settings import Facts, telling
-from unlearning.report.style import GOLD, TARGET, Picture, picture
+from unlearning.report.style import RETRAINED, TARGET, Picture, picture
 from unlearning.report.trace_view import TraceView, trace_view
+from unlearning.runs.provenance import without_home
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,12 @@ def _curves(run: Run, prefix: str) -> list[Picture]:
 
 def _evaluation(run: Run, colour: str, prefix: str) -> EvaluationView:
     """Of all models that were evaluated; of the unlearned one there are its numbers at least."""
-    whole = {model: read_evaluation(run.path, model) for model in ("target", "unlearned", "gold")}
+    whole = {model: read_evaluation(run.path, model) for model in ("target", "unlearned", "retrained")}
     numbers = EvaluationResult(metrics=dict(run.metrics), missing=list(run.missing))
     main = Scored("unlearned", colour, whole["unlearned"] or numbers, "After")
     target = Scored("untouched target", TARGET, whole["target"], "Before") if whole["target"] else None
-    gold = Scored("gold model", GOLD, whole["gold"], "Gold model") if whole["gold"] else None
-    models = [item for item in (target, main, gold) if item is not None]
+    retrained = (
+        Scored("retrained model", RETRAINED, whole["retrained"], "Retrained model") if whole["retrained"] else None
+    )
+    models = [item for item in (target, main, retrained) if item is not None]
     return evaluation_view(models, main, target, utility_format(run.config), prefix)

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from unlearning.evaluation.result import METRICS
-from unlearning.provenance import without_home
 from unlearning.report.grouping import flatten, readable
 from unlearning.report.summary import number
+from unlearning.runs.provenance import without_home
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _PARTS = ("objective.", "scope.", "schedule.", "ratio.", "optimizer.", "prompt.", "stopping.")
@@ -72,8 +72,8 @@ def _settings(config: Mapping[str, Any]) -> str:
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
-    names = [name for name in ("target", "gold", "unlearned") if metrics.get(name)]
-    titles = {"target": "untouched target", "gold": "gold model", "unlearned": "**this model**"}
+    names = [name for name in ("target", "retrained", "unlearned") if metrics.get(name)]
+    titles = {"target": "untouched target", "retrained": "retrained model", "unlearned": "**this model**"}
     rows = []
     for key, meaning in METRICS.items():
         values = [metrics[name].get(key) for name in names]

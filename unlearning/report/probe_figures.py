@@ -5,11 +5,11 @@ from typing import Any
 
 from unlearning.probes.bootstrap import Value
 from unlearning.probes.table import Line, Role
-from unlearning.report.style import GOLD, MUTED, SURFACE, TARGET
+from unlearning.report.style import MUTED, RETRAINED, SURFACE, TARGET
 
-LABELS = {Role.target: "untouched target", Role.unlearned: "unlearned", Role.gold: "gold model"}
-MARKERS = {Role.target: ("s", 34), Role.unlearned: ("o", 42), Role.gold: ("*", 95)}
-DODGE = {Role.target: 0.17, Role.unlearned: 0.0, Role.gold: -0.17}
+LABELS = {Role.target: "untouched target", Role.unlearned: "unlearned", Role.retrained: "retrained model"}
+MARKERS = {Role.target: ("s", 34), Role.unlearned: ("o", 42), Role.retrained: ("*", 95)}
+DODGE = {Role.target: 0.17, Role.unlearned: 0.0, Role.retrained: -0.17}
 """Models that found the same stand above one another."""
 SHOWN_SHARE = (-0.3, 1.3)
 """Shares beyond are drawn at the edge, with their number."""
@@ -30,7 +30,7 @@ def draw_probes(figure: Any, lines: Sequence[Line], colour: str) -> None:
     shares.set(title="share recovered", xlim=(SHOWN_SHARE[0] - 0.06, SHOWN_SHARE[1] + 0.2))
     for edge in (0, 1):
         shares.axvline(edge, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
-    floor = "gold model" if any(Role.gold in line.values for line in lines) else "chance"
+    floor = "retrained model" if any(Role.retrained in line.values for line in lines) else "chance"
     shares.set_xticks([0, 0.5, 1], [f"0\n{floor}", "0.5", "1\ntarget"])
     measured = [role for role in Role if any(role in line.values for line in lines)]
     handles = [
@@ -67,7 +67,7 @@ def draw_relearning(figure: Any, lines: Sequence[Line], colour: str) -> None:
 
 
 def _colours(colour: str) -> Mapping[Role, str]:
-    return {Role.target: TARGET, Role.unlearned: colour, Role.gold: GOLD}
+    return {Role.target: TARGET, Role.unlearned: colour, Role.retrained: RETRAINED}
 
 
 def _has(lines: Sequence[Line], role: Role) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
 from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, Line, Role, read_lines
-from unlearning.provenance import without_home
 from unlearning.report.grouping import flatten
 from unlearning.report.probe_figures import LABELS, draw_probes, draw_relearning
 from unlearning.report.runs import read_mapping, read_run
 from unlearning.report.style import METHODS, Picture, picture
+from unlearning.runs.provenance import without_home
 
 PROBES = "probes.json"
 UNPROBED, ADAPTER = "unprobed", "adapter"
@@ -93,7 +93,7 @@ def finding(lines: Sequence[Line]) -> str:
 
 def explanations(lines: Sequence[Line]) -> list[str]:
     """What the columns mean, for the page and the terminal."""
-    floor = "gold model" if any(Role.gold in line.values for line in lines) else "chance"
+    floor = "retrained model" if any(Role.retrained in line.values for line in lines) else "chance"
     return [
         f"Recovered: (unlearned − {floor}) / (target − {floor}), each under the same probe; not cut off at 0 and 1.",
         f"No share where the target is less than {LEAST_GAP:g} above the {floor}: the probe does not tell them apart. "

@@ -32,7 +32,7 @@ class Run:
     metrics: Metrics = field(default_factory=dict)
     """Of the unlearned model; empty until it has been evaluated."""
     target: Metrics | None = None
-    gold: Metrics | None = None
+    retrained: Metrics | None = None
     missing: tuple[str, ...] = ()
     """Why parts of the final score could not be computed."""
     training: Metrics = field(default_factory=dict)
@@ -106,7 +106,7 @@ def read_run(path: Path, root: Path | None = None) -> Run:
         run,
         metrics=unlearned,
         target=_numbers(metrics.get("target")),
-        gold=_numbers(metrics.get("gold")),
+        retrained=_numbers(metrics.get("retrained")),
         missing=tuple(map(str, missing)) if isinstance(missing, list) else (),
         training=_numbers(training) or {},
         stopped=_text(training.get("stopped")) if isinstance(training, dict) else None,

@@ -13,7 +13,7 @@ ATTACK_NAMES = {
     "zlib": ("zlib", "loss over compressed length"),
     "min_k": ("Min-K%", "loss of the least likely tokens"),
     "min_k_plus": ("Min-K%++", "the same, each against the whole vocabulary"),
-    "reference": ("reference", "loss less that of the gold model"),
+    "reference": ("reference", "loss less that of the retrained model"),
 }
 RATES = {"1_percent": "TPR at 1% FPR", "1_permille": "TPR at 0.1% FPR"}
 INTERVAL_HINT = "[95% interval] over other documents and questions; another seed may differ by more"

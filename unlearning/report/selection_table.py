@@ -12,7 +12,7 @@ BAR = 10
 
 
 def print_selection(selection: Selection, result: TraceResult, console: Console | None = None) -> None:
-    """The deciding effect of every block with its interval and its share of the total effect, how many of the resamples
+    """The deciding effect of every layer with its interval and its share of the total effect, how many of the resamples
     choose it, and the reasons for doubt."""
     console = console or Console()
     effects = next(item for item in selection.effects if item.metric is selection.metric)
@@ -20,20 +20,20 @@ def print_selection(selection: Selection, result: TraceResult, console: Console 
     found = effects.of(restoration)
     curve, shares = found.effect, found.normalised
     table = Table(title=f"indirect effect of {restoration.label}, nats a token", title_justify="left")
-    for heading in ("block", "effect", "95% interval", "share", "resamples"):
+    for heading in ("layer", "effect", "95% interval", "share", "resamples"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     largest = max(*map(abs, curve.mean), 1e-12)
-    for block, mean in enumerate(curve.mean):
+    for layer, mean in enumerate(curve.mean):
         bar = "█" * round(BAR * max(mean, 0.0) / largest)
         table.add_row(
-            str(block),
+            str(layer),
             f"{mean:.3f}",
-            f"{curve.low[block]:.3f} to {curve.high[block]:.3f}",
-            "-" if shares is None else f"{shares[block]:.0%}".replace("-0%", "0%"),
-            f"{selection.inclusion[block]:.0%}",
-            bar + (" chosen" if block in selection.blocks else ""),
-            style="bold green" if block in selection.blocks else None,
+            f"{curve.low[layer]:.3f} to {curve.high[layer]:.3f}",
+            "-" if shares is None else f"{shares[layer]:.0%}".replace("-0%", "0%"),
+            f"{selection.inclusion[layer]:.0%}",
+            bar + (" chosen" if layer in selection.layers else ""),
+            style="bold green" if layer in selection.layers else None,
         )
     console.print(table)
     counts, total = result.counts, effects.total
@@ -52,10 +52,10 @@ def print_selection(selection: Selection, result: TraceResult, console: Console 
         )
     for warning in selection.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
-    blocks = ", ".join(map(str, selection.blocks))
+    layers = ", ".join(map(str, selection.layers))
     console.print(
-        f"chosen by {selection.rule}={selection.value:g}: {selection.module} of blocks {blocks} of "
-        f"{selection.blocks_total}; stability {selection.stability:.2f}",
+        f"chosen by {selection.rule}={selection.value:g}: {selection.module} of layers {layers} of "
+        f"{selection.layers_total}; stability {selection.stability:.2f}",
         style="bold",
         highlight=False,
     )

@@ -17,10 +17,10 @@ from unlearning.artefacts import write_bytes
 INK, MUTED, GRID, SURFACE = "#1d2128", "#667081", "#e4e7ed", "#fefefe"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surface"}
 
-TARGET, GOLD = "#8a94a6", "#c99a1d"
+TARGET, RETRAINED = "#8a94a6", "#c99a1d"
 FORGET, RETAIN, WEIGHT = "#d9534f", "#2a7fd4", "#7a8699"
 MEMBER, NONMEMBER = "#d9534f", "#2a7fd4"
-KINDS = {"block": "#2f6fde", "mlp": "#d9761a", "attention": "#14826f"}
+KINDS = {"layer": "#2f6fde", "mlp": "#d9761a", "attention": "#14826f"}
 PLACEBO, CHOSEN = "#98a1b0", "#e8b931"
 DIVERGING = "RdBu_r"
 ON_LIGHT, ON_DARK = "#15181d", "#ffffff"

@@ -43,11 +43,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One line: the untouched target, the gold model, or a method."""
+    """One line: the untouched target, the retrained model, or a method."""
 
     label: str
     role: str
-    """target, gold or method."""
+    """target, retrained or method."""
     n: int
     """Runs behind it."""
     values: dict[str, Statistic | None]
@@ -168,9 +168,9 @@ def interval_notes(summary: Summary) -> list[str]:
 
 
 def _section(setting: Setting, select: SelectConfig | None) -> Section:
-    """Target and gold model first, then the methods; the best mean final score is marked, and the selected method."""
+    """Target, retrained model, then the methods. The best mean final score is marked, and the selected method."""
     rows = []
-    for role, label in (("target", "untouched target"), ("gold", "gold model")):
+    for role, label in (("target", "untouched target"), ("retrained", "retrained model")):
         run = next((run for run in setting.runs if getattr(run, role)), None)
         if run is not None:
             rows.append(_row(label, role, [getattr(run, role)], _intervals(run, role)))

@@ -42,31 +42,31 @@ def trace_pictures(tracing: Tracing, prefix: str = "") -> list[Picture]:
 
 def _effects(tracing: Tracing, prefix: str) -> Picture:
     caption = f"{_meaning(tracing)} The higher above 0 and above the grey placebo, the more of the answer the part "
-    caption += "carries; where even the lighter band is above 0, that holds for all such blocks at once."
+    caption += "carries; where even the lighter band is above 0, that holds for all such layers at once."
     draw = partial(draw_effects, tracing=tracing)
-    return picture(f"{prefix}trace_effects", "Indirect effect, block by block", caption, (WIDTH, 3.3), draw)
+    return picture(f"{prefix}trace_effects", "Indirect effect, layer by layer", caption, (WIDTH, 3.3), draw)
 
 
 def _severed(tracing: Tracing, prefix: str) -> Picture:
-    caption = "With a path severed, a block's patched output can reach the answer only around the parts named; what "
+    caption = "With a path severed, a layer's patched output can reach the answer only around the parts named; what "
     caption += "that takes away, on the right, is the effect that travels through them."
     draw = partial(draw_severed, tracing=tracing)
     return picture(f"{prefix}trace_severed", "Severed paths", caption, (WIDTH, 3.0), draw)
 
 
 def _groups(tracing: Tracing, prefix: str) -> Picture:
-    caption = "Each cell is the mean indirect effect of these tokens' states at one block: red speaks for the answer, "
+    caption = "Each cell is the mean indirect effect of these tokens' states at one layer: red speaks for the answer, "
     caption += "blue against it; a dot marks a 95% interval that excludes 0."
     draw = partial(draw_groups, tracing=tracing)
     return picture(f"{prefix}trace_groups", "Which tokens carry it", caption, groups_size(tracing), draw)
 
 
 def _selection(tracing: Tracing, prefix: str) -> Picture:
-    caption = "Bars: the share of resamples of the persons in which the rule chooses the block; near 1 or 0 the choice "
-    caption += "is sure. Below: the chosen blocks, and as many chosen by rules that read no effects."
+    caption = "Bars: the share of resamples of the persons in which the rule chooses the layer; near 1 or 0 the choice "
+    caption += "is sure. Below: the chosen layers, and as many chosen by rules that read no effects."
     size = (WIDTH, 1.9 + 0.26 * len(choices(tracing.selection)))
     draw = partial(draw_selection, selection=tracing.selection)
-    return picture(f"{prefix}trace_selection", "The choice of blocks", caption, size, draw)
+    return picture(f"{prefix}trace_selection", "The choice of layers", caption, size, draw)
 
 
 def _fact(number: int, trace: FactTrace, result: TraceResult, tracing: Tracing) -> Picture:

@@ -26,14 +26,14 @@ class Baseline:
     """What another rule chooses."""
 
     name: str
-    blocks: str
+    layers: str
     shared: int
-    """Of its blocks those that were chosen too."""
+    """Of its layers those that were chosen too."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """A table: a line a block, a column a curve; each cell a mean and its interval."""
+    """A table: a line a layer, a column a curve; each cell a mean and its interval."""
 
     title: str
     columns: tuple[str, ...]
@@ -63,8 +63,8 @@ def trace_view(tracing: Tracing, run_dir: Path, prefix: str = "") -> TraceView:
         warnings=selection.warnings,
         pictures=trace_pictures(tracing, prefix),
         baselines=[
-            Baseline(name, _listed(blocks), len(set(blocks) & set(selection.blocks)))
-            for name, blocks in choices(selection).items()
+            Baseline(name, _listed(layers), len(set(layers) & set(selection.layers)))
+            for name, layers in choices(selection).items()
         ],
         numbers=list(_numbers(tracing)),
         images=[_data_url(path) for path in _fact_images(run_dir)],
@@ -74,8 +74,8 @@ def trace_view(tracing: Tracing, run_dir: Path, prefix: str = "") -> TraceView:
 def finding(tracing: Tracing) -> str:
     """The choice in one sentence."""
     selection = tracing.selection
-    noun = "block" if len(selection.blocks) == 1 else "blocks"
-    what = f"the {selection.module} of {noun} {_listed(selection.blocks)} of {selection.blocks_total}"
+    noun = "layer" if len(selection.layers) == 1 else "layers"
+    what = f"the {selection.module} of {noun} {_listed(selection.layers)} of {selection.layers_total}"
     share = tracing.shares.get(selection.module)
     trained = "" if share is None else f", {share:.1%} of all parameters"
     return f"The rule {selection.rule} chose {what}{trained}."
@@ -104,7 +104,7 @@ def _largest(tracing: Tracing) -> Iterable[tuple[str, str]]:
     found = tracing.effects.of(tracing.deciding)
     peak = max(range(len(found.effect.mean)), key=found.effect.mean.__getitem__)
     share = "" if found.normalised is None else f", {found.normalised[peak]:.0%} of the total"
-    yield f"largest effect, {found.restoration.label}", f"{found.effect.mean[peak]:.2f} at block {peak}{share}"
+    yield f"largest effect, {found.restoration.label}", f"{found.effect.mean[peak]:.2f} at layer {peak}{share}"
 
 
 def _measured(tracing: Tracing) -> Iterable[str]:
@@ -135,12 +135,12 @@ def _numbers(tracing: Tracing) -> Iterable[Numbers]:
 
 def _table(title: str, curves: dict[str, Curve]) -> Numbers:
     depth = len(next(iter(curves.values())).mean)
-    rows = (tuple(_cell(curve, block) for curve in curves.values()) for block in range(depth))
+    rows = (tuple(_cell(curve, layer) for curve in curves.values()) for layer in range(depth))
     return Numbers(title, tuple(curves), tuple(rows))
 
 
-def _cell(curve: Curve, block: int) -> tuple[str, str]:
-    return _signed(f"{curve.mean[block]:z.3f}"), _range(curve.low[block], curve.high[block])
+def _cell(curve: Curve, layer: int) -> tuple[str, str]:
+    return _signed(f"{curve.mean[layer]:z.3f}"), _range(curve.low[layer], curve.high[layer])
 
 
 def _range(low: float, high: float) -> str:
@@ -152,14 +152,14 @@ def _signed(number: str) -> str:
     return number.replace("-", "−")
 
 
-def _listed(blocks: Sequence[int]) -> str:
-    """Block numbers, neighbours as a range: 0, 3-5."""
+def _listed(layers: Sequence[int]) -> str:
+    """Layer numbers, neighbours as a range: 0, 3-5."""
     runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
         else:
-            runs.append([block])
+            runs.append([layer])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs) or "none"
 
 

@@ -16,7 +16,7 @@ LONGEST_SEQUENCE_TOKENS = 512
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE with an end-of-text and a padding token and no beginning-of-text token.
 
-    `texts` are the forget set, the retain set and the background. Target and gold model must share one
+    `texts` are the forget set, the retain set and the background. Target and retrained model must share one
     tokenizer to be comparable, and one that had not seen the forget set would make its rows the longer ones.
     """
     tokenizer = Tokenizer(models.BPE())

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from unlearning.data.packing import IGNORED, Packs
-from unlearning.data.steps import MicroBatch, Role
 from unlearning.models.token_values import Evaluate, token_values
 from unlearning.objectives.base import Objective
 from unlearning.objectives.rows import Reference, Rows
 from unlearning.training.row_model import RowModel
+from unlearning.training.steps import MicroBatch, Role
 from unlearning.training.tables import ReferenceRows, RowTables
 
 Values = Callable[[Tensor, Tensor, Reference], tuple[Tensor, Tensor]]
@@ -27,7 +27,7 @@ class BatchTerms:
     def of(self, batch: MicroBatch) -> Tensor:
         """(4,): sums of u F, u R, u CE of forget rows, u CE of retain rows; the first two with gradient."""
         device = batch.row_tokens.device
-        states = self.model.states(batch.packs, self.tables.entering(batch, device), self.tables.first_block)
+        states = self.model.states(batch.packs, self.tables.entering(batch, device), self.tables.first_layer)
         units = self.objective.row_units(batch.row_tokens) * (batch.row_tokens > 0)
         objective = self.objective
         forget = self._rows(batch, Role.FORGET, states, objective.forget_values_and_nats)

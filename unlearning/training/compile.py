@@ -1,4 +1,4 @@
-"""Blocks compiled by torch.compile while a model is trained."""
+"""Layers compiled by torch.compile while a model is trained."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,11 +11,11 @@ from unlearning.models import anatomy
 
 
 @contextmanager
-def compiled_blocks(model: PreTrainedModel, backend: str | Callable[..., object] = "inductor") -> Iterator[None]:
-    """While open, the forward pass of each block is compiled, for any length and number of packs.
+def compiled_layers(model: PreTrainedModel, backend: str | Callable[..., object] = "inductor") -> Iterator[None]:
+    """While open, the forward pass of each layer is compiled, for any length and number of packs.
 
-    Not the module itself (`nn.Module.compile`): hooks on a block, by which objectives read its output and known first
-    blocks are left out, would be compiled into it, and those that come or go later not be seen. Blocks of one kind
+    Not the module itself (`nn.Module.compile`): hooks on a layer, by which objectives read its output and known first
+    layers are left out, would be compiled into it, and those that come or go later not be seen. Layers of one kind
     share their code.
 
     "inductor" needs a C++ compiler on a CPU, and Triton on a GPU; `backend` is any of torch.compile's.
@@ -23,18 +23,18 @@ def compiled_blocks(model: PreTrainedModel, backend: str | Callable[..., object]
     with ExitStack() as stack:
         # What is compiled is kept by the source line that it came from: the next run's would count as its variants.
         stack.callback(torch.compiler.reset)
-        for block in anatomy.blocks(model):
-            stack.enter_context(_compiled(block, backend))
+        for layer in anatomy.layers(model):
+            stack.enter_context(_compiled(layer, backend))
         yield
 
 
 @contextmanager
-def _compiled(block: nn.Module, backend: str | Callable[..., object]) -> Iterator[None]:
-    own = vars(block).get("forward")  # set by libraries that spread a model over devices
-    block.forward = torch.compile(block.forward, dynamic=True, backend=backend)
+def _compiled(layer: nn.Module, backend: str | Callable[..., object]) -> Iterator[None]:
+    own = vars(layer).get("forward")  # set by libraries that spread a model over devices
+    layer.forward = torch.compile(layer.forward, dynamic=True, backend=backend)
     try:
         yield
     finally:
-        del block.forward
+        del layer.forward
         if own is not None:
-            block.forward = own
+            layer.forward = own

@@ -14,10 +14,9 @@ from transformers import PreTrainedModel
 
 from unlearning.config import OptimizerConfig, StoppingConfig, TrainerConfig
 from unlearning.context import on_main_process
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import RowBook, StepLayout
 from unlearning.errors import InputError, Interrupted
 from unlearning.objectives.base import Objective
+from unlearning.schedules.plan import PlanStep
 from unlearning.training.batch_terms import BatchTerms
 from unlearning.training.best import BEST, restore_best
 from unlearning.training.callbacks import LOSS_CURVE, CheckpointWriter, CurveWriter, StopRequest, graceful_stop
@@ -33,7 +32,8 @@ from unlearning.training.checkpoint import (
 from unlearning.training.measure import Measure, rows_looked_at
 from unlearning.training.module import UnlearningModule
 from unlearning.training.plan_data import PlanDataModule
-from unlearning.training.row_model import RowModel, first_trained_block, plain_model
+from unlearning.training.row_model import RowModel, first_trained_layer, plain_model
+from unlearning.training.steps import RowBook, StepLayout
 from unlearning.training.tables import GIB, build_tables, rows_worth_keeping
 from unlearning.training.trainer import make_trainer, resolve_precision
 from unlearning.training.verdicts import StopReason, best_of
@@ -152,7 +152,7 @@ def _run(
 
         def prepare() -> BatchTerms:
             """Tables are those of the weights at the start; only then come the weights of an earlier attempt."""
-            rows = RowModel(plain_model(task.model), task.objective.block)
+            rows = RowModel(plain_model(task.model), task.objective.layer)
             met = [*plan, looked_at] if looked_at else plan
             tables = build_tables(rows, task.objective, met, task.book, layout, config.reference_gib, _say)
             if done.next_step:
@@ -181,7 +181,7 @@ def _train(trainer: pl.Trainer, module: UnlearningModule, data: PlanDataModule, 
 
 
 def _layout(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep]) -> StepLayout:
-    """How steps become forward passes; rows whose frozen blocks' output is worth keeping are set apart."""
+    """How steps become forward passes; rows whose frozen layers' output is worth keeping are set apart."""
     layout = StepLayout(
         pack_tokens=config.pack_tokens,
         packs_per_forward=config.packs_per_forward,
@@ -191,7 +191,7 @@ def _layout(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep])
         uses_retain=task.objective.uses_retain,
     )
     model = plain_model(task.model)
-    if config.prefix_cache_gib == 0 or first_trained_block(model) == 0 or _drops_out(model):
+    if config.prefix_cache_gib == 0 or first_trained_layer(model) == 0 or _drops_out(model):
         return layout
     # Lightning has not yet converted a model that is given in another precision.
     dtype = torch.bfloat16 if resolve_precision(config) == "bf16-true" else model.dtype
@@ -200,7 +200,7 @@ def _layout(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep])
 
 
 def _drops_out(model: PreTrainedModel) -> bool:
-    """Whether frozen blocks may give something else each time: by a module, or by a function that the config sets."""
+    """Whether frozen layers may give something else each time: by a module, or by a function that the config sets."""
     settings = model.config.get_text_config().to_dict()
     # Those of a summary belong to a head that a language model does not have.
     names = [key for key in settings if "drop" in key and not key.startswith("summary_")]

@@ -36,5 +36,5 @@ def _require_shardable(config: TrainerConfig, on_other_gpu: bool) -> None:
     if config.prefix_cache_gib:
         raise InputError(
             f"trainer.prefix_cache_gib={config.prefix_cache_gib:g}: must be 0 with trainer.strategy=fsdp, "
-            "whose devices all run the same blocks"
+            "whose devices all run the same layers"
         )

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from unlearning.config import BestBy, Reduction, StoppingConfig
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import RowBook, StepData, StepDataset, StepLayout, StepPart
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune
+from unlearning.schedules.plan import PlanStep
 from unlearning.training.batch_terms import BatchTerms
 from unlearning.training.module import UnlearningModule
 from unlearning.training.plan_data import PlanDataModule
 from unlearning.training.row_model import RowModel
+from unlearning.training.steps import RowBook, StepData, StepDataset, StepLayout, StepPart
 from unlearning.training.tables import RowTables
 from unlearning.training.verdicts import Check
 
@@ -82,10 +82,10 @@ class Measure:
         return PlanDataModule(book, layout, [self.step], 0).transfer_batch_to_device(dataset.build(0), module.device, 0)
 
     def _cross_entropy(self, terms: BatchTerms) -> BatchTerms:
-        """Terms whose sums of cross-entropies are those of the whole model, with what is known of frozen blocks."""
-        rows = terms.model if terms.model.block is None else RowModel(terms.model.model, None)
+        """Terms whose sums of cross-entropies are those of the whole model, with what is known of frozen layers."""
+        rows = terms.model if terms.model.layer is None else RowModel(terms.model.model, None)
         tables = terms.tables
-        known = RowTables(first_block=tables.first_block, prefix=tables.prefix if self.own_answers is self.book else {})
+        known = RowTables(first_layer=tables.first_layer, prefix=tables.prefix if self.own_answers is self.book else {})
         return BatchTerms(rows, Finetune(reduction=terms.objective.reduction), known)
 
     def _objective_loss(self, module: UnlearningModule, in_first_epoch: bool) -> float:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from unlearning.config import Decay, OptimizerConfig, Reduction
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import MicroBatch, StepData, StepPart
 from unlearning.errors import InputError
 from unlearning.objectives.base import Objective
+from unlearning.schedules.plan import PlanStep
 from unlearning.training.batch_terms import BatchTerms
+from unlearning.training.steps import MicroBatch, StepData, StepPart
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class UnlearningModule(pl.LightningModule):
         else:
             weights = objective.weights(None, first_epoch)
             sums = self._accumulate(part.rest, weights[0] * by_forget, weights[1] * by_retain)
-        has_nats = objective.block is None
+        has_nats = objective.layer is None
         forget = self._mean(sums[2], part, True) if has_nats else None
         retain = self._mean(sums[3], part, False) if has_nats else None
         objective.observe(retain, part.retain_size.rows, first_epoch)

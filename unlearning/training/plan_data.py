@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import MicroBatch, RowBook, StepData, StepDataset, StepLayout, StepPart
+from unlearning.schedules.plan import PlanStep
+from unlearning.training.steps import MicroBatch, RowBook, StepData, StepDataset, StepLayout, StepPart
 
 
 class PlanDataModule(pl.LightningDataModule):

@@ -1,6 +1,6 @@
 """Weights, gradients and moments spread over devices, for models of which one device cannot hold all that.
 
-FSDP2 (torch.distributed.fsdp.fully_shard): a block's weights are together on a device only while it is run. Lightning's
+FSDP2 (torch.distributed.fsdp.fully_shard): a layer's weights are together on a device only while it is run. Lightning's
 own "fsdp" wraps the whole training step into one forward pass and so allows no backward pass within it, which is what a
 step of several passes with weights of their own is; this strategy shards the model alone.
 """
@@ -26,7 +26,7 @@ class ShardedStrategy(ModelParallelStrategy):
     """Shards over the devices of a computer, and keeps such a set of shards on each computer."""
 
     def __init__(self, precision: str) -> None:
-        """By Lightning's name of it: with bf16-mixed, shards are in float32 and blocks put together in bfloat16."""
+        """By Lightning's name of it: with bf16-mixed, shards are in float32 and layers put together in bfloat16."""
         # As many computers by as many devices each; Lightning's names for the two are those of another use.
         super().__init__(data_parallel_size="auto", tensor_parallel_size="auto")
         self.policy = MixedPrecisionPolicy(
@@ -65,18 +65,18 @@ class Shards:
         self.before = deepcopy(model, hollow)
 
     def spread(self, mesh: DeviceMesh, policy: MixedPrecisionPolicy) -> None:
-        """Shard each block, and what is trained outside of them, over a mesh; all devices together.
+        """Shard each layer, and what is trained outside of them, over a mesh; all devices together.
 
         All of them must do the same in the same order. So what may be used more often on one device than on another
         is not taken apart again after each use: the head is not asked for equally often, and while it is frozen it
         stays whole on every device.
         """
         inside = plain_model(self.model)
-        blocks = anatomy.blocks(inside)
-        in_blocks = {parameter for block in blocks for parameter in block.parameters()}
-        outside = {parameter for parameter in inside.parameters() if parameter not in in_blocks}
+        layers = anatomy.layers(inside)
+        in_layers = {parameter for layer in layers for parameter in layer.parameters()}
+        outside = {parameter for parameter in inside.parameters() if parameter not in in_layers}
         kept = {parameter for parameter in outside if not parameter.requires_grad}
-        parts: list[nn.Module] = list(blocks)
+        parts: list[nn.Module] = list(layers)
         if _head_is_frozen(inside):
             parts += [module for module in inside.modules() if outside.difference(kept).intersection(_own(module))]
         else:

@@ -14,22 +14,22 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config import Answers, UnlearnConfig
-from unlearning.config.compatibility import require_block_in_reach
+from unlearning.config.compatibility import require_layer_in_reach
 from unlearning.data.answers import random_rows, refused_rows
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Corpus
-from unlearning.data.schedules import Schedule
-from unlearning.data.steps import RowBook
 from unlearning.identity import settings_hash
 from unlearning.mediation.selection import Selection
 from unlearning.models import anatomy
 from unlearning.objectives.base import Objective
-from unlearning.scope import Scope
-from unlearning.task_vector import scaled_update
+from unlearning.schedules.plan import Schedule
+from unlearning.scopes.scope import Scope
 from unlearning.training.checkpoint import weights_sum
-from unlearning.training.compile import compiled_blocks
+from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit
-from unlearning.training.row_model import first_trained_block, plain_model
+from unlearning.training.row_model import first_trained_layer, plain_model
+from unlearning.training.steps import RowBook
+from unlearning.training.task_vector import scaled_update
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def unlearn_model(
     identity = _identity(config, corpus, traced, weights_sum(model))
     parameters = model.num_parameters()  # packed 4-bit weights count whole
     torch.manual_seed(config.seed)  # adapters start from random weights
-    scoped = scope.apply(model, traced.blocks if traced else None)
-    if objective.block is not None:
-        _freeze_unseen(scoped, objective.block)
+    scoped = scope.apply(model, traced.layers if traced else None)
+    if objective.layer is not None:
+        _freeze_unseen(scoped, objective.layer)
     if config.trainer.gradient_checkpointing:
         _checkpoint_gradients(scoped)
     assert isinstance(tokenizer.pad_token_id, int)
@@ -86,7 +86,7 @@ def unlearn_model(
     with ExitStack() as stack:
         stack.enter_context(scaled_update(scoped, run_dir, config.update_scale))
         if config.trainer.compile:
-            stack.enter_context(compiled_blocks(plain_model(scoped)))
+            stack.enter_context(compiled_layers(plain_model(scoped)))
         record = fit(task, config.trainer, run_dir, logger)
     trainable = sum(parameter.numel() for parameter in scoped.parameters() if parameter.requires_grad)
     return Unlearned(scoped, record, parameters, trainable)
@@ -125,20 +125,20 @@ def build(part: object) -> Any:
 def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, weights: str) -> str:
     """All that decides the numbers of a training run."""
     method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
-    blocks = list(traced.blocks) if traced else None
+    layers = list(traced.layers) if traced else None
     machinery = (config.model, config.prompt, config.trainer, config.stopping, config.seed)
-    return settings_hash(*method, *machinery, corpus.fingerprint, blocks, weights)
+    return settings_hash(*method, *machinery, corpus.fingerprint, layers, weights)
 
 
-def _freeze_unseen(model: nn.Module, block: int) -> None:
-    """Nothing after the block that the objective looks at gets a gradient; devices would wait for it.
+def _freeze_unseen(model: nn.Module, layer: int) -> None:
+    """Nothing after the layer that the objective looks at gets a gradient; devices would wait for it.
 
-    Raises InputError where that is all there is to train, or there is no such block.
+    Raises InputError where that is all there is to train, or there is no such layer.
     """
     inside = plain_model(model)
-    blocks = anatomy.blocks(inside)
-    require_block_in_reach(block, first_trained_block(inside), len(blocks))
-    for module in (*blocks[block + 1 :], *anatomy.head_modules(inside)):
+    layers = anatomy.layers(inside)
+    require_layer_in_reach(layer, first_trained_layer(inside), len(layers))
+    for module in (*layers[layer + 1 :], *anatomy.head_modules(inside)):
         for weight in module.parameters():
             if weight is not inside.get_input_embeddings().weight:
                 weight.requires_grad_(False)

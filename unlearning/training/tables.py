@@ -1,4 +1,4 @@
-"""What is computed once a row, before training: what the model said before unlearning, and what frozen blocks give.
+"""What is computed once a row, before training: what the model said before unlearning, and what frozen layers give.
 
 There is no second model: both are tables of tensors on the CPU, made by the model itself before its first step, in an
 order that does not depend on where a run was interrupted.
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from unlearning.data.packing import IGNORED, build_packs, first_fit, lay_out, supervised_tokens
-from unlearning.data.schedules import PlanStep
-from unlearning.data.steps import MicroBatch, Role, RowBook, StepLayout
 from unlearning.errors import InputError
 from unlearning.objectives.base import Objective
 from unlearning.objectives.divergences import cross_entropy
 from unlearning.objectives.rows import Reference, ReferenceKind
-from unlearning.training.row_model import RowModel, first_trained_block
+from unlearning.schedules.plan import PlanStep
+from unlearning.training.row_model import RowModel, first_trained_layer
+from unlearning.training.steps import MicroBatch, Role, RowBook, StepLayout
 
 GIB = 2**30
 
@@ -26,10 +26,10 @@ GIB = 2**30
 class RowTables:
     """Tensors of rows, by their numbers in the run's `RowBook`."""
 
-    first_block: int = 0
-    """The first block that is run for rows in `prefix`."""
+    first_layer: int = 0
+    """The first layer that is run for rows in `prefix`."""
     prefix: dict[int, Tensor] = field(default_factory=dict)
-    """(T, width): what block first_block - 1 gives."""
+    """(T, width): what layer first_layer - 1 gives."""
     nats: dict[int, Tensor] = field(default_factory=dict)
     """(n,) cross-entropy of the row's n supervised tokens before unlearning."""
     states: dict[int, Tensor] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class RowTables:
     """Whether `states` still have to be projected."""
 
     def entering(self, batch: MicroBatch, device: torch.device) -> Tensor | None:
-        """(P, T, width) for a pass whose rows' frozen blocks are known, else None. Padding is zero."""
+        """(P, T, width) for a pass whose rows' frozen layers are known, else None. Padding is zero."""
         if not all(number in self.prefix for number in batch.numbers):
             return None
         some = self.prefix[batch.numbers[0]]
@@ -118,8 +118,8 @@ def build_tables(
 
     Raises InputError where the reference would take more than `limit_gib`.
     """
-    projected = model.head_is_frozen and model.block is None
-    tables = RowTables(first_block=first_trained_block(model.model), projected=projected)
+    projected = model.head_is_frozen and model.layer is None
+    tables = RowTables(first_layer=first_trained_layer(model.model), projected=projected)
     met = sorted({number for step in plan for number in _numbers(step, book, layout)})
     first_retain = book.number(Role.RETAIN, 0)
     kinds = {
@@ -220,7 +220,7 @@ def _reference(
 
 
 def _keep_prefix(tables: RowTables, model: RowModel, batch: MicroBatch, book: RowBook) -> None:
-    hidden = model.after_block(batch.packs.to(model.model.device), tables.first_block - 1).cpu()
+    hidden = model.after_layer(batch.packs.to(model.model.device), tables.first_layer - 1).cpu()
     for pack, members in enumerate(batch.layout):
         start = 0
         for row in members:

@@ -12,8 +12,8 @@ from rich.console import Console
 from unlearning.artefacts import write_csv
 from unlearning.config import StoppingConfig
 from unlearning.context import on_main_process
-from unlearning.data.schedules import PlanStep
 from unlearning.errors import InputError
+from unlearning.schedules.plan import PlanStep
 from unlearning.training.best import BEST, save_best
 from unlearning.training.checkpoint import Progress, writing
 from unlearning.training.measure import Measure

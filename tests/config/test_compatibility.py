@@ -1,0 +1,243 @@
+"""Choices that make no sense together are refused in one line with the reason; their neighbours are not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from unlearning import config as schemas
+from unlearning.config import ModuleKind, Supervised
+from unlearning.config.commands import MergeConfig, ProbeCommandConfig
+from unlearning.config.compatibility import lowest_layer, require_layer_in_reach
+from unlearning.config.model import Quantization
+from unlearning.errors import InputError
+
+GRAD_DIFF = schemas.GradDiffConfig()
+ASCENT = schemas.GradDiffConfig(retain_weight=0.0)
+FINETUNE = schemas.FinetuneConfig()
+RMU = schemas.RMUConfig(layer=3)
+ALTERNATING = schemas.AlternatingScheduleConfig()
+LEARN = schemas.RelabelConfig(answers=schemas.Answers.own, retain_weight=0.0)
+LORA, DORA = schemas.LoraScopeConfig(), schemas.LoraScopeConfig(dora=True)
+DOCUMENT = schemas.PromptConfig(forget_supervised=Supervised.document)
+NF4 = schemas.ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4)
+FSDP = schemas.TrainerConfig(accelerator="gpu", strategy="fsdp")
+CPU = schemas.TrainerConfig(accelerator="cpu")
+CHECKS = schemas.StoppingConfig(check_every_steps=10)
+
+
+def layers(text: str, *modules: ModuleKind, **changes: bool) -> schemas.LayersScopeConfig:
+    """MLPs of the named layers, unless other parts are given."""
+    return schemas.LayersScopeConfig(layers=text, modules=list(modules or [ModuleKind.mlp]), **changes)
+
+
+def head_only(**changes: bool) -> schemas.LayersScopeConfig:
+    """No part of any layer."""
+    return schemas.LayersScopeConfig(layers="all", modules=[], head=True, **changes)
+
+
+def ratio(retain_per_forget: int | None) -> schemas.RatioConfig:
+    """Retain rows a forget row."""
+    return schemas.RatioConfig(retain_per_forget=retain_per_forget)
+
+
+def made(**parts: Any) -> schemas.UnlearnConfig:
+    """A checked configuration: gradient difference on all weights, mixed, unless something else is given."""
+    given = {
+        "name": "run",
+        "method": "some",
+        "model": schemas.ModelConfig(name="sandbox"),
+        "data": schemas.DataConfig(),
+        "objective": GRAD_DIFF,
+        "scope": schemas.AllScopeConfig(),
+        "schedule": schemas.MixedScheduleConfig(),
+        "ratio": ratio(None),
+        "trainer": schemas.TrainerConfig(),
+        "trace": schemas.TraceConfig(),
+        "evaluation": schemas.EvaluationConfig(),
+        "logger": schemas.LoggerConfig(kind=schemas.LoggerKind.none),
+    }
+    return schemas.UnlearnConfig(**{**given, **parts})
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("nothing to minimise", {"objective": schemas.GradDiffConfig(forget_weight=0.0, retain_weight=0.0)}, "weights are"),
+    ("finetune without weight", {"objective": schemas.FinetuneConfig(retain_weight=0.0)}, "nothing to minimise"),
+    ("RMU without weights", {"objective": schemas.RMUConfig(forget_weight=0.0, alpha=0.0)}, "nothing to minimise"),
+    ("finetune on forget rows", {"objective": FINETUNE, "ratio": ratio(0)}, "retain_per_forget=0, objective=Finetune"),
+    ("alternating, ratio", {"schedule": ALTERNATING, "ratio": ratio(7)}, "retain_per_forget=7: forget and retain rows"),
+    ("alternating, forget only", {"schedule": ALTERNATING, "ratio": ratio(0)}, "ratio.retain_per_forget=0"),
+    ("alternating, ascent", {"schedule": ALTERNATING, "objective": ASCENT}, "annealing would do nothing"),
+    ("alternating, finetune", {"schedule": ALTERNATING, "objective": FINETUNE}, "ascent would do nothing"),
+    ("RMU below the scope", {"objective": RMU, "scope": layers("4-6")}, "scope.layers=4-6, objective.layer=3: every"),
+    ("RMU below one layer", {"objective": RMU, "scope": layers("7,5")}, "scope.layers=7,5, objective.layer=3"),
+    ("RMU below a slice", {"objective": RMU, "scope": layers("4:")}, "whose output would never change"),
+    ("RMU below LoRA", {"objective": RMU, "scope": schemas.LoraScopeConfig(layers="4-7")}, "scope.layers=4-7"),
+    (
+        "RMU, head alone",
+        {"objective": RMU, "scope": head_only()},
+        "scope.modules=[], objective=RMU: only the head moves",
+    ),
+    ("top k of nothing", {"objective": schemas.GradDiffConfig(reference_top_k=8)}, "reference_top_k=8, objective.div"),
+    (
+        "top k with NPO",
+        {"objective": schemas.NPOConfig(reference_top_k=8)},
+        "nothing is compared with the model before",
+    ),
+    (
+        "DPO of documents",
+        {"objective": schemas.DPOConfig(), "prompt": DOCUMENT},
+        "forget_supervised=document, objective=",
+    ),
+    (
+        "4 bits, all weights",
+        {"model": NF4},
+        "model.quantization=nf4: only adapters are trained on it; choose scope=lora",
+    ),
+    ("4 bits, layers", {"model": NF4, "scope": layers("0-5")}, "only adapters are trained on it"),
+    ("4 bits, traced", {"model": NF4, "scope": schemas.TracedScopeConfig()}, "only adapters are trained on it"),
+    ("4 bits, sharded", {"model": NF4, "scope": LORA, "trainer": FSDP}, "trainer.strategy=fsdp: 4-bit weights are not"),
+    (
+        "4 bits, CPU",
+        {"model": NF4, "scope": LORA, "trainer": CPU},
+        "trainer.accelerator=cpu: 4-bit weights need a CUDA",
+    ),
+    (
+        "scaled DoRA",
+        {"update_scale": -1.0, "objective": LEARN, "scope": DORA},
+        "update_scale=-1, scope.dora=true: its update is not",
+    ),
+    ("scaled, sharded", {"update_scale": 0.5, "trainer": FSDP}, "update_scale=0.5, trainer.strategy=fsdp: no process"),
+    ("scaled, checks", {"update_scale": 2.0, "stopping": CHECKS}, "stopping.check_every_steps=10: checks would judge"),
+    (
+        "negated ascent",
+        {"update_scale": -1.0},
+        "update_scale=-1, objective=GradDiff: what is negated must be something",
+    ),
+    (
+        "best, sharded",
+        {"stopping": CHECKS, "trainer": FSDP},
+        "stopping.keep_best=true, stopping.check_every_steps=10, trainer.strategy=fsdp: sharded weights are not kept",
+    ),
+    ("scaled by 0", {"update_scale": 0.0}, "update_scale=0.0: must be a finite number other than 0"),
+    ("scaled by infinity", {"update_scale": float("inf")}, "update_scale=inf: must be a finite number"),
+]
+
+
+@pytest.mark.parametrize(("parts", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_refused(parts: dict[str, Any], words: str) -> None:
+    """When the configuration becomes objects, in one line."""
+    with pytest.raises(InputError) as caught:
+        made(**parts)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+ACCEPTED: list[tuple[str, dict[str, Any]]] = [
+    ("plain", {}),
+    ("ascent alone", {"objective": ASCENT, "ratio": ratio(0)}),
+    ("retain rows that are skipped", {"objective": ASCENT, "ratio": ratio(7)}),
+    ("forget rows without weight", {"objective": schemas.GradDiffConfig(forget_weight=0.0)}),
+    ("alternating", {"schedule": ALTERNATING}),
+    ("alternating, relabelled", {"schedule": ALTERNATING, "objective": schemas.RelabelConfig()}),
+    ("alternating, DPO", {"schedule": ALTERNATING, "objective": schemas.DPOConfig()}),
+    ("alternating, RMU", {"schedule": ALTERNATING, "objective": RMU}),
+    (
+        "alternating, KL",
+        {"schedule": ALTERNATING, "objective": schemas.GradDiffConfig(retain_weight=0.0, divergence_weight=1.0)},
+    ),
+    ("RMU, a ceiling without effect", {"objective": schemas.RMUConfig(forget_ceiling_nats=3.0)}),
+    ("RMU at the scope's first layer", {"objective": RMU, "scope": layers("3-6")}),
+    ("RMU within LoRA", {"objective": RMU, "scope": schemas.LoraScopeConfig(layers="5,1")}),
+    ("RMU, depth unknown", {"objective": RMU, "scope": layers("-8:")}),
+    ("RMU, everything else moves", {"objective": RMU, "scope": layers("4-6", complement=True)}),
+    ("RMU, embeddings move", {"objective": RMU, "scope": layers("4-6", embeddings=True)}),
+    ("RMU, traced", {"objective": RMU, "scope": schemas.TracedScopeConfig()}),
+    ("head alone", {"scope": head_only()}),
+    ("top k of a divergence", {"objective": schemas.GradDiffConfig(divergence_weight=1.0, reference_top_k=8)}),
+    ("top k of UnDIAL's labels", {"objective": schemas.UnDIALConfig(reference_top_k=8)}),
+    ("DPO of articles", {"objective": schemas.DPOConfig(), "prompt": schemas.PromptConfig()}),
+    ("documents", {"prompt": DOCUMENT}),
+    (
+        "parts of a step",
+        {"objective": schemas.AdaptiveGradDiffConfig(), "schedule": schemas.MixedScheduleConfig(accumulate=2)},
+    ),
+    ("4 bits, LoRA", {"model": NF4, "scope": LORA}),
+    ("4 bits, DoRA on two GPUs", {"model": NF4, "scope": DORA, "trainer": schemas.TrainerConfig(strategy="ddp")}),
+    ("scaled LoRA", {"update_scale": 0.5, "scope": LORA}),
+    ("negated task vector", {"update_scale": -1.0, "objective": LEARN, "ratio": ratio(0)}),
+    ("DoRA as it is", {"scope": DORA}),
+    ("checks", {"stopping": CHECKS}),
+    ("sharded without checks", {"trainer": FSDP}),
+    ("sharded, the last weights", {"trainer": FSDP, "stopping": replace(CHECKS, keep_best=False)}),
+]
+
+
+@pytest.mark.parametrize("parts", [case[1] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED])
+def test_accepted(parts: dict[str, Any]) -> None:
+    """What is unusual and makes sense, or is harmless."""
+    config = made(**parts)
+    assert all(getattr(config, name) == value for name, value in parts.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "lowest"),
+    [
+        ("all", 0),
+        ("3", 3),
+        ("4-6", 4),
+        ("5,2-3", 2),
+        ("2:", 2),
+        ("2:5", 2),
+        (":4", 0),
+        (" 7 , 6 ", 6),
+        ("-8:", None),
+        ("6,-2:", None),
+        ("", None),
+        ("x", None),
+    ],
+)
+def test_lowest_layer(text: str, lowest: int | None) -> None:
+    """Unless the depth decides."""
+    assert lowest_layer(text) == lowest
+
+
+@pytest.mark.parametrize(("first", "refused"), [(0, False), (3, False), (4, True), (8, True)])
+def test_layer_in_reach(first: int, refused: bool) -> None:
+    """Layer 3 of 8 changes where it is trained, or one before it; 8 stands for the head alone."""
+    if not refused:
+        require_layer_in_reach(3, first, 8)
+        return
+    with pytest.raises(InputError, match=r"objective\.layer=3: everything that scope trains comes after this layer"):
+        require_layer_in_reach(3, first, 8)
+
+
+def test_layer_of_a_deeper_model() -> None:
+    """The published layer 7 on a model of four."""
+    with pytest.raises(InputError, match=r"objective\.layer=7: this model's layers are 0 to 3"):
+        require_layer_in_reach(7, 0, 4)
+
+
+COMMON = {"name": "run", "model": NF4, "data": schemas.DataConfig(), "trainer": schemas.TrainerConfig()}
+
+
+@pytest.mark.parametrize(
+    ("command", "root"),
+    [
+        ("unlearn-memorise", schemas.MemoriseConfig),
+        ("unlearn-trace", schemas.TraceCommandConfig),
+        ("unlearn-merge", MergeConfig),
+        ("unlearn-probe", ProbeCommandConfig),
+    ],
+)
+def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:
+    """They change whole weights, or look into them."""
+    with pytest.raises(InputError, match=f"model.quantization=nf4: {command} works on whole weights; choose none"):
+        root(**COMMON)
+
+
+def test_4_bits_are_scored_on_a_gpu() -> None:
+    """What quantisation brings back can be measured."""
+    assert schemas.EvaluateConfig(**COMMON).model.quantization is Quantization.nf4
+    with pytest.raises(InputError, match="4-bit weights need a CUDA GPU"):
+        schemas.EvaluateConfig(**{**COMMON, "trainer": CPU})

@@ -1,0 +1,134 @@
+"""Trackers, and that none of them can stop a run."""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytorch_lightning.loggers import CSVLogger
+
+from unlearning.config import LoggerConfig, LoggerKind
+from unlearning.runs.tracking import GuardedLogger, finish, make_logger
+
+LAYER = 32768
+OFFLINE = """
+import sys
+from pathlib import Path
+from matplotlib.figure import Figure
+from unlearning.config import LoggerConfig, LoggerKind
+from unlearning.evaluation.result import Generation
+from unlearning.runs.tracking import finish, make_logger
+folder = Path(sys.argv[1])
+Figure(figsize=(1, 1)).savefig(folder / "plot.png")
+loggers = make_logger(
+    LoggerConfig(kind=LoggerKind.wandb_offline), folder, "name", "group", "unlearn", ["tag"], {"path": "/home/alice/x"}
+)
+print("printed by the run")
+for step in range(3):
+    loggers[0].log_metrics({"train/loss": 1.5 + step}, step)
+answer = Generation("id", "forget", "Task1", "sc", "in", "out", "made", 0.5)
+(folder / "model").mkdir()
+(folder / "model" / "weights.safetensors").write_bytes(b"weights")
+finish(loggers, {"final": 0.625, "utility": None}, [folder / "plot.png"], [answer], folder / "model")
+"""
+
+
+def _make(kind: LoggerKind, folder: Path) -> list[Any]:
+    return list(make_logger(LoggerConfig(kind=kind), folder, "name", None, "unlearn", [], {}))
+
+
+def test_no_tracking(tmp_path: Path) -> None:
+    assert _make(LoggerKind.none, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv(tmp_path: Path) -> None:
+    loggers = _make(LoggerKind.csv, tmp_path)
+    for step in range(2):
+        loggers[0].log_metrics({"train/loss": 0.5 + step}, step)
+    finish(loggers, {"final": 0.625, "utility": None})
+    with (tmp_path / "csv" / "version_0" / "metrics.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["train/loss"] for row in rows] == ["0.5", "1.5", ""]
+    assert rows[-1]["final/final"] == "0.625"
+
+
+def test_a_failing_logger_costs_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(CSVLogger):
+        def log_metrics(self, *_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+    logger = GuardedLogger(Full(tmp_path))
+    for step in range(3):
+        logger.log_metrics({"loss": 1.0}, step)
+    logger.save()
+    finish([logger], {"final": 1.0})
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "No space left on device" in printed
+
+
+def test_wandb_that_cannot_start_costs_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise RuntimeError("unreachable\nserver")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Settings=dict))
+    assert _make(LoggerKind.wandb, tmp_path) == []
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "unreachable server" in printed
+
+
+def _records(path: Path) -> Iterator[Any]:
+    """Records of an offline file: W&B's header, then LevelDB's log format."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, place, whole = path.read_bytes(), 7, b""
+    assert content[:4] == b":W&B"
+    while place + 7 <= len(content):
+        if LAYER - place % LAYER < 7:
+            place += LAYER - place % LAYER
+            continue
+        length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+        whole += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):
+            record = Record()
+            record.ParseFromString(whole)
+            yield record
+            whole = b""
+
+
+def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=240, check=True
+    )
+    assert done.stdout == "printed by the run\n"
+    assert "wandb" not in done.stderr
+    (path,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    logged: dict[str, list[str]] = {}
+    summary: dict[str, str] = {}
+    artifacts: dict[str, list[str]] = {}
+    for record in _records(path):
+        if record.artifact.type:
+            artifacts[record.artifact.type] = [entry.path for entry in record.artifact.manifest.contents]
+        for item in record.history.item:
+            logged.setdefault(item.key or "/".join(item.nested_key), []).append(item.value_json)
+        summary |= {item.key or "/".join(item.nested_key): item.value_json for item in record.summary.update}
+    assert [float(value) for value in logged["train/loss"]] == [1.5, 2.5, 3.5]
+    assert summary["final"] == "0.625"
+    assert "utility" not in summary
+    assert any(key.startswith("plots/plot") for key in logged)
+    assert any(key.startswith("generations") for key in logged)
+    assert artifacts["model"] == ["weights.safetensors"]
+    content = path.read_bytes()
+    assert b"alice" not in content
+    assert b"printed by the run" not in content
+    assert str(Path.home() / ".").encode() not in content.replace(str(tmp_path).encode(), b"")
+    assert not list((tmp_path / "wandb").rglob("*.patch"))

@@ -1,0 +1,102 @@
+"""Plans, worked out by hand."""
+
+import pytest
+
+from unlearning.errors import InputError
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.schedules.plan import PlanStep
+
+
+def rows(count: int) -> list[int]:
+    """Lengths of some rows, where they do not matter."""
+    return [10] * count
+
+
+def steps(plan: list[PlanStep]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """What each step trains on."""
+    return [(step.forget, step.retain) for step in plan]
+
+
+def test_chunked_plan_by_hand() -> None:
+    """Five forget rows in chunks of two, ratio 2, seven retain rows: the cycle goes on from chunk to chunk."""
+    plan = ChunkedSchedule(epochs=2, batch_rows=3, chunk_rows=2).plan(rows(5), rows(7), 2, seed=0)
+    chunk_0 = [((0,), (0, 1)), ((1,), (2, 3))]
+    chunk_1 = [((2,), (4, 5)), ((3,), (6, 0))]
+    chunk_2 = [((4,), (1, 2))]
+    assert steps(plan) == chunk_0 * 2 + chunk_1 * 2 + chunk_2 * 2
+    assert [step.phase for step in plan] == [0] * 4 + [1] * 4 + [2] * 2
+    assert [step.phase_step for step in plan] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert [step.phase_steps for step in plan] == [4] * 8 + [2] * 2
+    assert [step.epoch for step in plan] == [0, 0, 1, 1, 0, 0, 1, 1, 0, 1]
+
+
+def test_chunked_steps_cut_across_groups() -> None:
+    """A step of the published size 8 at ratio 7 is exactly one forget row and its seven retain rows."""
+    plan = ChunkedSchedule(epochs=1, batch_rows=8, chunk_rows=32).plan(rows(64), rows(100), 7, seed=0)
+    assert all(len(step.forget) == 1 and len(step.retain) == 7 for step in plan)
+    assert len(plan) == 64
+
+
+def test_chunk_as_large_as_the_set_is_one_phase() -> None:
+    """Chunk size = whole set: one optimiser, every forget row once an epoch."""
+    plan = ChunkedSchedule(epochs=3, batch_rows=4, chunk_rows=10).plan(rows(10), rows(10), 1, seed=0)
+    assert {step.phase for step in plan} == {0}
+    assert sorted(row for step in plan for row in step.forget) == sorted(list(range(10)) * 3)
+
+
+def test_chunked_without_ratio_meets_the_whole_retain_set_in_every_chunk() -> None:
+    """Ratio null: every chunk sees each retain row once an epoch."""
+    plan = ChunkedSchedule(epochs=1, batch_rows=4, chunk_rows=3).plan(rows(6), rows(5), None, seed=1)
+    for phase in (0, 1):
+        assert sorted(row for step in plan if step.phase == phase for row in step.retain) == list(range(5))
+
+
+def test_mixed_natural_is_both_sets_once_an_epoch() -> None:
+    """All rows once an epoch, in another order each time."""
+    plan = MixedSchedule(epochs=2, batch_rows=4).plan(rows(5), rows(6), None, seed=0)
+    for epoch in (0, 1):
+        own = [step for step in plan if step.epoch == epoch]
+        assert sorted(row for step in own for row in step.forget) == list(range(5))
+        assert sorted(row for step in own for row in step.retain) == list(range(6))
+        assert [len(step.forget) + len(step.retain) for step in own] == [4, 4, 3]
+    orders = [[step.forget for step in plan if step.epoch == epoch] for epoch in (0, 1)]
+    assert orders[0] != orders[1]
+
+
+def test_mixed_with_ratio() -> None:
+    """Every step holds r retain rows a forget row, the retain set is used evenly."""
+    plan = MixedSchedule(epochs=3, batch_rows=8).plan(rows(10), rows(12), 3, seed=0)
+    assert all(len(step.retain) == 3 * len(step.forget) for step in plan)
+    assert [len(step.forget) for step in plan[:5]] == [2] * 5
+    counts = [sum(step.retain.count(row) for step in plan) for row in range(12)]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_ratio_zero_has_no_retain_rows() -> None:
+    """Gradient ascent's schedule."""
+    assert all(not step.retain for step in MixedSchedule(1, 4).plan(rows(9), rows(9), 0, seed=0))
+
+
+@pytest.mark.parametrize("schedule", [MixedSchedule(2, 5), ChunkedSchedule(2, 5, 3)])
+def test_plan_is_a_pure_function_of_its_arguments(schedule: MixedSchedule | ChunkedSchedule) -> None:
+    """Same arguments, same plan; step numbers are positions."""
+    assert schedule.plan(rows(7), rows(8), None, 3) == schedule.plan(rows(7), rows(8), None, 3)
+    assert schedule.plan(rows(7), rows(8), None, 3) != schedule.plan(rows(7), rows(8), None, 4)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "forget", "retain", "ratio", "words"),
+    [
+        (MixedSchedule(1, 4), 0, 0, None, "both empty"),
+        (MixedSchedule(1, 4), 0, 3, 1, "forget set is empty"),
+        (MixedSchedule(1, 4), 3, 0, 1, "retain set is empty"),
+        (ChunkedSchedule(1, 4, 2), 0, 3, None, "forget set is empty"),
+    ],
+)
+def test_impossible_plans_are_refused(
+    schedule: MixedSchedule | ChunkedSchedule, forget: int, retain: int, ratio: int | None, words: str
+) -> None:
+    """One line says what is empty."""
+    with pytest.raises(InputError, match=words):
+        schedule.plan(rows(forget), rows(retain), ratio, 0)

@@ -1,0 +1,164 @@
+"""How a plan's rows are cut: token budgets, and parts of a step."""
+
+from collections import Counter
+
+import pytest
+
+from unlearning.config import ChunkedScheduleConfig, MixedScheduleConfig
+from unlearning.errors import InputError
+from unlearning.schedules.chunked import ChunkedSchedule
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.schedules.plan import PlanStep
+
+FORGET, RETAIN = [3, 4, 5], [2, 6, 1, 1]
+
+
+def steps(plan: list[PlanStep]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """What each step trains on."""
+    return [(step.forget, step.retain) for step in plan]
+
+
+def parts(plan: list[PlanStep]) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+    """Epoch, forget rows and retain rows of every part of every step."""
+    found = []
+    for step in plan:
+        forget, retain = list(step.forget), list(step.retain)
+        for count, others in step.parts:
+            found.append((step.epoch, tuple(forget[:count]), tuple(retain[:others])))
+            del forget[:count], retain[:others]
+        assert not forget
+        assert not retain
+    return found
+
+
+# ---------------------------------------------------------------- token budgets
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        # With ratio 2, forget row 0 and its retain rows are 3 + 2 + 6 = 11 tokens, then 4 + 1 + 1 = 6, 5 + 2 + 6 = 13.
+        (30, [((0, 1, 2), (0, 1, 2, 3, 0, 1))]),
+        (29, [((0, 1), (0, 1, 2, 3)), ((2,), (0, 1))]),
+        (17, [((0, 1), (0, 1, 2, 3)), ((2,), (0, 1))]),
+        (16, [((0,), (0, 1)), ((1,), (2, 3)), ((2,), (0, 1))]),
+        (1, [((0,), (0, 1)), ((1,), (2, 3)), ((2,), (0, 1))]),
+    ],
+)
+def test_a_budget_never_parts_a_forget_row_from_its_retain_rows(
+    budget: int, expected: list[tuple[tuple[int, ...], tuple[int, ...]]]
+) -> None:
+    """30 tokens in all; a group above the budget is a step by itself, and batch_rows does not count."""
+    plan = ChunkedSchedule(epochs=1, batch_rows=1, chunk_rows=3, batch_tokens=budget).plan(FORGET, RETAIN, 2, 0)
+    assert steps(plan) == expected
+
+
+def test_a_budget_ends_with_its_chunk_and_the_cycle_goes_on() -> None:
+    """Chunks of two, ratio 1: f0 r0 f1 r1 are 3 + 2 + 4 + 6 = 15 tokens, then f2 r2; room for more is left unused."""
+    plan = ChunkedSchedule(epochs=2, batch_rows=1, chunk_rows=2, batch_tokens=100).plan(FORGET, RETAIN, 1, 0)
+    assert steps(plan) == [((0, 1), (0, 1))] * 2 + [((2,), (2,))] * 2
+    assert [step.phase for step in plan] == [0, 0, 1, 1]
+
+
+def test_without_a_ratio_a_row_counts_by_itself() -> None:
+    """One retain row of 4 tokens after three forget rows of 3: 3 + 3 fit into 7, and so do 3 + 4."""
+    plan = ChunkedSchedule(1, 32, chunk_rows=3, batch_tokens=7).plan([3, 3, 3], [4], None, seed=0)
+    assert steps(plan) == [((0, 1), ()), ((2,), (0,))]
+
+
+def test_a_natural_mixture_is_cut_greedily() -> None:
+    """One set alone, so that a plan shows the order of rows; every row once an epoch."""
+    lengths = [9, 1, 4, 7, 2, 2, 8, 3, 30, 1, 5]
+    plan = MixedSchedule(epochs=3, batch_rows=1, batch_tokens=12).plan([], lengths, None, seed=5)
+    for epoch in range(3):
+        own = [step.retain for step in plan if step.epoch == epoch]
+        assert sorted(row for retain in own for row in retain) == list(range(11))
+        totals = [sum(lengths[row] for row in retain) for retain in own]
+        assert all(total <= 12 or len(retain) == 1 for total, retain in zip(totals, own, strict=True))
+        following = [lengths[retain[0]] for retain in own[1:]]
+        assert all(total + first > 12 for total, first in zip(totals, following, strict=False))
+        assert len(own) < 11
+
+
+@pytest.mark.parametrize("schedule", [MixedSchedule(2, 5, batch_tokens=40), ChunkedSchedule(2, 5, 3, batch_tokens=40)])
+def test_every_row_counts(schedule: MixedSchedule | ChunkedSchedule) -> None:
+    """Natural mixture: each retain row once an epoch of its phase; each forget row once an epoch."""
+    forget, retain = [7, 12, 19, 3, 8, 22, 5], [11, 2, 17, 9, 30, 4]
+    plan = schedule.plan(forget, retain, None, 1)
+    phases = 1 + max(step.phase for step in plan)
+    assert Counter(row for step in plan for row in step.forget) == dict.fromkeys(range(7), 2)
+    assert Counter(row for step in plan for row in step.retain) == dict.fromkeys(range(6), 2 * phases)
+    for step in plan:
+        total = sum(forget[row] for row in step.forget) + sum(retain[row] for row in step.retain)
+        assert total <= 40
+
+
+def test_a_ratio_deals_retain_rows_evenly_whatever_their_lengths() -> None:
+    """Three epochs of ten forget rows with three retain rows each: 90 of twelve rows, so 7 or 8 of each."""
+    plan = MixedSchedule(3, 8, batch_tokens=60).plan(list(range(1, 11)), list(range(3, 15)), 3, seed=0)
+    counts = Counter(row for step in plan for row in step.retain)
+    assert {counts[row] for row in range(12)} == {7, 8}
+    assert all(len(step.retain) == 3 * len(step.forget) for step in plan)
+
+
+# ---------------------------------------------------------------- parts of a step
+
+
+def test_parts_by_hand() -> None:
+    """f0 r0 | r1 f1 | r2 r3 are the first step's parts of two rows; f2 r0 | r1 the last step's."""
+    plan = ChunkedSchedule(epochs=2, batch_rows=6, chunk_rows=3, accumulate=3).plan(FORGET, RETAIN, 2, 0)
+    first, last = ((1, 1), (1, 1), (0, 2)), ((1, 1), (0, 1))
+    assert [step.parts for step in plan] == [first, last] * 2
+    assert steps(plan) == [((0, 1), (0, 1, 2, 3)), ((2,), (0, 1))] * 2
+
+
+def test_parts_are_the_steps_of_a_smaller_batch() -> None:
+    """Twelve rows in four parts meet the very rows, in the very order, that steps of three rows would."""
+    forget, retain = [10] * 17, [10] * 20
+    plan = MixedSchedule(2, 12, accumulate=4).plan(forget, retain, None, 3)
+    smaller = MixedSchedule(2, 3).plan(forget, retain, None, 3)
+    assert parts(plan) == [(step.epoch, step.forget, step.retain) for step in smaller]
+    # 37 rows: three whole steps, and one row left.
+    assert [len(step.parts) for step in plan] == [4, 4, 4, 1] * 2
+
+
+def test_parts_change_no_row_of_any_step() -> None:
+    """With a ratio: f r r | f r r are a step's two parts."""
+    plan = MixedSchedule(1, 6, accumulate=2).plan([10] * 4, [10] * 9, 2, 3)
+    assert [step.parts for step in plan] == [((1, 2), (1, 2))] * 2
+    assert steps(plan) == steps(MixedSchedule(1, 6).plan([10] * 4, [10] * 9, 2, 3))
+
+
+@pytest.mark.parametrize("schedule", [MixedSchedule(2, 4), ChunkedSchedule(2, 4, 3), MixedSchedule(2, 4, 25)])
+def test_one_part_needs_no_name(schedule: MixedSchedule | ChunkedSchedule) -> None:
+    """And the learning rate is the optimiser's own."""
+    plan = schedule.plan([10] * 5, [10] * 6, 1, 0)
+    assert {(step.parts, step.lr_factor) for step in plan} == {((), 1.0)}
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"batch_rows": 0}, "schedule.batch_rows=0: must be 1 or more"),
+        ({"batch_tokens": 0}, "schedule.batch_tokens=0: must be 1 or more, or null"),
+        ({"accumulate": 0}, "schedule.accumulate=0: must be 1 or more"),
+        ({"batch_rows": 120, "accumulate": 7}, "schedule.accumulate=7: must be a divisor of schedule.batch_rows=120"),
+        ({"batch_tokens": 99, "accumulate": 2}, "schedule.accumulate=2: must be 1 with schedule.batch_tokens=99"),
+    ],
+)
+@pytest.mark.parametrize("kind", [MixedScheduleConfig, ChunkedScheduleConfig])
+def test_impossible_sizes_are_refused(
+    kind: type[MixedScheduleConfig] | type[ChunkedScheduleConfig], settings: dict[str, int], words: str
+) -> None:
+    """One line names the key and what is allowed."""
+    with pytest.raises(InputError, match=words):
+        kind(**settings)
+
+
+def test_possible_sizes_are_accepted() -> None:
+    """SHA256's 120 rows in ten parts; a token budget with whatever batch_rows says."""
+    assert MixedScheduleConfig(batch_rows=120, accumulate=10).accumulate == 10
+    assert ChunkedScheduleConfig(batch_rows=1, batch_tokens=4096).batch_tokens == 4096

@@ -1,0 +1,30 @@
+"""Where the curves of a run go."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+
+class LoggerKind(StrEnum):
+    """Where curves go; metrics.json and loss_curve.csv are written whatever is chosen."""
+
+    csv = "csv"
+    wandb_offline = "wandb_offline"
+    wandb = "wandb"
+    none = "none"
+
+
+@dataclass
+class LoggerConfig:
+    """Experiment tracking."""
+
+    kind: LoggerKind = MISSING
+    project: str = "unlearning"
+    entity: str | None = None
+    group: str | None = None
+    """W&B group; a multirun puts all its jobs into one."""
+    tags: list[str] = field(default_factory=list)
+    """Besides one for each choice of a configuration group, as "method=npo"."""
+    log_model: bool = False
+    """Whether W&B is given the weights too, as an artifact (and with them whatever the model still knows)."""

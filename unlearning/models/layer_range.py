@@ -1,0 +1,93 @@
+"""A model that runs some of its layers only."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from unlearning.models import anatomy
+
+
+class LayerRange:
+    """Runs layers `first` to `last` of a model, both included, and leaves the others out.
+
+    For objectives that look at a layer's output and no further, and for frozen first layers whose output is known.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.layers = anatomy.layers(model)
+        self._list = _holder(model, self.layers)
+        self._in_tuple = self._asks_for_tuples()
+
+    @contextmanager
+    def running(self, first: int, last: int, entering: Tensor | None) -> Iterator[list[Tensor]]:
+        """While open, layers before `first` and after `last` hand on what they get.
+
+        `entering` (P, T, width) takes the place of what layer `first`, 1 or more, would see; None leaves it. What layer
+        `last` gives, (P, T, width), is appended to the list.
+        """
+        found: list[Tensor] = []
+
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            found.append(output[0] if isinstance(output, tuple) else output)
+
+        with ExitStack() as stack:
+            stack.callback(self.layers[last].register_forward_hook(keep).remove)
+            for number in (*range(first), *range(last + 1, len(self.layers))):
+                stack.callback(self._list.__setitem__, number, self.layers[number])
+                given = entering if number == first - 1 else None
+                self._list[number] = _PassThrough(self.layers[number], self._in_tuple, given)
+            yield found
+
+    def _asks_for_tuples(self) -> bool:
+        """Whether layers return their hidden states in a tuple: found by running one token."""
+        seen: list[bool] = []
+        handle = self.layers[0].register_forward_hook(lambda _m, _i, output: seen.append(isinstance(output, tuple)))
+        ids = torch.zeros((1, 1), dtype=torch.long, device=self.model.device)
+        training = self.model.training
+        try:
+            self.model.eval()  # dropout would draw random numbers
+            with torch.no_grad():
+                self.model(input_ids=ids, use_cache=False)
+        finally:
+            handle.remove()
+            self.model.train(training)
+        return seen[0]
+
+
+class _PassThrough(nn.Module):
+    """Stands where a layer stood: changes nothing, or gives `entering` whatever it gets.
+
+    Other attributes (its kind of attention) are the layer's.
+    """
+
+    def __init__(self, layer: nn.Module, in_tuple: bool, entering: Tensor | None) -> None:
+        super().__init__()
+        self._entering = entering
+        # Not a child module, so that no parameter seems to have another name for the moment.
+        object.__setattr__(self, "_layer", layer)
+        self._in_tuple = in_tuple
+
+    def __getattr__(self, name: str) -> Any:
+        """The layer's own."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(object.__getattribute__(self, "_layer"), name)
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
+        """The hidden states as they came, or what takes their place."""
+        given = hidden_states if self._entering is None else self._entering
+        return (given,) if self._in_tuple else given
+
+
+def _holder(model: PreTrainedModel, layers: list[nn.Module]) -> nn.ModuleList:
+    return next(
+        child
+        for child in anatomy.decoder(model).children()
+        if isinstance(child, nn.ModuleList) and len(child) == len(layers) and child[0] is layers[0]
+    )

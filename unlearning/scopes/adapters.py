@@ -1,0 +1,92 @@
+"""Low-rank adapters on frozen weights (PEFT)."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from unlearning.errors import InputError
+from unlearning.models import anatomy
+from unlearning.scopes.layers import parse_layers
+
+
+@dataclass(frozen=True)
+class LoraScope:
+    """Low-rank adapters on linear modules (PEFT); all original weights are frozen.
+
+    Targets are the canonical names q, k, v, o, gate, up, down; an architecture that fuses some of them gets one adapter
+    on the fused module. Weights move by (alpha / rank) * B @ A (Hu et al. 2021, arXiv 2106.09685);
+
+    - `rslora`: by (alpha / sqrt(rank)) * B @ A (Kalajdzievski 2023, arXiv 2312.03732);
+    - `dora`: the length of each output's weight vector is learnt apart from its direction (Liu et al. 2024,
+      arXiv 2402.09353);
+    - weights in 4 bits (model.quantization=nf4): QLoRA (Dettmers et al. 2023, arXiv 2305.14314).
+    """
+
+    rank: int = 16
+    alpha: float = 64.0
+    dropout: float = 0.0
+    targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
+    layers: str = "all"
+    dora: bool = False
+    rslora: bool = False
+
+    def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
+        """Attach the adapters. InputError where a target or a layer does not exist."""
+        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+        names = self._target_names(model)
+        if in_4_bits(model):
+            # Norms and head go to float32; recomputing activations is the trainer's own setting.
+            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        config = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=names,
+            task_type="CAUSAL_LM",
+            fan_in_fan_out=_fan_in_fan_out(model, names),
+            use_dora=self.dora,
+            use_rslora=self.rslora,
+        )
+        wrapped: nn.Module = get_peft_model(model, config)
+        return wrapped
+
+    def _target_names(self, model: PreTrainedModel) -> list[str]:
+        layers = anatomy.layers(model)
+        prefixes = {id(module): name for name, module in model.named_modules()}
+        names: list[str] = []
+        for index in parse_layers(self.layers, len(layers)):
+            modules = anatomy.linear_modules(layers[index])
+            for target in self.targets:
+                if not modules[target]:
+                    have = ", ".join(role for role, found in modules.items() if found)
+                    raise InputError(f"scope.targets={target}: not in layer {index} of this model, which has {have}")
+                names += [f"{prefixes[id(layers[index])]}.{module}" for module in modules[target]]
+        return sorted(set(names))
+
+
+def in_4_bits(model: nn.Module) -> bool:
+    """Whether the weights are held in 4 bits."""
+    return bool(getattr(model, "is_loaded_in_4bit", False))
+
+
+def adapters_moved_to(base: PreTrainedModel, scoped: nn.Module) -> nn.Module:
+    """The adapters of `scoped`, a model with adapters, on `base`, another copy of the same weights.
+
+    For adapters that were trained on 4-bit weights: merged into those, they would be rounded with them.
+    """
+    from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    if not isinstance(scoped, PeftModel):
+        raise TypeError(f"{type(scoped).__name__} has no adapters")
+    moved: nn.Module = get_peft_model(base, deepcopy(scoped.peft_config[scoped.active_adapter]))
+    set_peft_model_state_dict(moved, get_peft_model_state_dict(scoped))
+    return moved
+
+
+def _fan_in_fan_out(model: PreTrainedModel, names: Sequence[str]) -> bool:
+    """GPT-2's Conv1D keeps its weight transposed; PEFT wants to be told."""
+    return any(type(model.get_submodule(name)).__name__ == "Conv1D" for name in names)
