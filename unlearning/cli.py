@@ -17,7 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from unlearning import config as schemas
-from unlearning.config.errors import one_line, refuse_unknown_keys
+from unlearning.config.errors import one_line
+from unlearning.config.settings import settings_of
 from unlearning.context import on_main_process
 from unlearning.errors import Interrupted
 from unlearning.runs.job import EXPECTED, relaunched_as, run_job, searched_values
@@ -175,8 +176,7 @@ def _probe(cfg: DictConfig) -> None:
 
 
 def _report(cfg: DictConfig) -> None:
-    refuse_unknown_keys(cfg)
-    settings: schemas.ReportConfig = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    settings: schemas.ReportConfig = settings_of(cfg)
     from unlearning.report.compare import report_on
 
     report_on(Path(settings.runs), Path(settings.out) if settings.out else None, settings.select)
@@ -192,8 +192,7 @@ def _job(cfg: DictConfig, name: str, job: Callable[[Any, "RunContext"], None]) -
 
     def checked_job() -> None:
         # Ranges are checked here, before anything slow is imported.
-        refuse_unknown_keys(cfg)
-        settings = OmegaConf.to_object(cfg)
+        settings = settings_of(cfg)
         _quieten()
         context = RunContext(
             run_dir=run_dir,

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from unlearning import config as schemas
 from unlearning.config.compatibility import refuse_quantization
-from unlearning.config.errors import refuse_unknown_keys
+from unlearning.config.settings import settings_of
 
 if TYPE_CHECKING:
     from unlearning.config import UnlearnConfig
@@ -72,7 +71,6 @@ def _compose(model_path: str, forget_dir: str, retain_dir: str, overrides: tuple
     ]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("unlearn", given)
-    refuse_unknown_keys(cfg)
-    config: UnlearnConfig = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    config: UnlearnConfig = settings_of(cfg)
     refuse_quantization(config.model, "a submission")
     return config

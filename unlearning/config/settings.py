@@ -1,0 +1,17 @@
+"""From a composed configuration to checked settings."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from unlearning.config.errors import refuse_unknown_keys
+
+
+def settings_of(cfg: DictConfig) -> Any:
+    """Return a command's composed configuration as the dataclass that its schema declares, with every check passed.
+
+    Raises InputError that names the key for a key that no schema declares, for a value out of its range, and for
+    choices that make no sense together.
+    """
+    refuse_unknown_keys(cfg)
+    return OmegaConf.to_object(cfg)
