@@ -61,7 +61,15 @@ class CommonConfig:
 
 
 @dataclass
-class UnlearnConfig(CommonConfig):
+class ScoredConfig(CommonConfig):
+    """Keys that every command which ends with the scores of one model has."""
+
+    evaluation: EvaluationConfig = MISSING
+    logger: LoggerConfig = MISSING
+
+
+@dataclass
+class UnlearnConfig(ScoredConfig):
     """The whole pipeline: load, trace, unlearn, evaluate, report."""
 
     method: str = MISSING
@@ -73,10 +81,8 @@ class UnlearnConfig(CommonConfig):
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     trace: TraceConfig = MISSING
-    evaluation: EvaluationConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)
     """Asked of the unlearned model after its evaluation; chosen by `probe=[...]`."""
-    logger: LoggerConfig = MISSING
     update_scale: float = 1.0
     """After training, weights become start + update_scale * (trained - start); -1 negates a task vector."""
     save_model: bool = True
@@ -93,13 +99,11 @@ class UnlearnConfig(CommonConfig):
 
 
 @dataclass
-class MemoriseConfig(CommonConfig):
+class MemoriseConfig(ScoredConfig):
     """Train a model until it has memorised the rows: the one at model.path, or a new one where that is null."""
 
     scope: ScopeConfig = MISSING
     """Which weights memorise: knowledge can be planted in chosen layers of a model that lacks it."""
-    evaluation: EvaluationConfig = MISSING
-    logger: LoggerConfig = MISSING
     forget: bool = True
     """False: leave the forget set out, which makes the retrained model."""
     assets: str | None = None
@@ -121,11 +125,8 @@ class TraceCommandConfig(CommonConfig):
 
 
 @dataclass
-class EvaluateConfig(CommonConfig):
+class EvaluateConfig(ScoredConfig):
     """Score one model."""
-
-    evaluation: EvaluationConfig = MISSING
-    logger: LoggerConfig = MISSING
 
     def __post_init__(self) -> None:
         require_gpu_for_4_bits(self.model, self.trainer)
@@ -163,7 +164,7 @@ class MajoritySign(StrEnum):
 
 
 @dataclass
-class MergeConfig(CommonConfig):
+class MergeConfig(ScoredConfig):
     """Merge the adapters of finished runs into one, and score it.
 
     The defaults are ZJUKLAB's at SemEval-2025 Task 4 (arXiv 2503.21088).
@@ -179,8 +180,6 @@ class MergeConfig(CommonConfig):
     density: float = 0.8
     """Share of an adapter's entries that is kept, in (0, 1]; linear, cat and svd keep all of them."""
     majority_sign_method: MajoritySign = MajoritySign.total
-    evaluation: EvaluationConfig = MISSING
-    logger: LoggerConfig = MISSING
     save_model: bool = True
     """Whether the merged weights and the merged adapter are written to the run folder."""
 
