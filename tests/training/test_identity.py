@@ -7,15 +7,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from torch import nn
 
 from unlearning import config as schemas
 from unlearning.cli import conf_dir
-from unlearning.commands import memorise as memorise_module
-from unlearning.commands.memorise import memorise
-from unlearning.commands.subject import Subject, load_subject
+from unlearning.commands.stages import memorise as memorise_module
+from unlearning.commands.stages.memorise import memorise
+from unlearning.commands.stages.load import Subject, load_subject
 from unlearning.training import stage
-from unlearning.training.checkpoint import weights_sum
 from unlearning.training.fit import TrainingTask
 
 
@@ -79,22 +77,3 @@ def test_a_checkpoint_belongs_to_the_weights_it_started_from(
     """Loaded again they are the same; one frozen weight, of which a checkpoint has nothing, makes another run."""
     first, again, other = (identity(monkeypatch, tmp_path, nudged) for nudged in (False, False, True))
     assert first == again != other
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
-def test_every_type_of_weight_is_read(dtype: torch.dtype) -> None:
-    """A layer of zeros, one with a single one in it, and one with the sign of a zero changed are three."""
-    sums = set()
-    for value in (0.0, 1.0, -0.0):
-        layer = nn.Linear(2, 2, bias=False, dtype=dtype)
-        with torch.no_grad():
-            layer.weight.zero_()
-            layer.weight[1, 0] = value
-        sums.add(weights_sum(layer))
-    assert len(sums) == 3
-
-
-def test_the_name_counts() -> None:
-    """The same numbers under another name are other weights."""
-    one = nn.Linear(2, 2)
-    assert weights_sum(one) != weights_sum(nn.Sequential(one))

@@ -1,11 +1,9 @@
 """Measurements kept on disk under a hash of all they depend on."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config import EvaluationConfig, PromptConfig
@@ -16,6 +14,7 @@ from unlearning.evaluation.evaluate import evaluate
 from unlearning.evaluation.generation import end_tokens
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.identity import settings_hash
+from unlearning.models.weights_hash import weights_hash
 
 METRICS_VERSION = 2
 """To be raised with every change of the code that can change a measured number, or that adds one."""
@@ -57,7 +56,7 @@ def cache_key(
     return settings_hash(
         {
             "metrics": METRICS_VERSION,
-            "weights": weights_hash(model),
+            "weights": merged_weights_hash(model),
             "model": model_settings(model),
             "ends": sorted(end_tokens(model, tokenizer)),
             "tokenizer": tokenizer_hash(tokenizer),
@@ -68,19 +67,12 @@ def cache_key(
     )
 
 
-def weights_hash(model: PreTrainedModel) -> str:
-    """SHA-256 over name, type, shape and bytes of every tensor of the state dict, in the order of the names.
-
-    Raises InputError for a model with unmerged adapters.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+def merged_weights_hash(model: PreTrainedModel) -> str:
+    """Return `weights_hash`. Raises InputError for unmerged adapters, whose scaling the weights do not show."""
+    for name in model.state_dict():
         if ".lora_" in name:
             raise InputError(f"weight {name}: the model has an adapter; it must be merged before evaluation")
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(content.numpy()))
-    return digest.hexdigest()
+    return weights_hash(model)
 
 
 def model_settings(model: PreTrainedModel) -> dict[str, Any]:

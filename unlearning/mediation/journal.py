@@ -8,16 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 
 from unlearning.artefacts import write_text
 from unlearning.config import TraceConfig
 from unlearning.mediation.result import FactTrace
 from unlearning.mediation.subject import Probe
+from unlearning.models.weights_hash import weights_hash
 
-SAMPLED = 64
-"""Values of each parameter that stand for it in the fingerprint."""
 CHOICES = ("base_model", "select", "rule", "value", "min_total_effect", "memory_gib")
 """Settings that do not change what is measured (the base model counts by its weights)."""
 
@@ -28,7 +26,7 @@ ELSEWHERE = ("_name_or_path", "transformers_version", "architectures")
 def fingerprint(
     models: Sequence[PreTrainedModel], config: TraceConfig, probes: Sequence[Probe], noise_scale: float
 ) -> str:
-    """SHA-256 of all that a fact's scores depend on: settings, tokens, noise, architecture, a sample of each weight."""
+    """SHA-256 of all that a fact's scores depend on: settings, tokens, noise, architecture and weights."""
     settings = {key: value for key, value in asdict(config).items() if key not in CHOICES}
     tokens = sorted(
         (p.fact.id, p.input_ids, list(p.subject), p.answer_start, p.foils, list(p.contrast or ())) for p in probes
@@ -36,10 +34,7 @@ def fingerprint(
     digest = hashlib.sha256(json.dumps([settings, noise_scale, tokens]).encode())
     for model in models:
         digest.update(f"{model.config._attn_implementation}{_architecture(model)}".encode())
-        for name, parameter in model.named_parameters():
-            values = parameter.detach().flatten()
-            sample = values[:: max(1, len(values) // SAMPLED)].to("cpu", torch.float64)
-            digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode() + sample.numpy().tobytes())
+        digest.update(weights_hash(model).encode())
     return digest.hexdigest()
 
 

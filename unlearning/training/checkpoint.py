@@ -5,7 +5,6 @@ the next step, the objective's state, what checks have found and a hash of what 
 not in it.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,10 +25,6 @@ from unlearning.training.sharding import as_shards, sharded_like, whole_tensor
 from unlearning.training.verdicts import Check, StopReason
 
 CHECKPOINT = "checkpoint.safetensors"
-_WHOLE_NUMBERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Types by their bytes."""
-_AT_ONCE = 2**20
-"""Numbers: PyTorch sums a copy of 8 bytes a number."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +91,6 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterato
         yield f"parameter/{name}", parameter.detach()
         for key, value in optimizer.state.get(parameter, {}).items() if optimizer is not None else ():
             yield f"optimizer/{key}/{name}", value
-
-
-def weights_sum(model: nn.Module) -> str:
-    """SHA-256 over name, shape and sum of every tensor's bits, read as whole numbers.
-
-    So it is the same on any number of threads, and quick; it is for weights that were made or trained anew, not for
-    ones that somebody means to be mistaken for others.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        bits = tensor.detach().contiguous().reshape(-1).view(_WHOLE_NUMBERS[tensor.element_size()])
-        total = sum(int(part.sum(dtype=torch.int64)) for part in bits.split(_AT_ONCE))
-        digest.update(f"{name} {tuple(tensor.shape)} {total}\n".encode())
-    return digest.hexdigest()
 
 
 def read_progress(path: Path, identity: str) -> Progress | None:

@@ -21,10 +21,10 @@ from unlearning.data.rows import Corpus
 from unlearning.identity import settings_hash
 from unlearning.mediation.selection import Selection
 from unlearning.models import anatomy
+from unlearning.models.weights_hash import weights_hash
 from unlearning.objectives.base import Objective
 from unlearning.schedules.plan import Schedule
 from unlearning.scopes.scope import Scope
-from unlearning.training.checkpoint import weights_sum
 from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import TrainingRecord, TrainingTask, fit
 from unlearning.training.row_model import first_trained_layer, plain_model
@@ -62,7 +62,7 @@ def unlearn_model(
     book = row_book(objective.forget_answers, corpus, tokenizer, config)
     forget_tokens, retain_tokens = ([len(row.input_ids) for row in rows] for rows in (book.forget, book.retain))
     plan = schedule.plan(forget_tokens, retain_tokens, config.ratio.retain_per_forget, config.seed)
-    identity = _identity(config, corpus, traced, weights_sum(model))
+    identity = _identity(config, corpus, traced, weights_hash(model))
     parameters = model.num_parameters()  # packed 4-bit weights count whole
     torch.manual_seed(config.seed)  # adapters start from random weights
     scoped = scope.apply(model, traced.layers if traced else None)
