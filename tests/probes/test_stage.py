@@ -10,29 +10,29 @@ from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer
 from tests.probes.world import corpus
-from unlearning.commands.probe_stage import Circumstances, probe_models, probe_summary, share_lines
+from unlearning.commands.stages.probe import Circumstances, probe_models, probe_summary, share_lines
 from unlearning.config import EvaluationConfig, PromptConfig, TrainerConfig
 from unlearning.config.probe import AdapterConfig, LinearProbeConfig, PrimedConfig, ProbeConfig, QuantizedConfig
 from unlearning.probes import quantization
 from unlearning.probes.probe import Probed
 from unlearning.probes.questions import Questions
-from unlearning.probes.suspects import Suspects
-from unlearning.probes.table import Line, Role
+from unlearning.probes.models_to_probe import ModelsToProbe
+from unlearning.probes.table import ProbeResult, ModelRole
 
 PROBES: dict[str, ProbeConfig] = {"int4": QuantizedConfig(bits=4), "adapter": AdapterConfig()}
 
 
-def suspects(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = True) -> Suspects:
+def to_probe(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = True) -> ModelsToProbe:
     """Random models; the unlearned one of another seed than the target."""
-    seeds = {Role.target: 0, Role.unlearned: unlearned_seed} | ({Role.retrained: 2} if retrained else {})
-    models: dict[Role, Callable[[], PreTrainedModel]] = {
+    seeds = {ModelRole.target: 0, ModelRole.unlearned: unlearned_seed} | ({ModelRole.retrained: 2} if retrained else {})
+    models: dict[ModelRole, Callable[[], PreTrainedModel]] = {
         role: lambda seed=seed: byte_model("olmo", seed).float()  # type: ignore[misc]
         for role, seed in seeds.items()
     }
-    return Suspects(models, byte_tokenizer(), corpus(4), adapter)
+    return ModelsToProbe(models, byte_tokenizer(), corpus(4), adapter)
 
 
-def ask(folder: Path, asked: Suspects, probes: dict[str, ProbeConfig] | None = None) -> dict[str, Line]:
+def ask(folder: Path, asked: ModelsToProbe, probes: dict[str, ProbeConfig] | None = None) -> dict[str, ProbeResult]:
     """Into folder/run, with the cache beside it."""
     trainer = TrainerConfig(accelerator="cpu")
     how = Circumstances(PromptConfig(), EvaluationConfig(max_new_tokens=3), trainer, folder / "cache")
@@ -55,11 +55,11 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_what_was_found_is_not_asked_again(tmp_path: Path, plain: list[float]) -> None:
     """Of the same weights; another unlearned model is asked, target and retrained are not."""
-    first = ask(tmp_path, suspects())
+    first = ask(tmp_path, to_probe())
     assert len(plain) == 3
-    assert ask(tmp_path, suspects()) == first
+    assert ask(tmp_path, to_probe()) == first
     assert len(plain) == 3
-    ask(tmp_path, suspects(unlearned_seed=5))
+    ask(tmp_path, to_probe(unlearned_seed=5))
     assert len(plain) == 4
 
 
@@ -75,11 +75,11 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monke
 
     monkeypatch.setattr(quantization.Quantized, "run", killed)
     with pytest.raises(KeyboardInterrupt):
-        ask(tmp_path, suspects())
+        ask(tmp_path, to_probe())
     written = {line["name"]: line for line in json.loads((tmp_path / "run" / "probes.json").read_text())["probes"]}
     assert sorted(written["unprobed"]["values"]) == ["target", "unlearned"]
     assert sorted(written["int4"]["values"]) == ["target"]
-    lines = ask(tmp_path, suspects())
+    lines = ask(tmp_path, to_probe())
     assert sorted(lines["int4"].values) == ["retrained", "target", "unlearned"]
     assert len(plain) == 3
     assert len(calls) == 4
@@ -87,18 +87,18 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monke
 
 def test_what_is_unreadable_is_asked_again(tmp_path: Path, plain: list[float]) -> None:
     """Half a file, or one of another make."""
-    first = ask(tmp_path, suspects(), {})
+    first = ask(tmp_path, to_probe(), {})
     for place, path in enumerate(sorted((tmp_path / "cache" / "probes").iterdir())):
         path.write_text('{"items": [' if place else "{}")
-    assert ask(tmp_path, suspects(), {}) == first
+    assert ask(tmp_path, to_probe(), {}) == first
     assert len(plain) == 6
 
 
 def test_without_its_adapter_the_model_is_the_target(tmp_path: Path) -> None:
     """Nothing is computed for that; without an adapter, or for other models, it does not apply."""
-    line = ask(tmp_path, suspects())["adapter"]
+    line = ask(tmp_path, to_probe())["adapter"]
     assert line.values["unlearned"] == line.values["target"]
-    refused = ask(tmp_path, suspects(adapter=False))["adapter"]
+    refused = ask(tmp_path, to_probe(adapter=False))["adapter"]
     assert refused.reason == "the model was not released as an adapter"
     assert not refused.values
 
@@ -106,7 +106,7 @@ def test_without_its_adapter_the_model_is_the_target(tmp_path: Path) -> None:
 def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
     """It has a reason in place of numbers."""
     probes = {"primed": PrimedConfig(words=9), "linear": LinearProbeConfig(folds=9), "int8": QuantizedConfig()}
-    lines = ask(tmp_path, suspects(), probes)
+    lines = ask(tmp_path, to_probe(), probes)
     assert {name: bool(line.reason) for name, line in lines.items()} == {
         "unprobed": False, "primed": True, "linear": True, "int8": False,
     }  # fmt: skip
@@ -118,7 +118,7 @@ def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
 
 def test_every_rows_score_is_written(tmp_path: Path) -> None:
     """Of every probe and model."""
-    lines = ask(tmp_path, suspects(retrained=False), {"int8": QuantizedConfig()})
+    lines = ask(tmp_path, to_probe(retrained=False), {"int8": QuantizedConfig()})
     found = [json.loads(line) for line in (tmp_path / "run" / "probe_answers.jsonl").read_text().splitlines()]
     assert len(found) == 2 * 2 * 8
     assert {(one["probe"], one["model"]) for one in found} == {
@@ -129,9 +129,9 @@ def test_every_rows_score_is_written(tmp_path: Path) -> None:
 
 def test_lines_join_those_of_the_run_that_was_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In place of earlier ones of the same name; a folder that cannot be written is said to be."""
-    earlier = {name: Line(name, "before", "exact match") for name in ("kept", "int4")}
+    earlier = {name: ProbeResult(name, "before", "exact match") for name in ("kept", "int4")}
     share_lines(earlier, tmp_path)
-    share_lines({"int4": Line("int4", "after", "exact match")}, tmp_path)
+    share_lines({"int4": ProbeResult("int4", "after", "exact match")}, tmp_path)
     written = json.loads((tmp_path / "probes.json").read_text())["probes"]
     assert [(line["name"], line["title"]) for line in written] == [("kept", "before"), ("int4", "after")]
     (tmp_path / "file").write_text("")
@@ -142,14 +142,14 @@ def test_lines_join_those_of_the_run_that_was_probed(tmp_path: Path, capsys: pyt
 def test_models_are_asked_one_after_the_other(tmp_path: Path) -> None:
     """Each is loaded when the one before is done with."""
     order = []
-    asked = suspects()
+    asked = to_probe()
     models = dict(asked.models)
     for role, load in asked.models.items():
 
-        def noted(role: Role = role, load: Callable[[], PreTrainedModel] = load) -> PreTrainedModel:
+        def noted(role: ModelRole = role, load: Callable[[], PreTrainedModel] = load) -> PreTrainedModel:
             order.append(role)
             return load()
 
         models[role] = noted
-    ask(tmp_path, Suspects(models, asked.tokenizer, asked.corpus, True), {})
-    assert order == [Role.target, Role.unlearned, Role.retrained]
+    ask(tmp_path, ModelsToProbe(models, asked.tokenizer, asked.corpus, True), {})
+    assert order == [ModelRole.target, ModelRole.unlearned, ModelRole.retrained]

@@ -6,11 +6,20 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from unlearning.bootstrap import RESAMPLES
 from unlearning.config.probe import Measured
 from unlearning.probes.adapter import AdapterRemoved
-from unlearning.probes.bootstrap import RESAMPLES, Estimate, estimate
-from unlearning.probes.probe import Item, Look, Measurement
-from unlearning.probes.table import CSV_COLUMNS, Role, csv_row, make_line, read_lines, recovered_share, table_json
+from unlearning.probes.bootstrap import Estimate, estimate
+from unlearning.probes.probe import Item, Measurement, RelearningScores
+from unlearning.probes.table import (
+    CSV_COLUMNS,
+    ModelRole,
+    csv_row,
+    make_result,
+    read_results,
+    recovered_share,
+    table_json,
+)
 
 PROBE = AdapterRemoved(Measured.knowledge)
 
@@ -27,8 +36,8 @@ def fixed(mean: float) -> Estimate:
 
 def share(target: float, unlearned: float, retrained: float | None, chance: float = 0.0) -> float | None:
     """Of three means."""
-    means = {Role.target: target, Role.unlearned: unlearned} | (
-        {} if retrained is None else {Role.retrained: retrained}
+    means = {ModelRole.target: target, ModelRole.unlearned: unlearned} | (
+        {} if retrained is None else {ModelRole.retrained: retrained}
     )
     found = recovered_share({role: fixed(mean) for role, mean in means.items()}, chance)
     return None if found is None else found.value
@@ -55,14 +64,14 @@ def test_no_share_without_a_gap_or_a_model() -> None:
     assert share(0.625, 0.5, 0.5) == 0.0
     assert share(0.5625, 0.5, 0.5) is None
     assert share(0.2, 0.5, 0.5) is None
-    assert recovered_share({Role.unlearned: fixed(0.5), Role.retrained: fixed(0.1)}, 0.0) is None
-    assert recovered_share({Role.target: fixed(0.5)}, 0.0) is None
+    assert recovered_share({ModelRole.unlearned: fixed(0.5), ModelRole.retrained: fixed(0.1)}, 0.0) is None
+    assert recovered_share({ModelRole.target: fixed(0.5)}, 0.0) is None
 
 
 def test_a_share_without_an_interval() -> None:
     """Where 10% of the resamples have no gap."""
     gaps = np.where(np.arange(RESAMPLES) % 10 == 0, 0.0, 0.5)
-    found = recovered_share({Role.target: Estimate(0.5, gaps), Role.unlearned: fixed(0.1)}, 0.0)
+    found = recovered_share({ModelRole.target: Estimate(0.5, gaps), ModelRole.unlearned: fixed(0.1)}, 0.0)
     assert found is not None
     assert (found.value, found.low, found.high) == (pytest.approx(0.2), None, None)
 
@@ -80,7 +89,7 @@ def test_models_are_drawn_together() -> None:
     """The unlearned model has half of the target's score in each document: the share is 1/2 in each resample."""
     target = items({str(number): [number / 10] for number in range(1, 10)})
     half = [Item(item.id, item.document, item.score / 2) for item in reversed(target)]
-    found = recovered_share({Role.target: estimate(target), Role.unlearned: estimate(half)}, 0.0)
+    found = recovered_share({ModelRole.target: estimate(target), ModelRole.unlearned: estimate(half)}, 0.0)
     assert found is not None
     assert found.value == found.low == found.high == pytest.approx(0.5)
 
@@ -88,15 +97,17 @@ def test_models_are_drawn_together() -> None:
 def test_a_line_survives_its_file() -> None:
     """As JSON, and with a column for each cell as CSV."""
     scores = items({"a": [1.0, 0.0], "b": [1.0]})
-    measurement = Measurement(scores, 0.25, [Look(0, scores, []), Look(3, scores, scores)], ["a note"])
-    line = make_line("probe", PROBE, {Role.target: measurement, Role.unlearned: measurement}, None)
+    measurement = Measurement(
+        scores, 0.25, [RelearningScores(0, scores, []), RelearningScores(3, scores, scores)], ["a note"]
+    )
+    line = make_result("probe", PROBE, {ModelRole.target: measurement, ModelRole.unlearned: measurement}, None)
     assert (line.rows, line.documents, line.chance, line.notes) == (3, 2, 0.25, ["a note"])
-    assert [point.shown is None for point in line.curves["unlearned"]] == [True, False]
+    assert [point.trained is None for point in line.curves["unlearned"]] == [True, False]
     assert line.share is not None
     assert line.share.value == 1.0
-    refused = make_line("other", PROBE, {}, "no rows")
+    refused = make_result("other", PROBE, {}, "no rows")
     lines = {"probe": line, "other": refused}
-    assert read_lines(json.loads(json.dumps(table_json(lines)))) == lines
+    assert read_results(json.loads(json.dumps(table_json(lines)))) == lines
     assert all(len(csv_row(one)) == len(CSV_COLUMNS) for one in lines.values())
     assert csv_row(refused)[-1] == "no rows"
 
@@ -104,5 +115,5 @@ def test_a_line_survives_its_file() -> None:
 def test_a_measurement_survives_its_file() -> None:
     """The cache's form."""
     scores = items({"a": [0.5]})
-    found = Measurement(scores, 0.5, [Look(1, scores, scores)], ["x"])
+    found = Measurement(scores, 0.5, [RelearningScores(1, scores, scores)], ["x"])
     assert Measurement.from_json(json.loads(json.dumps(asdict(found)))) == found

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
-from unlearning.probes.table import Line, Point, table_json
+from unlearning.probes.table import ProbeResult, CurvePoint, table_json
 from unlearning.report.html import write_probe_report, write_run_report
 from unlearning.report.probe_figures import draw_probes, draw_relearning
 from unlearning.report.probe_table import print_probes
@@ -23,19 +23,21 @@ def value(number: float, width: float = 0.05) -> Value:
     return Value(number, number - width, number + width)
 
 
-def line(name: str, share: float | None, retrained: bool = True) -> Line:
+def line(name: str, share: float | None, retrained: bool = True) -> ProbeResult:
     """The target at 0.9, the retrained model at 0.1, and the unlearned one as the share has it."""
     values = {"target": value(0.9), "unlearned": value(0.1 + 0.8 * (share or 0.0))} | (
         {"retrained": value(0.1)} if retrained else {}
     )
     found = None if share is None else value(share, 0.125)
-    return Line(name, f"title of {name}", "exact match", None, 0.25, 12, 6, values, found, notes=[f"note of {name}"])
+    return ProbeResult(
+        name, f"title of {name}", "exact match", None, 0.25, 12, 6, values, found, notes=[f"note of {name}"]
+    )
 
 
-def trained(name: str) -> Line:
+def trained(name: str) -> ProbeResult:
     """With a curve of three looks."""
     points = [
-        Point(steps, value(steps / 10), value(steps / 8) if name == "relearning" else None) for steps in (0, 2, 4)
+        CurvePoint(steps, value(steps / 10), value(steps / 8) if name == "relearning" else None) for steps in (0, 2, 4)
     ]
     return replace(line(name, 0.5), curves={"unlearned": points, "retrained": points})
 
@@ -48,7 +50,7 @@ LINES = [
     line("primed", 1.625),
     line("affirmed", None),
     replace(line("linear", 0.25), share=Value(0.25, None, None)),
-    Line("adapter", "without its adapter", "exact match", "the model was not released as an adapter"),
+    ProbeResult("adapter", "without its adapter", "exact match", "the model was not released as an adapter"),
 ]
 
 

@@ -36,13 +36,13 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Look:
+class RelearningScores:
     """The rows' scores after so many steps of relearning."""
 
     steps: int
-    others: list[Item]
+    held_out: list[Item]
     """Of documents that the model was not trained on again."""
-    shown: list[Item]
+    trained: list[Item]
     """Of those that it was."""
 
 
@@ -54,7 +54,7 @@ class Measurement:
     """The value is their mean."""
     chance: float = 0.0
     """Value of a model that knows nothing and guesses."""
-    looks: list[Look] = field(default_factory=list)
+    curve: list[RelearningScores] = field(default_factory=list)
     """Of a probe that trains: before the first step, and after some; one has the items."""
     notes: list[str] = field(default_factory=list)
 
@@ -65,7 +65,10 @@ class Measurement:
     @staticmethod
     def from_json(value: dict[str, Any]) -> "Measurement":
         """Inverse of `to_json`. Raises KeyError or TypeError for anything else."""
-        looks = [Look(look["steps"], _items(look["others"]), _items(look["shown"])) for look in value["looks"]]
+        looks = [
+            RelearningScores(look["steps"], _items(look["held_out"]), _items(look["trained"]))
+            for look in value["curve"]
+        ]
         return Measurement(_items(value["items"]), value["chance"], looks, value["notes"])
 
 

@@ -18,7 +18,7 @@ from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.knowledge import MEASURES, forget_rows, knowledge
-from unlearning.probes.probe import DoesNotApplyError, Item, Look, Measurement, Probed
+from unlearning.probes.probe import DoesNotApplyError, Item, RelearningScores, Measurement, Probed
 from unlearning.probes.weights import kept
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope
@@ -62,28 +62,28 @@ class Relearning:
         return MEASURES[self.measured]
 
     def run(self, probed: Probed) -> Measurement:
-        """Look, train and look, put the weights back."""
+        """RelearningScores, train and look, put the weights back."""
         asked = forget_rows(probed.corpus, self.measured)
         trained_on = self.trained_on(probed.corpus)
         shown = {document_id(row.id) for row in trained_on if self.source is RelearnOn.forget}
         if all(document_id(row.id) in shown for row in asked):
             raise DoesNotApplyError("no forget documents are left that could be asked")
-        looks: list[Look] = []
+        looks: list[RelearningScores] = []
 
         def look(steps: int) -> None:
             items = knowledge(probed, asked)
             mine: dict[bool, list[Item]] = {True: [], False: []}
             for item in items:
                 mine[item.document in shown].append(item)
-            looks.append(Look(steps, others=mine[False], shown=mine[True]))
+            looks.append(RelearningScores(steps, held_out=mine[False], trained=mine[True]))
 
         look(0)
         with torch.random.fork_rng(), self._trainable(probed) as model:
             self._fine_tuning(probed, trained_on).run(model, probed.trainer, self.steps, look)
-        best = max(looks[1:], key=lambda one: fmean(item.score for item in one.others))
+        best = max(looks[1:], key=lambda one: fmean(item.score for item in one.held_out))
         documents = len({document_id(row.id) for row in trained_on})
         note = f"{len(trained_on)} rows of {documents} {self.source} documents, lr {self._rate(probed):.2g}"
-        return Measurement(best.others, looks=looks, notes=[note])
+        return Measurement(best.held_out, curve=looks, notes=[note])
 
     def trained_on(self, corpus: Corpus) -> list[Row]:
         """Rows of the documents drawn. Raises DoesNotApplyError for a forget set of one document, or no retain set."""

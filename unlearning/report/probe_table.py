@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unlearning.probes.table import Line, Role
+from unlearning.probes.table import ProbeResult, ModelRole
 from unlearning.report.probe_view import cell, explanations
 
 
-def print_probes(lines: Sequence[Line], console: Console | None = None) -> None:
+def print_probes(lines: Sequence[ProbeResult], console: Console | None = None) -> None:
     """A line a probe with the value of every model and the share recovered, then what the columns mean."""
     console = console or Console()
-    roles = [role for role in Role if any(role in line.values for line in lines)]
+    roles = [role for role in ModelRole if any(role in line.values for line in lines)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("probe")
     for heading in (*(role.value for role in roles), "recovered"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
-from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, Line, Role, read_lines
+from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, ProbeResult, ModelRole, read_results
 from unlearning.report.grouping import flatten
 from unlearning.report.probe_figures import LABELS, draw_probes, draw_relearning
 from unlearning.report.runs import read_mapping, read_run
@@ -45,19 +45,19 @@ class ProbeView:
     pictures: list[Picture]
 
 
-def read_probes(run_dir: Path) -> list[Line]:
+def read_probes(run_dir: Path) -> list[ProbeResult]:
     """What probes found; empty where there are none, or the file is of another make."""
     try:
-        return list(read_lines(read_mapping(run_dir / PROBES)).values())
+        return list(read_results(read_mapping(run_dir / PROBES)).values())
     except (InputError, AttributeError, KeyError, TypeError):
         return []
 
 
-def probe_view(lines: Sequence[Line], colour: str, prefix: str = "") -> ProbeView | None:
+def probe_view(lines: Sequence[ProbeResult], colour: str, prefix: str = "") -> ProbeView | None:
     """None without probes. `prefix` keeps the figures of one page apart."""
     if not lines:
         return None
-    roles = [role for role in Role if any(role in line.values for line in lines)]
+    roles = [role for role in ModelRole if any(role in line.values for line in lines)]
     return ProbeView(
         finding=finding(lines),
         headings=[*(LABELS[role].capitalize() for role in roles), "Recovered"],
@@ -78,7 +78,7 @@ def probe_page(run_dir: Path) -> dict[str, Any]:
     return {"title": f"Is it really gone? {Path(about).name}", "view": view, "settings": sorted(config.items())}
 
 
-def finding(lines: Sequence[Line]) -> str:
+def finding(lines: Sequence[ProbeResult]) -> str:
     """Under which probe most comes back, in one sentence."""
     shares = {line.name: line.share for line in lines if line.share is not None}
     plain = shares.pop(UNPROBED, None)
@@ -91,9 +91,9 @@ def finding(lines: Sequence[Line]) -> str:
     return f"{some}: a share of {_number(shares[most])} of what unlearning was to take away{asked}.{bare}"
 
 
-def explanations(lines: Sequence[Line]) -> list[str]:
+def explanations(lines: Sequence[ProbeResult]) -> list[str]:
     """What the columns mean, for the page and the terminal."""
-    floor = "retrained model" if any(Role.retrained in line.values for line in lines) else "chance"
+    floor = "retrained model" if any(ModelRole.retrained in line.values for line in lines) else "chance"
     return [
         f"Recovered: (unlearned − {floor}) / (target − {floor}), each under the same probe; not cut off at 0 and 1.",
         f"No share where the target is less than {LEAST_GAP:g} above the {floor}: the probe does not tell them apart. "
@@ -110,7 +110,7 @@ def cell(value: Value | None) -> tuple[str, str]:
     return f"{value.value:.3f}".replace("-", "−"), ends.replace("-", "−")
 
 
-def _row(line: Line, roles: Sequence[Role]) -> ProbeRow:
+def _row(line: ProbeResult, roles: Sequence[ModelRole]) -> ProbeRow:
     chance = f", chance {line.chance:.2f}" if line.chance else ""
     asked = f"{line.rows} rows of {line.documents} documents{chance}"
     cells = [cell(value) for value in (*(line.values.get(role.value) for role in roles), line.share)]
@@ -122,7 +122,7 @@ def _number(value: Value | None) -> str:
     return f"{number} ({ends})" if ends else number
 
 
-def _pictures(lines: Sequence[Line], colour: str, prefix: str) -> list[Picture]:
+def _pictures(lines: Sequence[ProbeResult], colour: str, prefix: str) -> list[Picture]:
     found = [
         picture(
             f"{prefix}probes",

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.data.rows import Corpus
-from unlearning.probes.table import Role
+from unlearning.probes.table import ModelRole
 
 
 @dataclass(frozen=True)
-class Suspects:
+class ModelsToProbe:
     """The models that are asked, and what they are asked about."""
 
-    models: Mapping[Role, Callable[[], PreTrainedModel]]
+    models: Mapping[ModelRole, Callable[[], PreTrainedModel]]
     """Loaded one after the other, in this order."""
     tokenizer: PreTrainedTokenizerBase
     corpus: Corpus
