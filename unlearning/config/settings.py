@@ -4,6 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from unlearning.config.checks import check_ranges
 from unlearning.config.errors import refuse_unknown_keys
 
 
@@ -14,4 +15,11 @@ def settings_of(cfg: DictConfig) -> Any:
     choices that make no sense together.
     """
     refuse_unknown_keys(cfg)
-    return OmegaConf.to_object(cfg)
+    settings = OmegaConf.to_object(cfg)
+    check_settings(settings)
+    return settings
+
+
+def check_settings(settings: Any) -> None:
+    """Raise InputError for the first thing in a command's settings that is out of range or makes no sense."""
+    check_ranges(settings, "")
