@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "unlearning"
 ORDER = (
-    {"errors", "artefacts", "identity", "context"},
+    {"errors", "artefacts", "identity", "context", "bootstrap"},
     {"config"},
     {"schedules", "objectives"},
     {"data"},

@@ -1,6 +1,6 @@
-"""A target of each architecture, traced in two ways: `python -m experiments.architectures.run FOLDER`.
+"""Make a target of each architecture and trace it in two ways: `python -m experiments.architectures.run FOLDER`.
 
-Models and traces go into FOLDER, where what is finished is not computed again; `measured` is what they say.
+Models and traces go into FOLDER. What is finished there is not computed again. `collected_lines` reads the results.
 """
 
 import json
@@ -13,8 +13,9 @@ import numpy as np
 
 from experiments.facts_needed.effects import Facts, read_facts
 from experiments.study import Line
+from unlearning.bootstrap import Values, percentile_interval
 from unlearning.config import Architecture
-from unlearning.mediation.bootstrap import PERCENTILES, Bootstrap, Curve, Values
+from unlearning.mediation.person_bootstrap import EffectCurve, PersonBootstrap
 
 ESTIMATORS = {"noise": ["trace=default", "trace.draws=4"], "replacement": ["trace=replacement"]}
 WORLD = [f"data.world.{key}" for key in ("documents_per_task=12", "known_entities=10", "teaching_entities=10")]
@@ -22,28 +23,30 @@ COMMON = [*WORLD, "logger=none", "trainer=cpu"]
 MEMORISE = ["recipe.batch_rows=24", "recipe.epochs=36"]
 FACTS = "trace.facts=60"
 EARLY_SHARE = 0.25
-"""Of the layers, what is called early."""
+"""The first layers up to this share of the depth are called early."""
 SEVERED = ("mlp", "attention")
+"""Kinds of modules whose paths a trace severs."""
 COLUMNS = (
     *("architecture", "estimator", "kind", "layer", "value", "low", "high", "band_low", "band_high", "placebo"),
     *("facts", "persons", "known"),
 )
 Cells = tuple[object, ...]
+"""Cells of a line of results.csv, from the column `kind` to the column `placebo`."""
 
 
 def main(folder: Path) -> None:
-    """All architectures and estimators."""
+    """Make and trace a target of each architecture."""
     for architecture in Architecture:
-        place = folder / str(architecture)
-        made = [f"model.architecture={architecture}", *MEMORISE, f"hydra.run.dir={place / 'model'}"]
-        run("unlearn-memorise", [*COMMON, *made], place / "model" / "metrics.json")
+        own_folder = folder / str(architecture)
+        made = [f"model.architecture={architecture}", *MEMORISE, f"hydra.run.dir={own_folder / 'model'}"]
+        run("unlearn-memorise", [*COMMON, *made], own_folder / "model" / "metrics.json")
         for name, trace in ESTIMATORS.items():
-            own = ["model=local", f"model.path={place / 'model' / 'model'}", *trace, FACTS]
-            run("unlearn-trace", [*COMMON, *own, f"hydra.run.dir={place / name}"], place / name / "layers.json")
+            own = ["model=local", f"model.path={own_folder / 'model' / 'model'}", *trace, FACTS]
+            run("unlearn-trace", [*COMMON, *own, f"hydra.run.dir={own_folder / name}"], own_folder / name / "layers.json")
 
 
-def measured(folder: Path) -> list[Line]:
-    """Lines for results.csv, of all that `main` made in the folder."""
+def collected_lines(folder: Path) -> list[Line]:
+    """Return the lines for results.csv of all models and traces that `main` made in the folder."""
     lines: list[Line] = []
     for architecture in Architecture:
         metrics = json.loads((folder / str(architecture) / "model" / "metrics.json").read_text())
@@ -58,34 +61,39 @@ def measured(folder: Path) -> list[Line]:
 
 
 def run(command: str, words: list[str], made: Path) -> None:
-    """Run a command of the package unless what it makes is there."""
+    """Run a command of the package unless the file that it makes is already there."""
     if not made.exists():
         subprocess.run([Path(sys.executable).parent / command, *words], check=True)
 
 
 def curves(facts: Facts) -> Iterator[Cells]:
-    """Effect by kind and layer, and what of a layer's effect travels through the MLPs (or attention) after it."""
+    """Yield the effect of each kind of module in each layer, and the part of a layer's effect that travels through the
+    MLPs (or the attention) after it."""
     draws = facts.bootstrap()
     for kind in ("mlp", "attention", "layer"):
-        yield from _curve(kind, draws.means(facts.effect[kind]).curve(), draws.means(facts.placebo[kind]).mean)
+        yield from curve_lines(kind, draws.means(facts.effect[kind]).curve(), draws.means(facts.placebo[kind]).mean)
     for kind in SEVERED:
         gap = facts.effect["layer"] - facts.effect[f"layer without {kind}"]
-        yield from _curve(f"layer through {kind}", draws.means(gap).curve(), None)
+        yield from curve_lines(f"layer through {kind}", draws.means(gap).curve(), None)
 
 
-def _curve(kind: str, curve: Curve, placebo: Values | None) -> Iterator[Cells]:
+def curve_lines(kind: str, curve: EffectCurve, placebo: Values | None) -> Iterator[Cells]:
+    """Yield a line for each layer of a curve, with its interval, its band and the effect of the placebo if it has one."""
     columns = (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
     for layer, numbers in enumerate(zip(*columns, strict=True)):
         yield (kind, layer, *numbers, "" if placebo is None else placebo[layer])
 
 
 def summary(facts: Facts) -> Iterator[Cells]:
-    """Numbers of a whole trace, with 95% percentile intervals over persons; no layer, band or placebo."""
+    """Yield the numbers of a whole trace with their 95% percentile intervals over persons.
+
+    These lines have no layer, no band and no placebo.
+    """
     draws = facts.bootstrap()
-    means = {kind: _rows(draws, values) for kind, values in facts.effect.items()}
+    means = {kind: means_of_resamples(draws, values) for kind, values in facts.effect.items()}
     early = max(1, round(EARLY_SHARE * means["mlp"].shape[1]))
     positive = {kind: np.maximum(means[kind], 0).sum(1) for kind in ("mlp", "attention")}
-    found = {"total": _rows(draws, facts.total[:, None])[:, 0]}
+    found = {"total": means_of_resamples(draws, facts.total[:, None])[:, 0]}
     for kind in ("mlp", "attention"):
         found[f"early share of {kind}"] = early_share(means[kind], early)
         found[f"peak of {kind}"] = means[kind].argmax(1).astype(float)
@@ -94,23 +102,23 @@ def summary(facts: Facts) -> Iterator[Cells]:
         gap = means["layer"] - means[f"layer without {kind}"]
         found[f"early through {kind}"] = share(gap[:, :early].sum(1), means["layer"][:, :early].sum(1))
     for name, values in found.items():
-        low, high = np.nanpercentile(values[1:], PERCENTILES)
+        low, high = percentile_interval(values[1:])
         yield (name, "", values[0], low, high, "", "", "")
 
 
 def early_share(means: Values, early: int) -> Values:
-    """Share of the sum of positive effects (..., L) that the first `early` layers have."""
+    """Return the share of the sum of positive effects (..., L) that the first `early` layers have."""
     positive = np.maximum(means, 0)
     return share(positive[..., :early].sum(-1), positive.sum(-1))
 
 
 def share(part: Values, whole: Values) -> Values:
-    """NaN where the whole is not positive."""
+    """Return part / whole, and NaN where the whole is not positive."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _rows(draws: Bootstrap, values: Values) -> Values:
-    """The mean, then that of each resample: (1 + RESAMPLES, L)."""
+def means_of_resamples(draws: PersonBootstrap, values: Values) -> Values:
+    """Return the mean in the first row and the mean of each resample in the others: (1 + RESAMPLES, L)."""
     estimate = draws.means(values)
     return np.concatenate([estimate.mean[None], estimate.resampled])
 

@@ -1,4 +1,4 @@
-"""How stable layers chosen from n facts are, by draws from a trace of all facts."""
+"""Measures how stable the choice of layers from n facts is, by drawing facts from a trace of all facts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 
 from experiments.facts_needed.effects import Facts, read_facts
 from experiments.study import Line
+from unlearning.bootstrap import Values
 from unlearning.config import SelectionRule
-from unlearning.mediation.bootstrap import Values
 from unlearning.mediation.facts import Fact, spread
 from unlearning.mediation.rules import RULES as MEANS
 from unlearning.mediation.rules import Mask, by_effects
@@ -23,9 +23,11 @@ RULES = {
     SelectionRule.coverage: 0.8,
     SelectionRule.top_share: 0.25,
 }
-"""Each with the number it is given."""
+"""Rule for choosing layers -> the number that it is given."""
 SIZES = (5, 10, 20, 50, 100, 200, 500)
+"""Facts in a draw."""
 DRAWS = 300
+"""Draws of each size."""
 COLUMNS = (
     *("estimator", "scheme", "n", "rule", "value", "all_facts", "chosen_from_all", "draws", "jaccard", "same"),
     *("same_low", "same_high", "fell_back", "pair_jaccard", "pair_same", "correlation", "correlation_low"),
@@ -34,18 +36,18 @@ Cells = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one draw says."""
+class DrawResult:
+    """What the facts of one draw say about the layers."""
 
     chosen: dict[SelectionRule, Mask]
     fell_back: bool
-    """Whether the confidence rule chose nothing and the layers of largest effect were taken."""
+    """Whether the confidence rule chose no layer, so that the layers of largest effect were taken."""
     curve: Values
     """Mean effect of each layer."""
 
 
-def measured(folder: Path) -> list[Line]:
-    """Lines for results.csv, from the traces in folder/ESTIMATOR/forget and folder/ESTIMATOR/retain."""
+def collected_lines(folder: Path) -> list[Line]:
+    """Return the lines for results.csv from the traces in folder/ESTIMATOR/forget and folder/ESTIMATOR/retain."""
     lines: list[Line] = []
     for estimator in ESTIMATORS:
         facts = read_facts(*(folder / estimator / split / "effects.parquet" for split in ("forget", "retain")))
@@ -55,7 +57,7 @@ def measured(folder: Path) -> list[Line]:
 
 
 def statistics(facts: Facts, draws: int) -> Iterator[Cells]:
-    """A line for each scheme, size and rule."""
+    """Yield the cells of a line for each way of drawing, size and rule."""
     everything = found(facts)
     for scheme, draw in SCHEMES.items():
         for size in SIZES:
@@ -70,7 +72,7 @@ def statistics(facts: Facts, draws: int) -> Iterator[Cells]:
 
 
 def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: Sequence[tuple[Found, Found]]) -> Cells:
-    """Of one rule: agreement of the draws with all facts, and of two draws with each other."""
+    """Return one rule's cells: how far the draws agree with all facts, and two draws with each other."""
     chosen = everything.chosen[rule]
     indices = [jaccard(one.chosen[rule], chosen) for one in ones]
     between = [jaccard(one.chosen[rule], two.chosen[rule]) for one, two in twos]
@@ -78,7 +80,7 @@ def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: S
     same = float(np.mean(np.equal(indices, 1)))
     low, high = wilson(same, len(ones))
     back = float(np.mean([one.fell_back for one in ones])) if rule is SelectionRule.confidence else ""
-    pairs: Cells = (float(np.mean(between)), float(np.mean(np.equal(between, 1)))) if between else ("", "")
+    pairs: Cells = (float(np.mean(between)), float(np.mean(np.equal(replace_between, 1)))) if between else ("", "")
     numbers = (float(np.mean(indices)), same, low, high, back, *pairs)
     numbers = (*numbers, float(np.mean(correlations)), float(np.percentile(correlations, 5)))
     layers = " ".join(map(str, np.flatnonzero(chosen)))
@@ -86,7 +88,7 @@ def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: S
 
 
 def found(facts: Facts) -> Found:
-    """What each rule chooses from these facts, as unlearn-trace would."""
+    """Return the layers that each rule chooses from these facts, as unlearn-trace would choose them."""
     effect, above = facts.means(KIND)
     chosen = {rule: by_effects(rule, value, effect, above).chosen for rule, value in RULES.items() if rule in MEANS}
     sure = by_effects(SelectionRule.confidence, RULES[SelectionRule.confidence], effect, above)
@@ -94,8 +96,11 @@ def found(facts: Facts) -> Found:
 
 
 def spread_draw(facts: Facts, size: int, seed: int) -> Facts | None:
-    """What unlearn-trace takes with trace.facts=size and another trace.seed: as many persons as there are, then a
-    second fact of each, relations in turn. None where there are not more facts than that."""
+    """Return the facts that unlearn-trace takes with trace.facts=size and another trace.seed.
+
+    These are one fact of each person, then a second fact of each, with the relations in turn. Returns None if there
+    are not more than `size` facts.
+    """
     if size >= len(facts.ids):
         return None
     place = {str(name): index for index, name in enumerate(facts.ids)}
@@ -107,9 +112,9 @@ def spread_draw(facts: Facts, size: int, seed: int) -> Facts | None:
 
 
 def persons_draw(facts: Facts, size: int, seed: int) -> Facts:
-    """Whole persons with replacement, as if from a larger world, until `size` facts are reached; the last is cut.
+    """Draw whole persons with replacement, as if from a larger world, until there are `size` facts.
 
-    A person who is drawn twice counts as two.
+    Facts of the last person that are too many are left out. A person who is drawn twice counts as two persons.
     """
     generator = np.random.default_rng(seed)
     own = [np.flatnonzero(facts.persons == person) for person in np.unique(facts.persons)]
@@ -126,7 +131,7 @@ SCHEMES = {"spread": spread_draw, "persons": persons_draw}
 
 
 def apart(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
-    """Two draws of `size` facts, as of spread_draw, that have no person in common; None where the facts are too few."""
+    """Return two draws by `spread_draw` that have no person in common, or None if there are too few facts."""
     persons = np.random.default_rng(seed).permutation(np.unique(facts.persons))
     halves = [facts.of(np.flatnonzero(np.isin(facts.persons, half))) for half in np.array_split(persons, 2)]
     one, two = (spread_draw(half, size, seed) for half in halves)
@@ -134,13 +139,13 @@ def apart(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
 
 
 def jaccard(one: Mask, two: Mask) -> float:
-    """Shared layers over layers in either; both chose nothing: 1."""
+    """Return the layers that both choose over the layers that either chooses, and 1 if neither chooses any."""
     either = (one | two).sum()
     return float((one & two).sum() / either) if either else 1.0
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """95% interval of a share of `count` draws (Wilson 1927)."""
+    """Return the 95% interval of a share of `count` draws (Wilson 1927)."""
     square = 1.959964**2 / count
     middle, half = share + square / 2, (square * (share * (1 - share) + square / 4)) ** 0.5
     return (middle - half) / (1 + square), (middle + half) / (1 + square)

@@ -1,4 +1,4 @@
-"""What unlearn-trace measured of each fact, read back from its effects.parquet."""
+"""Reads the effects of each fact from the effects.parquet of unlearn-trace."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,28 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from unlearning.mediation.bootstrap import Bootstrap, Estimate, Values
+from unlearning.bootstrap import Values
+from unlearning.mediation.person_bootstrap import BootstrapMean, PersonBootstrap
 
 METRIC = "answer_log_probability"
-"""What the rules read, in nats a token."""
+"""The metric that the rules read, in nats a token."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Effects of N facts in the order of their ids, corrupted runs averaged; L layers."""
+    """Effects of N facts on a model of L layers, averaged over corrupted runs, in the order of the facts' ids."""
 
     ids: NDArray[np.str_]
     persons: NDArray[np.str_]
     relations: NDArray[np.str_]
     total: Values
-    """(N,): clean - corrupted."""
+    """Total effect (N,): clean - corrupted score."""
     effect: dict[str, Values]
-    """Kind, as "mlp", or "layer without mlp" with that path severed -> (N, L): patched - corrupted."""
+    """Kind of module, such as "mlp", or "layer without mlp" if that path is severed -> (N, L): patched - corrupted."""
     placebo: dict[str, Values]
-    """The same with another person's states; NaN for facts that have none."""
+    """The same with the states of another person's question; NaN for facts that have no placebo."""
 
-    def of(self, chosen: Sequence[int] | NDArray[np.int_]) -> "Facts":
-        """Some of them, which may be the same more than once."""
+    def subset(self, chosen: Sequence[int] | NDArray[np.int_]) -> "Facts":
+        """Return the chosen facts; one fact may be chosen several times."""
         return Facts(
             self.ids[chosen],
             self.persons[chosen],
@@ -40,12 +41,12 @@ class Facts:
             {kind: values[chosen] for kind, values in self.placebo.items()},
         )
 
-    def bootstrap(self) -> Bootstrap:
-        """Draws of these persons."""
-        return Bootstrap(list(self.persons), list(self.relations))
+    def bootstrap(self) -> PersonBootstrap:
+        """Return the bootstrap over the persons of these facts."""
+        return PersonBootstrap(list(self.persons), list(self.relations))
 
-    def means(self, kind: str) -> tuple[Estimate, Estimate | None]:
-        """Effect of a kind (L,), and by how much it is above the placebo; None where no fact has one."""
+    def means(self, kind: str) -> tuple[BootstrapMean, BootstrapMean | None]:
+        """Return the mean effect of a kind (L,), and by how much it is above the placebo's (None if no fact has a placebo)."""
         draws = self.bootstrap()
         effect, placebo = self.effect[kind], self.placebo.get(kind)
         if placebo is None or np.isnan(placebo).all():
@@ -54,13 +55,16 @@ class Facts:
 
 
 def read_facts(*paths: Path) -> Facts:
-    """Of one or more traces of the same model by the same settings (denoising, one site a fact), put together."""
+    """Return the facts of one or more traces put together.
+
+    The traces must be of the same model by the same settings: denoising, one site for each fact.
+    """
     parts = [_read(path) for path in paths]
     joined = Facts(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "persons", "relations", "total")),
         *(_join([getattr(part, name) for part in parts]) for name in ("effect", "placebo")),
     )
-    return joined.of(np.argsort(joined.ids))
+    return joined.subset(np.argsort(joined.ids))
 
 
 def _read(path: Path) -> Facts:
@@ -91,7 +95,7 @@ def _read(path: Path) -> Facts:
 
 
 def _mean(values: list[float] | None) -> float:
-    """NaN where nothing was measured."""
+    """Return the mean, or NaN if nothing was measured."""
     return float(np.mean(values)) if values else float("nan")
 
 

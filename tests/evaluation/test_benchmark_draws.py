@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from unlearning.bootstrap import SEED, draw_indices
 from unlearning.evaluation.benchmark_draws import benchmark_draws, privacy_draws
-from unlearning.evaluation.intervals import DOCUMENTS, SEED, draw, intervals
+from unlearning.evaluation.intervals import DOCUMENTS, intervals
 from unlearning.evaluation.muse import privacy_auc, privacy_leakage
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.tofu import UTILITY_SETS, tofu_metrics
@@ -54,7 +55,7 @@ def test_privacy_draws_are_those_of_the_drawn_documents() -> None:
     own, retrained = documents(losses[0], losses[1]), documents(losses[2], losses[3])
     drawn = privacy_draws(own, retrained, 20)
     generator = np.random.default_rng([SEED, DOCUMENTS])
-    members, others = draw(generator, 6, 20), draw(generator, 6, 20)
+    members, others = draw_indices(generator, 6, 20), draw_indices(generator, 6, 20)
     for place in range(20):
         aucs = [
             privacy_auc(documents([inside[i] for i in members[place]], [outside[i] for i in others[place]]))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unlearning.evaluation.intervals import ITEMS, SEED, draw, drawn_auc, harmonic_means, item_draws, tally
+from unlearning.bootstrap import SEED, draw_indices
+from unlearning.evaluation.intervals import ITEMS, drawn_auc, harmonic_means, item_draws
 
 
 def test_drawn_auc_counts_pairs() -> None:
@@ -23,10 +24,6 @@ def test_harmonic_means() -> None:
     assert harmonic_means(terms).tolist() == pytest.approx([1 / 3, 0, 1, np.nan], nan_ok=True)
 
 
-def test_tally() -> None:
-    assert tally(np.array([[0, 2, 2], [1, 1, 1]]), 4).tolist() == [[1, 0, 2, 0], [0, 3, 0, 0]]
-
-
 def test_values_of_one_document_are_drawn_together() -> None:
     """Two documents, of two values and of one: a draw holds each 0, 1 or 2 times, so its mean is one of three."""
     values = [("asc1", 1.0), ("aqa0", 0.5), ("bqa0", 0.0)]
@@ -37,5 +34,5 @@ def test_means_of_items_are_those_of_the_same_draws_one_by_one() -> None:
     """A loop over the places that were drawn gives the same means."""
     source = np.random.default_rng(3)
     values = [(f"{number}qa0", value) for number, value in enumerate(source.random(7))]
-    drawn = draw(np.random.default_rng([SEED, ITEMS]), 7, 20)
+    drawn = draw_indices(np.random.default_rng([SEED, ITEMS]), 7, 20)
     assert item_draws(values, 20) == pytest.approx([np.mean([values[place][1] for place in line]) for line in drawn])

@@ -7,19 +7,18 @@ import numpy as np
 import pytest
 
 from tests.evaluation.tiny import document_of
+from unlearning.bootstrap import SEED, draw_indices
 from unlearning.evaluation.intervals import (
     DOCUMENTS,
     ROWS,
-    SEED,
     accuracy_draws,
     auc_draws,
-    draw,
     intervals,
-    probe_draws,
+    mean_score_draws,
 )
 from unlearning.evaluation.membership import membership_auc, membership_metrics
 from unlearning.evaluation.result import METRICS, TASKS, DocumentScore, Generation, QuestionScore
-from unlearning.evaluation.semeval import final_score, probe_means, task_aggregate, term_keys
+from unlearning.evaluation.semeval import final_score, mean_scores, task_aggregate, term_keys
 from unlearning.evaluation.summary import accuracy, macro_accuracy
 
 Metrics = dict[str, float | None]
@@ -67,7 +66,7 @@ def metrics_of(
     questions: Sequence[QuestionScore],
 ) -> Metrics:
     """As the summary makes them."""
-    metrics: Metrics = dict.fromkeys(METRICS) | probe_means(rows) | membership_metrics(documents, reference)
+    metrics: Metrics = dict.fromkeys(METRICS) | mean_scores(rows) | membership_metrics(documents, reference)
     metrics |= {"utility": accuracy(questions), "utility_macro": macro_accuracy(questions)}
     metrics["task_aggregate"] = task_aggregate(metrics)
     metrics["final"] = final_score(metrics)
@@ -117,11 +116,11 @@ def naive_draws(
         names = stems.setdefault((row.split, row.task), [])
         if row.id[:-3] not in names:
             names.append(row.id[:-3])
-    places = {group: draw(generator, len(names), resamples) for group, names in stems.items()}
+    places = {group: draw_indices(generator, len(names), resamples) for group, names in stems.items()}
     generator = np.random.default_rng([SEED, DOCUMENTS])
     split = sum(item.member for item in documents)
-    members = draw(generator, split, resamples)
-    others = split + draw(generator, len(documents) - split, resamples)
+    members = draw_indices(generator, split, resamples)
+    others = split + draw_indices(generator, len(documents) - split, resamples)
     found = []
     for number in range(resamples):
         drawn_rows = [
@@ -145,7 +144,7 @@ def test_draws_are_those_written_out() -> None:
     documents = losses(source.normal(0, 1, 7).round(1).tolist(), source.normal(0.5, 1, 5).round(1).tolist())
     reference = [replace(item, loss_nats=float(source.normal())) for item in documents]
     naive = naive_draws(rows, documents, reference, resamples)
-    drawn = probe_draws(rows, resamples) | auc_draws(documents, reference, resamples)
+    drawn = mean_score_draws(rows, resamples) | auc_draws(documents, reference, resamples)
     assert {*term_keys(), "task_aggregate", "forget_knowledge", "mia_auc_reference", "mia_auc_zlib"} <= set(drawn)
     for name, values in drawn.items():
         assert values.tolist() == pytest.approx([metrics[name] for metrics in naive], abs=1e-12), name
@@ -168,7 +167,7 @@ def test_final_is_the_mean_of_independent_draws() -> None:
     questions = questions_of({"a": [1, 0, 1, 1], "b": [0, 1] * 6})
     metrics = metrics_of(rows, documents, None, questions)
     found = intervals(metrics, rows, documents, None, {"utility": questions}, {})
-    aggregate = probe_draws(rows, 2000)["task_aggregate"]
+    aggregate = mean_score_draws(rows, 2000)["task_aggregate"]
     auc = auc_draws(documents, None, 2000)["mia_auc"]
     utility = accuracy_draws("utility", questions, 2000)["utility"]
     expected = np.percentile((aggregate + 1 - 2 * np.abs(auc - 0.5) + utility) / 3, [2.5, 97.5])
@@ -185,7 +184,7 @@ def test_rows_of_a_document_move_together(task: str) -> None:
     the ten completions, which are one a document. Task1's ids have double quotes.
     """
     rows = [row for n in range(10) for row in rows_of("forget", task, n, float(n % 2), [float(n % 2)] * 5)]
-    drawn = probe_draws(rows, 500)
+    drawn = mean_score_draws(rows, 500)
     assert drawn[f"forget_{task}_knowledge"].tolist() == drawn["forget_regurgitation"].tolist()
     assert np.unique(drawn["forget_knowledge"] * 10).tolist() == pytest.approx(list(range(1, 10)), abs=1e-9)
 
@@ -193,13 +192,13 @@ def test_rows_of_a_document_move_together(task: str) -> None:
 def test_draws_without_a_row_do_not_count() -> None:
     """One of two documents has a question, always right: draws of the other alone have no mean."""
     rows = [*rows_of("forget", "Task1", 0, 0.5, [1.0]), *rows_of("forget", "Task1", 1, 0.5, [])]
-    missing = np.isnan(probe_draws(rows, 400)["forget_knowledge"])
+    missing = np.isnan(mean_score_draws(rows, 400)["forget_knowledge"])
     assert missing.mean() == pytest.approx(1 / 4, abs=0.07)
-    found = intervals(probe_means(rows), rows, [], None, {}, {})
+    found = intervals(mean_scores(rows), rows, [], None, {}, {})
     assert found["forget_knowledge"] == [1, 1]
     assert found["forget_regurgitation"] == [0.5, 0.5]
     assert set(found) == {
-        f"forget_{task}{probe}" for task in ("", "Task1_") for probe in ("knowledge", "regurgitation")
+        f"forget_{task}{measure}" for task in ("", "Task1_") for measure in ("knowledge", "regurgitation")
     }
 
 
@@ -273,7 +272,7 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
         rows = [row for n in range(40) for row in rows_of("retain", "Task2", n, 0.0, [right[n]] * 5)]
         documents = losses(source.normal(-0.7401, 1, 40).tolist(), source.normal(0, 1, 40).tolist())
         auc = membership_auc(np.array([item.loss_nats for item in documents]), np.arange(80) < 40)
-        found = intervals(probe_means(rows) | {"mia_auc": auc}, rows, documents, None, {}, {}, 400)
+        found = intervals(mean_scores(rows) | {"mia_auc": auc}, rows, documents, None, {}, {}, 400)
         for place, (name, truth) in enumerate([("retain_Task2_knowledge", 0.6), ("mia_auc", 0.6996)]):
             hits[place] += found[name][0] <= truth <= found[name][1]
     assert ((hits >= 180) & (hits <= 198)).all(), hits

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from unlearning.data.readers import read_rows
 
 from tests.mediation.builders import PERSON, QUESTIONS, rows_of
 from unlearning.config import DataSource, WorldConfig
-from unlearning.data.readers import read_rows
 from unlearning.data.rows import Kind, Split
 from unlearning.mediation.facts import TEMPLATES, facts_from_rows, spread
 from unlearning.sandbox.world import generate

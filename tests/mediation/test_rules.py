@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from unlearning.bootstrap import RESAMPLES
 from unlearning.config import SelectionRule
 from unlearning.errors import InputError
-from unlearning.mediation.bootstrap import RESAMPLES, Bootstrap, Estimate
+from unlearning.mediation.person_bootstrap import BootstrapMean, PersonBootstrap
 from unlearning.mediation.result import LayerGradients
 from unlearning.mediation.rules import (
     READS_EFFECTS,
@@ -28,16 +29,16 @@ def chosen(rule: SelectionRule, effects: ArrayLike, value: float) -> tuple[int, 
     return tuple(np.flatnonzero(RULES[rule](np.array([effects], dtype=float), value)[0]))
 
 
-def certain(effects: ArrayLike) -> Estimate:
+def certain(effects: ArrayLike) -> BootstrapMean:
     """The same effects in every resample."""
     mean = np.asarray(effects, dtype=float)
-    return Estimate(mean, np.tile(mean, (RESAMPLES, 1)), 1)
+    return BootstrapMean(mean, np.tile(mean, (RESAMPLES, 1)), 1)
 
 
-def sampled(values: np.ndarray) -> Estimate:
+def sampled(values: np.ndarray) -> BootstrapMean:
     """Facts (N, L), each of a person of his own, of five relations in turn."""
     names = [f"{number:03}" for number in range(len(values))]
-    return Bootstrap(names, [f"relation {number % 5}" for number in range(len(values))]).means(values)
+    return PersonBootstrap(names, [f"relation {number % 5}" for number in range(len(values))]).means(values)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_coverage_of_many_rows_is_that_of_each() -> None:
 def test_resamples_are_read_one_by_one(rule: SelectionRule) -> None:
     """Those where no layer has a positive effect choose nothing."""
     resampled = np.array([[1.0, 2.0, 9.0, 0.0], [9.0, 1.0, 1.0, 1.0], [-1.0, -2.0, -3.0, 0.0]])
-    choice = by_effects(rule, 0.25, Estimate(np.array([0.0, 0.0, 4.0, 0.5]), resampled, 1), None)
+    choice = by_effects(rule, 0.25, BootstrapMean(np.array([0.0, 0.0, 4.0, 0.5]), resampled, 1), None)
     assert choice.layers == (2,)
     assert choice.resampled.tolist() == [[False, False, True, False], [True, False, False, False], [False] * 4]
     assert not choice.fell_back
@@ -117,7 +118,7 @@ def test_confidence_holds_resamples_to_the_same_margin() -> None:
     """Layer 1 is 3 +- 1 above the median; what a resample must exceed is fixed by all of them together."""
     above = np.random.default_rng(0).normal(3.0, 1.0, size=RESAMPLES)
     resampled = np.stack([np.zeros(RESAMPLES), above, np.zeros(RESAMPLES)], axis=1)
-    choice = confident(Estimate(np.array([0.0, 3.0, 0.0]), resampled, 10**6), None, 0.95)
+    choice = confident(BootstrapMean(np.array([0.0, 3.0, 0.0]), resampled, 10**6), None, 0.95)
     assert choice.layers == (1,)
     assert choice.resampled[:, 1].mean() == pytest.approx((above > 1.645).mean(), abs=0.02)
     assert not choice.resampled[:, [0, 2]].any()

@@ -7,18 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from unlearning.bootstrap import RESAMPLES, SEED, Values, draw_indices
 from unlearning.evaluation.benchmarks import metric_values
-from unlearning.evaluation.intervals import (
-    DOCUMENTS,
-    RESAMPLES,
-    SEED,
-    Drawn,
-    draw,
-    drawn_auc,
-    harmonic_means,
-    item_draws,
-)
-from unlearning.evaluation.membership import Values
+from unlearning.evaluation.intervals import DOCUMENTS, Drawn, drawn_auc, harmonic_means, item_draws
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 from unlearning.evaluation.tofu import UTILITY_SETS, VALUES
 
@@ -55,6 +46,6 @@ def _aucs(items: Sequence[ItemScore], resamples: int) -> Values | None:
     if not len(members) or not len(others):
         return None
     generator = np.random.default_rng([SEED, DOCUMENTS])
-    places = [draw(generator, len(values), resamples) for values in (members, others)]
+    places = [draw_indices(generator, len(values), resamples) for values in (members, others)]
     aucs: Values = 1 - drawn_auc(members, others, *places)
     return aucs

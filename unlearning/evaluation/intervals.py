@@ -16,22 +16,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
 
+from unlearning.bootstrap import RESAMPLES, SEED, Indices, Values, count_draws, draw_indices, percentile_interval
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Kind
-from unlearning.evaluation.membership import Values, attack_values, auc_key, member_flags, mia_score
+from unlearning.evaluation.membership import attack_values, auc_key, member_flags, mia_score
 from unlearning.evaluation.result import DocumentScore, Generation, QuestionScore
-from unlearning.evaluation.semeval import PROBES, term_keys
+from unlearning.evaluation.semeval import MEASURES, term_keys
 
-RESAMPLES = 2000
-SEED = 0
 ROWS, DOCUMENTS, QUESTIONS, ITEMS = range(4)
 """What is drawn; each from a random stream of its own, so independently, and alike for every model."""
-PERCENTILES = (2.5, 97.5)
 FINAL = ("task_aggregate", "mia_score", "utility")
-Places = NDArray[np.int64]
 Drawn = dict[str, Values]
 """Each metric's value in each draw (resamples,); NaN where a draw has no row for it."""
 
@@ -59,7 +54,7 @@ def intervals(
       two of three intervals of "final" would hold the true value; from 0.48 or 0.52 on, 19 of 20 do.
     - An interval is stretched to the metric itself where that lies outside.
     """
-    drawn = probe_draws(generations, resamples) | auc_draws(membership, reference, resamples)
+    drawn = mean_score_draws(generations, resamples) | auc_draws(membership, reference, resamples)
     drawn |= benchmarks
     for name, scores in questions.items():
         drawn |= accuracy_draws(name, scores, resamples)
@@ -67,7 +62,7 @@ def intervals(
         drawn["mia_score"] = np.array([mia_score(auc) for auc in drawn["mia_auc"]])
     if all(name in drawn for name in FINAL):
         drawn["final"] = np.mean([drawn[name] for name in FINAL], axis=0)
-    found = {name: percentiles(values) for name, values in drawn.items() if not np.isnan(values).all()}
+    found = {name: _interval(values) for name, values in drawn.items() if not np.isnan(values).all()}
     if "mia_auc" in found:
         low, high = found["mia_auc"]
         found["mia_score"] = min(mia_score(low), mia_score(high)), mia_score(min(max(0.5, low), high))
@@ -75,24 +70,24 @@ def intervals(
     return {name: [min(found[name][0], metric), max(found[name][1], metric)] for name, metric in known.items()}
 
 
-def percentiles(values: Values) -> tuple[float, float]:
-    """Ends of the middle 95% of the draws (resamples,), without those that are NaN."""
-    low, high = np.nanpercentile(values, PERCENTILES)
+def _interval(values: Values) -> tuple[float, float]:
+    """Return the ends of the 95% interval of a metric's draws (resamples,) as plain numbers."""
+    low, high = percentile_interval(values)
     return float(low), float(high)
 
 
-def probe_draws(generations: Sequence[Generation], resamples: int) -> Drawn:
-    """The metrics of `semeval.probe_means`, and the task aggregate where there are rows for all its terms."""
+def mean_score_draws(generations: Sequence[Generation], resamples: int) -> Drawn:
+    """The metrics of `semeval.mean_scores`, and the task aggregate where there are rows for all its terms."""
     generator = np.random.default_rng([SEED, ROWS])
     groups: dict[tuple[str, str], dict[str, list[Generation]]] = defaultdict(lambda: defaultdict(list))
     for item in generations:
         groups[item.split, item.task][document_id(item.id)].append(item)
     totals: dict[str, Values] = defaultdict(lambda: np.zeros((2, resamples)))
     for (split, task), documents in groups.items():
-        times = tally(draw(generator, len(documents), resamples), len(documents))
-        for kind, probe in PROBES.items():
+        times = count_draws(draw_indices(generator, len(documents), resamples), len(documents))
+        for kind, measure in MEASURES.items():
             sums = [_sum_and_count(rows, kind) for rows in documents.values()]
-            for name in (f"{split}_{probe}", f"{split}_{task}_{probe}"):
+            for name in (f"{split}_{measure}", f"{split}_{task}_{measure}"):
                 totals[name] += (times @ np.array(sums, dtype=float)).T
     with np.errstate(invalid="ignore"):
         means = {name: sums / counts for name, (sums, counts) in totals.items()}
@@ -119,22 +114,22 @@ def auc_draws(scores: Sequence[DocumentScore], reference: Sequence[DocumentScore
     if not scores:
         return {}
     generator, member = np.random.default_rng([SEED, DOCUMENTS]), member_flags(scores)
-    members = draw(generator, int(member.sum()), resamples)
-    others = draw(generator, int((~member).sum()), resamples)
+    members = draw_indices(generator, int(member.sum()), resamples)
+    others = draw_indices(generator, int((~member).sum()), resamples)
     return {
         auc_key(attack): drawn_auc(values[member], values[~member], members, others)
         for attack, values in attack_values(scores, reference).items()
     }
 
 
-def drawn_auc(members: Values, others: Values, drawn_members: Places, drawn_others: Places) -> Values:
+def drawn_auc(members: Values, others: Values, drawn_members: Indices, drawn_others: Indices) -> Values:
     """AUC of each draw (resamples,): how often a drawn member has a lower value than a drawn other; equal ones half.
 
     Values (M,) and (N,), places drawn of them (resamples, M) and (resamples, N). Counted by value, not by pair.
     """
     levels, places = np.unique(np.concatenate([members, others]), return_inverse=True)
-    inside = tally(places[: len(members)][drawn_members], len(levels))
-    outside = tally(places[len(members) :][drawn_others], len(levels))
+    inside = count_draws(places[: len(members)][drawn_members], len(levels))
+    outside = count_draws(places[len(members) :][drawn_others], len(levels))
     above = len(others) - outside.cumsum(axis=1) + outside / 2
     auc: Values = (inside * above).sum(axis=1) / (len(members) * len(others))
     return auc
@@ -164,19 +159,7 @@ def item_draws(values: Sequence[tuple[str, float]], resamples: int) -> Values:
     for name, value in values:
         documents[document_id(name)].append(value)
     generator = np.random.default_rng([SEED, ITEMS])
-    times = tally(draw(generator, len(documents), resamples), len(documents))
+    times = count_draws(draw_indices(generator, len(documents), resamples), len(documents))
     sums, counts = (times @ np.array([(sum(found), len(found)) for found in documents.values()], dtype=float)).T
     means: Values = sums / counts
     return means
-
-
-def draw(generator: Generator, size: int, resamples: int) -> Places:
-    """Places (resamples, size) from 0 to size - 1, with replacement."""
-    return generator.integers(0, size, (resamples, size))
-
-
-def tally(drawn: Places, size: int) -> Places:
-    """How often (resamples, size) each place occurs in each draw (resamples, N)."""
-    resamples = len(drawn)
-    places = drawn + size * np.arange(resamples)[:, None]
-    return np.bincount(places.ravel(), minlength=resamples * size).reshape(resamples, size)

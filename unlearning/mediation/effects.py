@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearning.config import ModuleKind
-from unlearning.mediation.bootstrap import Curve, Estimate, Interval, floats
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
+from unlearning.mediation.person_bootstrap import BootstrapMean, EffectCurve, Interval, floats
 from unlearning.mediation.result import Metric, TraceResult
 from unlearning.mediation.states import Restoration
 
@@ -16,19 +16,19 @@ class RestorationEffects:
     """Indirect effects of one restoration at the deciding site, for each layer; contrasts are within facts."""
 
     restoration: Restoration
-    effect: Curve
+    effect: EffectCurve
     normalised: tuple[float, ...] | None
     """mean(indirect effect) / mean(total effect): the share of the total that this state alone carries; None where
     the total effect is not positive."""
-    placebo: Curve | None
+    placebo: EffectCurve | None
     """With the states of another person's question; None where none was traced."""
-    above_placebo: Curve | None
+    above_placebo: EffectCurve | None
     """Effect minus placebo, over the facts that have one."""
-    below_peak: Curve
+    below_peak: EffectCurve
     """Effect of the layer of largest mean minus this layer's, the peak taken as known; 0 at the peak."""
     by_relation: dict[str, tuple[float, ...]]
     """Mean effects of each relation's facts."""
-    by_group: dict[str, Curve]
+    by_group: dict[str, EffectCurve]
     """By token group; a fact's positions of one group are averaged first, facts without the group are left out."""
 
 
@@ -43,7 +43,7 @@ class Effects:
     """Mean of clean - corrupted."""
     total_by_relation: dict[str, float]
     restorations: tuple[RestorationEffects, ...]
-    severed_gaps: dict[str, Curve]
+    severed_gaps: dict[str, EffectCurve]
     """By the severed kind: effect of the layer's output minus that with the path severed, which is what travels to the
     answer through these parts at the same positions."""
 
@@ -59,11 +59,11 @@ class Effects:
 class _Estimates:
     """Means of all restorations at once, (R, L)."""
 
-    effect: Estimate
-    placebo: Estimate | None
-    above_placebo: Estimate | None
-    below_peak: Estimate
-    groups: dict[str, Estimate]
+    effect: BootstrapMean
+    placebo: BootstrapMean | None
+    above_placebo: BootstrapMean | None
+    below_peak: BootstrapMean
+    groups: dict[str, BootstrapMean]
 
 
 def indirect_effects(result: TraceResult, metric: Metric) -> Effects | None:
@@ -114,9 +114,9 @@ def _estimates(facts: FactEffects) -> _Estimates:
     )
 
 
-def _severed_gaps(facts: FactEffects, restorations: tuple[Restoration, ...]) -> dict[str, Curve]:
+def _severed_gaps(facts: FactEffects, restorations: tuple[Restoration, ...]) -> dict[str, EffectCurve]:
     """What each severed path carries of the effect of a layer's output."""
-    gaps: dict[str, Curve] = {}
+    gaps: dict[str, EffectCurve] = {}
     for place, restoration in enumerate(restorations):
         if restoration.severed:
             whole = restorations.index(Restoration(ModuleKind.layer))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearning.mediation.bootstrap import Bootstrap, Values
+from unlearning.bootstrap import Values
+from unlearning.mediation.person_bootstrap import PersonBootstrap
 from unlearning.mediation.result import METRICS, FactTrace, Metric, TraceResult, indirect
 from unlearning.mediation.states import Restoration, deciding_site
 
@@ -17,7 +18,7 @@ class FactEffects:
     persons: int
     relations: NDArray[np.str_]
     """(N,)"""
-    bootstrap: Bootstrap
+    bootstrap: PersonBootstrap
     total: Values
     """(N,): clean - corrupted."""
     effect: Values
@@ -45,7 +46,7 @@ def fact_effects(result: TraceResult, metric: Metric) -> FactEffects | None:
     return FactEffects(
         persons=len(set(persons)),
         relations=np.array(relations),
-        bootstrap=Bootstrap(persons, relations),
+        bootstrap=PersonBootstrap(persons, relations),
         total=np.array([trace.clean[column] - trace.corrupted[:, column].mean() for trace in traces]),
         effect=np.stack([effects[:, :, deciding_site(trace.sites)] for trace, effects in pairs]),
         placebo=None if np.isnan(placebos).all() else placebos,

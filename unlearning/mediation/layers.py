@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 from unlearning.artefacts import write_json
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.bootstrap import Curve, Interval
 from unlearning.mediation.effects import Effects, RestorationEffects
 from unlearning.mediation.fact_effects import noise_share
+from unlearning.mediation.person_bootstrap import EffectCurve, Interval
 from unlearning.mediation.result import Metric, Screening, TraceResult, restoration_from_json
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import deciding_restoration
@@ -157,9 +157,9 @@ def _restoration(value: dict[str, Any]) -> RestorationEffects:
     )
 
 
-def _curves(value: dict[str, Any]) -> dict[str, Curve]:
+def _curves(value: dict[str, Any]) -> dict[str, EffectCurve]:
     return {name: _curve(item) for name, item in value.items()}
 
 
-def _curve(value: dict[str, Any]) -> Curve:
-    return Curve(**{name: tuple(numbers) for name, numbers in value.items()})
+def _curve(value: dict[str, Any]) -> EffectCurve:
+    return EffectCurve(**{name: tuple(numbers) for name, numbers in value.items()})

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unlearning.bootstrap import Values
 from unlearning.config import SelectionRule
 from unlearning.errors import InputError
-from unlearning.mediation.bootstrap import ROUNDING, Estimate, Values
+from unlearning.mediation.person_bootstrap import ROUNDING, BootstrapMean
 from unlearning.mediation.result import LayerGradients
 
 FALLBACK_SHARE = 0.25
@@ -40,7 +41,7 @@ class Choice:
         return float(np.median(both / (self.resampled | self.chosen).sum(1)))
 
 
-def by_effects(rule: SelectionRule, value: float, effect: Estimate, above_placebo: Estimate | None) -> Choice:
+def by_effects(rule: SelectionRule, value: float, effect: BootstrapMean, above_placebo: BootstrapMean | None) -> Choice:
     """What a rule that reads effects (L,) chooses; where confidence chooses nothing, the top quarter of the depth."""
     if rule is SelectionRule.confidence:
         choice = confident(effect, above_placebo, value)
@@ -54,11 +55,11 @@ def by_effects(rule: SelectionRule, value: float, effect: Estimate, above_placeb
     )
 
 
-def confident(effect: Estimate, above_placebo: Estimate | None, confidence: float) -> Choice:
+def confident(effect: BootstrapMean, above_placebo: BootstrapMean | None, confidence: float) -> Choice:
     """Layers of positive effect that lies above the median layer's and, if there is one, above the placebo's.
 
-    Each contrast must be above 0 by its one-sided lower bound for all layers at once (`Estimate.margin`). Resamples
-    are held to the same margin: whether the choice would be made again.
+    Each contrast must be above 0 by its one-sided lower bound for all layers at once (`BootstrapMean.margin`).
+    Resamples are held to the same margin: whether the choice would be made again.
     """
     contrasts = [_above_median(effect)] + ([above_placebo] if above_placebo else [])
     chosen, resampled = effect.mean > 0, effect.resampled > 0
@@ -139,7 +140,7 @@ def baseline(
     return tuple(range(start[rule], start[rule] + count))
 
 
-def _above_median(effect: Estimate) -> Estimate:
+def _above_median(effect: BootstrapMean) -> BootstrapMean:
     """Effect minus the median layer's, of the same resample."""
     medians = np.median(effect.resampled, axis=1, keepdims=True)
-    return Estimate(effect.mean - np.median(effect.mean), effect.resampled - medians, effect.freedom)
+    return BootstrapMean(effect.mean - np.median(effect.mean), effect.resampled - medians, effect.freedom)

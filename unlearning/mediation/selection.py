@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unlearning.bootstrap import RESAMPLES
 from unlearning.config import ModuleKind, SelectionRule, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.bootstrap import RESAMPLES, floats
 from unlearning.mediation.caveats import caveats
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
+from unlearning.mediation.person_bootstrap import floats
 from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult
 from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, Choice, baseline, by_effects, share_count
 from unlearning.mediation.states import Restoration, deciding_restoration

@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from unlearning.bootstrap import SEED, Values, draw_indices, percentile_interval
 from unlearning.probes.probe import Item
-
-RESAMPLES = 2000
-PERCENTILES = (2.5, 97.5)
-SEED = 0
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,13 +24,13 @@ class Estimate:
     """A mean over rows, and what it was in each resample of documents."""
 
     mean: float
-    resampled: Numbers
+    resampled: Values
     """(RESAMPLES,); of the same documents, resample n is the same draw for every model."""
 
     @property
     def value(self) -> Value:
         """With its percentile interval."""
-        low, high = np.percentile(self.resampled, PERCENTILES)
+        low, high = percentile_interval(self.resampled)
         return Value(self.mean, float(low), float(high))
 
 
@@ -49,5 +44,5 @@ def estimate(items: Sequence[Item]) -> Estimate:
     scores = np.array([item.score for item in items], dtype=np.float64)
     sums = np.bincount(owner, weights=scores, minlength=len(names))
     rows = np.bincount(owner, minlength=len(names)).astype(np.float64)
-    drawn = np.random.default_rng(SEED).integers(len(names), size=(RESAMPLES, len(names)))
+    drawn = draw_indices(np.random.default_rng(SEED), len(names))
     return Estimate(float(scores.mean()), sums[drawn].sum(1) / rows[drawn].sum(1))

@@ -8,8 +8,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from unlearning.config import ModuleKind
-from unlearning.mediation.bootstrap import Curve
 from unlearning.mediation.effects import Effects, RestorationEffects
+from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.result import Metric
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import Restoration
@@ -124,7 +124,7 @@ def _ticks(depth: int, most: int) -> Any:
 
 
 def _draw_curve(
-    axis: Any, curve: Curve, colour: str, dashes: Any, marker: str, band: bool, label: str | None = None
+    axis: Any, curve: EffectCurve, colour: str, dashes: Any, marker: str, band: bool, label: str | None = None
 ) -> None:
     """Mean, interval and band of one curve."""
     layers = range(len(curve.mean))

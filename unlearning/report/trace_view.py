@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearning.config import Corruption, TraceMode
-from unlearning.mediation.bootstrap import Curve
+from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.report.details import Tracing
 from unlearning.report.effect_figures import UNITS, choices
 from unlearning.report.heat_maps import GROUPS, group_effects, groups_of
@@ -133,13 +133,13 @@ def _numbers(tracing: Tracing) -> Iterable[Numbers]:
             yield _table(f"{item.restoration.label}, by tokens", {GROUPS[name]: item.by_group[name] for name in groups})
 
 
-def _table(title: str, curves: dict[str, Curve]) -> Numbers:
+def _table(title: str, curves: dict[str, EffectCurve]) -> Numbers:
     depth = len(next(iter(curves.values())).mean)
     rows = (tuple(_cell(curve, layer) for curve in curves.values()) for layer in range(depth))
     return Numbers(title, tuple(curves), tuple(rows))
 
 
-def _cell(curve: Curve, layer: int) -> tuple[str, str]:
+def _cell(curve: EffectCurve, layer: int) -> tuple[str, str]:
     return _signed(f"{curve.mean[layer]:z.3f}"), _range(curve.low[layer], curve.high[layer])
 
 

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unlearning.mediation.bootstrap import RESAMPLES, Bootstrap, Curve, Estimate, Values, strata, student
+from unlearning.bootstrap import RESAMPLES, Values
+from unlearning.mediation.person_bootstrap import BootstrapMean, EffectCurve, PersonBootstrap, strata, student_t
 
 
 def weights_of(persons: list[str], relations: list[str]) -> NDArray[np.float64]:
     """What each fact weighs in each resample: the mean of its own indicator."""
-    return Bootstrap(persons, relations).means(np.eye(len(persons))).resampled
+    return PersonBootstrap(persons, relations).means(np.eye(len(persons))).resampled
 
 
 def test_every_relation_weighs_the_same() -> None:
-    bootstrap = Bootstrap(["one", "one", "one", "two"], ["a", "a", "a", "b"])
+    bootstrap = PersonBootstrap(["one", "one", "one", "two"], ["a", "a", "a", "b"])
     assert bootstrap.means(np.array([1.0, 2.0, 3.0, 10.0])).mean == pytest.approx(6.0)
     assert bootstrap.means(np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 3.0], [10.0, 0.0]])).mean == pytest.approx(
         [6.0, 0.5]
@@ -23,7 +24,7 @@ def test_every_relation_weighs_the_same() -> None:
 
 
 def test_a_fact_without_numbers_is_left_out() -> None:
-    bootstrap = Bootstrap(["one", "one", "two", "two"], ["a", "b", "a", "b"])
+    bootstrap = PersonBootstrap(["one", "one", "two", "two"], ["a", "b", "a", "b"])
     estimate = bootstrap.means(np.array([1.0, np.nan, 3.0, 10.0]))
     assert estimate.mean == pytest.approx((2.0 + 10.0) / 2)
     # Person one alone has no fact of b, person two alone gives (3 + 10) / 2.
@@ -31,11 +32,11 @@ def test_a_fact_without_numbers_is_left_out() -> None:
 
 
 def test_resamples_without_any_fact_are_passed_over() -> None:
-    estimate = Bootstrap(["one", "two"], ["a", "a"]).means(np.array([[5.0], [np.nan]]))
+    estimate = PersonBootstrap(["one", "two"], ["a", "a"]).means(np.array([[5.0], [np.nan]]))
     missing = np.isnan(estimate.resampled[:, 0])
     assert 0.4 < missing.mean() < 0.6
     assert estimate.freedom == 1
-    assert estimate.curve() == Curve((5.0,), (5.0,), (5.0,), (5.0,), (5.0,))
+    assert estimate.curve() == EffectCurve((5.0,), (5.0,), (5.0,), (5.0,), (5.0,))
     assert estimate[0].interval().low == 5.0
 
 
@@ -76,27 +77,27 @@ def test_weights_of_a_resample() -> None:
 def test_standard_error_is_the_textbook_one(size: int) -> None:
     """s / sqrt(n), with n - 1 in s, however small the sample; n plain draws would give sqrt((n - 1) / n) of it."""
     values = np.random.default_rng(size).normal(size=size)
-    estimate = Bootstrap([str(number) for number in range(size)], ["a"] * size).means(values)
+    estimate = PersonBootstrap([str(number) for number in range(size)], ["a"] * size).means(values)
     assert estimate.resampled.std() == pytest.approx(values.std(ddof=1) / size**0.5, rel=0.05)
 
 
 def test_standard_error_of_strata() -> None:
     """Two relations asked of different persons: their variances add up, and what sets them apart is no variance."""
     values = np.random.default_rng(0).normal(size=20) + np.repeat([0.0, 50.0], 10)
-    estimate = Bootstrap([str(number) for number in range(20)], ["a"] * 10 + ["b"] * 10).means(values)
+    estimate = PersonBootstrap([str(number) for number in range(20)], ["a"] * 10 + ["b"] * 10).means(values)
     expected = (values[:10].var(ddof=1) / 10 + values[10:].var(ddof=1) / 10) ** 0.5 / 2
     assert estimate.resampled.std() == pytest.approx(expected, rel=0.05)
 
 
 def test_intervals_of_one_person_have_no_width() -> None:
     """Nor do those of layers where persons do not differ, which are not in the others' way."""
-    alone = Bootstrap(["one"] * 3, ["a", "a", "b"]).means(np.array([[0.1, 1.0], [0.3, 1.0], [0.7, 1.0]])).curve()
+    alone = PersonBootstrap(["one"] * 3, ["a", "a", "b"]).means(np.array([[0.1, 1.0], [0.3, 1.0], [0.7, 1.0]])).curve()
     for bound in (alone.low, alone.high, alone.band_low, alone.band_high):
         assert bound == pytest.approx((0.45, 1.0))
     moving = np.random.default_rng(0).normal(size=(12, 1))
     persons, relations = [str(number) for number in range(12)], ["a"] * 12
-    both = Bootstrap(persons, relations).means(np.hstack([moving, np.full((12, 1), 0.1)])).curve()
-    single = Bootstrap(persons, relations).means(moving).curve()
+    both = PersonBootstrap(persons, relations).means(np.hstack([moving, np.full((12, 1), 0.1)])).curve()
+    single = PersonBootstrap(persons, relations).means(moving).curve()
     assert both.band_low[0] == pytest.approx(single.band_low[0])
     assert both.band_low[1] == both.band_high[1] == pytest.approx(0.1)
 
@@ -104,7 +105,7 @@ def test_intervals_of_one_person_have_no_width() -> None:
 def test_band_and_margin_by_hand() -> None:
     """Layers of standard errors 1 and 2, in every resample off by one of them."""
     resampled = np.repeat([[-1.0, 3.0], [1.0, 3.0], [-1.0, 7.0], [1.0, 7.0]], 500, axis=0)
-    estimate = Estimate(np.array([0.0, 5.0]), resampled, freedom=10**6)
+    estimate = BootstrapMean(np.array([0.0, 5.0]), resampled, freedom=10**6)
     curve = estimate.curve()
     assert (curve.low, curve.high) == ((-1.0, 3.0), (1.0, 7.0))
     assert curve.band_low == pytest.approx((-1.0, 3.0), abs=1e-5)
@@ -119,20 +120,20 @@ def test_band_and_margin_by_hand() -> None:
     [(5, 1.96, 2.571), (9, 1.96, 2.262), (19, 1.645, 1.729), (19, 3.0, 3.447), (60, 3.0, 3.130), (10**6, 2.5, 2.5)],
 )
 def test_student_against_tables(freedom: int, normal: float, expected: float) -> None:
-    assert student(normal, freedom) == pytest.approx(expected, rel=0.005)
-    assert student(-normal, freedom) == -student(normal, freedom)
+    assert student_t(normal, freedom) == pytest.approx(expected, rel=0.005)
+    assert student_t(-normal, freedom) == -student_t(normal, freedom)
 
 
 def test_student_of_a_huge_deviate_is_a_number() -> None:
     """Two persons whose effects all but agree, while the mean is off: the margin is huge, and no layer is sure."""
-    assert 1e100 < student(1e9, 1) < float("inf")
-    assert student(-1e9, 1) == -student(1e9, 1)
+    assert 1e100 < student_t(1e9, 1) < float("inf")
+    assert student_t(-1e9, 1) == -student_t(1e9, 1)
 
 
 TRUTH = np.array([0.0, 1.0, 2.0, 1.0, 0.0, -1.0])
 
 
-def estimates(traces: int) -> Iterator[Estimate]:
+def estimates(traces: int) -> Iterator[BootstrapMean]:
     """Of 30 persons with one to three facts of three relations, whose effects share a part of their own."""
     generator = np.random.default_rng(7)
     persons = [person for person in range(30) for _ in range(1 + person % 3)]
@@ -140,7 +141,7 @@ def estimates(traces: int) -> Iterator[Estimate]:
     for _ in range(traces):
         own = generator.normal(size=(30, 1)) + generator.normal(size=(30, len(TRUTH)))
         values: Values = TRUTH + own[persons] + generator.normal(0, 0.5, size=(len(persons), len(TRUTH)))
-        yield Bootstrap([str(person) for person in persons], relations).means(values)
+        yield PersonBootstrap([str(person) for person in persons], relations).means(values)
 
 
 def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
