@@ -141,7 +141,7 @@ def test_directions() -> None:
         "final": True,
         "forget_Task1_knowledge": False,
         "retain_Task1_knowledge": True,
-        "hazards_biology": False,
+        "wmdp_biology": False,
         "tofu_model_utility": True,
         "mia_auc": None,
         "whatever": None,

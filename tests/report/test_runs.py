@@ -92,5 +92,6 @@ def test_details_may_be_missing(tmp_path: Path, write_run: Callable[..., Path]) 
 
 def test_names_in_the_config_are_those_of_the_command_line(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     config = read_run(write_run(tmp_path / "run", documents=2)).config
-    assert (config["data"]["source"], config["optimizer"]["decay"]) == ("sandbox", "linear")
+    assert config["data"]["_target_"] == "unlearning.sandbox.reader.SandboxReader"
+    assert config["optimizer"]["decay"] == "linear"
     assert (config["scope"]["modules"], config["trace"]["rule"]) == (["mlp"], "coverage")

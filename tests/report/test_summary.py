@@ -120,10 +120,10 @@ def test_what_is_always_so_with_an_objective_is_not_said_beside_its_name(runs_di
 
 
 def test_other_data_is_another_table(runs_dir: Path) -> None:
-    _change(runs_dir / "grad_ascent", data__source="lume")
+    _change(runs_dir / "grad_ascent", data___target_="unlearning.data.semeval.SemevalReader")
     assert [section.title for section in summarise(find_runs(runs_dir)).sections] == [
         "sandbox on sandbox",
-        "sandbox on lume",
+        "sandbox on semeval",
     ]
 
 

@@ -6,7 +6,7 @@ from unlearning.evaluation.benchmarks import METRICS as OF_BENCHMARKS
 from unlearning.evaluation.result import METRICS, EvaluationResult
 from unlearning.report.score_tables import Cell, Line, Models, ScoreTable, digits, directed, has_value, metric_line
 
-TITLES = {"tofu": "TOFU", "muse": "MUSE", "hazards": "Hazardous knowledge (WMDP)"}
+TITLES = {"tofu": "TOFU", "muse": "MUSE", "wmdp": "Hazardous knowledge (WMDP)"}
 MEMORISATION = ("extraction_strength", "exact_memorisation")
 HARNESS = "harness"
 """Where an evaluation's items are tasks of lm-evaluation-harness."""

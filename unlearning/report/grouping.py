@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unlearning.report.labels import natural, short_values
+from unlearning.report.labels import data_set_name, natural, short_values
 from unlearning.report.runs import Run
 
 _SETTING = ("model.", "data.", "evaluation.", "prompt.", "recipe.")
@@ -119,7 +119,9 @@ def _partition(runs: Sequence[Run], settings: Callable[[Run], Flat]) -> list[lis
 def _titles(parts: Sequence[Sequence[Run]]) -> list[str]:
     """Model and data, with whatever else tells two settings apart."""
     settings = [_setting_settings(part[0]) for part in parts]
-    names = [f"{item.get('model.name', 'model')} on {item.get('data.source', 'data')}" for item in settings]
+    names = [
+        f"{item.get('model.name', 'model')} on {data_set_name(item.get('data._target_', 'data'))}" for item in settings
+    ]
     return _told_apart(names, settings)
 
 

@@ -33,6 +33,11 @@ def natural(label: str) -> list[str | float]:
     return [float(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
+def data_set_name(target: str) -> str:
+    """Return the name of the data set that a reader reads, such as "tofu" for unlearning.data.tofu.TofuReader."""
+    return target.rpartition(".")[2].removesuffix("Reader").lower()
+
+
 def shortened(text: str, length: int = 22) -> str:
     """With its middle left out where it is longer."""
     if len(text) <= length:

@@ -9,6 +9,7 @@ import yaml
 
 from unlearning.evaluation.result import METRICS
 from unlearning.report.grouping import flatten, readable
+from unlearning.report.labels import data_set_name
 from unlearning.report.summary import number
 from unlearning.runs.provenance import without_home
 
@@ -36,7 +37,7 @@ def model_card(
     """
     model = config.get("model", {})
     base = _code(model["path"]) if model.get("path") else "the sandbox's own target model"
-    data = config.get("data", {}).get("source", "unknown")
+    data = data_set_name(config.get("data", {}).get("_target_", "unknown"))
     what = "A PEFT adapter" if adapter else "A causal language model"
     sections = [
         _front_matter(config, adapter),

@@ -38,7 +38,9 @@ class Line:
     meaning: str
     cells: tuple[Cell, ...]
     rank: str = "part"
-    """total, part, or detail, and "words" where the notes are no intervals: how it is set."""
+    """total, part or detail: how it is set."""
+    in_words: bool = False
+    """Whether the notes are words, not intervals."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def final_table(models: Models, counted: QuestionFormat | None) -> ScoreTable:
     lines = (
         metric_line(models, "final", "Final score ↑", "mean of the three parts", "total"),
         metric_line(models, "task_aggregate", "Task aggregate ↑", "harmonic mean of the 12 terms"),
-        Line("lowest term ↑", "it weighs most", tuple(map(lowest_term, models.values())), "detail words"),
+        Line("lowest term ↑", "it weighs most", tuple(map(lowest_term, models.values())), "detail", in_words=True),
         *(
             metric_line(models, f"{split}_{probe}", f"{split} {name} {arrow}", meaning, "detail")
             for split, arrow in (("forget", "↓"), ("retain", "↑"))
@@ -69,7 +71,7 @@ def final_table(models: Models, counted: QuestionFormat | None) -> ScoreTable:
         metric_line(models, "utility", "Utility ↑", _asked(models, counted)),
         *_other_utilities(models, counted),
     )
-    shown = tuple(line for line in lines if "detail" not in line.rank or any(item.text != "-" for item in line.cells))
+    shown = tuple(line for line in lines if line.rank != "detail" or any(item.text != "-" for item in line.cells))
     hint = INTERVAL_HINT if any(result.intervals for result in models.values()) else ""
     return ScoreTable("What the final score is made of", hint, tuple(models), shown)
 

@@ -1,8 +1,7 @@
 """Which settings say something about a run: those that are neither out of force nor what they are for everybody."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Any
 
 from unlearning.config import (
     ObjectiveConfig,
@@ -13,6 +12,7 @@ from unlearning.config import (
     StoppingConfig,
     TraceConfig,
 )
+from unlearning.config.build import schema_of
 from unlearning.report.grouping import Flat, differing, flatten, readable
 
 ALWAYS = (
@@ -83,21 +83,10 @@ def _defaults(settings: Flat) -> Flat:
         }
     )
     for branch, base in (("objective", ObjectiveConfig), ("scope", ScopeConfig), ("schedule", ScheduleConfig)):
-        chosen = _chosen(base, settings.get(f"{branch}._target_"))
+        chosen = schema_of(base, settings.get(f"{branch}._target_")) or base
         shared = {field.name for field in fields(base)}
         for key, value in flatten(asdict(chosen()), f"{branch}.").items():
             if key.removeprefix(f"{branch}.") in shared or value in _OFF:
                 found[key] = value
         found.pop(f"{branch}._target_")
     return found
-
-
-def _chosen(base: type[Any], target: str | None) -> type[Any]:
-    """The schema of a `_target_`; the base itself for one that is not known."""
-    return next((schema for schema in _below(base) if schema._target_ == target), base)
-
-
-def _below(base: type[Any]) -> Iterator[type[Any]]:
-    for schema in base.__subclasses__():
-        yield schema
-        yield from _below(schema)

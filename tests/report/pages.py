@@ -1,0 +1,64 @@
+"""The five kinds of pages, made up: of a run, a comparison, an evaluation, probes and a trace."""
+
+import json
+from pathlib import Path
+
+from tests.report.fabricated import write_evaluated, write_run
+from tests.report.fabricated_sweep import RATES, add_troubles, change_config, write_job
+from tests.report.fabricated_trace import trace_result, write_trace_run
+from tests.report.test_probe_figures import LINES
+from unlearning.probes.table import table_json
+from unlearning.report.compare import report_on
+from unlearning.report.html import write_evaluation_report, write_probe_report, write_run_report, write_trace_report
+from unlearning.report.trace_figures import write_trace_plots
+
+LONG_NAME = "shards_with_a_rather_long_name_of_their_own"
+
+
+def make_pages(folder: Path) -> dict[str, Path]:
+    """Return the paths of the pages, by kind, each with a retrained model, several methods or long names in it."""
+    return {
+        "run": run_page(folder / "run"),
+        "comparison": comparison_page(folder / "comparison"),
+        "evaluation": write_evaluation_report(write_evaluated(folder / "evaluation", beside=("retrained", "target"))),
+        "probes": probe_page(folder / "probes"),
+        "trace": trace_page(folder / "trace"),
+    }
+
+
+def probes_text() -> str:
+    """Return the content of probes.json."""
+    return json.dumps(table_json({line.name: line for line in LINES}))
+
+
+def run_page(folder: Path) -> Path:
+    """Write the page of a run that traced, trained, was evaluated beside two other models, and was probed."""
+    write_run(folder, documents=3)
+    (folder / "probes.json").write_text(probes_text())
+    return write_run_report(folder)
+
+
+def comparison_page(folder: Path) -> Path:
+    """Write the page of a sweep: five seeds of one method, two or one of others, long names, and jobs without a result."""
+    for seed in range(5):
+        write_job(folder / f"{seed}-layer_freeze", "layer_freeze", RATES[1], seed)
+    for number, rate in enumerate((*RATES, RATES[0]), start=5):
+        job = write_job(folder / f"{number}-chunked_lora", "chunked_lora", rate, number)
+        change_config(job, "scope", layers=LONG_NAME if rate == RATES[2] else "all")
+    return report_on(add_troubles(folder), None)
+
+
+def probe_page(folder: Path) -> Path:
+    """Write the page of a run that only probed."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(f"name: probe\nrun: outputs/{LONG_NAME}\nmodel: {{path: null}}\n")
+    (folder / "status.json").write_text('{"state": "running"}')
+    (folder / "probes.json").write_text(probes_text())
+    return write_probe_report(folder)
+
+
+def trace_page(folder: Path) -> Path:
+    """Write the page of a run that traced everything, with the heat map of one fact."""
+    write_trace_run(folder, warnings=["3 persons traced: with fewer than 10, intervals are too narrow"])
+    write_trace_plots(trace_result(facts=2), folder, facts=1)
+    return write_trace_report(folder)
