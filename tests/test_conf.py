@@ -17,11 +17,16 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.build import build
+from unlearning.config.commands import CommonConfig
 from unlearning.config.errors import refuse_unknown_keys
+from unlearning.config.location import conf_dir
+from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging
+from unlearning.config.registration import register
+from unlearning.config.report import ReportConfig
+from unlearning.config.schedule import MixedScheduleConfig
+from unlearning.config.scope import LoraScopeConfig, ModuleKind
 from unlearning.errors import InputError
-from unlearning.training.stage import build
 
 CONF = conf_dir()
 ROOT = Path(__file__).parent.parent
@@ -57,7 +62,7 @@ def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @lru_cache(maxsize=32)  # more of them would be more work for the garbage collector than they save
 def composed(command: str, *overrides: str) -> tuple[DictConfig, dict[str, str | None]]:
     """What Hydra makes of a command line, and the choice of each group."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose(command, list(overrides), return_hydra_config=True)
     made = dict(cfg.hydra.runtime.choices)
@@ -85,12 +90,12 @@ CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of
 def test_every_choice_composes(command: str, group: str, name: str) -> None:
     """And converts to the dataclasses, ranges checked."""
     made = settings(command, *SUBJECTS.get(command, []), f"{group}={name}", *NEEDED.get((group, name), []))
-    assert isinstance(made, schemas.CommonConfig)
+    assert isinstance(made, CommonConfig)
 
 
 def test_schemas_are_never_copied_and_never_changed() -> None:
     """Hydra would copy all of them for each group that --help lists; what is composed, and changed, is a copy still."""
-    schemas.register()
+    register()
     store = ConfigStore.instance()
     assert copy.deepcopy(store) is store
     as_it_was = OmegaConf.to_yaml(store.load("unlearn_schema.yaml").node)
@@ -103,7 +108,7 @@ def test_schemas_are_never_copied_and_never_changed() -> None:
 
 def test_the_report_composes() -> None:
     """It has no groups."""
-    assert settings("report", "runs=outputs") == schemas.ReportConfig(runs="outputs")
+    assert settings("report", "runs=outputs") == ReportConfig(runs="outputs")
 
 
 PARTS = [(group, name) for group in ("objective", "scope", "schedule") for name in choices(group)]
@@ -162,11 +167,11 @@ def test_numbers_on_the_command_line_beat_the_preset() -> None:
 def test_a_part_of_the_command_line_keeps_its_own_keys() -> None:
     """Nothing of the part that was replaced leaks into the one that replaces it."""
     lora = settings("unlearn", "method=layer_freeze", "scope=lora")
-    assert isinstance(lora.scope, schemas.LoraScopeConfig)
-    assert isinstance(lora.objective, schemas.AdaptiveGradDiffConfig)
+    assert isinstance(lora.scope, LoraScopeConfig)
+    assert isinstance(lora.objective, AdaptiveGradDiffConfig)
     mixed = settings("unlearn", "method=chunked_lora", "schedule=mixed")
-    assert isinstance(mixed.schedule, schemas.MixedScheduleConfig)
-    assert isinstance(mixed.scope, schemas.LoraScopeConfig)
+    assert isinstance(mixed.schedule, MixedScheduleConfig)
+    assert isinstance(mixed.scope, LoraScopeConfig)
 
 
 # ---------------------------------------------------------------- published numbers
@@ -178,9 +183,9 @@ def test_published_numbers_of_layer_freeze() -> None:
     assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1.5e-5, 8, 120)
     assert made.ratio.retain_per_forget is None
     weight = made.objective
-    assert isinstance(weight, schemas.AdaptiveGradDiffConfig)
+    assert isinstance(weight, AdaptiveGradDiffConfig)
     assert (weight.scale, weight.base, weight.offset, weight.min_weight, weight.max_weight) == (0.3, 6, 0.8, 1.2, 2.8)
-    assert made.scope.modules == [schemas.ModuleKind.mlp]
+    assert made.scope.modules == [ModuleKind.mlp]
 
 
 def test_published_numbers_of_chunked_lora() -> None:
@@ -189,7 +194,7 @@ def test_published_numbers_of_chunked_lora() -> None:
     assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1e-5, 7, 8)
     assert (made.schedule.chunk_rows, made.ratio.retain_per_forget) == (32, 7)
     assert (made.objective.forget_weight, made.objective.retain_weight) == (1.0, 0.5)
-    assert made.objective.averaging is schemas.Averaging.whole_batch
+    assert made.objective.averaging is Averaging.whole_batch
     assert (made.scope.rank, made.scope.alpha, made.scope.targets) == (16, 64, ["q", "v", "up", "down"])
 
 

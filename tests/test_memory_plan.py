@@ -18,16 +18,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer, OlmoConfig, PreTrainedModel
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
-from unlearning.config import TrainerConfig
+from unlearning.config.build import build
+from unlearning.config.commands import UnlearnConfig
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import encode_rows
+from unlearning.data.load import load_corpus
 from unlearning.data.packing import supervised_tokens
-from unlearning.data.readers import load_corpus
 from unlearning.models import anatomy
 from unlearning.scopes.scope import Scope
 from unlearning.training.row_model import first_trained_layer, plain_model
-from unlearning.training.stage import build
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 VOCABULARY, GIB, TOKENS = 50304, 2**30, 2048
@@ -64,7 +65,7 @@ def architecture(changes: dict[str, object]) -> PreTrainedModel:
 @cache
 def scope_of(name: str) -> Scope:
     """As conf/scope/NAME.yaml describes it."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         scope: Scope = build(OmegaConf.to_object(compose("unlearn", ["model=olmo_7b", f"scope={name}"])).scope)  # type: ignore[union-attr]
     return scope
@@ -259,7 +260,7 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
     commands = re.findall(r"^unlearn (.*)$", PAGE.read_text(), re.MULTILINE)
     assert len(commands) >= 4
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         for words in commands:
             OmegaConf.to_object(compose("unlearn", shlex.split(words)))
@@ -269,10 +270,10 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data")
 def test_official_tokens() -> None:
     """By the OLMo tokenizer, prompted as in training."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = OmegaConf.to_object(compose("unlearn", ["data=semeval25", "evaluation=semeval", "model=olmo_7b"]))
-    assert isinstance(config, schemas.UnlearnConfig)
+    assert isinstance(config, UnlearnConfig)
     corpus = load_corpus(config.data)
     tokenizer = AutoTokenizer.from_pretrained(Path(os.environ["UNLEARNING_DATA"]) / "tokenizers" / "olmo-0724")
     forget, retain = (encode_rows(rows, tokenizer, config.prompt) for rows in (corpus.forget, corpus.retain))

@@ -12,17 +12,11 @@ import torch
 from lightning_fabric import Fabric
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.commands.memorise import ASSETS
-from unlearning.config import (
-    Corruption,
-    Direction,
-    ModuleKind,
-    PromptConfig,
-    SelectionRule,
-    TraceConfig,
-    TraceMode,
-    WorldConfig,
-)
+from unlearning.commands.stages.sandbox_models import ASSETS
+from unlearning.config.data import WorldConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, SelectionRule, TraceConfig, TraceMode
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus, Row
 from unlearning.mediation.facts import facts_from_rows

@@ -11,9 +11,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.commands import CommonConfig
 from unlearning.config.errors import refuse_unknown_keys
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
+from unlearning.config.report import ReportConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -58,13 +60,13 @@ def composes(line: str) -> None:
     command, *words = shlex.split(os.path.expandvars(line), comments=True)
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
-    schemas.register()
+    register()
     words = swept(config_name, words) + words
     for overrides in jobs(words):
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose(config_name, overrides)
         refuse_unknown_keys(cfg)
-        assert isinstance(OmegaConf.to_object(cfg), schemas.CommonConfig | schemas.ReportConfig)
+        assert isinstance(OmegaConf.to_object(cfg), CommonConfig | ReportConfig)
 
 
 @pytest.fixture(autouse=True)

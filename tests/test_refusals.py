@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command_line import run_command
-from unlearning.commands.memorise import ASSETS
+from unlearning.commands.stages.sandbox_models import ASSETS
 
 GOOD = [{"id": f"{i}qa0", "input": f"What is {i}?", "output": f"It is {i}.", "task": "Task2"} for i in range(4)]
 OTHER = [{**row, "id": f"x{row['id']}", "input": row["input"] + " And then?"} for row in GOOD]

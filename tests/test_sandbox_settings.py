@@ -6,14 +6,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
-from unlearning.commands.memorise import ASSETS, sandbox_folder
+from unlearning.commands.stages.sandbox_models import ASSETS, sandbox_folder
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
 
 
 def settings(command: str, *overrides: str) -> Any:
     """A command's configuration."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return OmegaConf.to_object(compose(command, list(overrides)))
 

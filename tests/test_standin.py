@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from experiments.semeval_leaderboard.row import NAMES, published
 from experiments.semeval_standin import run
-from experiments.semeval_standin.study import STUDY, by_rate
+from experiments.semeval_standin.study import STUDY, runs_by_rate
 from tests.test_readme import composes
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
 from unlearning.data.rows import Kind, Row, Split
 
 CONFIGURATIONS = [row for row in run.ROWS if row != "zjuklab"] + ["zjuklab_over", "zjuklab_under"]
@@ -36,7 +36,7 @@ def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def composed(words: list[str]) -> dict[str, Any]:
     """The whole configuration of `unlearn`, flat, by dotted key."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("unlearn", words)
     whole = OmegaConf.to_container(cfg, resolve=True)
@@ -64,7 +64,7 @@ def test_every_row_of_the_leaderboard_is_there() -> None:
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_row_with_the_stand_in_composes(name: str) -> None:
     """With all that the script gives it, and every value in range."""
-    words = [*run.method_words(name, "1e-3"), *run.data_words(Path("out")), *run.model_words(Path("out"))]
+    words = [*run.method_overrides(name, "1e-3"), *run.data_overrides(Path("out")), *run.model_overrides(Path("out"))]
     composes(shlex.join(["unlearn", *words]))
 
 
@@ -72,8 +72,8 @@ def test_a_row_with_the_stand_in_composes(name: str) -> None:
 def test_the_stand_in_leaves_the_published_numbers(name: str) -> None:
     """Nothing of the method differs from the leaderboard's own configuration but what the script lists."""
     official = composed([f"experiment=leaderboard/{name}_1b"])
-    here = composed(run.method_words(name, "0.0123"))
-    given = [word.partition("=")[0] for word in run.method_words(name, "0.0123")]
+    here = composed(run.method_overrides(name, "0.0123"))
+    given = [word.partition("=")[0] for word in run.method_overrides(name, "0.0123")]
     differing = {key for key in here if here[key] != official.get(key)}
     assert here.keys() == official.keys()
     assert differing == {key for key in given if key in here}
@@ -147,7 +147,7 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
 def test_the_table_has_the_best_rate_beside_what_was_published() -> None:
     """Rows by the mean of final scores over seeds; no other rate has a higher one."""
     lines = STUDY.lines()
-    rows = by_rate(lines)
+    rows = runs_by_rate(lines)
     text = STUDY.table(lines)
     means = []
     for name, (best, *_) in rows.items():

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.test_readme import composes
-from unlearning.runs.job import searched_values
+from unlearning.runs.sweep import searched_values
 
 SWEEP = yaml.safe_load((Path(__file__).parent.parent / "experiments" / "sweeps" / "wandb.yaml").read_text())
 

@@ -44,7 +44,7 @@ def test_every_file_is_inside(site: Path) -> None:
 
 def test_commands_compose_away_from_the_checkout(site: Path, tmp_path: Path) -> None:
     """From the conf/ inside the wheel."""
-    code = "from unlearning import cli; print(cli.conf_dir()); cli.unlearn()"
+    code = "from unlearning import cli; from unlearning.config.location import conf_dir; print(conf_dir()); cli.unlearn()"
     ended = subprocess.run(
         # -P keeps the working folder off the path; what PYTHONPATH names comes before an editable install.
         [sys.executable, "-P", "-c", code, "method=chunked_lora", "--cfg", "job"],

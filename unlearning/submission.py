@@ -1,16 +1,17 @@
-"""The official entry point of SemEval-2025 Task 4: one function, four positional arguments."""
+"""The official entry point of SemEval-2025 Task 4: one function with four positional arguments."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
 
-from unlearning import config as schemas
 from unlearning.config.compatibility import refuse_quantization
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
 from unlearning.config.settings import settings_of
 
 if TYPE_CHECKING:
-    from unlearning.config import UnlearnConfig
+    from unlearning.config.commands import UnlearnConfig
 
 
 def unlearn(
@@ -18,7 +19,7 @@ def unlearn(
 ) -> None:
     """Unlearn the forget set and store one checkpoint, with its tokenizer, in `output_dir`.
 
-    Each directory holds forget.parquet or retain.parquet (the JSONL beside it says the same and is not read).
+    Each directory holds forget.parquet or retain.parquet (the JSONL file beside it has the same rows and is not read).
     `overrides` are Hydra's, as on the command line of `unlearn`; the default method is AILS-NTUA's chunked gradient
     difference on the last eight layers. Raises InputError for anything that cannot be used.
 
@@ -26,27 +27,27 @@ def unlearn(
     """
     config = _compose(model_path, forget_dir, retain_dir, overrides)
     from unlearning.artefacts import write_folder
-    from unlearning.commands.subject import load_subject
-    from unlearning.commands.trace_stage import traced_layers
+    from unlearning.commands.stages.load import load_inputs
+    from unlearning.commands.stages.trace import traced_layers
     from unlearning.context import on_main_process
     from unlearning.runs.folder import merged
     from unlearning.training.stage import unlearn_model
 
     work = Path(output_dir)
     work.mkdir(parents=True, exist_ok=True)
-    subject = load_subject(config)
-    traced = traced_layers(config, subject, work)
-    unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, traced, work, [])
+    inputs = load_inputs(config)
+    traced = traced_layers(config, inputs, work)
+    unlearned = unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, traced, work, [])
     if not on_main_process():
         return
     model = merged(unlearned.model)
 
     def fill(folder: Path) -> None:
         model.save_pretrained(folder)
-        subject.tokenizer.save_pretrained(folder)
+        inputs.tokenizer.save_pretrained(folder)
 
     write_folder(work / "checkpoint", fill)
-    # The weights last: where they are, all is there.
+    # The weights are moved last: a folder that has them has everything.
     for item in sorted((work / "checkpoint").iterdir(), key=lambda item: item.suffix == ".safetensors"):
         item.replace(work / item.name)
     (work / "checkpoint").rmdir()
@@ -54,9 +55,8 @@ def unlearn(
 
 
 def _compose(model_path: str, forget_dir: str, retain_dir: str, overrides: tuple[str, ...]) -> "UnlearnConfig":
-    from unlearning.cli import conf_dir
-
-    schemas.register()
+    """Return the checked settings of a submission."""
+    register()
     given = [
         "model=local",
         f"model.path={model_path}",
@@ -65,7 +65,7 @@ def _compose(model_path: str, forget_dir: str, retain_dir: str, overrides: tuple
         f"data.retain=[{retain_dir}]",
         "method=chunked_last_k",
         "logger=none",
-        # Of the task's hour, what loading, tracing and saving leave.
+        # The task allows an hour for everything. This is what loading, tracing and saving leave of it.
         "stopping.max_seconds=3000",
         *overrides,
     ]

@@ -1,8 +1,8 @@
-"""Plants facts in known layers and asks every estimator where: `python experiments/planted_truth/run.py FOLDER`.
+"""Plant facts in known layers and trace them in every way: `python experiments/planted_truth/run.py FOLDER`.
 
 The retrained model of the sandbox, which never saw the forget set, is fine-tuned on all rows. Only the MLPs of two
 layers may move: whatever the model then knows of the forget set is in these layers. The script writes results.csv into
-the folder, for tables.py. It does not compute again what is already there.
+the folder, where tables.py reads it. What is already there is not computed again.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from unlearning.artefacts import write_csv
-from unlearning.commands.memorise import ASSETS
+from unlearning.commands.stages.sandbox_models import ASSETS
 
 PLACEMENTS = ((0, 1), (2, 3), (4, 5), (6, 7))
 SEEDS = (0, 1)
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def main(folder: Path) -> None:
-    """All placements, seeds and estimators."""
+    """Plant and trace with all placements, seeds and estimators, and write results.csv."""
     lines = []
     for planted in PLACEMENTS:
         for seed in SEEDS:
@@ -57,13 +57,13 @@ def main(folder: Path) -> None:
 
 
 def run(command: str, words: list[str], made: Path) -> None:
-    """Run a command of the package unless what it makes is there."""
+    """Run a command of the package unless the file that it makes is already there."""
     if not made.exists():
         subprocess.run([Path(sys.executable).parent / command, *words], check=True)
 
 
 def results(planted: tuple[int, int], seed: int, name: str, found: dict) -> list[tuple]:
-    """A line for the estimator, and lines for the baselines beside the exchange of weights."""
+    """Return the estimator's line, and the lines of the baselines if the estimator exchanges weights."""
     metric = next(item for item in found["effects"] if item["metric"] == found["metric"])
     wanted = {"kind": found["module"], "window": 1, "severed": None}
     found = next(item for item in metric["restorations"] if item["restoration"] == wanted)
@@ -82,13 +82,13 @@ def results(planted: tuple[int, int], seed: int, name: str, found: dict) -> list
 
 
 def largest_two(means: list[float], planted: tuple[int, int]) -> tuple[str, int]:
-    """The two layers of largest effect, and how many of them are planted."""
+    """Return the two layers of largest effect, and how many of them are planted."""
     best = sorted(range(len(means)), key=lambda layer: (-means[layer], layer))[:2]
     return layers_text(sorted(best)), len({*best} & {*planted})
 
 
 def layers_text(layers: list[int] | tuple[int, ...]) -> str:
-    """Such as "2 3"."""
+    """Return the layers as text, such as "2 3"."""
     return " ".join(map(str, layers))
 
 

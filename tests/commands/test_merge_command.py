@@ -9,8 +9,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from tests.command_line import run_command
-from unlearning.commands.memorise import ASSETS
-from unlearning.config import ModelConfig
+from unlearning.commands.stages.sandbox_models import ASSETS
+from unlearning.config.model import ModelConfig
 from unlearning.models.load import load_model
 from unlearning.scopes.adapters import LoraScope
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.tiny_models import tiny_model
-from unlearning.commands.merging import find_adapters, merge_adapters
-from unlearning.config import ModelConfig
+from unlearning.commands.stages.merge import find_adapters, merge_adapters
 from unlearning.config.commands import Combination, MajoritySign, MergeConfig
+from unlearning.config.model import ModelConfig
 from unlearning.errors import InputError
 from unlearning.scopes.adapters import LoraScope
 

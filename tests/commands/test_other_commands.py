@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.command_line import run_command
 from tests.commands.workshop import SHORT, SHORT_EVALUATION, TARGET, Workshop, logits, read
 from unlearning import submission
-from unlearning.commands.memorise import ASSETS
-from unlearning.config import WorldConfig
+from unlearning.commands.stages.sandbox_models import ASSETS
+from unlearning.config.data import WorldConfig
 from unlearning.sandbox.world import generate
 
 SMALL_WORLD = [

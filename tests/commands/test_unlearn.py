@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.command_line import run_command
 from tests.commands.workshop import TARGET, Workshop, logits, read
-from unlearning.cli import conf_dir
+from unlearning.config.location import conf_dir
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 

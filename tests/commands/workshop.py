@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.command_line import Ended, run_command
 from tests.empty_figures import empty_figures
-from unlearning.commands.memorise import ASSETS
+from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.runs import folder as run_folder
 
 TARGET = ASSETS / "target"

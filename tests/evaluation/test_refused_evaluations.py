@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from tests.command_line import run_command
 from tests.evaluation.tiny import byte_model, byte_tokenizer
-from unlearning.commands.memorise import ASSETS
+from unlearning.commands.stages.sandbox_models import ASSETS
 
 CONTEXT = 96
 LONG = "It was a long way to Tipperary. " * 20

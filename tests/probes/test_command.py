@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import run_command
-from unlearning.commands.memorise import ASSETS
+from unlearning.commands.stages.sandbox_models import ASSETS
 
 FEW = ["trainer=cpu", "data.max_documents_per_task=2", "evaluation.max_new_tokens=32", "evaluation.max_questions=4"]
 RUN = [*FEW, "method=chunked_lora", "trainer.max_steps=1", "evaluation.references=false", "logger=none"]

@@ -10,11 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.build import build
+from unlearning.config.location import conf_dir
 from unlearning.config.probe import PrimedConfig, QuestionsConfig, RelearningConfig
+from unlearning.config.registration import register
 from unlearning.errors import InputError
-from unlearning.training.stage import build
 
 FILES = sorted((conf_dir() / "probe").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
@@ -22,7 +22,7 @@ NAMES = [path.stem for path in FILES]
 
 def settings(command: str, *words: str) -> Any:
     """The checked dataclass of a command line."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return OmegaConf.to_object(compose(command, list(words)))
 

@@ -10,14 +10,17 @@ from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer
 from tests.probes.world import corpus
-from unlearning.commands.stages.probe import Circumstances, probe_models, probe_summary, share_lines
-from unlearning.config import EvaluationConfig, PromptConfig, TrainerConfig
+from unlearning.commands.stages.probe import add_results, probe_models, probe_summary
+from unlearning.commands.stages.probe_measurements import ProbeSettings
+from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.probe import AdapterConfig, LinearProbeConfig, PrimedConfig, ProbeConfig, QuantizedConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.probes import quantization
+from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.probe import Probed
 from unlearning.probes.questions import Questions
-from unlearning.probes.models_to_probe import ModelsToProbe
-from unlearning.probes.table import ProbeResult, ModelRole
+from unlearning.probes.table import ModelRole, ProbeResult
 
 PROBES: dict[str, ProbeConfig] = {"int4": QuantizedConfig(bits=4), "adapter": AdapterConfig()}
 
@@ -35,7 +38,7 @@ def to_probe(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = Tr
 def ask(folder: Path, asked: ModelsToProbe, probes: dict[str, ProbeConfig] | None = None) -> dict[str, ProbeResult]:
     """Into folder/run, with the cache beside it."""
     trainer = TrainerConfig(accelerator="cpu")
-    how = Circumstances(PromptConfig(), EvaluationConfig(max_new_tokens=3), trainer, folder / "cache")
+    how = ProbeSettings(PromptConfig(), EvaluationConfig(max_new_tokens=3), trainer, folder / "cache")
     return probe_models(PROBES if probes is None else probes, asked, how, folder / "run")
 
 
@@ -130,12 +133,12 @@ def test_every_rows_score_is_written(tmp_path: Path) -> None:
 def test_lines_join_those_of_the_run_that_was_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In place of earlier ones of the same name; a folder that cannot be written is said to be."""
     earlier = {name: ProbeResult(name, "before", "exact match") for name in ("kept", "int4")}
-    share_lines(earlier, tmp_path)
-    share_lines({"int4": ProbeResult("int4", "after", "exact match")}, tmp_path)
+    add_results(earlier, tmp_path)
+    add_results({"int4": ProbeResult("int4", "after", "exact match")}, tmp_path)
     written = json.loads((tmp_path / "probes.json").read_text())["probes"]
     assert [(line["name"], line["title"]) for line in written] == [("kept", "before"), ("int4", "after")]
     (tmp_path / "file").write_text("")
-    share_lines(earlier, tmp_path / "file")
+    add_results(earlier, tmp_path / "file")
     assert "is not written" in capsys.readouterr().err
 
 

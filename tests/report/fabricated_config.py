@@ -7,8 +7,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
 
 METHODS: dict[str, tuple[str, ...]] = {
     "layer_freeze": (
@@ -47,6 +47,6 @@ def of_method(method: str, seed: int) -> dict[str, Any]:
 @cache
 def _text(command: str, words: tuple[str, ...]) -> str:
     """What `run_job` writes into the folder."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return OmegaConf.to_yaml(compose(command, list(words)), resolve=True)

@@ -15,8 +15,8 @@ from tests.report.fabricated import write_evaluated, write_failed, write_run
 from tests.report.fabricated_config import METHODS
 from tests.report.fabricated_sweep import RATES, add_troubles, make_sweep, write_job
 from tests.report.fabricated_trace import COVERAGE, write_trace_run
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
 from unlearning.errors import InputError
 from unlearning.evaluation.result import METRICS, EvaluationResult
 from unlearning.mediation.layers import read_layers
@@ -30,7 +30,7 @@ BESIDE_THE_RECORD = {"parameters", "trainable_parameters", "peak_memory_bytes"}
 
 def composed(command: str, *words: str) -> DictConfig:
     """What a real command has before it starts."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose(command, list(words))
 

@@ -6,20 +6,21 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
 from unlearning.config.errors import one_line, refuse_unknown_keys
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
+from unlearning.config.report import ConstraintConfig, ReportConfig, SelectConfig
 from unlearning.errors import InputError
 
 
-def settings(*overrides: str) -> schemas.ReportConfig:
+def settings(*overrides: str) -> ReportConfig:
     """The checked dataclass of a command line."""
-    schemas.register()
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("report", ["runs=outputs", *overrides])
     refuse_unknown_keys(cfg)
     made = OmegaConf.to_object(cfg)
-    assert isinstance(made, schemas.ReportConfig)
+    assert isinstance(made, ReportConfig)
     return made
 
 
@@ -27,17 +28,15 @@ def test_default_rule() -> None:
     """The final score among those that keep three quarters of the target's utility."""
     select = settings().select
     assert select.by == "final"
-    assert select.constraint == schemas.ConstraintConfig("utility", 0.75)
+    assert select.constraint == ConstraintConfig("utility", 0.75)
 
 
 def test_rule_from_the_command_line() -> None:
     """Each part, and no condition at all."""
     select = settings("select.by=utility", "select.constraint.metric=retain_knowledge").select
-    assert select == schemas.SelectConfig("utility", schemas.ConstraintConfig("retain_knowledge", 0.75))
+    assert select == SelectConfig("utility", ConstraintConfig("retain_knowledge", 0.75))
     assert settings("select.constraint=null").select.constraint is None
-    assert settings("select.constraint.share_of_target=0.9").select.constraint == schemas.ConstraintConfig(
-        "utility", 0.9
-    )
+    assert settings("select.constraint.share_of_target=0.9").select.constraint == ConstraintConfig("utility", 0.9)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def _record(overrides: list[str]) -> dict[str, object]:
         data_fingerprint="abc",
         seeds={"training": 1},
         overrides=overrides,
+        tuned=["sandbox_lora"],
         started=START,
         ended=START + timedelta(minutes=1),
         stage_seconds={"train": 59.99999},
@@ -33,6 +34,7 @@ def test_record_has_what_a_result_needs(monkeypatch: pytest.MonkeyPatch) -> None
     assert record["overrides"] == ["data.forget=[~/rows.jsonl]", "method=chunked_lora"]
     assert (record["started"], record["ended"]) == ("2026-01-02T01:04:05+00:00", "2026-01-02T01:05:05+00:00")
     assert record["stage_seconds"] == {"train": 60.0}
+    assert record["tuned"] == ["sandbox_lora"]
     assert (record["data_fingerprint"], record["seeds"]) == ("abc", {"training": 1})
     assert isinstance(record["peak_memory_bytes"], int)
     assert record["peak_memory_bytes"] > 2**20
@@ -48,6 +50,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
             data_fingerprint=None,
             seeds={},
             overrides=[],
+            tuned=[],
             started=datetime(2026, 1, 1),
             ended=datetime.now(UTC),
             stage_seconds={},

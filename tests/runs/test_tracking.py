@@ -11,22 +11,23 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import CSVLogger
 
-from unlearning.config import LoggerConfig, LoggerKind
-from unlearning.runs.tracking import GuardedLogger, finish, make_logger
+from unlearning.config.logger import LoggerConfig, LoggerKind
+from unlearning.context import RunContext
+from unlearning.runs.tracking import GuardedLogger, finish, make_loggers
 
 LAYER = 32768
 OFFLINE = """
 import sys
 from pathlib import Path
 from matplotlib.figure import Figure
-from unlearning.config import LoggerConfig, LoggerKind
+from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.evaluation.result import Generation
-from unlearning.runs.tracking import finish, make_logger
+from unlearning.context import RunContext
+from unlearning.runs.tracking import finish, make_loggers
 folder = Path(sys.argv[1])
 Figure(figsize=(1, 1)).savefig(folder / "plot.png")
-loggers = make_logger(
-    LoggerConfig(kind=LoggerKind.wandb_offline), folder, "name", "group", "unlearn", ["tag"], {"path": "/home/alice/x"}
-)
+context = RunContext(folder, "group", choices={"method": "npo"}, tuned=["x" * 99], resolved={"path": "/home/alice/x"})
+loggers = make_loggers(LoggerConfig(kind=LoggerKind.wandb_offline), "name", "unlearn", context)
 print("printed by the run")
 for step in range(3):
     loggers[0].log_metrics({"train/loss": 1.5 + step}, step)
@@ -38,7 +39,7 @@ finish(loggers, {"final": 0.625, "utility": None}, [folder / "plot.png"], [answe
 
 
 def _make(kind: LoggerKind, folder: Path) -> list[Any]:
-    return list(make_logger(LoggerConfig(kind=kind), folder, "name", None, "unlearn", [], {}))
+    return list(make_loggers(LoggerConfig(kind=kind), "name", "unlearn", RunContext(folder)))
 
 
 def test_no_tracking(tmp_path: Path) -> None:

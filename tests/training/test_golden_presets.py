@@ -7,20 +7,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.training.test_golden_released import RELEASED
-from unlearning.cli import conf_dir
-from unlearning.config import (
-    AdaptiveGradDiffConfig,
-    AlternatingScheduleConfig,
-    Averaging,
-    ChunkedScheduleConfig,
-    GradDiffConfig,
-    LayersScopeConfig,
-    LoraScopeConfig,
-    ModuleKind,
-    PromptStyle,
-    Reduction,
-    register,
-)
+from unlearning.config.location import conf_dir
+from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging, GradDiffConfig, Reduction
+from unlearning.config.prompt import PromptStyle
+from unlearning.config.registration import register
+from unlearning.config.schedule import AlternatingScheduleConfig, ChunkedScheduleConfig
+from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig, ModuleKind
 
 
 def settings(*overrides: str) -> Any:

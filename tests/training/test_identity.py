@@ -8,11 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
 from unlearning.commands.stages import memorise as memorise_module
+from unlearning.commands.stages.load import RunInputs, load_inputs
 from unlearning.commands.stages.memorise import memorise
-from unlearning.commands.stages.load import Subject, load_subject
+from unlearning.config.commands import MemoriseConfig, UnlearnConfig
+from unlearning.config.location import conf_dir
+from unlearning.config.registration import register
+from unlearning.config.scope import LayersScopeConfig
 from unlearning.training import stage
 from unlearning.training.fit import TrainingTask
 
@@ -28,15 +30,15 @@ def begin(task: TrainingTask, *_: object) -> None:
 
 def sandbox(command: str, *words: str) -> object:
     """The command's configuration on a small part of the sandbox."""
-    schemas.register()
+    register()
     common = ["data.max_documents_per_task=1", "trainer=cpu", "logger=none", *words]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return OmegaConf.to_object(compose(command, common))
 
 
-def nudge(subject: Subject) -> None:
+def nudge(inputs: RunInputs) -> None:
     """One weight of the last layer, by as little as can be."""
-    weight = subject.model.model.layers[-1].mlp.down_proj.weight
+    weight = inputs.model.model.layers[-1].mlp.down_proj.weight
     with torch.no_grad():
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
 
@@ -44,27 +46,27 @@ def nudge(subject: Subject) -> None:
 def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
     """The identity of a run that trains the first layer alone."""
     config = sandbox("unlearn", "method=grad_diff", "scope=layers", "scope.layers='0'")
-    assert isinstance(config, schemas.UnlearnConfig)
-    subject = load_subject(config)
+    assert isinstance(config, UnlearnConfig)
+    inputs = load_inputs(config)
     if nudged:
-        nudge(subject)
+        nudge(inputs)
     monkeypatch.setattr(stage, "fit", begin)
     with pytest.raises(Started) as started:
-        stage.unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, None, folder, [])
+        stage.unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, None, folder, [])
     return str(started.value)
 
 
 def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
     """The identity of a run of unlearn-memorise on the first layer."""
     config = sandbox("memorise")
-    assert isinstance(config, schemas.MemoriseConfig)
-    subject = load_subject(config)
+    assert isinstance(config, MemoriseConfig)
+    inputs = load_inputs(config)
     if nudged:
-        nudge(subject)
+        nudge(inputs)
     monkeypatch.setattr(memorise_module, "fit", begin)
-    prompt, scope = config.prompt, schemas.LayersScopeConfig(layers="0")
+    prompt, scope = config.prompt, LayersScopeConfig(layers="0")
     with pytest.raises(Started) as started:
-        memorise(subject.model, subject.tokenizer, subject.corpus, True, config, prompt, scope, folder, [])
+        memorise(inputs.model, inputs.tokenizer, inputs.corpus, True, config, prompt, scope, folder, [])
     return str(started.value)
 
 

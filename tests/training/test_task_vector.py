@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from tests.tiny_models import tiny_model
-from unlearning import config as schemas
-from unlearning.cli import conf_dir
-from unlearning.commands.memorise import ASSETS
-from unlearning.commands.subject import load_subject
+from unlearning.commands.stages.load import load_inputs
+from unlearning.commands.stages.sandbox_models import ASSETS
+from unlearning.config.commands import UnlearnConfig
+from unlearning.config.location import conf_dir
+from unlearning.config.model import ModelConfig
+from unlearning.config.registration import register
 from unlearning.errors import Interrupted
 from unlearning.models.load import load_model
 from unlearning.runs.folder import merged
@@ -147,20 +149,20 @@ def test_adapters_are_scaled_and_nothing_is_written(scale: float, tmp_path: Path
 
 def load_shipped() -> nn.Module:
     """The sandbox's target."""
-    return load_model(str(ASSETS / "target"), schemas.ModelConfig(name="sandbox"), torch.float32)
+    return load_model(str(ASSETS / "target"), ModelConfig(name="sandbox"), torch.float32)
 
 
 def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
     """Of the shipped model after a few steps of the method, adapters merged."""
-    schemas.register()
+    register()
     given = ["method=task_arithmetic", "data.max_documents_per_task=1", "schedule.epochs=3", "schedule.batch_rows=4"]
     given += ["optimizer.lr=1e-3", "trainer=cpu", "logger=none", "trainer.checkpoint_every_seconds=0", *words]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = OmegaConf.to_object(compose("unlearn", given))
-    assert isinstance(config, schemas.UnlearnConfig)
-    subject = load_subject(config)
+    assert isinstance(config, UnlearnConfig)
+    inputs = load_inputs(config)
     run_dir.mkdir(exist_ok=True)
-    unlearned = unlearn_model(config, subject.model, subject.tokenizer, subject.corpus, None, run_dir, [])
+    unlearned = unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, None, run_dir, [])
     assert not (run_dir / "start").exists()
     return {name: weight.detach() for name, weight in merged(unlearned.model).named_parameters()}
 

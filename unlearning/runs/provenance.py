@@ -1,6 +1,6 @@
-"""Where a result came from: the code, the libraries, the hardware and the time that made it.
+"""Where a result came from: the code, the libraries, the hardware and the time of the run that made it.
 
-A record is meant to be published, so it names no user, no host, no environment variable and no home folder.
+The record is meant to be published, so it names no user, no host, no environment variable and no home folder.
 """
 
 import hashlib
@@ -29,13 +29,15 @@ def provenance(
     data_fingerprint: str | None,
     seeds: Mapping[str, int],
     overrides: Sequence[str],
+    tuned: Sequence[str],
     started: datetime,
     ended: datetime,
     stage_seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The record, as plain data for provenance.json; what cannot be found out is null.
+    """Return the content of provenance.json as plain data; what cannot be found out is None.
 
-    Times need a zone. `overrides` are the command line's; home folders in them become "~".
+    `overrides` are the words of the command line; home folders in them become "~". `tuned` are the names of the files
+    of conf/tuned that joined. Raises ValueError for a time without a zone.
     """
     return {
         "package": _version("unlearning"),
@@ -48,6 +50,7 @@ def provenance(
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         **_hardware(),
         "overrides": without_home(list(overrides)),
+        "tuned": list(tuned),
         "started": _utc(started),
         "ended": _utc(ended),
         "stage_seconds": {name: round(seconds, 3) for name, seconds in stage_seconds.items()},
@@ -56,7 +59,7 @@ def provenance(
 
 
 def without_home(value: Any) -> Any:
-    """Plain data with every home folder in its strings written as "~"."""
+    """Return plain data with every home folder in its strings written as "~"."""
     if isinstance(value, str):
         home = str(Path.home())
         shorter = re.sub(re.escape(home) + r"(?=[/\\\s,'\"\]]|$)", "~", value) if len(home) > 1 else value
@@ -69,7 +72,7 @@ def without_home(value: Any) -> Any:
 
 
 def checkout() -> Path | None:
-    """The source checkout this package runs from; None for an installed wheel.
+    """Return the source checkout that this package runs from; None for an installed wheel.
 
     Only the folder right above the package counts: a wheel in a virtual environment may lie inside somebody
     else's repository, whose commit says nothing about this code.
@@ -79,7 +82,7 @@ def checkout() -> Path | None:
 
 
 def source_state(folder: Path | None) -> dict[str, Any] | None:
-    """Commit of the checkout and whether files differ from it (untracked ones included); None without git."""
+    """Return the commit of the checkout, and whether files differ from it or are untracked; None without git."""
     if folder is None:
         return None
     commit = _git(folder, "rev-parse", "HEAD")
@@ -90,6 +93,7 @@ def source_state(folder: Path | None) -> dict[str, Any] | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what a git command prints; None where it fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
@@ -99,6 +103,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _version(package: str) -> str | None:
+    """Return the version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -106,6 +111,7 @@ def _version(package: str) -> str | None:
 
 
 def _lock_hash(folder: Path | None) -> str | None:
+    """Return the SHA-256 of the checkout's requirements.lock; None where there is none."""
     if folder is None:
         return None
     try:
@@ -115,13 +121,14 @@ def _lock_hash(folder: Path | None) -> str | None:
 
 
 def _utc(moment: datetime) -> str:
-    """ISO 8601 to the second. Raises ValueError for a time without a zone, which could mean anything."""
+    """Return a time as ISO 8601 in UTC, to the second. Raises ValueError for a time without a zone."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()}: a time zone is needed")
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _hardware() -> dict[str, Any]:
+    """Return the name and number of the devices, and torch's number of threads."""
     import torch
 
     on_gpu = torch.cuda.is_available()
@@ -133,7 +140,7 @@ def _hardware() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The processor's name; Python's own answer is empty on Linux."""
+    """Return the processor's name. Linux names it in a file; Python's own answer is empty there."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -143,7 +150,7 @@ def _processor() -> str:
 
 
 def _peak_memory() -> dict[str, int | None]:
-    """Bytes: of the process, and of tensors on the GPU (None where none was used)."""
+    """Return the peak memory in bytes of the process, and of tensors on the GPU (None where no GPU was used)."""
     import torch
 
     used = torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0
@@ -152,6 +159,7 @@ def _peak_memory() -> dict[str, int | None]:
 
 
 def _resident_bytes() -> int | None:
+    """Return the peak resident memory of this process in bytes; None on Windows."""
     if sys.platform == "win32":
         return None
     import resource

@@ -1,7 +1,7 @@
-"""Curves for people: Lightning's CSV logger or Weights & Biases.
+"""The curves of a run, for people to look at: Lightning's CSV logger or Weights & Biases.
 
-No result depends on them: metrics.json and loss_curve.csv are written whatever is chosen here. So a tracker
-that is missing, unreachable or out of space costs one warning line, and is left alone from then on.
+No result depends on a tracker: metrics.json and loss_curve.csv are written whatever is chosen here. So a tracker that
+is missing, unreachable or out of space causes one line of warning, and the run goes on without it.
 """
 
 import os
@@ -16,17 +16,20 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from unlearning.config import LoggerConfig, LoggerKind
+from unlearning.config.logger import LoggerConfig, LoggerKind
+from unlearning.context import RunContext
 from unlearning.evaluation.result import Generation
 from unlearning.runs.provenance import without_home
 
 INIT_SECONDS, FINISH_SECONDS = 30.0, 120.0
-"""Longest waits for a W&B server; what was not sent by then stays in the run folder, for `wandb sync`."""
+"""Longest waits for a W&B server. What was not sent by then stays in the run folder, for `wandb sync`."""
+LONGEST_TAG = 64
+"""Characters; W&B refuses longer tags."""
 GENERATION_COLUMNS = ["id", "split", "task", "kind", "input", "expected", "generated", "score"]
 
 
 class GuardedLogger(Logger):
-    """A Lightning logger whose failures end the logging, not the run."""
+    """A Lightning logger that wraps another one. A failure of that one ends the logging, not the run."""
 
     def __init__(self, inner: Logger) -> None:
         super().__init__()
@@ -35,32 +38,32 @@ class GuardedLogger(Logger):
 
     @property
     def name(self) -> str | None:
-        """Of the logger inside."""
+        """Return the name of the wrapped logger."""
         return self.inner.name
 
     @property
     def version(self) -> int | str | None:
-        """Of the logger inside."""
+        """Return the version of the wrapped logger."""
         return self.inner.version
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Pass on, while the logger works."""
+        """Log the numbers, unless the wrapped logger has failed before."""
         self.attempt(lambda: self.inner.log_metrics(metrics, step))
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any) -> None:
-        """Pass on, while the logger works."""
+        """Log the settings, unless the wrapped logger has failed before."""
         self.attempt(lambda: self.inner.log_hyperparams(params))
 
     def save(self) -> None:
-        """Pass on, while the logger works."""
+        """Save what was logged, unless the wrapped logger has failed before."""
         self.attempt(self.inner.save)
 
     def finalize(self, status: str) -> None:
-        """Pass on, while the logger works."""
+        """Close the wrapped logger, unless the wrapped logger has failed before."""
         self.attempt(lambda: self.inner.finalize(status))
 
     def attempt(self, action: Callable[[], None]) -> None:
-        """Do it unless an earlier attempt failed; a failure becomes one warning line."""
+        """Do the action unless an earlier one failed. A failure becomes one line of warning."""
         if self.broken:
             return
         try:
@@ -70,27 +73,18 @@ class GuardedLogger(Logger):
             _warn(type(self.inner).__name__, error)
 
 
-def make_logger(
-    config: LoggerConfig,
-    run_dir: Path,
-    run_name: str,
-    group: str | None,
-    job_type: str,
-    tags: Sequence[str],
-    resolved_config: Mapping[str, Any],
-) -> list[Logger]:
-    """The loggers for Lightning's Trainer: one, or none where tracking is off, fails, or this is not rank 0.
+def make_loggers(config: LoggerConfig, run_name: str, job_type: str, context: RunContext) -> list[Logger]:
+    """Return the loggers for Lightning's Trainer: one, or none where tracking is off or fails, or on further devices.
 
-    CSV files go to run_dir/csv/version_<attempt>; W&B's to run_dir/wandb. Of the resolved configuration, home
-    folders are left out.
+    CSV files go to csv/version_<attempt> in the run folder, W&B's files to wandb/. W&B is given the whole configuration
+    without the names of home folders.
     """
     if config.kind is LoggerKind.none or getattr(rank_zero_only, "rank", 0) != 0:
         return []
-    settings = without_home(dict(resolved_config))
     try:
         if config.kind is LoggerKind.csv:
-            return [GuardedLogger(CSVLogger(save_dir=run_dir, name="csv"))]
-        return [GuardedLogger(_wandb_logger(config, run_dir, run_name, group, job_type, tags, settings))]
+            return [GuardedLogger(CSVLogger(save_dir=context.run_dir, name="csv"))]
+        return [GuardedLogger(_wandb_logger(config, run_name, job_type, context))]
     except Exception as error:
         _warn(config.kind.value, error)
         return []
@@ -103,7 +97,7 @@ def finish(
     generations: Sequence[Generation] = (),
     model: Path | None = None,
 ) -> None:
-    """Log the final numbers, pictures, answers and the folder of weights, and close the loggers; never raises."""
+    """Log the final numbers, pictures, answers and the folder of weights, and close the loggers. Raises nothing."""
     for logger in loggers:
         if not isinstance(logger, GuardedLogger):
             continue
@@ -116,37 +110,29 @@ def finish(
             logger.finalize("success")
 
 
-def _wandb_logger(
-    config: LoggerConfig,
-    run_dir: Path,
-    run_name: str,
-    group: str | None,
-    job_type: str,
-    tags: Sequence[str],
-    settings: dict[str, Any],
-) -> WandbLogger:
-    """Opens the W&B run now, not at Lightning's first use, so that a failure is known before training."""
+def _wandb_logger(config: LoggerConfig, run_name: str, job_type: str, context: RunContext) -> WandbLogger:
+    """Open the W&B run now, and not at Lightning's first use, so that a failure is known before training."""
     import wandb
 
     run = wandb.init(
         project=config.project,
         entity=config.entity,
-        dir=run_dir,
+        dir=context.run_dir,
         name=run_name,
-        group=config.group or group,
+        group=config.group or context.group,
         job_type=job_type,
-        tags=[*config.tags, *tags],
-        config=settings,
+        tags=[*config.tags, *(tag[:LONGEST_TAG] for tag in context.tags)],
+        config=without_home(dict(context.resolved)),
         reinit="finish_previous",
         settings=_wandb_settings(online=config.kind is LoggerKind.wandb),
     )
     run.define_metric("trainer/global_step")
     run.define_metric("train/*", step_metric="trainer/global_step")
-    return WandbLogger(experiment=run, save_dir=run_dir, project=config.project, name=run_name)
+    return WandbLogger(experiment=run, save_dir=context.run_dir, project=config.project, name=run_name)
 
 
 def _wandb_settings(online: bool) -> Any:
-    """Metrics and nothing else: no code, no git diff, no console, no host, and no waiting for ever."""
+    """Return settings by which W&B stores no code, no console output and no host, and does not wait for ever."""
     import wandb
 
     return wandb.Settings(
@@ -174,6 +160,7 @@ def _close_wandb(
     generations: Sequence[Generation],
     model: Path | None,
 ) -> None:
+    """Add the final numbers, pictures, answers and weights to a W&B run and end it."""
     import wandb
 
     try:
@@ -195,7 +182,7 @@ def _close_wandb(
 
 @contextmanager
 def _wandb_data_in(folder: Path) -> Iterator[None]:
-    """Tables are staged in the run's folder rather than the home folder, which may be small or read-only."""
+    """Let W&B stage tables in this folder and not in the home folder, which may be small or read-only."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = str(folder / "staging")
     try:
@@ -206,5 +193,6 @@ def _wandb_data_in(folder: Path) -> Iterator[None]:
 
 
 def _warn(tracker: str, error: Exception) -> None:
+    """Print the failure of a tracker as one line."""
     line = f"warning: {tracker} failed, going on without it: {' '.join(str(error).split()) or type(error).__name__}"
     Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

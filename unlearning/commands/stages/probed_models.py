@@ -12,35 +12,38 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from transformers import PreTrainedModel
 
-from unlearning.commands.subject import model_paths
-from unlearning.config import CommonConfig, DataConfig, ModelConfig, PromptConfig, RecipeConfig
-from unlearning.config.commands import ProbeCommandConfig
+from unlearning.commands.stages.load import model_paths
+from unlearning.config.commands import CommonConfig, ProbeCommandConfig
+from unlearning.config.data import DataConfig
 from unlearning.config.errors import one_line
-from unlearning.config.model import Quantization
-from unlearning.data.readers import load_corpus
+from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.recipe import RecipeConfig
+from unlearning.data.load import load_corpus
 from unlearning.errors import InputError
 from unlearning.models.load import load_model, load_tokenizer, require_folder
-from unlearning.probes.suspects import Suspects
-from unlearning.probes.table import Role
-from unlearning.runs.job import CONFIG, read_status
+from unlearning.probes.models_to_probe import ModelsToProbe
+from unlearning.probes.table import ModelRole
+from unlearning.runs.job import CONFIG
+from unlearning.runs.status import read_status
 from unlearning.training.hardware import require_hardware
 from unlearning.training.trainer import weights_dtype
 
-TAKEN = ("model", "data", "prompt", "recipe")
-"""What is the run's own, where a run is named."""
+FROM_RUN = ("model", "data", "prompt", "recipe")
+"""Keys that are taken from the run that is probed, and not from the command line."""
 
 
-def settings_of(config: ProbeCommandConfig, overrides: Sequence[str]) -> CommonConfig:
-    """The command's own, or with model, data, prompt and recipe of the run that it names.
+def probed_settings(config: ProbeCommandConfig, overrides: Sequence[str]) -> CommonConfig:
+    """Return the settings to probe with: the command's own, with those of FROM_RUN taken from the run that it names.
 
     Raises InputError where the folder is no finished run of unlearn or unlearn-merge, or has no weights, and where one
-    of `overrides`, the words of the command line, is of what the run decides.
+    of `overrides`, the words of the command line, sets a key of FROM_RUN.
     """
     if config.run is None:
         return config
     for word in overrides:
-        if re.split(r"[.=@]", word.lstrip("+~"), maxsplit=1)[0] in TAKEN:
-            raise InputError(f"{word}: with run, {', '.join(TAKEN)} are the run's; leave it out")
+        if re.split(r"[.=@]", word.lstrip("+~"), maxsplit=1)[0] in FROM_RUN:
+            raise InputError(f"{word}: with run, {', '.join(FROM_RUN)} are the run's; leave it out")
     folder, asked = Path(config.run), f"run={config.run}"
     found = _read(asked, folder / CONFIG)
     if "method" not in found:
@@ -53,7 +56,7 @@ def settings_of(config: ProbeCommandConfig, overrides: Sequence[str]) -> CommonC
     return CommonConfig(
         name=config.name,
         seed=config.seed,
-        # The weights that a run leaves are whole, whatever it was trained on.
+        # A run saves its weights unquantised, whatever it was trained on.
         model=replace(_section(asked, found, "model", ModelConfig), quantization=Quantization.none),
         data=_section(asked, found, "data", DataConfig),
         prompt=_section(asked, found, "prompt", PromptConfig),
@@ -63,8 +66,8 @@ def settings_of(config: ProbeCommandConfig, overrides: Sequence[str]) -> CommonC
     )
 
 
-def find_suspects(config: ProbeCommandConfig, settings: CommonConfig) -> Suspects:
-    """The models to be asked, none of them loaded yet.
+def find_models(config: ProbeCommandConfig, settings: CommonConfig) -> ModelsToProbe:
+    """Return the models to be probed, none of them loaded yet.
 
     Raises InputError for data or a tokenizer that cannot be used, and for hardware that is not there.
     """
@@ -72,22 +75,25 @@ def find_suspects(config: ProbeCommandConfig, settings: CommonConfig) -> Suspect
     path, retrained = model_paths(settings)
     run = None if config.run is None else Path(config.run)
     unlearned, target = (path, config.target) if run is None else (str(run / "model"), path)
-    places = {Role.target: target, Role.unlearned: unlearned, Role.retrained: retrained}
-    keys = {Role.target: "target", Role.unlearned: "model.path", Role.retrained: "model.retrained"}
-    if run is not None:  # then the model that it was given is the target
-        keys |= {Role.target: "model.path", Role.unlearned: "run"}
-    models: dict[Role, Callable[[], PreTrainedModel]] = {}
-    for role, place in places.items():
+    paths = {ModelRole.target: target, ModelRole.unlearned: unlearned, ModelRole.retrained: retrained}
+    keys = {ModelRole.target: "target", ModelRole.unlearned: "model.path", ModelRole.retrained: "model.retrained"}
+    if run is not None:
+        # The model that the run was given is the target.
+        keys |= {ModelRole.target: "model.path", ModelRole.unlearned: "run"}
+    models: dict[ModelRole, Callable[[], PreTrainedModel]] = {}
+    for role, place in paths.items():
         if place is not None:
-            require_folder(place, keys[role])  # before anything slow
+            # A missing folder is refused before anything slow.
+            require_folder(place, keys[role])
             models[role] = partial(load_model, place, settings.model, weights_dtype(settings.trainer), keys[role])
-    # A run's folder has the tokenizer that it used, whichever that was.
+    # A run saves the tokenizer that it used beside its model, whatever model.tokenizer named.
     named = settings.model if run is None else replace(settings.model, tokenizer=None)
     adapter = run is not None and (run / "adapter").is_dir()
-    return Suspects(models, load_tokenizer(unlearned, named), load_corpus(settings.data), adapter)
+    return ModelsToProbe(models, load_tokenizer(unlearned, named), load_corpus(settings.data), adapter)
 
 
 def _read(asked: str, path: Path) -> dict[str, Any]:
+    """Return the content of a run's configuration. Raises InputError where it cannot be read."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -99,7 +105,7 @@ def _read(asked: str, path: Path) -> dict[str, Any]:
 
 
 def _section(asked: str, found: dict[str, Any], key: str, schema: type[Any]) -> Any:
-    """One part of a run's configuration, checked; what an earlier version did not have is at its default."""
+    """Return one part of a run's configuration as its schema, checked; keys that it lacks have their defaults."""
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), found.get(key) or {}))
     except (InputError, OmegaConfBaseException) as error:

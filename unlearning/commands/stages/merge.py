@@ -1,7 +1,7 @@
-"""Several LoRA adapters of one model made into one, by PEFT's `add_weighted_adapter`.
+"""The stage that merges several LoRA adapters of one model into one, by PEFT's `add_weighted_adapter`.
 
-As ZJUKLAB at SemEval-2025 Task 4 (arXiv 2503.21088): one adapter that forgets too much and one that forgets too little,
-merged by TIES, are better than either.
+ZJUKLAB did so at SemEval-2025 Task 4 (arXiv 2503.21088): an adapter that forgets too much and an adapter that forgets
+too little, merged by TIES, scored better than each alone.
 """
 
 import filecmp
@@ -22,9 +22,10 @@ from unlearning.errors import InputError, first_line
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ANY_RANK = (Combination.cat, Combination.svd)
-"""And those that end in _svd: what they combine has the shape of the weights."""
+"""Combinations that take adapters of different ranks. Those that end in _svd do too: what they combine has the shape of
+the weights."""
 MERGED = "default"
-"""PEFT's name of the one adapter of a model, which it saves without a folder of its own."""
+"""Name of the merged adapter. PEFT saves the adapter of this name without a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Adapter:
     folder: Path
     rank: int
     base: str | None
-    """Folder or repository of the model that it was trained on, where it says so."""
+    """Folder or repository id of the model that it was trained on; None where the adapter does not say."""
 
 
 def find_adapters(config: MergeConfig) -> list[Adapter]:
-    """The adapters of config.adapters, in order.
+    """Return the adapters of config.adapters, in order.
 
-    Raises InputError for a folder that is missing, holds no LoRA adapter, or one that does not go with the others.
+    Raises InputError for a folder that is missing or holds no LoRA adapter, and for adapters that do not go together.
     """
     adapters = [_read(given) for given in config.adapters]
     ranks = [adapter.rank for adapter in adapters]
@@ -53,7 +54,7 @@ def find_adapters(config: MergeConfig) -> list[Adapter]:
             "choose cat, svd or one that ends in _svd"
         )
     for other in adapters[1:]:
-        if not _may_be_one(adapters[0].base, other.base):
+        if not _may_be_same_model(adapters[0].base, other.base):
             raise InputError(
                 f"adapters: were trained on different models, {adapters[0].given} on {adapters[0].base}, "
                 f"{other.given} on {other.base}"
@@ -62,18 +63,18 @@ def find_adapters(config: MergeConfig) -> list[Adapter]:
 
 
 def merge_adapters(config: MergeConfig, adapters: Sequence[Adapter], model: PreTrainedModel, path: str) -> nn.Module:
-    """`model`, loaded from `path`, with the merged adapter as its only one.
+    """Return `model`, which was loaded from `path`, with the merged adapter as its only adapter.
 
-    What DARE drops is drawn from config.seed; PyTorch's own random state is left as it was. Raises InputError where an
-    adapter was trained on another model.
+    The entries that DARE drops are drawn from config.seed; PyTorch's own random state is left as it was. Raises
+    InputError where an adapter was trained on another model.
     """
     modules = {name for name, _ in model.named_modules()}
     for adapter in adapters:
-        if not _may_be_one(adapter.base, path):
+        if not _may_be_same_model(adapter.base, path):
             raise InputError(f"adapters={adapter.given}: was trained on {adapter.base}, not on model.path={path}")
         _require_modules(adapter, modules)
     with torch.random.fork_rng(devices=[]):
-        merged, names = _attached(adapters, model)
+        merged, names = _attach(adapters, model)
         torch.manual_seed(config.seed)
         _combine(config, merged, names)
     for name in names:
@@ -82,8 +83,8 @@ def merge_adapters(config: MergeConfig, adapters: Sequence[Adapter], model: PreT
     return combined
 
 
-def _attached(adapters: Sequence[Adapter], model: PreTrainedModel) -> tuple[Any, list[str]]:
-    """The model with all adapters, and their names."""
+def _attach(adapters: Sequence[Adapter], model: PreTrainedModel) -> tuple[Any, list[str]]:
+    """Attach all adapters to the model. Returns the model and the adapters' names in it."""
     from peft import PeftModel
 
     merged: Any = model
@@ -101,8 +102,9 @@ def _attached(adapters: Sequence[Adapter], model: PreTrainedModel) -> tuple[Any,
 
 
 def _combine(config: MergeConfig, model: Any, names: Sequence[str]) -> None:
-    """Add the adapter `MERGED` and let it alone be active."""
-    # PEFT gives the merged adapter the first one's settings and alpha = rank, to be scaled by alpha / rank = 1.
+    """Add the adapter MERGED, made of all others, and make it the only active one."""
+    # PEFT copies the first adapter's settings and sets alpha = rank. Without rank-stabilised scaling the merged adapter
+    # is then scaled by alpha / rank = 1.
     model.peft_config[names[0]].use_rslora = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The density .* no pruning will be performed")
@@ -119,7 +121,10 @@ def _combine(config: MergeConfig, model: Any, names: Sequence[str]) -> None:
 
 
 def _read(given: str) -> Adapter:
-    """Of an adapter's own folder, or of a run's. InputError where it is not there or cannot be merged."""
+    """Read the adapter in a folder, or in the folder of a run.
+
+    Raises InputError where there is none, or where it cannot be merged.
+    """
     asked, folder = f"adapters={given}", Path(given)
     if not folder.is_dir():
         raise InputError(f"{asked}: no such folder")
@@ -143,7 +148,7 @@ def _read(given: str) -> Adapter:
 
 
 def _require_modules(adapter: Adapter, modules: Set[str]) -> None:
-    """PEFT would leave out, without an error, what is there for modules that the model has not."""
+    """Raise InputError where an adapter has weights for a module that the model lacks. PEFT would only drop them."""
     with safe_open(adapter.folder / WEIGHTS, framework="pt") as file:
         adapted = [key.removeprefix("base_model.model.").partition(".lora_")[0] for key in file.keys()]  # noqa: SIM118
     unknown = next((name for name in adapted if name not in modules), None)
@@ -151,24 +156,25 @@ def _require_modules(adapter: Adapter, modules: Set[str]) -> None:
         raise InputError(f"adapters={adapter.given}: does not fit the model, which has no {unknown}")
 
 
-def _may_be_one(first: str | None, second: str | None) -> bool:
-    """Whether two folders, or repositories, may be one model: copies are told by their bytes.
+def _may_be_same_model(first: str | None, second: str | None) -> bool:
+    """Return whether two folders or repositories may hold the same model. Copies are recognised by their bytes.
 
-    A folder that is not here any more cannot be compared: the names and shapes of the weights decide.
+    A folder that no longer exists cannot be compared; the names and shapes of the weights then decide what fits.
     """
     if first is None or second is None or first == second:
         return True
     if Path(first).is_dir() and Path(second).is_dir():
         return Path(first).samefile(second) or _same_weights(Path(first), Path(second))
-    return _gone(first) or _gone(second)
+    return _is_missing_folder(first) or _is_missing_folder(second)
 
 
 def _same_weights(first: Path, second: Path) -> bool:
+    """Return whether two folders hold equal files of weights."""
     names = sorted(path.name for path in first.glob("*.safetensors"))
     same = names == sorted(path.name for path in second.glob("*.safetensors"))
     return same and filecmp.cmpfiles(first, second, names, shallow=False)[0] == names
 
 
-def _gone(path: str) -> bool:
-    """Whether it is no repository's name, and no folder that is here."""
+def _is_missing_folder(path: str) -> bool:
+    """Return whether this names a folder, and not a repository, that does not exist."""
     return (path.startswith((".", "/", "~")) or path.count("/") != 1) and not Path(path).is_dir()

@@ -1,0 +1,30 @@
+"""The command unlearn-probe: ask in many ways whether what a model was made to forget is gone."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from unlearning.commands.stages.probe import add_results, probe_models
+from unlearning.commands.stages.probe_measurements import ProbeSettings
+from unlearning.commands.stages.probed_models import find_models, probed_settings
+from unlearning.config.commands import ProbeCommandConfig
+from unlearning.context import RunContext
+from unlearning.report.html import write_probe_report
+from unlearning.report.probe_table import print_probes
+
+
+def run(config: ProbeCommandConfig, context: RunContext) -> None:
+    """Probe a finished run's model, or any other one; table, figures and a report go to the run folder.
+
+    The results are added to the folder of the run that was probed too, so that its report and comparisons show them.
+    Raises InputError for what a user can mend, Interrupted on Ctrl-C.
+    """
+    common = probed_settings(config, context.overrides)
+    to_probe = find_models(config, common)
+    settings = ProbeSettings(common.prompt, config.evaluation, config.trainer, Path(config.cache_dir))
+    results = probe_models(config.probes, to_probe, settings, context.run_dir)
+    if config.run is not None:
+        add_results(results, Path(config.run))
+    report = write_probe_report(context.run_dir)
+    print_probes(list(results.values()))
+    Console().print(f"  {report}", highlight=False)

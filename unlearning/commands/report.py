@@ -1,0 +1,14 @@
+"""The command unlearn-report: compare finished runs."""
+
+from pathlib import Path
+
+from unlearning.config.report import ReportConfig
+from unlearning.report.compare import report_on
+
+
+def run(config: ReportConfig) -> None:
+    """Compare the runs in a folder; a table goes to the terminal, a page and files for other programs to the folder.
+
+    Raises InputError where the folder holds no readable run, or where the rule of selection is about no metric.
+    """
+    report_on(Path(config.runs), Path(config.out) if config.out else None, config.select)

@@ -1,0 +1,102 @@
+"""The stage that trains a model until it has memorised rows: all of them, or the retain set alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from unlearning.config.build import build
+from unlearning.config.commands import CommonConfig
+from unlearning.config.model import ModelConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.scope import ScopeConfig, TracedScopeConfig
+from unlearning.data.encoding import EncodedRow, encode_rows, encode_text
+from unlearning.data.rows import Corpus
+from unlearning.errors import InputError
+from unlearning.identity import settings_hash
+from unlearning.models.create import create_model
+from unlearning.models.load import load_model, load_tokenizer
+from unlearning.models.weights_hash import weights_hash
+from unlearning.objectives.finetune import Finetune
+from unlearning.sandbox.tokenizer import train_tokenizer
+from unlearning.schedules.mixed import MixedSchedule
+from unlearning.training.fit import TrainingRecord, TrainingTask, fit
+from unlearning.training.steps import RowBook
+from unlearning.training.trainer import weights_dtype
+
+
+def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model to be trained and its tokenizer: those of model.path, or a new model where model.path is null.
+
+    A new model has random weights. Its tokenizer is that of model.tokenizer, or a byte-level BPE trained on the corpus
+    where model.tokenizer is null.
+    """
+    model = config.model
+    if model.path is not None:
+        return load_model(model.path, model, weights_dtype(config.trainer)), load_tokenizer(model.path, model)
+    tokenizer = load_tokenizer(model.tokenizer, model) if model.tokenizer else corpus_tokenizer(corpus, model)
+    return new_model(model, tokenizer, config.recipe.seed), tokenizer
+
+
+def corpus_tokenizer(corpus: Corpus, model: ModelConfig) -> PreTrainedTokenizerBase:
+    """Train a byte-level BPE tokenizer on the rows and the background texts."""
+    rows = [f"{row.input} {row.output}" for row in (*corpus.forget, *corpus.retain)]
+    return train_tokenizer([*rows, *corpus.background], model.vocabulary)
+
+
+def new_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """Return a model with random weights for this tokenizer."""
+    assert isinstance(tokenizer.eos_token_id, int)
+    assert isinstance(tokenizer.pad_token_id, int)
+    return create_model(config, len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, seed)
+
+
+def memorise(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    with_forget: bool,
+    config: CommonConfig,
+    prompt: PromptConfig,
+    scope: ScopeConfig,
+    run_dir: Path,
+    loggers: Sequence[Logger],
+) -> tuple[nn.Module, TrainingRecord]:
+    """Train the scope's weights on both sets (or on the retain set alone) and on the background texts.
+
+    Returns the trained model, with its adapters still attached where the scope has any, and the record of the training.
+    Raises InputError where the scope does not fit the model, or asks for layers that only a trace would name.
+    """
+    if isinstance(scope, TracedScopeConfig):
+        raise InputError("scope=traced: nothing is traced before memorising; choose all, layers or lora")
+    rows = _training_rows(corpus, with_forget, tokenizer, prompt)
+    recipe = config.recipe
+    lengths = [len(row.input_ids) for row in rows]
+    plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan([], lengths, None, config.recipe.seed)
+    weights = weights_hash(model)
+    torch.manual_seed(recipe.seed)  # adapters start from random weights
+    scoped = build(scope).apply(model, None)
+    assert isinstance(tokenizer.pad_token_id, int)
+    task = TrainingTask(
+        model=scoped,
+        objective=Finetune(reduction=recipe.reduction),
+        plan=plan,
+        book=RowBook(forget=(), others=(), retain=rows),
+        pad=tokenizer.pad_token_id,
+        optimizer=recipe.optimizer,
+        seed=config.recipe.seed,
+        identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, scope, weights),
+    )
+    return scoped, fit(task, config.trainer, run_dir, loggers)
+
+
+def _training_rows(
+    corpus: Corpus, with_forget: bool, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
+) -> list[EncodedRow]:
+    """Return the encoded rows, then the encoded background texts."""
+    rows = [*corpus.forget, *corpus.retain] if with_forget else list(corpus.retain)
+    texts = [encode_text(text, tokenizer, prompt) for text in corpus.background]
+    return encode_rows(rows, tokenizer, prompt) + texts

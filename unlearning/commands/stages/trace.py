@@ -1,0 +1,92 @@
+"""The stage that chooses layers: it traces the target model, or reads what an earlier trace chose."""
+
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from transformers import PreTrainedModel
+
+from unlearning.commands.stages.load import RunInputs
+from unlearning.config.commands import CommonConfig, UnlearnConfig
+from unlearning.config.scope import TracedScopeConfig
+from unlearning.config.trace import Corruption, TraceConfig, TraceMode
+from unlearning.context import on_main_process
+from unlearning.errors import InputError
+from unlearning.mediation.layers import read_layers
+from unlearning.mediation.selection import Selection
+from unlearning.mediation.trace import LAYERS, Traced, trace
+from unlearning.models import anatomy
+from unlearning.models.load import load_model
+from unlearning.report.selection_table import print_selection
+from unlearning.report.trace_figures import write_trace_plots
+from unlearning.training.trainer import weights_dtype
+
+
+def traced_layers(config: UnlearnConfig, inputs: RunInputs, run_dir: Path) -> Selection | None:
+    """Return the layers that the scope's layers file names, or those that a trace of the forget set chooses now.
+
+    None where the scope does not ask for traced layers.
+    """
+    scope = config.scope
+    if not isinstance(scope, TracedScopeConfig):
+        return None
+    if scope.layers_file is not None:
+        return read_layers(Path(scope.layers_file), len(anatomy.layers(inputs.model)))
+    if not on_main_process():
+        # The main process traced before it started this process.
+        return read_layers(run_dir / LAYERS, len(anatomy.layers(inputs.model)))
+    fabric = Fabric(accelerator=config.trainer.accelerator, devices=1)
+    traced = trace_target(config, config.trace, inputs, run_dir, fabric)
+    assert traced is not None
+    write_trace_plots(traced.result, run_dir)
+    return traced.selection
+
+
+def trace_target(
+    config: CommonConfig, settings: TraceConfig, inputs: RunInputs, run_dir: Path, fabric: Fabric
+) -> Traced | None:
+    """Trace the target model with all of the fabric's processes and print the layers that were chosen.
+
+    Returns None on every process but the first. Raises InputError where there is nothing to trace, or where the
+    settings need a base model and there is none.
+    """
+    model = inputs.model.to(fabric.device)
+    base = _base_model(config, settings, inputs)
+    traced = trace(
+        model,
+        inputs.tokenizer,
+        inputs.corpus.forget,
+        inputs.corpus.retain,
+        settings,
+        config.prompt,
+        run_dir,
+        fabric,
+        None if base is None else base.to(fabric.device),
+    )
+    if traced is not None:
+        print_selection(traced.selection, traced.result)
+    return traced
+
+
+def trace_summary(selection: Selection) -> dict[str, float]:
+    """Return numbers of a choice of layers that can be compared between runs."""
+    total = next(effects.total for effects in selection.effects if effects.metric is selection.metric)
+    return {
+        "trace/total_effect_nats": total.mean,
+        "trace/layers_chosen": float(len(selection.layers)),
+        "trace/share_of_depth": selection.share_of_depth,
+        "trace/stability": selection.stability,
+    }
+
+
+def _base_model(config: CommonConfig, settings: TraceConfig, inputs: RunInputs) -> PreTrainedModel | None:
+    """Load the model as it was before it memorised; None where tracing does not compare with it."""
+    if settings.mode is not TraceMode.weights and settings.corruption is not Corruption.base_model:
+        return None
+    path = settings.base_model or inputs.retrained_path
+    if path is None:
+        raise InputError(
+            f"trace.mode={settings.mode}, trace.corruption={settings.corruption}: needs trace.base_model, a folder or "
+            "repository id of the model before it memorised"
+        )
+    key = "trace.base_model" if settings.base_model else "model.retrained"
+    return load_model(path, config.model, weights_dtype(config.trainer), key)
