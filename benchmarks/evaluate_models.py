@@ -8,7 +8,11 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import ModelConfig, OptimizerConfig, PromptConfig, Reduction, TrainerConfig
+from unlearning.config.model import ModelConfig
+from unlearning.config.objective import Reduction
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Row
 from unlearning.models.create import create_model

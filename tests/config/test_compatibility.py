@@ -5,65 +5,91 @@ from typing import Any
 
 import pytest
 
-from unlearning import config as schemas
-from unlearning.config import ModuleKind, Supervised
-from unlearning.config.commands import MergeConfig, ProbeCommandConfig
+from unlearning.config.commands import (
+    EvaluateConfig,
+    MemoriseConfig,
+    MergeConfig,
+    ProbeCommandConfig,
+    TraceCommandConfig,
+    UnlearnConfig,
+)
 from unlearning.config.compatibility import lowest_layer, require_layer_in_reach
-from unlearning.config.model import Quantization
+from unlearning.config.data import DataConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.logger import LoggerConfig, LoggerKind
+from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.objective import (
+    AdaptiveGradDiffConfig,
+    Answers,
+    DPOConfig,
+    FinetuneConfig,
+    GradDiffConfig,
+    NPOConfig,
+    RelabelConfig,
+    RMUConfig,
+    UnDIALConfig,
+)
+from unlearning.config.prompt import PromptConfig, Supervised
+from unlearning.config.ratio import RatioConfig
+from unlearning.config.schedule import AlternatingScheduleConfig, MixedScheduleConfig
+from unlearning.config.scope import AllScopeConfig, LayersScopeConfig, LoraScopeConfig, ModuleKind, TracedScopeConfig
+from unlearning.config.stopping import StoppingConfig
+from unlearning.config.trace import TraceConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 
-GRAD_DIFF = schemas.GradDiffConfig()
-ASCENT = schemas.GradDiffConfig(retain_weight=0.0)
-FINETUNE = schemas.FinetuneConfig()
-RMU = schemas.RMUConfig(layer=3)
-ALTERNATING = schemas.AlternatingScheduleConfig()
-LEARN = schemas.RelabelConfig(answers=schemas.Answers.own, retain_weight=0.0)
-LORA, DORA = schemas.LoraScopeConfig(), schemas.LoraScopeConfig(dora=True)
-DOCUMENT = schemas.PromptConfig(forget_supervised=Supervised.document)
-NF4 = schemas.ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4)
-FSDP = schemas.TrainerConfig(accelerator="gpu", strategy="fsdp")
-CPU = schemas.TrainerConfig(accelerator="cpu")
-CHECKS = schemas.StoppingConfig(check_every_steps=10)
+GRAD_DIFF = GradDiffConfig()
+ASCENT = GradDiffConfig(retain_weight=0.0)
+FINETUNE = FinetuneConfig()
+RMU = RMUConfig(layer=3)
+ALTERNATING = AlternatingScheduleConfig()
+LEARN = RelabelConfig(answers=Answers.own, retain_weight=0.0)
+LORA, DORA = LoraScopeConfig(), LoraScopeConfig(dora=True)
+DOCUMENT = PromptConfig(forget_supervised=Supervised.document)
+NF4 = ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4)
+FSDP = TrainerConfig(accelerator="gpu", strategy="fsdp")
+CPU = TrainerConfig(accelerator="cpu")
+CHECKS = StoppingConfig(check_every_steps=10)
 
 
-def layers(text: str, *modules: ModuleKind, **changes: bool) -> schemas.LayersScopeConfig:
+def layers(text: str, *modules: ModuleKind, **changes: bool) -> LayersScopeConfig:
     """MLPs of the named layers, unless other parts are given."""
-    return schemas.LayersScopeConfig(layers=text, modules=list(modules or [ModuleKind.mlp]), **changes)
+    return LayersScopeConfig(layers=text, modules=list(modules or [ModuleKind.mlp]), **changes)
 
 
-def head_only(**changes: bool) -> schemas.LayersScopeConfig:
+def head_only(**changes: bool) -> LayersScopeConfig:
     """No part of any layer."""
-    return schemas.LayersScopeConfig(layers="all", modules=[], head=True, **changes)
+    return LayersScopeConfig(layers="all", modules=[], head=True, **changes)
 
 
-def ratio(retain_per_forget: int | None) -> schemas.RatioConfig:
+def ratio(retain_per_forget: int | None) -> RatioConfig:
     """Retain rows a forget row."""
-    return schemas.RatioConfig(retain_per_forget=retain_per_forget)
+    return RatioConfig(retain_per_forget=retain_per_forget)
 
 
-def made(**parts: Any) -> schemas.UnlearnConfig:
+def made(**parts: Any) -> UnlearnConfig:
     """A checked configuration: gradient difference on all weights, mixed, unless something else is given."""
     given = {
         "name": "run",
         "method": "some",
-        "model": schemas.ModelConfig(name="sandbox"),
-        "data": schemas.DataConfig(),
+        "model": ModelConfig(name="sandbox"),
+        "data": DataConfig(),
         "objective": GRAD_DIFF,
-        "scope": schemas.AllScopeConfig(),
-        "schedule": schemas.MixedScheduleConfig(),
+        "scope": AllScopeConfig(),
+        "schedule": MixedScheduleConfig(),
         "ratio": ratio(None),
-        "trainer": schemas.TrainerConfig(),
-        "trace": schemas.TraceConfig(),
-        "evaluation": schemas.EvaluationConfig(),
-        "logger": schemas.LoggerConfig(kind=schemas.LoggerKind.none),
+        "trainer": TrainerConfig(),
+        "trace": TraceConfig(),
+        "evaluation": EvaluationConfig(),
+        "logger": LoggerConfig(kind=LoggerKind.none),
     }
-    return schemas.UnlearnConfig(**{**given, **parts})
+    return UnlearnConfig(**{**given, **parts})
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("nothing to minimise", {"objective": schemas.GradDiffConfig(forget_weight=0.0, retain_weight=0.0)}, "weights are"),
-    ("finetune without weight", {"objective": schemas.FinetuneConfig(retain_weight=0.0)}, "nothing to minimise"),
-    ("RMU without weights", {"objective": schemas.RMUConfig(forget_weight=0.0, alpha=0.0)}, "nothing to minimise"),
+    ("nothing to minimise", {"objective": GradDiffConfig(forget_weight=0.0, retain_weight=0.0)}, "weights are"),
+    ("finetune without weight", {"objective": FinetuneConfig(retain_weight=0.0)}, "nothing to minimise"),
+    ("RMU without weights", {"objective": RMUConfig(forget_weight=0.0, alpha=0.0)}, "nothing to minimise"),
     ("finetune on forget rows", {"objective": FINETUNE, "ratio": ratio(0)}, "retain_per_forget=0, objective=Finetune"),
     ("alternating, ratio", {"schedule": ALTERNATING, "ratio": ratio(7)}, "retain_per_forget=7: forget and retain rows"),
     ("alternating, forget only", {"schedule": ALTERNATING, "ratio": ratio(0)}, "ratio.retain_per_forget=0"),
@@ -72,21 +98,21 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("RMU below the scope", {"objective": RMU, "scope": layers("4-6")}, "scope.layers=4-6, objective.layer=3: every"),
     ("RMU below one layer", {"objective": RMU, "scope": layers("7,5")}, "scope.layers=7,5, objective.layer=3"),
     ("RMU below a slice", {"objective": RMU, "scope": layers("4:")}, "whose output would never change"),
-    ("RMU below LoRA", {"objective": RMU, "scope": schemas.LoraScopeConfig(layers="4-7")}, "scope.layers=4-7"),
+    ("RMU below LoRA", {"objective": RMU, "scope": LoraScopeConfig(layers="4-7")}, "scope.layers=4-7"),
     (
         "RMU, head alone",
         {"objective": RMU, "scope": head_only()},
         "scope.modules=[], objective=RMU: only the head moves",
     ),
-    ("top k of nothing", {"objective": schemas.GradDiffConfig(reference_top_k=8)}, "reference_top_k=8, objective.div"),
+    ("top k of nothing", {"objective": GradDiffConfig(reference_top_k=8)}, "reference_top_k=8, objective.div"),
     (
         "top k with NPO",
-        {"objective": schemas.NPOConfig(reference_top_k=8)},
+        {"objective": NPOConfig(reference_top_k=8)},
         "nothing is compared with the model before",
     ),
     (
         "DPO of documents",
-        {"objective": schemas.DPOConfig(), "prompt": DOCUMENT},
+        {"objective": DPOConfig(), "prompt": DOCUMENT},
         "forget_supervised=document, objective=",
     ),
     (
@@ -95,7 +121,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "model.quantization=nf4: only adapters are trained on it; choose scope=lora",
     ),
     ("4 bits, layers", {"model": NF4, "scope": layers("0-5")}, "only adapters are trained on it"),
-    ("4 bits, traced", {"model": NF4, "scope": schemas.TracedScopeConfig()}, "only adapters are trained on it"),
+    ("4 bits, traced", {"model": NF4, "scope": TracedScopeConfig()}, "only adapters are trained on it"),
     ("4 bits, sharded", {"model": NF4, "scope": LORA, "trainer": FSDP}, "trainer.strategy=fsdp: 4-bit weights are not"),
     (
         "4 bits, CPU",
@@ -137,33 +163,33 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("plain", {}),
     ("ascent alone", {"objective": ASCENT, "ratio": ratio(0)}),
     ("retain rows that are skipped", {"objective": ASCENT, "ratio": ratio(7)}),
-    ("forget rows without weight", {"objective": schemas.GradDiffConfig(forget_weight=0.0)}),
+    ("forget rows without weight", {"objective": GradDiffConfig(forget_weight=0.0)}),
     ("alternating", {"schedule": ALTERNATING}),
-    ("alternating, relabelled", {"schedule": ALTERNATING, "objective": schemas.RelabelConfig()}),
-    ("alternating, DPO", {"schedule": ALTERNATING, "objective": schemas.DPOConfig()}),
+    ("alternating, relabelled", {"schedule": ALTERNATING, "objective": RelabelConfig()}),
+    ("alternating, DPO", {"schedule": ALTERNATING, "objective": DPOConfig()}),
     ("alternating, RMU", {"schedule": ALTERNATING, "objective": RMU}),
     (
         "alternating, KL",
-        {"schedule": ALTERNATING, "objective": schemas.GradDiffConfig(retain_weight=0.0, divergence_weight=1.0)},
+        {"schedule": ALTERNATING, "objective": GradDiffConfig(retain_weight=0.0, divergence_weight=1.0)},
     ),
-    ("RMU, a ceiling without effect", {"objective": schemas.RMUConfig(forget_ceiling_nats=3.0)}),
+    ("RMU, a ceiling without effect", {"objective": RMUConfig(forget_ceiling_nats=3.0)}),
     ("RMU at the scope's first layer", {"objective": RMU, "scope": layers("3-6")}),
-    ("RMU within LoRA", {"objective": RMU, "scope": schemas.LoraScopeConfig(layers="5,1")}),
+    ("RMU within LoRA", {"objective": RMU, "scope": LoraScopeConfig(layers="5,1")}),
     ("RMU, depth unknown", {"objective": RMU, "scope": layers("-8:")}),
     ("RMU, everything else moves", {"objective": RMU, "scope": layers("4-6", complement=True)}),
     ("RMU, embeddings move", {"objective": RMU, "scope": layers("4-6", embeddings=True)}),
-    ("RMU, traced", {"objective": RMU, "scope": schemas.TracedScopeConfig()}),
+    ("RMU, traced", {"objective": RMU, "scope": TracedScopeConfig()}),
     ("head alone", {"scope": head_only()}),
-    ("top k of a divergence", {"objective": schemas.GradDiffConfig(divergence_weight=1.0, reference_top_k=8)}),
-    ("top k of UnDIAL's labels", {"objective": schemas.UnDIALConfig(reference_top_k=8)}),
-    ("DPO of articles", {"objective": schemas.DPOConfig(), "prompt": schemas.PromptConfig()}),
+    ("top k of a divergence", {"objective": GradDiffConfig(divergence_weight=1.0, reference_top_k=8)}),
+    ("top k of UnDIAL's labels", {"objective": UnDIALConfig(reference_top_k=8)}),
+    ("DPO of articles", {"objective": DPOConfig(), "prompt": PromptConfig()}),
     ("documents", {"prompt": DOCUMENT}),
     (
         "parts of a step",
-        {"objective": schemas.AdaptiveGradDiffConfig(), "schedule": schemas.MixedScheduleConfig(accumulate=2)},
+        {"objective": AdaptiveGradDiffConfig(), "schedule": MixedScheduleConfig(accumulate=2)},
     ),
     ("4 bits, LoRA", {"model": NF4, "scope": LORA}),
-    ("4 bits, DoRA on two GPUs", {"model": NF4, "scope": DORA, "trainer": schemas.TrainerConfig(strategy="ddp")}),
+    ("4 bits, DoRA on two GPUs", {"model": NF4, "scope": DORA, "trainer": TrainerConfig(strategy="ddp")}),
     ("scaled LoRA", {"update_scale": 0.5, "scope": LORA}),
     ("negated task vector", {"update_scale": -1.0, "objective": LEARN, "ratio": ratio(0)}),
     ("DoRA as it is", {"scope": DORA}),
@@ -218,14 +244,14 @@ def test_layer_of_a_deeper_model() -> None:
         require_layer_in_reach(7, 0, 4)
 
 
-COMMON = {"name": "run", "model": NF4, "data": schemas.DataConfig(), "trainer": schemas.TrainerConfig()}
+COMMON = {"name": "run", "model": NF4, "data": DataConfig(), "trainer": TrainerConfig()}
 
 
 @pytest.mark.parametrize(
     ("command", "root"),
     [
-        ("unlearn-memorise", schemas.MemoriseConfig),
-        ("unlearn-trace", schemas.TraceCommandConfig),
+        ("unlearn-memorise", MemoriseConfig),
+        ("unlearn-trace", TraceCommandConfig),
         ("unlearn-merge", MergeConfig),
         ("unlearn-probe", ProbeCommandConfig),
     ],
@@ -238,6 +264,6 @@ def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:
 
 def test_4_bits_are_scored_on_a_gpu() -> None:
     """What quantisation brings back can be measured."""
-    assert schemas.EvaluateConfig(**COMMON).model.quantization is Quantization.nf4
+    assert EvaluateConfig(**COMMON).model.quantization is Quantization.nf4
     with pytest.raises(InputError, match="4-bit weights need a CUDA GPU"):
-        schemas.EvaluateConfig(**{**COMMON, "trainer": CPU})
+        EvaluateConfig(**{**COMMON, "trainer": CPU})

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.data.encoding import EncodedRow, encode_prompts, encode_row, encode_rows, encode_text
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError

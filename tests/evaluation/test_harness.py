@@ -14,7 +14,7 @@ import torch
 
 from tests.command_line import run_command
 from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice
-from unlearning.config import HarnessConfig
+from unlearning.config.evaluation import HarnessConfig
 from unlearning.data.question_text import cloze_prompt
 from unlearning.errors import InputError
 from unlearning.evaluation.harness import by_task, harness_scores, numbers

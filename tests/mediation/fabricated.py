@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unlearning.config import Direction, ModuleKind, TraceMode
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, TraceMode
 from unlearning.mediation.result import METRICS, Counts, FactTrace, TraceResult
 from unlearning.mediation.states import Restoration, Site
 

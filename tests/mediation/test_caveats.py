@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from tests.mediation.fabricated import ATTENTION, MLP, fact, persons_of, result_of
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.mediation.selection import select
 from unlearning.mediation.states import Restoration
 

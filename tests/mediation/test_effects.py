@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.mediation.fabricated import LAYER, MLP, SUBJECT, fact, persons_of, plain, result_of
-from unlearning.config import Direction, ModuleKind
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import noise_share
 from unlearning.mediation.result import METRICS, Metric, TraceResult

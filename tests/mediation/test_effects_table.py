@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.mediation.fabricated import fact, result_of
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.mediation.effects_table import COLUMNS, NAMES, lines, write_table
 from unlearning.mediation.result import METRICS, FactTrace, TraceResult
 from unlearning.mediation.states import Restoration, Site

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.mediation.builders import deep_model, hooks_of
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 from unlearning.mediation.hooks import edited, grown, needed_from, visited
 from unlearning.models import anatomy

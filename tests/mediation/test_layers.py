@@ -12,7 +12,8 @@ import pytest
 from tests.mediation.builders import deep_model
 from tests.mediation.fabricated import ATTENTION, LAYER, MLP, persons_of, plain, result_of
 from tests.mediation.test_effects import A, B
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers, selected_parameters, write_layers
 from unlearning.mediation.result import Counts, LayerGradients, Screening, TraceResult

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from unlearning.bootstrap import RESAMPLES
-from unlearning.config import SelectionRule
+from unlearning.config.trace import SelectionRule
 from unlearning.errors import InputError
 from unlearning.mediation.person_bootstrap import BootstrapMean, PersonBootstrap
 from unlearning.mediation.result import LayerGradients

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.mediation.fabricated import ATTENTION, LAYER, MLP, fact, persons_of, plain, result_of
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.effects import indirect_effects
 from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult

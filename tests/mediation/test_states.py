@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.mediation.builders import random_probe
-from unlearning.config import Corruption, ModuleKind, TraceConfig, TracedTokens
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, TraceConfig, TracedTokens
 from unlearning.mediation.states import (
     Restoration,
     Site,

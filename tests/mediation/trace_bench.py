@@ -10,11 +10,8 @@ from lightning_fabric import Fabric
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.mediation.builders import rows_of
-from unlearning.config import (
-    PromptConfig,
-    SelectionRule,
-    TraceConfig,
-)
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.data.rows import Row, Split
 from unlearning.mediation.result import METRICS, Metric
 from unlearning.mediation.trace import EFFECTS, JOURNAL, LAYERS, Traced, trace

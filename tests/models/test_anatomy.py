@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.tiny_models import ALL_FAMILIES, tiny_model
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.scopes.layers import LayersScope

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from unlearning.config import Architecture, ModelConfig
+from unlearning.config.model import Architecture, ModelConfig
 from unlearning.models.anatomy import layers
 from unlearning.models.create import LOCAL_ATTENTION_TOKENS, create_model
 

@@ -9,7 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from tests.reference.in_double import InDouble
 from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, tiny_model
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.models import anatomy
 
 IDS = torch.randint(3, 96, (2, 14), generator=torch.Generator().manual_seed(7))

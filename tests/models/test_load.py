@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from tests.tiny_models import tiny_model
-from unlearning.config import ModelConfig
-from unlearning.config.model import Quantization
+from unlearning.config.model import ModelConfig, Quantization
 from unlearning.errors import InputError
 from unlearning.models.load import load_model, load_tokenizer
 

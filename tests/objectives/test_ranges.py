@@ -4,37 +4,48 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearning import config
+from unlearning.config.objective import (
+    CEUConfig,
+    DPOConfig,
+    GradDiffConfig,
+    NPOConfig,
+    PDUConfig,
+    RMUConfig,
+    SatImpConfig,
+    SimNPOConfig,
+    UnDIALConfig,
+    WGAConfig,
+)
 from unlearning.errors import InputError
 
 REFUSED: list[tuple[Callable[[], object], str]] = [
-    (lambda: config.NPOConfig(beta=0.0), "objective.beta=0.0: must be above 0"),
-    (lambda: config.NPOConfig(forget_weight=-1.0), "objective.forget_weight=-1.0: must be 0 or more"),
-    (lambda: config.SimNPOConfig(beta=-2.5), "objective.beta=-2.5: must be above 0"),
-    (lambda: config.DPOConfig(beta=0.0), "objective.beta=0.0: must be above 0"),
-    (lambda: config.UnDIALConfig(strength=-1.0), "objective.strength=-1.0: must be 0 or more"),
-    (lambda: config.UnDIALConfig(reference_top_k=1), "objective.reference_top_k=1: must be 2 or more, or null"),
-    (lambda: config.WGAConfig(beta=-0.5), "objective.beta=-0.5: must be 0 or more"),
-    (lambda: config.SatImpConfig(beta1=-1.0), "objective.beta1=-1.0: must be 0 or more"),
-    (lambda: config.SatImpConfig(beta2=-1.0), "objective.beta2=-1.0: must be 0 or more"),
-    (lambda: config.CEUConfig(ignored_tokens=-1), "objective.ignored_tokens=-1: must be 0 or more"),
-    (lambda: config.PDUConfig(dual_start=-1.0), "objective.dual_start=-1.0: must be 0 or more"),
-    (lambda: config.PDUConfig(dual_step_size=-1.0), "objective.dual_step_size=-1.0: must be 0 or more"),
-    (lambda: config.PDUConfig(dual_warmup_epochs=-1), "objective.dual_warmup_epochs=-1: must be 0 or more"),
-    (lambda: config.PDUConfig(retain_loss_eps=-0.1), "objective.retain_loss_eps=-0.1: must be 0 or more"),
-    (lambda: config.RMUConfig(layer=-1), "objective.layer=-1: must be 0 or more, counted from the first layer"),
-    (lambda: config.RMUConfig(coefficient=-1.0), "objective.coefficient=-1.0: must be 0 or more"),
-    (lambda: config.RMUConfig(alpha=-1.0), "objective.alpha=-1.0: must be 0 or more"),
+    (lambda: NPOConfig(beta=0.0), "objective.beta=0.0: must be above 0"),
+    (lambda: NPOConfig(forget_weight=-1.0), "objective.forget_weight=-1.0: must be 0 or more"),
+    (lambda: SimNPOConfig(beta=-2.5), "objective.beta=-2.5: must be above 0"),
+    (lambda: DPOConfig(beta=0.0), "objective.beta=0.0: must be above 0"),
+    (lambda: UnDIALConfig(strength=-1.0), "objective.strength=-1.0: must be 0 or more"),
+    (lambda: UnDIALConfig(reference_top_k=1), "objective.reference_top_k=1: must be 2 or more, or null"),
+    (lambda: WGAConfig(beta=-0.5), "objective.beta=-0.5: must be 0 or more"),
+    (lambda: SatImpConfig(beta1=-1.0), "objective.beta1=-1.0: must be 0 or more"),
+    (lambda: SatImpConfig(beta2=-1.0), "objective.beta2=-1.0: must be 0 or more"),
+    (lambda: CEUConfig(ignored_tokens=-1), "objective.ignored_tokens=-1: must be 0 or more"),
+    (lambda: PDUConfig(dual_start=-1.0), "objective.dual_start=-1.0: must be 0 or more"),
+    (lambda: PDUConfig(dual_step_size=-1.0), "objective.dual_step_size=-1.0: must be 0 or more"),
+    (lambda: PDUConfig(dual_warmup_epochs=-1), "objective.dual_warmup_epochs=-1: must be 0 or more"),
+    (lambda: PDUConfig(retain_loss_eps=-0.1), "objective.retain_loss_eps=-0.1: must be 0 or more"),
+    (lambda: RMUConfig(layer=-1), "objective.layer=-1: must be 0 or more, counted from the first layer"),
+    (lambda: RMUConfig(coefficient=-1.0), "objective.coefficient=-1.0: must be 0 or more"),
+    (lambda: RMUConfig(alpha=-1.0), "objective.alpha=-1.0: must be 0 or more"),
     (
-        lambda: config.RMUConfig(reference_top_k=9),
+        lambda: RMUConfig(reference_top_k=9),
         "objective.reference_top_k=9: must be null: RMU compares hidden states",
     ),
     (
-        lambda: config.GradDiffConfig(renyi_order=1.0),
+        lambda: GradDiffConfig(renyi_order=1.0),
         "objective.renyi_order=1.0: must be above 0 and not 1, which is kl",
     ),
-    (lambda: config.GradDiffConfig(reference_top_k=0), "objective.reference_top_k=0: must be 1 or more, or null"),
-    (lambda: config.GradDiffConfig(divergence_weight=-1.0), "objective.divergence_weight=-1.0: must be 0 or more"),
+    (lambda: GradDiffConfig(reference_top_k=0), "objective.reference_top_k=0: must be 1 or more, or null"),
+    (lambda: GradDiffConfig(divergence_weight=-1.0), "objective.divergence_weight=-1.0: must be 0 or more"),
 ]
 
 
@@ -48,9 +59,9 @@ def test_refused(made: Callable[[], object], message: str) -> None:
 
 def test_the_ends_of_ranges_are_allowed() -> None:
     """Zero where it has a meaning."""
-    config.WGAConfig(beta=0.0, forget_weight=0.0)
-    config.SatImpConfig(beta1=0.0, beta2=0.0)
-    config.CEUConfig(ignored_tokens=0)
-    config.PDUConfig(dual_start=0.0, dual_step_size=0.0, dual_warmup_epochs=0, retain_loss_eps=0.0)
-    config.RMUConfig(layer=0, coefficient=0.0, alpha=0.0)
-    config.UnDIALConfig(strength=0.0, reference_top_k=2)
+    WGAConfig(beta=0.0, forget_weight=0.0)
+    SatImpConfig(beta1=0.0, beta2=0.0)
+    CEUConfig(ignored_tokens=0)
+    PDUConfig(dual_start=0.0, dual_step_size=0.0, dual_warmup_epochs=0, retain_loss_eps=0.0)
+    RMUConfig(layer=0, coefficient=0.0, alpha=0.0)
+    UnDIALConfig(strength=0.0, reference_top_k=2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.objectives.made import ascent, gradient, logits_of, rows_from, step_loss
-from unlearning.config import Answers, Averaging, Reduction, RelabelConfig
+from unlearning.config.objective import Answers, Averaging, Reduction, RelabelConfig
 from unlearning.errors import InputError
 from unlearning.objectives.relabel import Relabel
 

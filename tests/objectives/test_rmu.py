@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import gradient
-from unlearning.config import RMUConfig
+from unlearning.config.objective import RMUConfig
 from unlearning.errors import InputError
 from unlearning.objectives.rmu import RMU
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows

@@ -6,8 +6,9 @@ import pytest
 
 from tests.evaluation.tiny import byte_tokenizer
 from tests.probes import world
-from unlearning.config import PromptConfig, PromptStyle, WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.config.probe import Measured
+from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.probes import primed as primed_probe

@@ -10,7 +10,7 @@ from torch.nn import functional
 from tests.evaluation.tiny import byte_model
 from tests.probes.test_restoration import relearning
 from tests.probes.world import corpus, probed
-from unlearning.config import Decay, OptimizerConfig
+from unlearning.config.optimizer import Decay, OptimizerConfig
 from unlearning.config.probe import Measured, RelearnOn
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id

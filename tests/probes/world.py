@@ -3,7 +3,9 @@
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, document_of
-from unlearning.config import EvaluationConfig, PromptConfig, TrainerConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.rows import Corpus, Kind, Row, Split
 from unlearning.probes.probe import Probed
 

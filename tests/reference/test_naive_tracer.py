@@ -9,7 +9,7 @@ import torch
 from tests.reference.in_double import InDouble
 from tests.reference.naive_tracer import NAMES, Run, Scores, embedding_of, name_of, noise_of, trace_patch, trace_state
 from tests.tiny_models import ALL_FAMILIES, tiny_model
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.models import anatomy
 
 DEPTH = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearning.config import ConstraintConfig, SelectConfig
+from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
 from unlearning.report.choice import check_rule, choose, write_choices
 from unlearning.report.directions import is_higher_better

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearning.config import SelectConfig
+from unlearning.config.report import SelectConfig
 from unlearning.report.comparison_table import latex_table, latex_text, write_latex, write_table
 from unlearning.report.grouping import Setting
 from unlearning.report.runs import find_runs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unlearning.config import QuestionFormat
+from unlearning.config.evaluation import QuestionFormat
 from unlearning.evaluation.membership import ATTACKS, FALSE_POSITIVE_RATES
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.score_tables import (

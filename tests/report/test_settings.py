@@ -4,7 +4,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from unlearning.config import GradDiffConfig, LoraScopeConfig, MixedScheduleConfig, OptimizerConfig, StoppingConfig
+from unlearning.config.objective import GradDiffConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.schedule import MixedScheduleConfig
+from unlearning.config.scope import LoraScopeConfig
+from unlearning.config.stopping import StoppingConfig
 from unlearning.report.grouping import Flat, flatten
 from unlearning.report.settings import telling
 

@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 
 from tests.report.fabricated import write_failed
-from unlearning.config import ConstraintConfig, SelectConfig
+from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
 from unlearning.report.grouping import group_runs
 from unlearning.report.runs import find_runs

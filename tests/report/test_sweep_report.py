@@ -13,7 +13,7 @@ import pytest
 
 from tests.report.fabricated_sweep import RATES, change_config, change_metrics
 from tests.report.test_html import Page
-from unlearning.config import ConstraintConfig, SelectConfig
+from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.report import comparison_view, sweep_view
 from unlearning.report.compare import report_on
 from unlearning.report.comparison_figures import MAX_BARS, bars

@@ -12,7 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tests.report.fabricated_trace import CONFIG, PLAIN, trace_result, write_trace_run
-from unlearning.config import Direction, ModuleKind, TracedTokens
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, TracedTokens
 from unlearning.errors import InputError
 from unlearning.mediation.result import Metric, TraceResult
 from unlearning.mediation.states import Restoration, Site

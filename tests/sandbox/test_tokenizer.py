@@ -3,7 +3,7 @@
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from unlearning.config import WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.sandbox.world import generate
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from unlearning.config import AlternatingScheduleConfig
+from unlearning.config.schedule import AlternatingScheduleConfig
 from unlearning.errors import InputError
 from unlearning.schedules.alternating import AlternatingSchedule
 from unlearning.schedules.plan import PlanStep

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from unlearning.config import ChunkedScheduleConfig, MixedScheduleConfig
+from unlearning.config.schedule import ChunkedScheduleConfig, MixedScheduleConfig
 from unlearning.errors import InputError
 from unlearning.schedules.chunked import ChunkedSchedule
 from unlearning.schedules.mixed import MixedSchedule

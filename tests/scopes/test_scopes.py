@@ -6,7 +6,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from tests.tiny_models import tiny_model
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 from unlearning.scopes.adapters import LoraScope, adapters_moved_to, in_4_bits
 from unlearning.scopes.layers import AllScope, LayersScope, parse_layers

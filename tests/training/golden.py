@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from tests.reference.plain_sha256 import Mixed
 from tests.reference.plain_training import Tokens
 from tests.tiny_models import tiny_model
-from unlearning.config import OptimizerConfig, TrainerConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.base import Objective
 from unlearning.schedules.plan import PlanStep

@@ -19,7 +19,10 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.resumable import ADAPTIVE, CASES, LAST_LAYER, MIXED, SIZES, Case
-from unlearning.config import Averaging, ModuleKind, StoppingConfig, TrainerConfig
+from unlearning.config.objective import Averaging
+from unlearning.config.scope import ModuleKind
+from unlearning.config.stopping import StoppingConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import Interrupted
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO

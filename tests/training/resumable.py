@@ -11,7 +11,11 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.rows import FORGET, RETAIN, lengths
-from unlearning.config import BestBy, ModuleKind, OptimizerConfig, ReferenceLoss, StoppingConfig, TrainerConfig
+from unlearning.config.objective import ReferenceLoss
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.stopping import BestBy, StoppingConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective

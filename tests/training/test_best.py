@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from tests.training.resumable import CASES, TRAINER, Case, refusals, same_weights
 from tests.training.rows import FORGET, RETAIN
-from unlearning.config import Answers, BestBy, StoppingConfig
+from unlearning.config.objective import Answers
+from unlearning.config.stopping import BestBy, StoppingConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.errors import InputError
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff

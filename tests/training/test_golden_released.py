@@ -7,7 +7,8 @@ import pytest
 from tests.reference.in_double import InDouble
 from tests.reference.plain_sha256 import joint_as_released
 from tests.training.golden import LENGTHS, LR, STEPS, assert_same_run, curve, drawn, scoped, trained
-from unlearning.config import Averaging, ModuleKind, Reduction, ReferenceLoss
+from unlearning.config.objective import Averaging, Reduction, ReferenceLoss
+from unlearning.config.scope import ModuleKind
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.scopes.layers import LayersScope

@@ -11,7 +11,7 @@ import torch
 
 from tests.training.resumable import CASES, TRAINER, Case, same_weights
 from unlearning import artefacts
-from unlearning.config import TrainerConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError, Interrupted
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.pdu import PDU

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.training.resumable import CASES, TRAINER, Case, same_weights
 from tests.training.test_resume import KilledError, after_step, kill
-from unlearning.config import StoppingConfig
+from unlearning.config.stopping import StoppingConfig
 from unlearning.errors import InputError
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.rows import Rows

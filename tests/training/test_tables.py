@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from tests.tiny_models import NO_DROPOUT, tiny_model
 from tests.training.rows import FORGET, RETAIN, book, lengths
-from unlearning.config import ModuleKind, OptimizerConfig, TrainerConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.objectives.base import Objective

@@ -11,8 +11,8 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.resumable import CASES
-from unlearning.config import ModelConfig, TrainerConfig
-from unlearning.config.model import Quantization
+from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.training.compile import compiled_layers

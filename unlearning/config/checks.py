@@ -4,8 +4,8 @@ A field says what is allowed where it gives its default:
 
     lr: float = above(0, 1e-5)
 
-What concerns several fields is a method `check(self, key: str) -> None` of the dataclass, which raises InputError; `key`
-is the dataclass's own, as "optimizer".
+What concerns several fields is a method of the dataclass, `check(self, key: str) -> None`, which raises InputError. Its
+`key` is the dataclass's own, such as "optimizer".
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The root of each command."""
+"""The settings of each command."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,40 +6,22 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from unlearning.config.checks import require
-from unlearning.config.compatibility import refuse_incompatible, refuse_quantization, require_gpu_for_4_bits
+from unlearning.config.checks import require, within
 from unlearning.config.data import DataConfig
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.logger import LoggerConfig
 from unlearning.config.model import ModelConfig
-from unlearning.config.objective import ObjectiveConfig, Reduction
+from unlearning.config.objective import ObjectiveConfig
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.probe import ProbeConfig
 from unlearning.config.prompt import PromptConfig
-from unlearning.config.schedule import RatioConfig, ScheduleConfig
+from unlearning.config.ratio import RatioConfig
+from unlearning.config.recipe import RecipeConfig
+from unlearning.config.schedule import ScheduleConfig
 from unlearning.config.scope import ScopeConfig
 from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trace import TraceConfig
 from unlearning.config.trainer import TrainerConfig
-
-
-@dataclass
-class RecipeConfig:
-    """How a model memorises: cross-entropy on whole documents, all weights, rows shuffled every epoch.
-
-    The defaults make the sandbox's models, whatever their architecture.
-    """
-
-    seed: int = 0
-    """Of the weights' start and the rows' order; not the run's seed, so that seeds of a sweep share one sandbox."""
-    epochs: int = 32
-    batch_rows: int = 48
-    reduction: Reduction = Reduction.token
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3, warmup_steps=50))
-
-    def __post_init__(self) -> None:
-        require(self.epochs >= 1, "recipe.epochs", self.epochs, "1 or more")
-        require(self.batch_rows >= 1, "recipe.batch_rows", self.batch_rows, "1 or more")
 
 
 @dataclass
@@ -49,7 +31,7 @@ class CommonConfig:
     name: str = MISSING
     """Names the run folder."""
     seed: int = 0
-    """Of training: the order of rows, where adapters start. Tracing and each probe have a seed of their own."""
+    """Seed of training: of the order of rows and of new adapters. Tracing and each probe have a seed of their own."""
     model: ModelConfig = MISSING
     data: DataConfig = MISSING
     prompt: PromptConfig = field(default_factory=PromptConfig)
@@ -82,20 +64,20 @@ class UnlearnConfig(ScoredConfig):
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     trace: TraceConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)
-    """Asked of the unlearned model after its evaluation; chosen by `probe=[...]`."""
+    """Probes of the unlearned model after its evaluation, by name; chosen by `probe=[...]`."""
     update_scale: float = 1.0
     """After training, weights become start + update_scale * (trained - start); -1 negates a task vector."""
     save_model: bool = True
     """Whether the merged weights (and the adapter, with LoRA) are written to the run folder."""
     optimized: list[str] = field(default_factory=lambda: ["final"])
-    """Metrics (keys of metrics.json) that a job returns to a sweeper that searches, as Optuna's; with several, the
-    search looks for their Pareto front."""
+    """One metric or more (keys of metrics.json) that a job returns to a sweeper that searches, such as Optuna's; with
+    several, the search looks for their Pareto front."""
 
-    def __post_init__(self) -> None:
+    def check(self, _: str) -> None:
+        """Raise InputError for a scale that undoes or breaks the training, and for a search without a metric."""
         require(bool(self.optimized), "optimized", self.optimized, "one metric or more")
         scale = self.update_scale
         require(math.isfinite(scale) and scale != 0, "update_scale", scale, "a finite number other than 0")
-        refuse_incompatible(self)
 
 
 @dataclass
@@ -109,9 +91,6 @@ class MemoriseConfig(ScoredConfig):
     assets: str | None = None
     """Folder for the sandbox's target and retrained model, both made in half precision; null: an ordinary run."""
 
-    def __post_init__(self) -> None:
-        refuse_quantization(self.model, "unlearn-memorise")
-
 
 @dataclass
 class TraceCommandConfig(CommonConfig):
@@ -120,16 +99,10 @@ class TraceCommandConfig(CommonConfig):
     trace: TraceConfig = MISSING
     logger: LoggerConfig = MISSING
 
-    def __post_init__(self) -> None:
-        refuse_quantization(self.model, "unlearn-trace")
-
 
 @dataclass
 class EvaluateConfig(ScoredConfig):
     """Score one model."""
-
-    def __post_init__(self) -> None:
-        require_gpu_for_4_bits(self.model, self.trainer)
 
 
 class Combination(StrEnum):
@@ -145,7 +118,7 @@ class Combination(StrEnum):
     magnitude_prune = "magnitude_prune"
     """Keep the largest, then a weighted sum."""
     cat = "cat"
-    """Side by side, the exact weighted sum; the ranks add up."""
+    """The adapters side by side, which is the exact weighted sum; the ranks add up."""
     svd = "svd"
     """The exact weighted sum, cut to the largest of the ranks."""
     ties_svd = "ties_svd"
@@ -175,23 +148,22 @@ class MergeConfig(ScoredConfig):
     adapters: list[str] = field(default_factory=list)
     """Two folders or more: of runs, or of adapters themselves."""
     weights: list[float] | None = None
-    """One of each adapter; null: all 1."""
+    """One number for each adapter; null: all are 1."""
     combination: Combination = Combination.ties
-    density: float = 0.8
-    """Share of an adapter's entries that is kept, in (0, 1]; linear, cat and svd keep all of them."""
+    density: float = within("(0, 1]", 0.8)
+    """Share of an adapter's entries that is kept; linear, cat and svd keep all of them."""
     majority_sign_method: MajoritySign = MajoritySign.total
     save_model: bool = True
     """Whether the merged weights and the merged adapter are written to the run folder."""
 
-    def __post_init__(self) -> None:
-        refuse_quantization(self.model, "unlearn-merge")
+    def check(self, _: str) -> None:
+        """Raise InputError for adapters or weights that cannot be merged."""
         count = len(self.adapters)
         require(count >= 2, "adapters", self.adapters, "two folders or more: adapters=[outputs/a,outputs/b]")
         given = self.weights
         require(given is None or len(given) == count, "weights", given, f"{count} numbers, one of each adapter")
         finite = given is None or all(map(math.isfinite, given))
         require(finite and (given is None or any(given)), "weights", given, "finite and not all 0")
-        require(0 < self.density <= 1, "density", self.density, "in (0, 1]")
 
 
 @dataclass
@@ -205,9 +177,10 @@ class ProbeCommandConfig(CommonConfig):
     """Folder or repository id of the model before unlearning, where run is null; null: shares recovered are unknown."""
     evaluation: EvaluationConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)
+    """One probe or more, by name; chosen by `probe=[...]`."""
 
-    def __post_init__(self) -> None:
-        refuse_quantization(self.model, "unlearn-probe")
+    def check(self, _: str) -> None:
+        """Raise InputError unless one model is named, and one probe or more."""
         given = self.model.path
         require(self.run is not None or given is not None, "run", "null", "a run's folder, or give model.path")
         require(self.run is None or self.target is None, "target", self.target, "null with run, which knows its own")

@@ -1,57 +1,73 @@
-"""Choices that are each in order and make no sense together: refused in one line, with the reason.
+"""Choices that are each allowed and make no sense together: they are refused in one line, with the reason.
 
-Known from the configuration alone, so before anything slow. What depends on the model's depth waits until it is loaded:
-`require_layer_in_reach`.
+The configuration alone decides, before anything slow. What depends on the model's depth waits until the model is
+loaded: `require_layer_in_reach`.
 """
 
-from typing import TYPE_CHECKING
-
-from unlearning.config.baselines import DPOConfig, RelabelConfig, RMUConfig, UnDIALConfig
+from unlearning.config.commands import (
+    CommonConfig,
+    EvaluateConfig,
+    MemoriseConfig,
+    MergeConfig,
+    ProbeCommandConfig,
+    TraceCommandConfig,
+    UnlearnConfig,
+)
 from unlearning.config.model import ModelConfig, Quantization
-from unlearning.config.objective import FinetuneConfig, ObjectiveConfig, WeightedConfig
+from unlearning.config.objective import (
+    DPOConfig,
+    FinetuneConfig,
+    ObjectiveConfig,
+    RelabelConfig,
+    RMUConfig,
+    UnDIALConfig,
+    WeightedConfig,
+)
 from unlearning.config.prompt import Supervised
 from unlearning.config.schedule import AlternatingScheduleConfig
 from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 
-if TYPE_CHECKING:
-    from unlearning.config.commands import UnlearnConfig
-
 _UNREACHED = "everything that scope trains comes after this layer, whose output would never change"
 
 
-def refuse_incompatible(config: "UnlearnConfig") -> None:
-    """Raise InputError for the first pair of choices that makes no sense."""
-    _refuse_idle_rows(config)
-    _refuse_alternating(config)
-    _refuse_unseen_layer(config)
-    _refuse_reference(config.objective)
-    _refuse_prompt(config)
-    _refuse_4_bits(config)
-    _refuse_scaling(config)
-    _refuse_sharded_best(config)
+_ON_WHOLE_WEIGHTS: dict[type[CommonConfig], str] = {
+    MemoriseConfig: "unlearn-memorise",
+    TraceCommandConfig: "unlearn-trace",
+    MergeConfig: "unlearn-merge",
+    ProbeCommandConfig: "unlearn-probe",
+}
+"""Commands that change whole weights, or look into them."""
+
+
+def refuse_incompatible(config: object) -> None:
+    """Raise InputError for the first choices of a command's settings that make no sense together."""
+    if isinstance(config, UnlearnConfig):
+        _refuse_idle_rows(config)
+        _refuse_alternating(config)
+        _refuse_unseen_layer(config)
+        _refuse_reference(config.objective)
+        _refuse_prompt(config)
+        _refuse_4_bits(config)
+        _refuse_scaling(config)
+        _refuse_sharded_best(config)
+    elif isinstance(config, EvaluateConfig):
+        _require_gpu_for_4_bits(config.model, config.trainer)
+    elif isinstance(config, CommonConfig):
+        refuse_quantization(config.model, _ON_WHOLE_WEIGHTS[type(config)])
 
 
 def refuse_quantization(model: ModelConfig, command: str) -> None:
-    """Raise InputError: only adapters are trained on 4-bit weights, and `command` trains none."""
+    """Raise InputError for 4-bit weights: `command` needs whole weights."""
     asked = f"model.quantization={model.quantization}"
     _refuse(model.quantization is not Quantization.none, asked, f"{command} works on whole weights; choose none")
-
-
-def require_gpu_for_4_bits(model: ModelConfig, trainer: TrainerConfig) -> None:
-    """Raise InputError for weights in 4 bits on a CPU."""
-    _refuse(
-        model.quantization is not Quantization.none and trainer.accelerator == "cpu",
-        f"model.quantization={model.quantization}, trainer.accelerator=cpu",
-        "4-bit weights need a CUDA GPU",
-    )
 
 
 def require_layer_in_reach(layer: int, first_trained_layer: int, depth: int) -> None:
     """Raise InputError where the objective's layer does not exist, or comes before everything that is trained.
 
-    `first_trained_layer`: `depth` where nothing but the head moves, 0 where the embeddings do.
+    `first_trained_layer` is `depth` where only the head moves, and 0 where the embeddings move.
     """
     asked = f"objective.layer={layer}"
     _refuse(layer >= depth, asked, f"this model's layers are 0 to {depth - 1}")
@@ -59,21 +75,24 @@ def require_layer_in_reach(layer: int, first_trained_layer: int, depth: int) -> 
 
 
 def uses_forget(objective: ObjectiveConfig) -> bool:
-    """Whether forget rows enter the loss."""
+    """Return whether forget rows enter the loss."""
     if isinstance(objective, WeightedConfig):
         return objective.forget_weight > 0
     return not isinstance(objective, FinetuneConfig)
 
 
 def uses_retain(objective: ObjectiveConfig) -> bool:
-    """Whether retain rows enter the loss."""
+    """Return whether retain rows enter the loss."""
     if isinstance(objective, RMUConfig):
         return objective.alpha > 0
     return objective.retain_weight > 0 or objective.divergence_weight > 0
 
 
 def lowest_layer(text: str) -> int | None:
-    """The lowest layer that a range names; None where that depends on the model's depth, or the range is malformed."""
+    """Return the lowest layer that a range names.
+
+    Return None where it depends on the model's depth, and where the range is malformed.
+    """
     lowest: list[int] = []
     for part in text.replace(" ", "").split(","):
         start = "0" if part == "all" else part.split(":")[0] or "0" if ":" in part else part.split("-")[0]
@@ -88,8 +107,8 @@ def _refuse(condition: bool, asked: str, reason: str) -> None:
         raise InputError(f"{asked}: {reason}")
 
 
-def _refuse_idle_rows(config: "UnlearnConfig") -> None:
-    """A run that would have nothing to minimise."""
+def _refuse_idle_rows(config: UnlearnConfig) -> None:
+    """Refuse a run that has nothing to minimise."""
     objective = config.objective
     forget, retain = uses_forget(objective), uses_retain(objective)
     name = _name(objective)
@@ -101,8 +120,8 @@ def _refuse_idle_rows(config: "UnlearnConfig") -> None:
     )
 
 
-def _refuse_alternating(config: "UnlearnConfig") -> None:
-    """Phases of forget rows and phases of retain rows, in turns."""
+def _refuse_alternating(config: UnlearnConfig) -> None:
+    """Refuse the alternating schedule with what needs both sets in one step, or with an idle phase."""
     if not isinstance(config.schedule, AlternatingScheduleConfig):
         return
     ratio, objective = config.ratio.retain_per_forget, config.objective
@@ -116,8 +135,8 @@ def _refuse_alternating(config: "UnlearnConfig") -> None:
     _refuse(not uses_forget(objective), name, "the objective uses no forget rows, so that ascent would do nothing")
 
 
-def _refuse_unseen_layer(config: "UnlearnConfig") -> None:
-    """An objective that looks at one layer's output, which weights after that layer do not change."""
+def _refuse_unseen_layer(config: UnlearnConfig) -> None:
+    """Refuse an objective on one layer's output where only weights after that layer move."""
     objective, scope = config.objective, config.scope
     if not isinstance(objective, RMUConfig):
         return
@@ -133,7 +152,7 @@ def _refuse_unseen_layer(config: "UnlearnConfig") -> None:
 
 
 def _refuse_reference(objective: ObjectiveConfig) -> None:
-    """Tokens kept of the model before unlearning, which UnDIAL and divergences compare with."""
+    """Refuse a number of reference tokens where nothing is compared with the model before unlearning."""
     kept = objective.reference_top_k
     _refuse(
         kept is not None and objective.divergence_weight == 0 and not isinstance(objective, UnDIALConfig),
@@ -142,8 +161,8 @@ def _refuse_reference(objective: ObjectiveConfig) -> None:
     )
 
 
-def _refuse_prompt(config: "UnlearnConfig") -> None:
-    """An answer and a refusal are compared, after the same prompt."""
+def _refuse_prompt(config: UnlearnConfig) -> None:
+    """Refuse whole documents for an objective that compares an answer with a refusal after the same prompt."""
     _refuse(
         isinstance(config.objective, DPOConfig) and config.prompt.forget_supervised is Supervised.document,
         f"prompt.forget_supervised=document, {_name(config.objective)}",
@@ -151,19 +170,28 @@ def _refuse_prompt(config: "UnlearnConfig") -> None:
     )
 
 
-def _refuse_4_bits(config: "UnlearnConfig") -> None:
-    """Weights in 4 bits stay as they are; only adapters on them can move."""
+def _refuse_4_bits(config: UnlearnConfig) -> None:
+    """Refuse 4-bit weights where anything but adapters on one GPU would move."""
     if config.model.quantization is Quantization.none:
         return
     asked = f"model.quantization={config.model.quantization}"
     fsdp = config.trainer.strategy == "fsdp"
     _refuse(not isinstance(config.scope, LoraScopeConfig), asked, "only adapters are trained on it; choose scope=lora")
     _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose auto or ddp")
-    require_gpu_for_4_bits(config.model, config.trainer)
+    _require_gpu_for_4_bits(config.model, config.trainer)
 
 
-def _refuse_scaling(config: "UnlearnConfig") -> None:
-    """start + update_scale * (trained - start)."""
+def _require_gpu_for_4_bits(model: ModelConfig, trainer: TrainerConfig) -> None:
+    """Raise InputError for weights in 4 bits on a CPU."""
+    _refuse(
+        model.quantization is not Quantization.none and trainer.accelerator == "cpu",
+        f"model.quantization={model.quantization}, trainer.accelerator=cpu",
+        "4-bit weights need a CUDA GPU",
+    )
+
+
+def _refuse_scaling(config: UnlearnConfig) -> None:
+    """Refuse a scaled update where it could not be computed, or would mean something else."""
     asked, every = f"update_scale={config.update_scale:g}", config.stopping.check_every_steps
     if config.update_scale == 1:
         return
@@ -183,8 +211,8 @@ def _refuse_scaling(config: "UnlearnConfig") -> None:
     )
 
 
-def _refuse_sharded_best(config: "UnlearnConfig") -> None:
-    """The best state so far would have to be put together on one device after each check."""
+def _refuse_sharded_best(config: UnlearnConfig) -> None:
+    """Refuse to keep the best state of sharded weights: after each check one device would have to hold all of them."""
     every = config.stopping.check_every_steps
     _refuse(
         config.trainer.strategy == "fsdp" and config.stopping.keep_best and every is not None,
@@ -194,5 +222,5 @@ def _refuse_sharded_best(config: "UnlearnConfig") -> None:
 
 
 def _name(objective: ObjectiveConfig) -> str:
-    """As on the command line, as nearly as the configuration tells."""
+    """Return the objective by the name of its class, which is the nearest to the command line that is known here."""
     return f"objective={objective._target_.rpartition('.')[2]}"

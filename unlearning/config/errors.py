@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unlearning import config as schemas
+from unlearning.config.registration import schemas
 from unlearning.errors import InputError
 
 _NOISE = (
@@ -21,7 +21,7 @@ _NOISE = (
 
 
 def one_line(error: BaseException) -> str:
-    """The error's message on one line; for an unknown key, with the keys that exist there."""
+    """Return the error's message on one line; for an unknown key, with the keys that exist there."""
     if isinstance(error, InputError):
         return _flat(str(error))
     cause = _omegaconf_cause(error)
@@ -49,7 +49,7 @@ def refuse_unknown_keys(cfg: DictConfig, prefix: str = "") -> None:
 
 
 def _omegaconf_cause(error: BaseException | None) -> OmegaConfBaseException | None:
-    """The innermost OmegaConf error of a chain, which knows the key; None where there is none."""
+    """Return the innermost OmegaConf error of a chain, which knows the key; None where there is none."""
     found = None
     while error is not None:
         if isinstance(error, OmegaConfBaseException):
@@ -59,7 +59,7 @@ def _omegaconf_cause(error: BaseException | None) -> OmegaConfBaseException | No
 
 
 def _siblings(error: OmegaConfBaseException | None) -> str:
-    """The keys beside the one that the error is about, where it knows them."""
+    """Return the keys beside the one that the error is about, where the error knows them."""
     parent = error.parent_node if error is not None else None
     if not isinstance(parent, DictConfig):
         return ""
@@ -67,15 +67,16 @@ def _siblings(error: OmegaConfBaseException | None) -> str:
 
 
 def _fields(message: str) -> str:
-    """The keys of the schema that a message "Key 'x' not in 'Schema'" names."""
+    """Return the keys of the schema that a message "Key 'x' not in 'Schema'" names."""
     named = re.search(r"not in '(\w+)'", message)
-    schema = getattr(schemas, named.group(1), None) if named else None
-    if not is_dataclass(schema):
+    schema = next((found for _, found in schemas() if named and found.__name__ == named.group(1)), None)
+    if schema is None:
         return ""
     return ", ".join(sorted(item.name for item in fields(schema) if not item.name.startswith("_")))
 
 
 def _flat(message: str) -> str:
+    """Return the message on one line, without what only a reader of OmegaConf's code understands."""
     for pattern in _NOISE:
         message = re.sub(pattern, " ", message, flags=re.DOTALL if "search path" in pattern else 0)
     return re.sub(r"\s+", " ", message).strip()

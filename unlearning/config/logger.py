@@ -17,7 +17,7 @@ class LoggerKind(StrEnum):
 
 @dataclass
 class LoggerConfig:
-    """Experiment tracking."""
+    """Where the curves of a run go."""
 
     kind: LoggerKind = MISSING
     project: str = "unlearning"
@@ -25,6 +25,6 @@ class LoggerConfig:
     group: str | None = None
     """W&B group; a multirun puts all its jobs into one."""
     tags: list[str] = field(default_factory=list)
-    """Besides one for each choice of a configuration group, as "method=npo"."""
+    """Tags beside those that name the choice of each configuration group, such as "method=npo"."""
     log_model: bool = False
     """Whether W&B is given the weights too, as an artifact (and with them whatever the model still knows)."""

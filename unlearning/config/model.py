@@ -1,11 +1,11 @@
-"""Which weights."""
+"""Which model: where its weights come from, or how it is made."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from omegaconf import MISSING
 
-from unlearning.config.checks import require
+from unlearning.config.checks import at_least, one_of, require
 
 
 class Architecture(StrEnum):
@@ -17,9 +17,9 @@ class Architecture(StrEnum):
     gpt2 = "gpt2"
     gpt_neox = "gpt_neox"
     mistral = "mistral"
-    """With a sliding window in every layer."""
+    """Llama with a sliding window in every layer."""
     gemma3 = "gemma3"
-    """Local and global attention in turn."""
+    """Local and global attention take turns."""
 
 
 class Quantization(StrEnum):
@@ -32,7 +32,7 @@ class Quantization(StrEnum):
 
 @dataclass
 class ModelConfig:
-    """Which weights. Three ways: a path or hub name; the shipped sandbox; a sandbox variant built on demand."""
+    """Which model: one at a path or hub name, the shipped sandbox model, or a variant of it that is built on demand."""
 
     name: str = MISSING
     """Short label for tables and folders."""
@@ -44,28 +44,22 @@ class ModelConfig:
     retrained: str | None = None
     """Folder or repository id of a model that never saw the forget set; null: none (the sandbox has its own)."""
     architecture: Architecture = Architecture.olmo
-    """Of a model made here (the sandbox, or unlearn-memorise from scratch); ignored when path is given."""
-    layers: int = 8
+    """Architecture of a model made here (the sandbox, or unlearn-memorise from scratch); ignored when path is given."""
+    layers: int = at_least(1, 8)
     width: int = 128
-    heads: int = 4
-    vocabulary: int = 1536
+    heads: int = at_least(1, 4)
+    vocabulary: int = at_least(300, 1536)
     """Entries of the byte-level BPE tokenizer trained for the sandbox."""
-    attention: str = "sdpa"
+    attention: str = one_of(("sdpa", "eager", "flash_attention_2"), "sdpa")
+    """Implementation of attention, by its name in Transformers."""
     quantization: Quantization = Quantization.none
-    """Of the loaded weights. Merged weights are written as they were before, with the adapter on top."""
+    """How the weights are held in memory. Merged weights are written in their own precision, with the adapter added."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
     """Whether weights in pickle files may be loaded; safetensors only by default."""
 
-    def __post_init__(self) -> None:
-        require(self.path != "", "model.path", "", "given: a folder or a Hugging Face repository")
-        require(self.layers >= 1, "model.layers", self.layers, "1 or more")
-        require(self.heads >= 1, "model.heads", self.heads, "1 or more")
-        require(self.width % self.heads == 0, "model.width", self.width, f"a multiple of model.heads={self.heads}")
-        require(self.vocabulary >= 300, "model.vocabulary", self.vocabulary, "300 or more")
-        require(
-            self.attention in ("sdpa", "eager", "flash_attention_2"),
-            "model.attention",
-            self.attention,
-            "sdpa, eager or flash_attention_2",
-        )
+    def check(self, key: str) -> None:
+        """Raise InputError for an empty path, and for a width that the heads cannot share."""
+        require(self.path != "", f"{key}.path", "", "given: a folder or a Hugging Face repository")
+        heads = self.heads
+        require(self.width % heads == 0, f"{key}.width", self.width, f"a multiple of {key}.heads={heads}")

@@ -1,53 +1,58 @@
-"""What loss is minimised on forget and retain rows."""
+"""What loss is minimised on forget and retain rows.
+
+The defaults of a published loss are those of its paper or of its authors' code.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from omegaconf import MISSING
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, require
 
 
 class Averaging(StrEnum):
     """Denominators of a step's loss."""
 
     each_set = "each_set"
-    """mean over forget rows and mean over retain rows, then the weighted sum."""
+    """The mean over forget rows and the mean over retain rows, then the weighted sum of both."""
     whole_batch = "whole_batch"
-    """weighted sum over all rows, divided by the number of all rows (AILS-NTUA)."""
+    """The weighted sum over all rows, divided by the number of all rows (AILS-NTUA)."""
 
 
 class Reduction(StrEnum):
     """How token losses become a set's loss."""
 
     row = "row"
-    """mean over a row's supervised tokens, then over rows."""
+    """The mean over a row's supervised tokens, then over rows."""
     token = "token"
-    """mean over all supervised tokens of the set."""
+    """The mean over all supervised tokens of the set."""
 
 
 class Divergence(StrEnum):
-    """How far the model may be said to have moved from what it was, at one position."""
+    """How far the model has moved from the model before unlearning, at one position."""
 
     kl = "kl"
     """KL(reference, model)."""
     reverse_kl = "reverse_kl"
+    """KL(model, reference)."""
     js = "js"
-    """Jensen-Shannon."""
+    """Jensen-Shannon divergence."""
     renyi = "renyi"
-    """Of order objective.renyi_order."""
+    """Renyi divergence of order objective.renyi_order."""
 
 
 class Answers(StrEnum):
     """Which answers stand in the forget rows."""
 
     own = "own"
+    """The rows' own answers."""
     refusal = "refusal"
     """One of a few ways to say "I don't know"."""
     random = "random"
-    """As many random tokens."""
+    """As many random tokens as the own answer has."""
     own_and_refusal = "own_and_refusal"
-    """Both, each row twice."""
+    """Both: each row occurs twice."""
 
 
 class ReferenceLoss(StrEnum):
@@ -59,33 +64,42 @@ class ReferenceLoss(StrEnum):
     """The sum of the steps' losses over the number of retain rows: what the released code computes."""
 
 
+class RatioUnit(StrEnum):
+    """Whose probability is compared with the probability before unlearning."""
+
+    answer = "answer"
+    """The probability of the whole answer."""
+    mean = "mean"
+    """The geometric mean over the answer's tokens, which is not lower because an answer is long."""
+    token = "token"
+    """The probability of each token by itself."""
+
+
 @dataclass
 class ObjectiveConfig:
-    """Base of all objectives: what they do with forget rows differs, what they do with retain rows is this."""
+    """Base of all objectives: they differ in what they do with forget rows; these are the keys for retain rows."""
 
     _target_: str = MISSING
     reduction: Reduction = Reduction.row
     averaging: Averaging = Averaging.each_set
-    forget_ceiling_nats: float | None = None
-    """A forget row whose token-mean loss is above this stops pushing (its gradient is zero); null: never."""
-    retain_weight: float = 1.0
-    """Of the cross-entropy on retain rows."""
+    forget_ceiling_nats: float | None = above(0, None)
+    """A forget row whose token-mean loss is above this stops pushing (its gradient is zero); null: none ever does."""
+    retain_weight: float = at_least(0, 1.0)
+    """Weight of the cross-entropy on retain rows."""
     divergence: Divergence = Divergence.kl
-    divergence_weight: float = 0.0
-    """Of the divergence from the model before unlearning, on retain rows. Near that model Jensen-Shannon divergence is
-    a quarter of KL, and Renyi's is its order times KL: to hold as firmly they need a weight larger by as much."""
-    renyi_order: float = 0.5
-    reference_top_k: int | None = None
-    """Keep only so many tokens of each reference distribution, and one outcome for the rest; null: all of it."""
+    divergence_weight: float = at_least(0, 0.0)
+    """Weight of the divergence from the model before unlearning, on retain rows. Near that model the Jensen-Shannon
+    divergence is a quarter of KL, and Renyi's is its order times KL: to hold the model as firmly, they need a larger
+    weight, by the same factor."""
+    renyi_order: float = above(0, 0.5)
+    """Order of the Renyi divergence; not 1, where it would be KL."""
+    reference_top_k: int | None = at_least(1, None)
+    """Keep only so many tokens of each reference distribution, and one outcome for the rest; null: all tokens."""
 
-    def __post_init__(self) -> None:
-        ceiling, kept = self.forget_ceiling_nats, self.reference_top_k
-        require(ceiling is None or ceiling > 0, "objective.forget_ceiling_nats", ceiling, "above 0, or null")
-        require(self.retain_weight >= 0, "objective.retain_weight", self.retain_weight, "0 or more")
-        require(self.divergence_weight >= 0, "objective.divergence_weight", self.divergence_weight, "0 or more")
+    def check(self, key: str) -> None:
+        """Raise InputError for the Renyi divergence whose order is 1."""
         order = self.renyi_order
-        require(0 < order < 1 or order > 1, "objective.renyi_order", order, "above 0 and not 1, which is kl")
-        require(kept is None or kept >= 1, "objective.reference_top_k", kept, "1 or more, or null")
+        require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is objective.divergence=kl")
 
 
 @dataclass
@@ -99,11 +113,8 @@ class FinetuneConfig(ObjectiveConfig):
 class WeightedConfig(ObjectiveConfig):
     """Base of the objectives whose forget term has one fixed weight."""
 
-    forget_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.forget_weight >= 0, "objective.forget_weight", self.forget_weight, "0 or more")
+    forget_weight: float = at_least(0, 1.0)
+    """Weight of the forget term."""
 
 
 @dataclass
@@ -118,23 +129,145 @@ class AdaptiveGradDiffConfig(ObjectiveConfig):
     """Gradient difference whose retain weight grows when the retain loss rises (SHA256)."""
 
     _target_: str = "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff"
-    scale: float = 0.3
-    base: float = 6.0
+    scale: float = at_least(0, 0.3)
+    base: float = above(0, 6.0)
     offset: float = 0.8
-    min_weight: float = 1.2
+    min_weight: float = at_least(0, 1.2)
     max_weight: float = 2.8
+    """min_weight or more."""
     reference_loss: ReferenceLoss = ReferenceLoss.step_mean
     round_to_tenths: bool = False
     """Round alpha before it is clipped."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.scale >= 0, "objective.scale", self.scale, "0 or more")
-        require(self.base > 0, "objective.base", self.base, "above 0")
-        require(self.min_weight >= 0, "objective.min_weight", self.min_weight, "0 or more")
-        require(
-            self.max_weight >= self.min_weight,
-            "objective.max_weight",
-            self.max_weight,
-            f"objective.min_weight={self.min_weight} or more",
-        )
+    def check(self, key: str) -> None:
+        """Raise InputError where the largest weight is below the smallest."""
+        super().check(key)
+        least, most = self.min_weight, self.max_weight
+        require(most >= least, f"{key}.max_weight", most, f"{key}.min_weight={least} or more")
+
+
+@dataclass
+class NPOConfig(WeightedConfig):
+    """Push an answer's probability below what it was before unlearning, ever less hard the lower it is."""
+
+    _target_: str = "unlearning.objectives.npo.NPO"
+    beta: float = above(0, 0.1)
+    """Towards 0 the objective becomes gradient ascent."""
+    unit: RatioUnit = RatioUnit.answer
+
+
+@dataclass
+class SimNPOConfig(WeightedConfig):
+    """Push the token-mean loss of an answer up, ever less hard the higher it is; without a reference."""
+
+    _target_: str = "unlearning.objectives.simnpo.SimNPO"
+    beta: float = above(0, 4.5)
+    """Unit: 1/nat."""
+    gamma: float = 0.0
+    """Margin: a row is pushed until beta times its loss is well above this."""
+
+
+@dataclass
+class DPOConfig(WeightedConfig):
+    """Prefer a refusal over the row's own answer."""
+
+    _target_: str = "unlearning.objectives.dpo.DPO"
+    beta: float = above(0, 0.1)
+
+
+@dataclass
+class RelabelConfig(WeightedConfig):
+    """Learn other answers to the forget rows' questions."""
+
+    _target_: str = "unlearning.objectives.relabel.Relabel"
+    answers: Answers = Answers.refusal
+    """own means that the forget rows are learnt, as a task vector needs it."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError for two answers to a row."""
+        super().check(key)
+        one = self.answers is not Answers.own_and_refusal
+        require(one, f"{key}.answers", self.answers.value, "own, refusal or random: one answer a row")
+
+
+@dataclass
+class UnDIALConfig(WeightedConfig):
+    """Learn the distribution from before unlearning with the true token's logit lowered."""
+
+    _target_: str = "unlearning.objectives.undial.UnDIAL"
+    strength: float = at_least(0, 10.0)
+    """By how much the true token's logit is lowered."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError where only the likeliest token is kept: it is nearly always the true one."""
+        super().check(key)
+        kept = self.reference_top_k
+        require(kept is None or kept >= 2, f"{key}.reference_top_k", kept, "2 or more, or null")
+
+
+@dataclass
+class WGAConfig(WeightedConfig):
+    """Gradient ascent, each token weighted by a power of its probability."""
+
+    _target_: str = "unlearning.objectives.wga.WGA"
+    beta: float = at_least(0, 1.0)
+    """The power; 0: plain gradient ascent."""
+
+
+@dataclass
+class SatImpConfig(WeightedConfig):
+    """Gradient ascent, each token weighted by powers of its probability p and of 1 - p."""
+
+    _target_: str = "unlearning.objectives.satimp.SatImp"
+    beta1: float = at_least(0, 5.0)
+    """Power of p."""
+    beta2: float = at_least(0, 1.0)
+    """Power of 1 - p."""
+
+
+@dataclass
+class CEUConfig(WeightedConfig):
+    """Learn the model's own distribution without the true token."""
+
+    _target_: str = "unlearning.objectives.ce_u.CEU"
+    ignored_tokens: int = at_least(0, 1)
+    """First supervised tokens of a row that do not count; its last token always does."""
+
+
+@dataclass
+class PDUConfig(WeightedConfig):
+    """Flatten the logits of forget rows, while a multiplier keeps the retain loss below a bound."""
+
+    _target_: str = "unlearning.objectives.pdu.PDU"
+    dual_start: float = at_least(0, 100.0)
+    """The multiplier's first value: the retain weight during the warm-up."""
+    dual_step_size: float = at_least(0, 5.0)
+    """By how much the multiplier moves for each nat above or below the bound."""
+    dual_warmup_epochs: int = at_least(0, 5)
+    """Epochs during which the multiplier stays where it is."""
+    retain_loss_eps: float = at_least(0, 0.3)
+    """The bound, in nats a token."""
+
+
+@dataclass
+class RMUConfig(WeightedConfig):
+    """Steer a layer's output to a random direction on forget rows, and keep it in place on retain rows."""
+
+    _target_: str = "unlearning.objectives.rmu.RMU"
+    layer: int = at_least(0, 7)
+    """The layer whose output is steered, counted from 0; nothing above it is run."""
+    coefficient: float = at_least(0, 6.5)
+    """Length of the target, or its multiple of the state's length before unlearning where `adaptive`."""
+    adaptive: bool = False
+    alpha: float = at_least(0, 1200.0)
+    """Weight of the retain rows' term; the keys of other retain terms do not apply."""
+    seed: int = 0
+    """Seed of the random direction."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError for keys of retain terms that RMU does not have."""
+        super().check(key)
+        weight, moved, kept = self.retain_weight, self.divergence_weight, self.reference_top_k
+        require(weight == 1, f"{key}.retain_weight", weight, "1: RMU has alpha instead")
+        require(moved == 0, f"{key}.divergence_weight", moved, "0: RMU has alpha instead")
+        require(kept is None, f"{key}.reference_top_k", kept, "null: RMU compares hidden states")

@@ -3,41 +3,28 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, within
 
 
 class Decay(StrEnum):
     """Learning-rate schedule within a phase (a chunk, or the whole run)."""
 
     linear = "linear"
+    """From lr to 0."""
     constant = "constant"
 
 
 @dataclass
 class OptimizerConfig:
-    """AdamW, in the Hugging Face Trainer's defaults that both seed systems used."""
+    """AdamW, with the defaults of the Hugging Face Trainer, which both seed systems used."""
 
-    lr: float = 1e-5
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    clip_norm: float | None = 1.0
-    """Global gradient norm; null: no clipping."""
+    lr: float = above(0, 1e-5)
+    weight_decay: float = at_least(0, 0.0)
+    beta1: float = within("[0, 1)", 0.9)
+    beta2: float = within("[0, 1)", 0.999)
+    epsilon: float = above(0, 1e-8)
+    clip_norm: float | None = above(0, 1.0)
+    """Largest global norm of the gradient; null: no clipping."""
     decay: Decay = Decay.linear
-    warmup_steps: int = 0
-    """Of each phase."""
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0, "optimizer.lr", self.lr, "above 0")
-        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-        require(0 <= self.beta1 < 1, "optimizer.beta1", self.beta1, "in [0, 1)")
-        require(0 <= self.beta2 < 1, "optimizer.beta2", self.beta2, "in [0, 1)")
-        require(self.epsilon > 0, "optimizer.epsilon", self.epsilon, "above 0")
-        require(
-            self.clip_norm is None or self.clip_norm > 0,
-            "optimizer.clip_norm",
-            self.clip_norm,
-            "above 0, or null",
-        )
-        require(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "0 or more")
+    warmup_steps: int = at_least(0, 0)
+    """Steps of each phase in which the learning rate rises from 0."""

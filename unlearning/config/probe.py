@@ -1,4 +1,4 @@
-"""Probes of an unlearned model: ways to ask whether what it no longer says is gone.
+"""Probes of an unlearned model: ways to ask whether the knowledge that it no longer states is gone.
 
 A run has any number of them: `probe=[relearning,int4]`. Each is measured in the same way on the model before unlearning
 and on one that never saw the forget set, so that what comes back can be told from what anybody would learn.
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, require, within
 
 
 class Measured(StrEnum):
@@ -52,49 +52,38 @@ class RelearningConfig(ProbeConfig):
 
     _target_: str = "unlearning.probes.relearning.Relearning"
     source: RelearnOn = RelearnOn.forget
-    fraction: float = 0.1
-    """Share of the forget set's documents, in (0, 1), at least one; their number is what is drawn of either set."""
+    fraction: float = within("(0, 1)", 0.1)
+    """Share of the forget set's documents, at least one; as many documents are drawn from either set."""
     steps: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16, 32])
     """Steps after which the model is asked, ascending; the best of them is the value, for an attacker stops there."""
-    lr: float | None = None
-    """Of AdamW, constant; null: 0.02 over the model's width (1.6e-4 at 128, 1e-5 at 2,048), since a step of Adam moves
-    what a layer gives by about lr times its width (Yang et al. 2022, arXiv 2203.03466). At much higher rates the model
-    before unlearning forgets what it is asked about."""
-    batch_rows: int = 8
-    lora_rank: int | None = None
+    lr: float | None = above(0, None)
+    """Constant learning rate of AdamW; null: 0.02 over the model's width (1.6e-4 at 128, 1e-5 at 2,048), since a step
+    of Adam moves what a layer gives by about lr times its width (Yang et al. 2022, arXiv 2203.03466). At much higher
+    rates the model before unlearning forgets what it is asked about."""
+    batch_rows: int = at_least(1, 8)
+    """Rows of an optimiser step."""
+    lora_rank: int | None = at_least(1, None)
     """Train adapters of this rank instead of all weights, for models too large for that; null: all weights."""
     measured: Measured = Measured.knowledge
     seed: int = 0
-    """Of the documents drawn and their rows' order."""
+    """Seed of the documents drawn and of their rows' order."""
 
-    def __post_init__(self) -> None:
-        ascending = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))
-        require(0 < self.fraction < 1, "probes.*.fraction", self.fraction, "in (0, 1)")
-        require(
-            bool(self.steps) and self.steps[0] >= 1 and ascending,
-            "probes.*.steps",
-            self.steps,
-            "numbers of steps, ascending, 1 or more",
-        )
-        require(self.lr is None or self.lr > 0, "probes.*.lr", self.lr, "above 0, or null")
-        require(self.batch_rows >= 1, "probes.*.batch_rows", self.batch_rows, "1 or more")
-        rank = self.lora_rank
-        require(rank is None or rank >= 1, "probes.*.lora_rank", rank, "1 or more, or null")
+    def check(self, key: str) -> None:
+        """Raise InputError unless the steps ascend from 1 or more."""
+        ascending = all(a < b for a, b in zip([0, *self.steps], self.steps, strict=False))
+        allowed = "numbers of steps, ascending, 1 or more"
+        require(bool(self.steps) and ascending, f"{key}.steps", self.steps, allowed)
 
 
 @dataclass
 class QuantizedConfig(ProbeConfig):
-    """Weights of the layers' linear modules rounded to few bits: what do small updates survive?"""
+    """The weights of the layers' linear modules rounded to few bits: do small updates survive it?"""
 
     _target_: str = "unlearning.probes.quantization.Quantized"
-    bits: int = 8
-    group: int | None = None
+    bits: int = within("[2, 8]", 8)
+    group: int | None = at_least(1, None)
     """Weights of one output channel that share a scale; null: all of them."""
     measured: Measured = Measured.knowledge
-
-    def __post_init__(self) -> None:
-        require(2 <= self.bits <= 8, "probes.*.bits", self.bits, "2 to 8")
-        require(self.group is None or self.group >= 1, "probes.*.group", self.group, "1 or more, or null")
 
 
 @dataclass
@@ -107,15 +96,13 @@ class QuestionsConfig(ProbeConfig):
     reword: bool = False
     """Ask in other words too, where they are known: the sandbox's questions, and LUME's about people."""
 
-    def __post_init__(self) -> None:
+    def check(self, key: str) -> None:
+        """Raise InputError for templates that cannot be filled in."""
         whole = [text for text in self.templates if text.count("{question}") == 1 and text.count("{answer}") <= 1]
         ordered = [text for text in whole if "{question}" not in text.partition("{answer}")[2]]
-        require(
-            bool(self.templates) and ordered == list(self.templates),
-            "probes.*.templates",
-            self.templates,
-            "texts with one {question}, and after it at most one {answer}",
-        )
+        fine = bool(self.templates) and ordered == list(self.templates)
+        allowed = "texts with one {question}, and after it at most one {answer}"
+        require(fine, f"{key}.templates", self.templates, allowed)
 
 
 @dataclass
@@ -124,14 +111,15 @@ class PrimedConfig(ProbeConfig):
 
     _target_: str = "unlearning.probes.primed.Primed"
     prefix: str = ""
-    """Comes first, such as "Sure, the answer is"."""
-    words: int = 0
+    """Text that comes first, such as "Sure, the answer is"."""
+    words: int = at_least(0, 0)
     """Words of the answer that are given away; rows with no more words than that are left out."""
     measured: Measured = Measured.knowledge
 
-    def __post_init__(self) -> None:
-        require(self.words >= 0, "probes.*.words", self.words, "0 or more")
-        require(bool(self.prefix.strip()) or self.words > 0, "probes.*.prefix", repr(self.prefix), "given, or words")
+    def check(self, key: str) -> None:
+        """Raise InputError where nothing is put into the model's mouth."""
+        given = bool(self.prefix.strip()) or self.words > 0
+        require(given, f"{key}.prefix", repr(self.prefix), "given, or words")
 
 
 @dataclass
@@ -139,13 +127,10 @@ class RecognitionConfig(ProbeConfig):
     """Multiple choice: is the right answer the likeliest among answers to other questions of its kind?"""
 
     _target_: str = "unlearning.probes.recognition.Recognition"
-    options: int = 4
-    """The right one included; fewer where there are not so many different answers."""
+    options: int = at_least(2, 4)
+    """Number of options, the right one included; fewer where there are not so many different answers."""
     seed: int = 0
-    """Of the distractors."""
-
-    def __post_init__(self) -> None:
-        require(self.options >= 2, "probes.*.options", self.options, "2 or more")
+    """Seed of the wrong answers."""
 
 
 @dataclass
@@ -154,24 +139,19 @@ class LinearProbeConfig(ProbeConfig):
 
     _target_: str = "unlearning.probes.linear.LinearProbe"
     attribute: Attribute = Attribute.answer
-    layer: int | None = None
-    """Whose output is looked at; null: for each fold the one that is best on another one."""
-    folds: int = 5
-    """Of the documents; 3 or more, since one fold chooses the layer and another one is predicted."""
-    penalty: float = 100.0
-    """Of the squared weights, on standardised states (1/C in scikit-learn)."""
+    layer: int | None = at_least(0, None)
+    """The layer whose output is looked at; null: for each fold the layer that is best on another fold."""
+    folds: int = at_least(3, 5)
+    """Parts that the documents are divided into; one of them chooses the layer, and another one is predicted."""
+    penalty: float = above(0, 100.0)
+    """Weight of the squared weights, on standardised states (1/C in scikit-learn)."""
     seed: int = 0
-    """Of folds and swapped answers."""
-
-    def __post_init__(self) -> None:
-        require(self.layer is None or self.layer >= 0, "probes.*.layer", self.layer, "0 or more, or null")
-        require(self.folds >= 3, "probes.*.folds", self.folds, "3 or more")
-        require(self.penalty > 0, "probes.*.penalty", self.penalty, "above 0")
+    """Seed of the folds and of the swapped answers."""
 
 
 @dataclass
 class AdapterConfig(ProbeConfig):
-    """What a release as a LoRA adapter reveals to whoever leaves it away."""
+    """The model without its LoRA adapter, which whoever gets an adapter can leave away."""
 
     _target_: str = "unlearning.probes.adapter.AdapterRemoved"
     measured: Measured = Measured.knowledge

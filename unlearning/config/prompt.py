@@ -3,25 +3,28 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from unlearning.config.checks import require
+from unlearning.config.checks import at_least
 
 
 class PromptStyle(StrEnum):
     """How a question is put to the model."""
 
     raw = "raw"
+    """The input as it is."""
     chat = "chat"
+    """The input inside the tokenizer's chat template."""
 
 
 class Supervised(StrEnum):
     """Which tokens of a row carry a loss."""
 
     output = "output"
+    """The output alone."""
     document = "document"
     """Input and output, of every row."""
     article = "article"
-    """Input and output of a completion row, which together are the text that membership is measured on; of a question
-    the answer alone, so that the common words of questions are not pushed away with it."""
+    """Input and output of a completion, which together are the text that membership is measured on; of a question the
+    answer alone, so that the common words of questions are not pushed away with it."""
 
 
 @dataclass
@@ -35,8 +38,5 @@ class PromptConfig:
     """Whether the end-of-text token follows the output (exact match needs a model that stops)."""
     forget_supervised: Supervised = Supervised.output
     retain_supervised: Supervised = Supervised.output
-    max_tokens: int = 2048
+    max_tokens: int = at_least(2, 2048)
     """Longest row accepted; a longer one is an error, never cut silently."""
-
-    def __post_init__(self) -> None:
-        require(self.max_tokens >= 2, "prompt.max_tokens", self.max_tokens, "2 or more")

@@ -1,22 +1,16 @@
-"""Every schema in Hydra's ConfigStore."""
+"""Every schema in Hydra's ConfigStore, found by a walk over the files of this folder."""
 
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
 
-from unlearning.config.baselines import (
-    CEUConfig,
-    DPOConfig,
-    NPOConfig,
-    PDUConfig,
-    RelabelConfig,
-    RMUConfig,
-    SatImpConfig,
-    SimNPOConfig,
-    UnDIALConfig,
-    WGAConfig,
-)
+from unlearning import config
 from unlearning.config.commands import (
     EvaluateConfig,
     MemoriseConfig,
@@ -25,79 +19,46 @@ from unlearning.config.commands import (
     TraceCommandConfig,
     UnlearnConfig,
 )
-from unlearning.config.objective import AdaptiveGradDiffConfig, FinetuneConfig, GradDiffConfig
-from unlearning.config.probe import (
-    AdapterConfig,
-    LinearProbeConfig,
-    PrimedConfig,
-    QuantizedConfig,
-    QuestionsConfig,
-    RecognitionConfig,
-    RelearningConfig,
-)
 from unlearning.config.report import ReportConfig
-from unlearning.config.schedule import AlternatingScheduleConfig, ChunkedScheduleConfig, MixedScheduleConfig
-from unlearning.config.scope import AllScopeConfig, LayersScopeConfig, LoraScopeConfig, TracedScopeConfig
+
+ROOTS: dict[str, type[Any]] = {
+    "unlearn_schema": UnlearnConfig,
+    "memorise_schema": MemoriseConfig,
+    "trace_schema": TraceCommandConfig,
+    "evaluate_schema": EvaluateConfig,
+    "merge_schema": MergeConfig,
+    "probe_schema": ProbeCommandConfig,
+    "report_schema": ReportConfig,
+}
+"""The schema of each command, by the name that the first line of its YAML file gives."""
 
 
 @cache
 def register() -> None:
-    """Store every schema in Hydra's ConfigStore, polymorphic ones under "schema/"; once, for there is one store."""
+    """Store every schema in Hydra's ConfigStore: those of the commands, and those of all parts that can be chosen.
+
+    A part's schema is a dataclass in the file of its group that says with `_target_` which class it describes. It is
+    stored as schema/GROUP/CLASS, such as schema/objective/NPOConfig: inside the group itself, `objective=glob(*)` would
+    run the schemas too. Works once, for there is one store.
+    """
     store = ConfigStore.instance()
     # Hydra copies the whole store each time that it composes, and 150 times for --help, though what it then takes from
     # it is a copy all the same (ConfigStore.load): one store is enough.
     vars(store)["__deepcopy__"] = _the_one_store
-    roots: dict[str, Any] = {
-        "unlearn_schema": UnlearnConfig,
-        "memorise_schema": MemoriseConfig,
-        "trace_schema": TraceCommandConfig,
-        "evaluate_schema": EvaluateConfig,
-        "merge_schema": MergeConfig,
-        "probe_schema": ProbeCommandConfig,
-        "report_schema": ReportConfig,
-    }
-    for name, node in roots.items():
-        store.store(name=name, node=node)
-    groups: dict[str, dict[str, Any]] = {
-        "objective": {
-            "finetune": FinetuneConfig,
-            "grad_diff": GradDiffConfig,
-            "adaptive_grad_diff": AdaptiveGradDiffConfig,
-            "npo": NPOConfig,
-            "simnpo": SimNPOConfig,
-            "dpo": DPOConfig,
-            "relabel": RelabelConfig,
-            "undial": UnDIALConfig,
-            "wga": WGAConfig,
-            "satimp": SatImpConfig,
-            "ce_u": CEUConfig,
-            "pdu": PDUConfig,
-            "rmu": RMUConfig,
-        },
-        "scope": {
-            "all": AllScopeConfig,
-            "layers": LayersScopeConfig,
-            "traced": TracedScopeConfig,
-            "lora": LoraScopeConfig,
-        },
-        "schedule": {
-            "mixed": MixedScheduleConfig,
-            "chunked": ChunkedScheduleConfig,
-            "alternating": AlternatingScheduleConfig,
-        },
-        "probe": {
-            "relearning": RelearningConfig,
-            "quantized": QuantizedConfig,
-            "questions": QuestionsConfig,
-            "primed": PrimedConfig,
-            "recognition": RecognitionConfig,
-            "linear": LinearProbeConfig,
-            "adapter": AdapterConfig,
-        },
-    }
-    for group, nodes in groups.items():
-        for name, node in nodes.items():
-            store.store(group=f"schema/{group}", name=name, node=node, package=group)
+    for name, schema in ROOTS.items():
+        store.store(name=name, node=schema)
+    for group, schema in schemas():
+        if getattr(schema, "_target_", MISSING) != MISSING:
+            store.store(group=f"schema/{group}", name=schema.__name__, node=schema, package=group)
+
+
+def schemas() -> Iterator[tuple[str, type[Any]]]:
+    """Yield the dataclasses of this folder's files, each with the name of its file."""
+    for file in iter_modules(config.__path__):
+        module = import_module(f"{config.__name__}.{file.name}")
+        for found in vars(module).values():
+            if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__:
+                yield file.name, found
 
 
 def _the_one_store(_: Any) -> ConfigStore:

@@ -10,18 +10,18 @@ from unlearning.config.checks import require
 
 @dataclass
 class ConstraintConfig:
-    """What settings have to keep in order to be selected: a share of what the untouched target has."""
+    """What settings have to keep in order to be selected: a share of what the target model has."""
 
     metric: str = "utility"
     """A key of metrics.json."""
     share_of_target: float = 0.75
-    """The mean over seeds is at least this share of the target's number; at most, where lower is better. Above 0. The
-    default is the threshold of SemEval-2025 Task 4, which asked for three quarters of the target's MMLU accuracy."""
+    """Finite and above 0. The mean over seeds is at least this share of the target model's number; at most, where lower
+    is better. The default is the threshold of SemEval-2025 Task 4: three quarters of the target's MMLU accuracy."""
 
-    def __post_init__(self) -> None:
+    def check(self, key: str) -> None:
+        """Raise InputError for a share that no number could be held against."""
         share = self.share_of_target
-        allowed = "finite and above 0"
-        require(math.isfinite(share) and share > 0, "select.constraint.share_of_target", share, allowed)
+        require(math.isfinite(share) and share > 0, f"{key}.share_of_target", share, "finite and above 0")
 
 
 @dataclass
@@ -31,7 +31,7 @@ class SelectConfig:
     by: str = "final"
     """A key of metrics.json of which lower or higher is better."""
     constraint: ConstraintConfig | None = field(default_factory=ConstraintConfig)
-    """Null: all are allowed."""
+    """Null: all settings are allowed."""
 
 
 @dataclass
@@ -41,5 +41,5 @@ class ReportConfig:
     runs: str = MISSING
     """A folder that holds runs, at any depth."""
     out: str | None = None
-    """Where report.html and its tables go; null: into runs."""
+    """Folder for report.html and its tables; null: the folder `runs`."""
     select: SelectConfig = field(default_factory=SelectConfig)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, some_of, within
 
 
 class ModuleKind(StrEnum):
@@ -37,7 +37,7 @@ class LayersScopeConfig(ScopeConfig):
 
     _target_: str = "unlearning.scopes.layers.LayersScope"
     layers: str = MISSING
-    """ "0-5", "0,2,4", "-8:" for the last eight, or "all"; counted from 0."""
+    """Layers counted from 0: "0-5", "0,2,4", "-8:" for the last eight, or "all"."""
     modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
     embeddings: bool = False
     """Whether the input embeddings are named too."""
@@ -62,22 +62,14 @@ class LoraScopeConfig(ScopeConfig):
     """Low-rank adapters (PEFT) on linear modules of the named layers."""
 
     _target_: str = "unlearning.scopes.adapters.LoraScope"
-    rank: int = 16
-    alpha: float = 64.0
-    dropout: float = 0.0
-    targets: list[str] = field(default_factory=lambda: ["q", "v", "up", "down"])
-    """Of q, k, v, o, gate, up, down, whatever the architecture calls them; a fused module counts for each part."""
+    rank: int = at_least(1, 16)
+    alpha: float = above(0, 64.0)
+    dropout: float = within("[0, 1)", 0.0)
+    targets: list[str] = some_of(("q", "k", "v", "o", "gate", "up", "down"), ["q", "v", "up", "down"])
+    """The linear modules with an adapter, whatever the architecture calls them; a fused module counts for each part."""
     layers: str = "all"
+    """Layers with adapters, as in scope=layers."""
     dora: bool = False
-    """Weight-decomposed adapters, arXiv 2402.09353."""
+    """Whether adapters are weight-decomposed (arXiv 2402.09353)."""
     rslora: bool = False
-    """Scale by alpha / sqrt(rank) in place of alpha / rank, arXiv 2312.03732."""
-
-    def __post_init__(self) -> None:
-        allowed = ("q", "k", "v", "o", "gate", "up", "down")
-        require(self.rank >= 1, "scope.rank", self.rank, "1 or more")
-        require(self.alpha > 0, "scope.alpha", self.alpha, "above 0")
-        require(0 <= self.dropout < 1, "scope.dropout", self.dropout, "in [0, 1)")
-        require(bool(self.targets), "scope.targets", self.targets, f"some of {', '.join(allowed)}")
-        for name in self.targets:
-            require(name in allowed, "scope.targets", name, f"one of {', '.join(allowed)}")
+    """Whether the scale is alpha / sqrt(rank) in place of alpha / rank (arXiv 2312.03732)."""

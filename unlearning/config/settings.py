@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from unlearning.config.checks import check_ranges
+from unlearning.config.compatibility import refuse_incompatible
 from unlearning.config.errors import refuse_unknown_keys
 
 
@@ -21,5 +22,6 @@ def settings_of(cfg: DictConfig) -> Any:
 
 
 def check_settings(settings: Any) -> None:
-    """Raise InputError for the first thing in a command's settings that is out of range or makes no sense."""
+    """Raise InputError for the first value of a command's settings that is out of range or makes no sense."""
     check_ranges(settings, "")
+    refuse_incompatible(settings)

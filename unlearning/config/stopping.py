@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, require
 
 
 class BestBy(StrEnum):
@@ -23,11 +23,11 @@ class StoppingConfig:
     A forget loss is that of the row's own answer, whatever the objective trains in its place.
     """
 
-    check_every_steps: int | None = None
+    check_every_steps: int | None = at_least(1, None)
     """Steps between checks; null: no checks, which leaves stopping.max_seconds alone in force."""
-    check_rows: int = 64
+    check_rows: int = at_least(1, 64)
     """Rows of each set that are looked at, spread evenly over it; all of a smaller set."""
-    check_part_rows: int | None = None
+    check_part_rows: int | None = at_least(1, None)
     """The objective's loss on a check is the mean over parts of so many rows with weights of their own, forget rows
     first, then retain rows, as an evaluation by batches has it; null: over all rows at once."""
     observe_checks: bool = False
@@ -36,28 +36,19 @@ class StoppingConfig:
     keep_best: bool = True
     """Whether the weights of the best check are kept, and are the result. Without checks there are none to keep."""
     best_by: BestBy = BestBy.constrained
-    max_retain_rise_nats: float = 0.1
-    """See best_by=constrained."""
-    patience: int | None = None
+    max_retain_rise_nats: float = at_least(0, 0.1)
+    """Nats a token, for best_by=constrained."""
+    patience: int | None = at_least(1, None)
     """Stop after so many checks without a better one; null: never for that."""
-    collapse_nats: float | None = 10.0
+    collapse_nats: float | None = above(0, 10.0)
     """Stop where a check's retain loss has risen by more than this since before training; null: never for that.
     A run without a best state to go back to fails."""
-    max_seconds: float | None = None
+    max_seconds: float | None = above(0, None)
     """Stop after the step in which training, over all attempts, has taken so long; the run goes on to its evaluation.
     The task allowed an hour for everything, loading and saving included. Null: no limit."""
 
-    def __post_init__(self) -> None:
-        every, parts, rise = self.check_every_steps, self.check_part_rows, self.max_retain_rise_nats
-        collapse, seconds, patience = self.collapse_nats, self.max_seconds, self.patience
-        require(every is None or every >= 1, "stopping.check_every_steps", every, "1 or more, or null")
-        require(self.check_rows >= 1, "stopping.check_rows", self.check_rows, "1 or more")
-        require(parts is None or parts >= 1, "stopping.check_part_rows", parts, "1 or more, or null")
-        require(rise >= 0, "stopping.max_retain_rise_nats", rise, "0 or more")
-        require(patience is None or patience >= 1, "stopping.patience", patience, "1 or more, or null")
-        require(collapse is None or collapse > 0, "stopping.collapse_nats", collapse, "above 0, or null")
-        require(seconds is None or seconds > 0, "stopping.max_seconds", seconds, "above 0, or null")
-        checks = every is not None
-        require(checks or patience is None, "stopping.patience", patience, "null without stopping.check_every_steps")
-        observed = self.observe_checks
-        require(checks or not observed, "stopping.observe_checks", observed, "false without stopping.check_every_steps")
+    def check(self, key: str) -> None:
+        """Raise InputError for keys that mean nothing without checks."""
+        checks, without = self.check_every_steps is not None, f"without {key}.check_every_steps"
+        require(checks or self.patience is None, f"{key}.patience", self.patience, f"null {without}")
+        require(checks or not self.observe_checks, f"{key}.observe_checks", True, f"false {without}")

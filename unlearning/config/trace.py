@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from unlearning.config.checks import require
+from unlearning.config.checks import above, at_least, require, some_of, within
 from unlearning.config.scope import ModuleKind
 
 
@@ -86,21 +86,24 @@ class TraceConfig:
     """Causal mediation analysis: corrupt the subject, patch one state, measure the answer."""
 
     mode: TraceMode = TraceMode.exact
-    facts: int = 24
+    facts: int = at_least(1, 24)
     """Facts traced, at most; facts the model does not know are left out and counted."""
     split: TracedSplit = TracedSplit.forget
     """The facts to be forgotten; or those of the retain set, as LAB-FLAIR has it."""
     corruption: Corruption = Corruption.noise
     direction: Direction = Direction.denoising
-    noise_std: float = 3.0
+    noise_std: float = above(0, 3.0)
     """Noise in units of the standard deviation of the subject tokens' embeddings."""
-    draws: int = 10
+    draws: int = at_least(1, 10)
     """Noise draws a fact; the other corruptions have one run a fact."""
     base_model: str | None = None
     """Folder or repository id of the model before it memorised; null: model.retrained. For corruption=base_model and
     mode=weights, which mean something only where the traced model was fine-tuned from it."""
-    kinds: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention])
-    window: int = 1
+    kinds: list[ModuleKind] = some_of(
+        ("layer", "mlp", "attention"), [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention]
+    )
+    """What is patched: the output of whole layers, of MLPs, of attention modules."""
+    window: int = at_least(1, 1)
     """Neighbouring modules patched together for kinds mlp and attention; above 1 single modules are traced too."""
     severed: list[ModuleKind] = field(default_factory=list)
     """Of mlp and attention: patch the layer's output once more while these keep their unpatched output at the same
@@ -114,47 +117,24 @@ class TraceConfig:
     select: ModuleKind = ModuleKind.mlp
     """Whose effects choose the layers."""
     rule: SelectionRule = SelectionRule.confidence
-    value: float = 0.95
-    """The rule's number, a share in (0, 1]."""
-    memory_gib: float | None = None
+    value: float = within("(0, 1]", 0.95)
+    """The rule's number, a share."""
+    memory_gib: float | None = above(0, None)
     """What one forward pass may take, about; null: half the free memory of a GPU, a quarter of a GiB on a CPU, where
     larger batches leave its caches and are slower."""
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        require(self.facts >= 1, "trace.facts", self.facts, "1 or more")
-        require(self.noise_std > 0, "trace.noise_std", self.noise_std, "above 0")
-        require(self.draws >= 1, "trace.draws", self.draws, "1 or more")
-        require(self.window >= 1, "trace.window", self.window, "1 or more")
-        require(
-            self.window == 1 or self.mode is TraceMode.exact,
-            "trace.window",
-            self.window,
-            f"1 for trace.mode={self.mode}, which knows single modules alone",
-        )
-        require(bool(self.kinds), "trace.kinds", self.kinds, "some of layer, mlp, attention")
-        require(
-            self.select in self.kinds,
-            "trace.select",
-            self.select,
-            f"one of trace.kinds={list(map(str, self.kinds))}",
-        )
-        require(ModuleKind.layer not in self.severed, "trace.severed", "layer", "mlp or attention")
-        require(
-            not self.severed or (self.mode is TraceMode.exact and ModuleKind.layer in self.kinds),
-            "trace.severed",
-            list(map(str, self.severed)),
-            "empty unless trace.mode=exact and layer is among trace.kinds",
-        )
-        require(0 < self.value <= 1, "trace.value", self.value, "in (0, 1]")
-        require(
-            self.rule is not SelectionRule.confidence or self.value < 1,
-            "trace.value",
-            self.value,
-            "below 1, a confidence",
-        )
-        memory = self.memory_gib
-        require(memory is None or memory > 0, "trace.memory_gib", memory, "above 0, or null")
+    def check(self, key: str) -> None:
+        """Raise InputError for kinds, windows and rules that do not go together."""
+        exact, layer, kinds = self.mode is TraceMode.exact, ModuleKind.layer, list(map(str, self.kinds))
+        single = f"1 for {key}.mode={self.mode}, which knows single modules alone"
+        require(self.window == 1 or exact, f"{key}.window", self.window, single)
+        require(self.select in self.kinds, f"{key}.select", self.select, f"one of {key}.kinds={kinds}")
+        require(layer not in self.severed, f"{key}.severed", "layer", "mlp or attention")
+        severed, unless = list(map(str, self.severed)), f"unless {key}.mode=exact and layer is among {key}.kinds"
+        require(not severed or (exact and layer in self.kinds), f"{key}.severed", severed, f"empty {unless}")
+        confidence = self.rule is SelectionRule.confidence
+        require(not confidence or self.value < 1, f"{key}.value", self.value, "below 1, a confidence")
 
     @property
     def runs(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unlearning.config import PromptConfig, Supervised
+from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Row
 

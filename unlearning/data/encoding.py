@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.data.records import excerpt
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError

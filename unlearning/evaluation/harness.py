@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import HarnessConfig
+from unlearning.config.evaluation import HarnessConfig
 from unlearning.errors import InputError, first_line
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 

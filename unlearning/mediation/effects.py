@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
 from unlearning.mediation.person_bootstrap import BootstrapMean, EffectCurve, Interval, floats
 from unlearning.mediation.result import Metric, TraceResult

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.data.encoding import EncodedRow
 from unlearning.data.packing import build_packs
 from unlearning.errors import InputError

@@ -9,7 +9,8 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from unlearning.artefacts import write_json
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.effects import Effects, RestorationEffects
 from unlearning.mediation.fact_effects import noise_share

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearning.bootstrap import Values
-from unlearning.config import SelectionRule
+from unlearning.config.trace import SelectionRule
 from unlearning.errors import InputError
 from unlearning.mediation.person_bootstrap import ROUNDING, BootstrapMean
 from unlearning.mediation.result import LayerGradients

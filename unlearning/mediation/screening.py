@@ -12,7 +12,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from unlearning.config import Direction
+from unlearning.config.trace import Direction
 from unlearning.mediation.hooks import Edit, edited
 from unlearning.mediation.open_model import PartKey, evaluating
 from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, indirect

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearning.bootstrap import RESAMPLES
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.caveats import caveats
 from unlearning.mediation.effects import Effects, indirect_effects

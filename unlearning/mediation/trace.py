@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import PromptConfig, TraceConfig, TracedSplit, TraceMode
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trace import TraceConfig, TracedSplit, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.candidates import ASKED_TOGETHER, Candidates, candidates

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from unlearning.config import Direction, ModuleKind, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.open_model import evaluating
 from unlearning.mediation.result import FactTrace, Scores

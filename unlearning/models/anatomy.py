@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 
 REFUSED = {"bloom": "its attention bias is laid out by batch row, so rows of one batch cannot be told apart"}

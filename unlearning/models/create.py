@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from unlearning.config import Architecture, ModelConfig
+from unlearning.config.model import Architecture, ModelConfig
 
 LONGEST_SEQUENCE_TOKENS = 512
 MLP_RATIO_GATED = 3

@@ -16,8 +16,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from unlearning.config import ModelConfig
-from unlearning.config.model import Quantization
+from unlearning.config.model import ModelConfig, Quantization
 from unlearning.errors import InputError, first_line
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from unlearning.config import OptimizerConfig, TrainerConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.errors import Interrupted
 from unlearning.objectives.finetune import Finetune

@@ -7,8 +7,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearning.config import Supervised
 from unlearning.config.probe import Attribute, Measured
+from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_prompts, encode_rows
 from unlearning.data.ids import document_id
 from unlearning.errors import InputError

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unlearning.config import PromptConfig, PromptStyle
 from unlearning.config.probe import Measured
+from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Row
 from unlearning.probes.knowledge import MEASURES, answers, forget_rows

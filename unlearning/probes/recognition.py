@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from math import isnan
 from statistics import fmean
 
-from unlearning.config import Supervised
 from unlearning.config.probe import Measured
+from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Row

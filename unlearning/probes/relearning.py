@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from unlearning.config import Decay, OptimizerConfig, Supervised
+from unlearning.config.optimizer import Decay, OptimizerConfig
 from unlearning.config.probe import Measured, RelearnOn
+from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.knowledge import MEASURES, forget_rows, knowledge
-from unlearning.probes.probe import DoesNotApplyError, Item, RelearningScores, Measurement, Probed
+from unlearning.probes.probe import DoesNotApplyError, Item, Measurement, Probed, RelearningScores
 from unlearning.probes.weights import kept
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope

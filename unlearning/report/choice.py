@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearning.artefacts import write_json
-from unlearning.config import ConstraintConfig, SelectConfig
+from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
 from unlearning.report.directions import MEANINGS, is_higher_better, metric_name
 from unlearning.report.grouping import Group, Setting, method_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unlearning.config import SelectConfig
+from unlearning.config.report import SelectConfig
 from unlearning.report.html import write_comparison_of
 from unlearning.report.runs import find_runs
 from unlearning.report.summary import summarise

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unlearning.config import Corruption, Direction, TracedTokens, TraceMode
+from unlearning.config.trace import Corruption, Direction, TracedTokens, TraceMode
 from unlearning.errors import InputError
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.effects import Effects

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.mediation.effects import Effects, RestorationEffects
 from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.result import Metric

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from unlearning.config import QuestionFormat
+from unlearning.config.evaluation import QuestionFormat
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.benchmark_tables import other_tables
 from unlearning.report.examples import Shown, shown_answers

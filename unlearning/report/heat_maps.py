@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
-from unlearning.config import ModuleKind
+from unlearning.config.scope import ModuleKind
 from unlearning.mediation.effects import RestorationEffects
 from unlearning.mediation.result import METRICS, FactTrace, Metric, TraceResult, indirect
 from unlearning.mediation.states import Restoration

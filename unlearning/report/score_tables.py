@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from unlearning.config import QuestionFormat
+from unlearning.config.evaluation import QuestionFormat
 from unlearning.evaluation.membership import ATTACKS, auc_key, tpr_key
 from unlearning.evaluation.result import EvaluationResult, QuestionScore
 from unlearning.report.run_figures import TERMS, term

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from unlearning.config import (
-    ObjectiveConfig,
-    OptimizerConfig,
-    PromptConfig,
-    ScheduleConfig,
-    ScopeConfig,
-    StoppingConfig,
-    TraceConfig,
-)
 from unlearning.config.build import schema_of
+from unlearning.config.objective import ObjectiveConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.schedule import ScheduleConfig
+from unlearning.config.scope import ScopeConfig
+from unlearning.config.stopping import StoppingConfig
+from unlearning.config.trace import TraceConfig
 from unlearning.report.grouping import Flat, differing, flatten, readable
 
 ALWAYS = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from unlearning.config import SelectConfig
+from unlearning.config.report import SelectConfig
 from unlearning.report.choice import Choice, check_rule, choose
 from unlearning.report.details import read_evaluation
 from unlearning.report.grouping import Group, Setting, group_runs

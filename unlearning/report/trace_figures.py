@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from unlearning.config import Direction, TraceMode
+from unlearning.config.trace import Direction, TraceMode
 from unlearning.mediation.result import FactTrace, TraceResult
 from unlearning.report.details import Tracing, load_tracing
 from unlearning.report.effect_figures import choices, draw_effects, draw_selection, draw_severed

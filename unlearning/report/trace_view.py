@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.config import Corruption, TraceMode
+from unlearning.config.trace import Corruption, TraceMode
 from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.report.details import Tracing
 from unlearning.report.effect_figures import UNITS, choices

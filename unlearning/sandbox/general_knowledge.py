@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from unlearning.config import WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.data.question_text import HARNESS_HEAD, LETTERS, letters_prompt
 from unlearning.data.rows import Question
 from unlearning.sandbox.names import Names

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-from unlearning.config import WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.data.corpus import fingerprint
 from unlearning.data.rows import Corpus, Document, Kind, Row, Split
 from unlearning.sandbox.articles import draft_article

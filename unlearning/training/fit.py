@@ -12,7 +12,9 @@ from rich.console import Console
 from torch import nn
 from transformers import PreTrainedModel
 
-from unlearning.config import OptimizerConfig, StoppingConfig, TrainerConfig
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.stopping import StoppingConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.context import on_main_process
 from unlearning.errors import InputError, Interrupted
 from unlearning.objectives.base import Objective

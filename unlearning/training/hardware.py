@@ -4,7 +4,7 @@ import shutil
 
 import torch
 
-from unlearning.config import TrainerConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unlearning.config import BestBy, Reduction, StoppingConfig
+from unlearning.config.objective import Reduction
+from unlearning.config.stopping import BestBy, StoppingConfig
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune
 from unlearning.schedules.plan import PlanStep

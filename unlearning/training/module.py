@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from unlearning.config import Decay, OptimizerConfig, Reduction
+from unlearning.config.objective import Reduction
+from unlearning.config.optimizer import Decay, OptimizerConfig
 from unlearning.errors import InputError
 from unlearning.objectives.base import Objective
 from unlearning.schedules.plan import PlanStep

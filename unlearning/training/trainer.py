@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import Strategy
 
-from unlearning.config import ModelConfig, TrainerConfig
-from unlearning.config.model import Quantization
+from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.trainer import TrainerConfig
 from unlearning.training.sharding import ShardedStrategy
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from unlearning.config import BestBy, StoppingConfig
+from unlearning.config.stopping import BestBy, StoppingConfig
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 from unlearning.artefacts import write_csv
-from unlearning.config import StoppingConfig
+from unlearning.config.stopping import StoppingConfig
 from unlearning.context import on_main_process
 from unlearning.errors import InputError
 from unlearning.schedules.plan import PlanStep
