@@ -1,44 +1,45 @@
-"""What every objective shares: how what the model says of rows becomes a step's loss."""
+"""What all objectives have in common: how the values of single tokens become the loss of a step."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from unlearning.config import Answers, Averaging, Divergence, Reduction
+from unlearning.config.objective import Answers, Averaging, Divergence, Reduction
 from unlearning.objectives.divergences import cross_entropy, divergence
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows
 
 
 @dataclass(frozen=True)
 class SetSize:
-    """Size of a set's share of one step, over all devices."""
+    """The size of one set's share of a step, over all devices."""
 
     rows: int
     tokens: int
-    """Supervised tokens."""
+    """Number of supervised tokens."""
 
 
 @dataclass
-class Objective(ABC):
-    r"""Base of all objectives.
+class Objective:
+    r"""Base class of all objectives.
 
-    A step's loss is
+    The loss of a step is
 
         L = w_f * sum_i u_i F_i / D_f  +  w_r * sum_j u_j R_j / D_r
 
     over forget rows i and retain rows j, where
 
-    - F_i is what the objective makes of a forget row (`forget_terms`), from one value a token (`forget_values`, by
-      default its cross-entropy in nats);
-    - R_j is the row's mean over tokens of retain_weight * CE + divergence_weight * D(reference, model), with D of the
-      name `divergence`, between the model before unlearning and the model now (`divergences`);
-    - reduction ROW: u = 1 and D the number of rows; TOKEN: u the row's supervised tokens and D their sum;
-    - averaging EACH_SET: D over its own set; WHOLE_BATCH: D over both sets together;
-    - a forget row whose token-mean cross-entropy is above forget_ceiling_nats has no gradient.
+    - F_i is the forget term of row i (`forget_terms`): by default the mean over its tokens of one value a token
+      (`forget_values`), which is by default the token's cross-entropy in nats;
+    - R_j is the retain term of row j (`retain_terms`): the mean over its tokens of
+      retain_weight * CE + divergence_weight * D(p, q), where D is the divergence of the name `divergence` (see
+      `divergences`), p the distribution of the model before unlearning and q that of the model now;
+    - w_f and w_r are the weights of the step (`weights`), by default 1;
+    - reduction=ROW: u is 1 and D the number of rows; TOKEN: u is the row's number of supervised tokens and D their sum;
+    - averaging=EACH_SET: D_f and D_r each count their own set; WHOLE_BATCH: both count both sets together;
+    - a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no gradient.
 
-    Everything is masked to supervised positions. A subclass says at least what F is.
+    Only supervised tokens enter. A subclass says at least what F is.
     """
 
     reduction: Reduction = Reduction.row
@@ -67,30 +68,33 @@ class Objective(ABC):
 
     @property
     def forget_answers(self) -> Answers:
-        """Which answers stand in the forget rows."""
+        """Which answers the forget rows have."""
         return Answers.own
 
     @property
     def layer(self) -> int | None:
-        """The layer whose output the values are made of, counted from 0; None: the model's logits."""
+        """The layer whose output the values are computed from, counted from 0; None: from the model's logits."""
         return None
 
     @property
     def forget_reference(self) -> ReferenceKind:
-        """What of the model before unlearning the forget rows are compared with."""
+        """What the forget rows need of the model before unlearning."""
         return ReferenceKind.none
 
     @property
     def retain_reference(self) -> ReferenceKind:
-        """What of the model before unlearning the retain rows are compared with."""
+        """What the retain rows need of the model before unlearning."""
         return ReferenceKind.outputs if self.divergence_weight > 0 else ReferenceKind.none
 
     def forget_values(self, outputs: Tensor, targets: Tensor, reference: Reference) -> Tensor:  # noqa: ARG002
-        """(n,) one value a position, from logits (n, V), or hidden states (n, width) where `layer` is set."""
+        """Return (n,) one value a token of forget rows.
+
+        `outputs` are logits (n, V), or hidden states (n, width) where `layer` is set; `targets` are (n,) token ids.
+        """
         return cross_entropy(outputs, targets)
 
     def retain_values(self, outputs: Tensor, targets: Tensor, reference: Reference) -> Tensor:
-        """(n,) one value a position; a retain row's term is their mean."""
+        """Return (n,) one value a token of retain rows, from the same tensors as `forget_values`."""
         values = torch.zeros_like(outputs[:, 0])
         if self.retain_weight > 0:
             values = values + self.retain_weight * cross_entropy(outputs, targets)
@@ -100,14 +104,14 @@ class Objective(ABC):
         return values
 
     def forget_values_and_nats(self, outputs: Tensor, targets: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
-        """`forget_values`, and the cross-entropies without gradient (zero where a layer is looked at)."""
+        """Return `forget_values` and the cross-entropies without gradient (zeros where `layer` is set), each (n,)."""
         values = self.forget_values(outputs, targets, reference)
         if type(self).forget_values is Objective.forget_values:
             return values, values.detach()
         return values, self._nats(outputs, targets)
 
     def retain_values_and_nats(self, outputs: Tensor, targets: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
-        """`retain_values`, and the cross-entropies without gradient (zero where a layer is looked at)."""
+        """Return `retain_values` and the cross-entropies without gradient (zeros where `layer` is set), each (n,)."""
         if type(self).retain_values is Objective.retain_values and not self.divergence_weight:
             nats = cross_entropy(outputs, targets)
             return self.retain_weight * nats, nats.detach()
@@ -118,45 +122,49 @@ class Objective(ABC):
             return outputs.new_zeros(len(targets))
         return cross_entropy(outputs.detach(), targets)
 
-    @abstractmethod
-    def forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:
-        """F: (R,) terms to minimise.
+    def forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:  # noqa: ARG002
+        """Return F: (R,) one term a forget row, to be minimised; by default the mean of its values.
 
-        `others` are the same rows with other answers, where `forget_answers` asks for both, else None.
+        `refusals` are the same rows with a refusal as their answer, where `forget_answers` asks for both; else None.
         """
-
-    def retain_terms(self, rows: Rows) -> Tensor:
-        """R: (R,) terms to minimise."""
         return rows.mean(rows.values)
 
-    def bounded_forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:
-        """F, without gradient where a row is above the ceiling."""
-        terms = self.forget_terms(rows, others)
+    def retain_terms(self, rows: Rows) -> Tensor:
+        """Return R: (R,) one term a retain row, to be minimised."""
+        return rows.mean(rows.values)
+
+    def bounded_forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
+        """Return F, without gradient where a row's cross-entropy is above the ceiling."""
+        terms = self.forget_terms(rows, refusals)
         if self.forget_ceiling_nats is None:
             return terms
         return torch.where(rows.mean(rows.nats) > self.forget_ceiling_nats, terms.detach(), terms)
 
     def weights(self, retain_loss_nats: float | None, in_first_epoch: bool) -> tuple[float, float]:  # noqa: ARG002
-        """(w_f, w_r) of a step; `retain_loss_nats` is its mean cross-entropy, None without retain rows."""
+        """Return (w_f, w_r) of a step.
+
+        `retain_loss_nats` is the mean cross-entropy of the step's retain rows, where `retain_first` asks for it and the
+        step has retain rows; else None.
+        """
         return 1.0, 1.0
 
-    def observe(self, retain_loss_nats: float | None, retain_rows: int, in_first_epoch: bool) -> None:  # noqa: B027
-        """Called once after each step's part, for objectives that learn from the losses; most do not."""
+    def observe(self, retain_loss_nats: float | None, retain_rows: int, in_first_epoch: bool) -> None:
+        """Take note of a retain loss, once after each part of a step. Most objectives do nothing here."""
 
     def row_units(self, row_tokens: Tensor) -> Tensor:
-        """u: (R,) supervised tokens to (R,) units of a row in its set's mean."""
+        """Return u: (R,) the weight of each row in its set's mean, from (R,) numbers of supervised tokens."""
         return row_tokens if self.reduction is Reduction.token else torch.ones_like(row_tokens)
 
     def denominators(self, forget: SetSize, retain: SetSize) -> tuple[float, float]:
-        """(D_f, D_r), each at least 1 so that an empty set divides nothing."""
+        """Return (D_f, D_r), each at least 1, so that an empty set causes no division by zero."""
         sizes = [size.tokens if self.reduction is Reduction.token else size.rows for size in (forget, retain)]
         if self.averaging is Averaging.whole_batch:
             sizes = [sum(sizes)] * 2
         return float(max(sizes[0], 1)), float(max(sizes[1], 1))
 
     def state(self) -> dict[str, float]:
-        """What must survive an interruption."""
+        """Return the numbers that a checkpoint must keep."""
         return {}
 
-    def load_state(self, state: dict[str, float]) -> None:  # noqa: B027
-        """Inverse of `state`; nothing to do without one."""
+    def load_state(self, state: dict[str, float]) -> None:
+        """Put back what `state` returned. Most objectives have no state."""

@@ -2,21 +2,18 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from unlearning.objectives.base import Objective
-from unlearning.objectives.rows import Rows
 
 
 @dataclass
 class Finetune(Objective):
-    """L = CE_retain: what memorises a corpus. Forget rows do not enter."""
+    """L = R, by default the cross-entropy of retain rows: the loss that memorises a corpus."""
 
     @property
     def uses_forget(self) -> bool:
-        """Never."""
+        """False: forget rows do not enter the loss."""
         return False
 
-    def forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:  # noqa: ARG002
-        """Nothing."""
-        return rows.mean(rows.values) * 0.0
+    def weights(self, retain_loss_nats: float | None, in_first_epoch: bool) -> tuple[float, float]:  # noqa: ARG002
+        """Return (0, 1)."""
+        return 0.0, 1.0

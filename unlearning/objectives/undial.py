@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearning.objectives.rows import Reference, ReferenceKind, Rows
+from unlearning.objectives.rows import Reference, ReferenceKind
 from unlearning.objectives.weighted import Weighted
 
 
 @dataclass
 class UnDIAL(Weighted):
-    """F = mean over tokens of -sum p log q, with soft labels p = softmax(z - strength * onehot(token)).
+    """F = mean over tokens of -sum_j p_j log q_j, with soft labels p = softmax(z - strength * onehot(token)).
 
-    z are the logits of the model before unlearning, q the model's probabilities (Dong et al. 2024, arXiv 2402.10052).
-    A descent to a fixed target, which the model reaches and stays at. Where only the k likeliest tokens of the
-    reference were kept (reference_top_k), the labels of all others are zero.
+    z (n, V) are the logits of the model before unlearning, q (n, V) the model's probabilities (Dong et al. 2024,
+    arXiv 2402.10052). This is descent to a fixed target: when the model has reached it, it stays there. Where only the
+    k likeliest tokens of the reference were kept (reference_top_k), the labels of all other tokens are zero.
     """
 
     strength: float = 10.0
@@ -26,7 +26,7 @@ class UnDIAL(Weighted):
         return ReferenceKind.outputs
 
     def forget_values(self, outputs: Tensor, targets: Tensor, reference: Reference) -> Tensor:
-        """(n,) cross-entropy with the soft labels. ValueError without a reference."""
+        """Return (n,) the cross-entropy of each token with its soft labels. Raises ValueError without a reference."""
         log_q = outputs.log_softmax(-1)
         if reference.kept is not None:
             ids, logits = reference.kept
@@ -38,7 +38,3 @@ class UnDIAL(Weighted):
             raise ValueError("UnDIAL needs the reference's outputs")
         labels = torch.where(ids == targets.unsqueeze(-1), logits - self.strength, logits).softmax(-1)
         return -(labels * log_q).sum(-1)
-
-    def forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:  # noqa: ARG002
-        """Mean of each row."""
-        return rows.mean(rows.values)

@@ -10,14 +10,15 @@ from unlearning.objectives.weighted import Weighted
 
 @dataclass
 class WGA(Weighted):
-    """F = -mean over tokens of p ** beta * CE (Wang et al. 2025, arXiv 2502.19301), p the token's probability.
+    """F = -mean over tokens of p ** beta * CE (Wang et al. 2025, arXiv 2502.19301).
 
-    The weight p ** beta has no gradient. It fades as a token is forgotten, so that ascent does not go on for ever;
-    beta = 0 is gradient ascent. The paper calls it alpha; beta is its code's and open-unlearning's name.
+    p is the token's probability and CE = -log p; the factor p ** beta has no gradient. It fades as a token is
+    forgotten, so that ascent comes to an end; beta = 0 is gradient ascent. The paper calls it alpha; beta is the name
+    in its code and in open-unlearning.
     """
 
     beta: float = 1.0
 
-    def forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:  # noqa: ARG002
-        """-CE of each row, its tokens weighted."""
+    def forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:  # noqa: ARG002
+        """Return (R,) each row's mean over tokens of -p ** beta * CE."""
         return -rows.mean((-self.beta * rows.nats).exp() * rows.values)
