@@ -9,13 +9,15 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, small_corpus
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.corpus import fingerprint
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.evaluation import cache
 from unlearning.evaluation.cache import cache_key, cached_evaluate
-from unlearning.evaluation.parts import PARTS, Measured
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.parts import PARTS
 from unlearning.evaluation.result import EvaluationResult
 
 CONFIG = EvaluationConfig(max_new_tokens=4, shots=0)
@@ -29,7 +31,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ran: list[str] = []
     for name, part in list(PARTS.items()):
 
-        def counted(what: Measured, name: str = name, measure: object = part.measure) -> list[object]:
+        def counted(what: EvaluatedModel, name: str = name, measure: object = part.measure) -> list[object]:
             ran.append(name)
             return measure(what)  # type: ignore[operator]
 
@@ -95,7 +97,7 @@ def test_a_kill_costs_the_part_it_falls_in(
     expected = run(tmp_path / "whole")
     measured.clear()
 
-    def die(_: Measured) -> list[object]:
+    def die(_: EvaluatedModel) -> list[object]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

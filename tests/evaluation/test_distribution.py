@@ -15,12 +15,14 @@ import pytest
 
 from tests.command_line import run_command
 from tests.evaluation.tiny import byte_model, byte_tokenizer, small_corpus
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
-from unlearning.evaluation.distribution import Share, Team, in_order
+from unlearning.evaluation.distribution import ProcessGroup, Share, merge_shares
 from unlearning.evaluation.evaluate import evaluate
-from unlearning.evaluation.parts import PARTS, Measured, Part
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.parts import PARTS, Part
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,17 +30,17 @@ CONFIG = EvaluationConfig(max_new_tokens=6, shots=1)
 CORPUS = small_corpus()
 
 
-class Threads(Team):
+class Threads(ProcessGroup):
     """Processes that are threads, and exchange what they say over a board."""
 
     def __init__(self, rank: int, board: list[Any], barrier: Barrier) -> None:
         super().__init__(rank, len(board))
         self.board, self.barrier = board, barrier
 
-    def first_s(self, value: Any) -> Any:
-        return self.everyone_s(value)[0]
+    def broadcast(self, value: Any) -> Any:
+        return self.gather(value)[0]
 
-    def everyone_s(self, value: Any) -> list[Any]:
+    def gather(self, value: Any) -> list[Any]:
         self.board[self.share.rank] = value
         self.barrier.wait(timeout=60)
         said = list(self.board)
@@ -46,7 +48,7 @@ class Threads(Team):
         return said
 
 
-def in_threads(processes: int, task: Callable[[Team], Any]) -> list[Any]:
+def in_threads(processes: int, task: Callable[[ProcessGroup], Any]) -> list[Any]:
     """What each process gives, or the InputError it ends with."""
     board, barrier = [None] * processes, Barrier(processes)
 
@@ -65,9 +67,9 @@ def together(processes: int, corpus: Corpus = CORPUS, folder: Path | None = None
     # Made beforehand: threads share PyTorch's random numbers.
     models = [byte_model("olmo", 5) for _ in range(processes)]
 
-    def task(team: Team) -> EvaluationResult:
-        model = models[team.share.rank]
-        return evaluate(model, byte_tokenizer(), corpus, CONFIG, PromptConfig(), "tiny", None, folder, team)
+    def task(processes: ProcessGroup) -> EvaluationResult:
+        model = models[processes.share.rank]
+        return evaluate(model, byte_tokenizer(), corpus, CONFIG, PromptConfig(), "tiny", None, folder, processes)
 
     return in_threads(processes, task)
 
@@ -96,7 +98,7 @@ def test_items_are_dealt_out_and_put_together() -> None:
     for count in range(8):
         for processes in range(1, 5):
             shares = [Share(rank, processes).of(range(count)) for rank in range(processes)]
-            assert in_order(shares) == list(range(count))
+            assert merge_shares(shares) == list(range(count))
     assert Share().of("abc") == ["a", "b", "c"]
 
 
@@ -136,7 +138,7 @@ def test_each_process_measures_its_share_and_the_first_writes(tmp_path: Path, mo
     measured: list[tuple[str, int]] = []
     for name, part in list(PARTS.items()):
 
-        def counted(what: Measured, name: str = name, part: Part = part) -> list[Any]:
+        def counted(what: EvaluatedModel, name: str = name, part: Part = part) -> list[Any]:
             measured.append((name, what.share.rank))
             return part.measure(what)
 
@@ -156,14 +158,14 @@ def test_each_process_measures_its_share_and_the_first_writes(tmp_path: Path, mo
 def test_what_cannot_be_divided_is_measured_by_the_first() -> None:
     """And everyone has it."""
 
-    def task(team: Team) -> tuple[list[Any], int]:
+    def task(processes: ProcessGroup) -> tuple[list[Any], int]:
         shares: list[Share] = []
 
         def measure(share: Share) -> list[Any]:
             shares.append(share)
             return [ItemScore("set", str(number), {}) for number in range(3)]
 
-        return team.together(measure, divided=False), len(shares)
+        return processes.collect_scores(measure, divided=False), len(shares)
 
     found = in_threads(3, task)
     assert [calls for _, calls in found] == [1, 0, 0]
@@ -184,7 +186,7 @@ def test_what_stops_one_process_stops_all(place: int) -> None:
 def test_a_part_that_loses_an_item_is_not_put_together() -> None:
     """Rather than in a wrong order."""
     with pytest.raises(ValueError):
-        in_order([["a"], ["b", "c"]])
+        merge_shares([["a"], ["b", "c"]])
 
 
 WORDS = [

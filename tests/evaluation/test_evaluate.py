@@ -20,12 +20,14 @@ from tests.evaluation.tiny import (
 )
 from tests.reference.official_score import Official, official_score
 from tests.tiny_models import tiny_model
-from unlearning.config import EvaluationConfig, PromptConfig, PromptStyle, QuestionFormat
+from unlearning.config.evaluation import EvaluationConfig, QuestionFormat
+from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.data.rows import Corpus, Document, Kind, Row, Split
 from unlearning.errors import InputError
 from unlearning.evaluation.evaluate import evaluate
+from unlearning.evaluation.metrics import METRICS
 from unlearning.evaluation.parts import evenly_spread
-from unlearning.evaluation.result import METRICS, EvaluationResult
+from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.semeval import official_record, term_keys
 
 NEW_TOKENS = 14

@@ -92,7 +92,7 @@ def test_a_question_stops_at_the_first_wrong_character() -> None:
 def test_guesses_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = byte_model("gpt2"), byte_tokenizer()
     texts = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in ROWS]
-    # Half of the rows expect what the model says, so that guesses are right, wrong and absent side by side.
+    # Half of the rows expect what the model says, so that likely_answers are right, wrong and absent side by side.
     rows = [
         dataclasses.replace(row, kind=Kind.COMPLETION, output=text if index % 2 else row.output)
         for index, (row, text) in enumerate(zip(ROWS, texts, strict=True))

@@ -117,7 +117,7 @@ def test_what_the_harness_refuses_is_one_line(
     [
         (["tasks=[arc_easy]"], "evaluation.harness.tasks=[arc_easy]: needs lm-evaluation-harness"),
         (["include_path=nowhere"], "evaluation.harness.include_path=nowhere: no such folder"),
-        (["limit=0"], "evaluation.harness.limit=0: must be 1 or more, or null for all"),
+        (["limit=0"], "evaluation.harness.limit=0: must be 1 or more, or null"),
         (["batch_size=0"], "evaluation.harness.batch_size=0: must be 1 or more"),
         (["num_fewshot=-1"], "evaluation.harness.num_fewshot=-1: must be 0 or more, or null"),
     ],

@@ -17,7 +17,8 @@ from unlearning.evaluation.intervals import (
     mean_score_draws,
 )
 from unlearning.evaluation.membership import membership_auc, membership_metrics
-from unlearning.evaluation.result import METRICS, TASKS, DocumentScore, Generation, QuestionScore
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import TASKS, DocumentScore, Generation, QuestionScore
 from unlearning.evaluation.semeval import final_score, mean_scores, task_aggregate, term_keys
 from unlearning.evaluation.summary import accuracy, macro_accuracy
 

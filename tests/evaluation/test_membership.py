@@ -13,7 +13,8 @@ from unlearning.evaluation.membership import (
     tpr_key,
     true_positive_rate,
 )
-from unlearning.evaluation.result import METRICS, DocumentScore
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import DocumentScore
 
 KEYS = {
     "mia_score",

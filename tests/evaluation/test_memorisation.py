@@ -7,10 +7,12 @@ import torch
 from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, greedy_tokens, small_corpus
-from unlearning.config import EvaluationConfig, PromptConfig, Supervised
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.data.rows import Corpus, Row, Split
 from unlearning.errors import InputError
 from unlearning.evaluation.distribution import Share
+from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.memorisation import (
     exact_memorisation,
     extraction_strength,
@@ -18,7 +20,6 @@ from unlearning.evaluation.memorisation import (
     memorisation_metrics,
     right_tokens,
 )
-from unlearning.evaluation.parts import Measured
 from unlearning.evaluation.result import ItemScore
 
 CORPUS = small_corpus()
@@ -28,10 +29,10 @@ def skip(_: int) -> None:
     """No progress bar."""
 
 
-def measured(model: PreTrainedModel, corpus: Corpus = CORPUS, prompt: PromptConfig | None = None) -> Measured:
+def measured(model: PreTrainedModel, corpus: Corpus = CORPUS, prompt: PromptConfig | None = None) -> EvaluatedModel:
     """The model with the tiny tokenizer."""
     config = EvaluationConfig(batch_tokens=500)
-    return Measured(model, byte_tokenizer(), corpus, config, prompt or PromptConfig())
+    return EvaluatedModel(model, byte_tokenizer(), corpus, config, prompt or PromptConfig())
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ from rouge_score.rouge_scorer import RougeScorer
 from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import TEXTS, byte_model, byte_tokenizer, greedy_text
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus, Document, Kind, MuseSets, Row, Split
 from unlearning.errors import InputError
-from unlearning.evaluation.distribution import Share, in_order
+from unlearning.evaluation.distribution import Share, merge_shares
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.metrics import MUSE_METRICS
 from unlearning.evaluation.muse import (
     KNOWLEDGE_TOKENS,
-    METRICS,
     VERBATIM_TOKENS,
     answer_part,
     least_likely_losses,
@@ -25,7 +27,6 @@ from unlearning.evaluation.muse import (
     privacy_leakage,
     rouge_l_f1,
 )
-from unlearning.evaluation.parts import Measured
 from unlearning.evaluation.result import ItemScore
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
@@ -51,10 +52,10 @@ MEMBERS = tuple(Document(f"m{number}", text) for number, text in enumerate(TEXTS
 OTHERS = tuple(Document(f"n{number}", text) for number, text in enumerate(TEXTS[2:]))
 
 
-def measured(model: PreTrainedModel, sets: MuseSets | None = SETS, batch_tokens: int = 900) -> Measured:
+def measured(model: PreTrainedModel, sets: MuseSets | None = SETS, batch_tokens: int = 900) -> EvaluatedModel:
     """The model with the tiny tokenizer."""
     corpus = Corpus((), (), members=MEMBERS, nonmembers=OTHERS, muse=sets)
-    return Measured(model, byte_tokenizer(), corpus, EvaluationConfig(batch_tokens=batch_tokens), PromptConfig())
+    return EvaluatedModel(model, byte_tokenizer(), corpus, EvaluationConfig(batch_tokens=batch_tokens), PromptConfig())
 
 
 def losses(group: str, *values: float) -> list[ItemScore]:
@@ -110,7 +111,7 @@ def test_metrics_by_hand() -> None:
         "muse_auc": 0.5,
         "muse_privacy_leakage": pytest.approx(-100 / 3),
     }
-    assert set(muse_metrics([], None)) == set(METRICS)
+    assert set(muse_metrics([], None)) == set(MUSE_METRICS)
     assert muse_metrics(items, None)["muse_privacy_leakage"] is None
 
 
@@ -183,7 +184,7 @@ def test_processes_share_what_is_asked() -> None:
     """Together they have every item once, in order."""
     whole = measured(byte_model("olmo", 3))
     alone = muse(whole)
-    shares = in_order([muse(replace(whole, share=Share(rank, 3))) for rank in range(3)])
+    shares = merge_shares([muse(replace(whole, share=Share(rank, 3))) for rank in range(3)])
     assert [(item.group, item.id) for item in shares] == [(item.group, item.id) for item in alone]
     for mine, theirs in zip(shares, alone, strict=True):
         assert mine.values == pytest.approx(theirs.values)

@@ -1,12 +1,13 @@
 import pytest
 
 from unlearning.data.rows import Kind
-from unlearning.evaluation.result import METRICS, EvaluationResult, Generation
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult, Generation
 from unlearning.evaluation.semeval import (
     aggregate_terms,
     final_score,
+    mean_scores,
     official_record,
-    probe_means,
     row_score,
     task_aggregate,
     term_keys,
@@ -18,7 +19,7 @@ def generation(split: str, task: str, kind: str, score: float) -> Generation:
 
 
 def generations(forget: float, retain: float) -> list[Generation]:
-    """One row of each split, task and probe."""
+    """One row of each split, task and measure."""
     return [
         generation(split, task, kind, score)
         for split, score in (("forget", forget), ("retain", retain))
@@ -63,7 +64,7 @@ def test_means_are_over_rows() -> None:
         generation("forget", "Task2", "sc", 0.0),
         generation("forget", "Task9", "qa", 1.0),
     ]
-    means = probe_means(rows)
+    means = mean_scores(rows)
     assert means["forget_regurgitation"] == 0.5
     assert means["forget_Task1_regurgitation"] == 0.75
     assert means["forget_Task9_knowledge"] == 1
@@ -73,7 +74,7 @@ def test_means_are_over_rows() -> None:
 
 def test_task_aggregate_is_the_harmonic_mean() -> None:
     # Terms are 1 - 0.2 = 0.8 and 0.4, six of each: 12 / (6 / 0.8 + 6 / 0.4) = 12 / 22.5
-    metrics = probe_means(generations(0.2, 0.4))
+    metrics = mean_scores(generations(0.2, 0.4))
     assert aggregate_terms(metrics) == [0.8] * 6 + [0.4] * 6
     assert task_aggregate(metrics) == pytest.approx(12 / 22.5, abs=1e-15)
 
@@ -81,13 +82,13 @@ def test_task_aggregate_is_the_harmonic_mean() -> None:
 def test_task_aggregate_is_zero_if_one_term_is() -> None:
     rows = [*generations(0.2, 0.4), *[generation("retain", "Task2", "qa", 0.0)]]
     rows = [row for row in rows if (row.split, row.task, row.kind, row.score) != ("retain", "Task2", "qa", 0.4)]
-    assert task_aggregate(probe_means(rows)) == 0
-    assert task_aggregate(probe_means(generations(1.0, 1.0))) == 0
-    assert task_aggregate(probe_means(generations(0.0, 1.0))) == 1
+    assert task_aggregate(mean_scores(rows)) == 0
+    assert task_aggregate(mean_scores(generations(1.0, 1.0))) == 0
+    assert task_aggregate(mean_scores(generations(0.0, 1.0))) == 1
 
 
 def test_task_aggregate_needs_all_terms() -> None:
-    assert task_aggregate(probe_means(generations(0.2, 0.4)[:-1])) is None
+    assert task_aggregate(mean_scores(generations(0.2, 0.4)[:-1])) is None
 
 
 def test_final_score_is_the_mean_of_three() -> None:
@@ -96,7 +97,7 @@ def test_final_score_is_the_mean_of_three() -> None:
 
 
 def full_metrics(utility: float | None = 0.4) -> dict[str, float | None]:
-    metrics = dict.fromkeys(METRICS) | probe_means(generations(0.2, 0.4))
+    metrics = dict.fromkeys(METRICS) | mean_scores(generations(0.2, 0.4))
     metrics |= {"mia_auc": 0.6, "mia_score": 0.8, "utility": utility}
     metrics["task_aggregate"] = task_aggregate(metrics)
     metrics["final"] = final_score(metrics)

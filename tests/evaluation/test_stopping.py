@@ -9,7 +9,7 @@ from unlearning.evaluation.text import through_csv
 
 
 @pytest.mark.parametrize(
-    ("settled", "answer", "missed"),
+    ("stable", "answer", "missed"),
     [
         ("", "Madera", False),
         ("  \n", "Madera", False),
@@ -27,21 +27,21 @@ from unlearning.evaluation.text import through_csv
         ("Mad", "", False),
     ],
 )
-def test_answer_missed(settled: str, answer: str, missed: bool) -> None:
-    assert answer_missed(settled, answer) is missed
+def test_answer_missed(stable: str, answer: str, missed: bool) -> None:
+    assert answer_missed(stable, answer) is missed
 
 
 def test_a_missed_answer_never_matches() -> None:
     rng = random.Random(0)
     pieces = ["a", "A", "Σ", "ς", "σ", " ", "\n", "n", "NA", "null", "\u0130"]
     for _ in range(20000):
-        settled, more, answer = ("".join(rng.choices(pieces, k=rng.randrange(4))) for _ in range(3))
-        if answer_missed(settled, answer):
-            assert row_score(Kind.QUESTION, answer, settled + more) == 0
+        stable, more, answer = ("".join(rng.choices(pieces, k=rng.randrange(4))) for _ in range(3))
+        if answer_missed(stable, answer):
+            assert row_score(Kind.QUESTION, answer, stable + more) == 0
 
 
 @pytest.mark.parametrize(
-    ("settled", "covered"),
+    ("stable", "covered"),
     [
         ("in the old town ", True),
         ("in the old town", False),
@@ -50,8 +50,8 @@ def test_a_missed_answer_never_matches() -> None:
         ("", False),
     ],
 )
-def test_completion_covered(settled: str, covered: bool) -> None:
-    assert completion_covered(settled, ["in", "the", "old", "town"]) is covered
+def test_completion_covered(stable: str, covered: bool) -> None:
+    assert completion_covered(stable, ["in", "the", "old", "town"]) is covered
 
 
 def test_a_target_without_words_is_never_covered() -> None:
@@ -62,8 +62,8 @@ def test_a_covered_completion_keeps_its_score() -> None:
     rng = random.Random(1)
     pieces = ["a", "b", "cat", "cats", " ", " ", ".", "N/A", "hed"]
     for _ in range(20000):
-        settled, more = ("".join(rng.choices(pieces, k=rng.randrange(1, 9))) for _ in range(2))
+        stable, more = ("".join(rng.choices(pieces, k=rng.randrange(1, 9))) for _ in range(2))
         expected = " ".join(rng.choices(["a", "b", "cat"], k=2))
         row = Row("1sc1", "", expected, "Task1", Kind.COMPLETION, Split.FORGET)
-        if completion_covered(settled, through_csv(row.output).split()):
-            assert row_score(row.kind, expected, settled + more) == row_score(row.kind, expected, settled) == 1
+        if completion_covered(stable, through_csv(row.output).split()):
+            assert row_score(row.kind, expected, stable + more) == row_score(row.kind, expected, stable) == 1

@@ -9,10 +9,10 @@ from tests.evaluation.tiny import TEXTS, byte_tokenizer
 from unlearning.evaluation.text import (
     CLEAN_UP,
     CSV_MISSING,
-    SettledText,
+    StableText,
     clean_up,
     official_text,
-    settled_clean_up,
+    stable_clean_up,
     through_csv,
 )
 
@@ -63,40 +63,40 @@ def test_the_settled_part_begins_every_continuation() -> None:
     pieces = [" ", " ", "'", ".", "n", "t", "'s", "ve", "r", "e", "m", "a", *(pattern for pattern, _ in CLEAN_UP)]
     for _ in range(3000):
         begin = "".join(rng.choices(pieces, k=rng.randrange(6)))
-        settled = settled_clean_up(begin)
-        assert clean_up(begin + "".join(rng.choices(pieces, k=rng.randrange(5)))).startswith(settled)
-    assert settled_clean_up("it") == "it"
-    assert settled_clean_up("it ") == "it"
+        stable = stable_clean_up(begin)
+        assert clean_up(begin + "".join(rng.choices(pieces, k=rng.randrange(5)))).startswith(stable)
+    assert stable_clean_up("it") == "it"
+    assert stable_clean_up("it ") == "it"
 
 
 @pytest.mark.parametrize("make", [byte_tokenizer, fallback_tokenizer, wordpiece_tokenizer])
 def test_settled_text_begins_the_text_of_every_continuation(make: object) -> None:
     tokenizer = make()
-    settled_text = SettledText(tokenizer)
+    stable_text = StableText(tokenizer)
     rng = random.Random(2)
     whole = [tokenizer(text)["input_ids"] for text in TEXTS]
     for _ in range(1500):
         some = [rng.randrange(len(tokenizer)) for _ in range(8)]
         tokens = rng.choice([some, rng.choice(whole)])
         cut = rng.randrange(len(tokens) + 1)
-        settled = settled_text(tokens[:cut])
-        assert official_text(tokenizer, tokens).startswith(settled)
+        stable = stable_text(tokens[:cut])
+        assert official_text(tokenizer, tokens).startswith(stable)
 
 
 def test_settled_text_waits_for_whole_characters() -> None:
     tokenizer = byte_tokenizer()
     tokens = tokenizer("a🙂b")["input_ids"]
-    settled_text = SettledText(tokenizer)
-    seen = [settled_text(tokens[:cut]) for cut in range(len(tokens) + 1)]
+    stable_text = StableText(tokenizer)
+    seen = [stable_text(tokens[:cut]) for cut in range(len(tokens) + 1)]
     assert seen[-1] == "a🙂b"
     assert set(seen) <= {"", "a", "a🙂", "a🙂b"}
 
 
 def test_settled_text_trusts_known_decoders_only() -> None:
-    assert SettledText(byte_tokenizer()).trusted
-    assert SettledText(fallback_tokenizer()).trusted
-    assert not SettledText(wordpiece_tokenizer()).trusted
-    assert SettledText(wordpiece_tokenizer())([1, 2]) == ""
+    assert StableText(byte_tokenizer()).trusted
+    assert StableText(fallback_tokenizer()).trusted
+    assert not StableText(wordpiece_tokenizer()).trusted
+    assert StableText(wordpiece_tokenizer())([1, 2]) == ""
 
 
 def test_an_empty_text_becomes_nan_on_its_way_through_csv() -> None:

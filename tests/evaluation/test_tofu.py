@@ -8,15 +8,16 @@ import torch
 from transformers import PreTrainedModel
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, greedy_text
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus, TofuQuestion, TofuSets
 from unlearning.errors import InputError
-from unlearning.evaluation.distribution import Share, in_order
-from unlearning.evaluation.parts import Measured
+from unlearning.evaluation.distribution import Share, merge_shares
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.metrics import TOFU_METRICS
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import rouge_l_recall
 from unlearning.evaluation.tofu import (
-    METRICS,
     forget_quality,
     log_truth_ratio,
     probability,
@@ -54,10 +55,10 @@ SETS = TofuSets(
 )
 
 
-def measured(model: PreTrainedModel, sets: TofuSets | None = SETS, batch_tokens: int = 600) -> Measured:
+def measured(model: PreTrainedModel, sets: TofuSets | None = SETS, batch_tokens: int = 600) -> EvaluatedModel:
     """The model with the tiny tokenizer."""
     config = EvaluationConfig(batch_tokens=batch_tokens)
-    return Measured(model, byte_tokenizer(), Corpus((), (), tofu=sets), config, PromptConfig())
+    return EvaluatedModel(model, byte_tokenizer(), Corpus((), (), tofu=sets), config, PromptConfig())
 
 
 def items(group: str, *values: tuple[float, float, float]) -> list[ItemScore]:
@@ -97,7 +98,7 @@ def test_metrics_by_hand() -> None:
     found = items("forget", (0.25, 0.0, LN2), (0.75, 1.0, 0.0)) + items("retain", (1.0, 0.5, -LN2))
     found += items("real_authors", half) + items("world_facts", half)
     metrics = tofu_metrics(found, items("forget", (0.0, 0.0, LN2), (0.0, 0.0, 0.0)))
-    assert set(metrics) == set(METRICS)
+    assert set(metrics) == set(TOFU_METRICS)
     assert metrics["tofu_forget_probability"] == metrics["tofu_forget_rouge"] == 0.5
     assert metrics["tofu_forget_truth_ratio"] == pytest.approx(0.75)
     assert metrics["tofu_model_utility"] == pytest.approx(9 / 17)
@@ -156,7 +157,7 @@ def test_processes_share_the_questions() -> None:
     """Together they have every item once, in order."""
     whole = measured(byte_model("olmo", 6))
     alone = tofu(whole)
-    shares = in_order([tofu(replace(whole, share=Share(rank, 4))) for rank in range(4)])
+    shares = merge_shares([tofu(replace(whole, share=Share(rank, 4))) for rank in range(4)])
     assert [item.id for item in shares] == [item.id for item in alone]
     for mine, theirs in zip(shares, alone, strict=True):
         assert mine.values == pytest.approx(theirs.values)

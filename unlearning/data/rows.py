@@ -106,7 +106,7 @@ class Corpus:
     """Texts that a model made here is trained on besides the rows (the sandbox's general knowledge)."""
     tofu: TofuSets | None = None
     muse: MuseSets | None = None
-    hazards: tuple[Question, ...] = ()
+    wmdp: tuple[Question, ...] = ()
     """Questions that a model had better get wrong (WMDP)."""
     fingerprint: str = ""
     """SHA-256 over all of the above."""

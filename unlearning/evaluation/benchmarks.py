@@ -4,13 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearning.evaluation import hazards, muse, tofu
+from unlearning.evaluation import muse, tofu, wmdp
 from unlearning.evaluation.memorisation import memorisation_values
+from unlearning.evaluation.metrics import BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
-METRICS = {"tofu": tofu.METRICS, "muse": muse.METRICS, "hazards": hazards.METRICS}
-"""Meanings of the metrics by benchmark. An evaluation has all keys of a benchmark, or none if the data lacks it."""
-ITEM_PARTS = ("memorisation", *METRICS)
+ITEM_PARTS = ("memorisation", *BENCHMARKS)
 """Parts of an evaluation whose scores are of single items."""
 
 
@@ -51,6 +50,6 @@ def benchmark_metrics(
         metrics |= tofu.tofu_metrics(items["tofu"], theirs.get("tofu"))
     if "muse" in items:
         metrics |= muse.muse_metrics(items["muse"], theirs.get("muse"))
-    if "hazards" in items:
-        metrics |= hazards.hazard_metrics(items["hazards"])
+    if "wmdp" in items:
+        metrics |= wmdp.wmdp_metrics(items["wmdp"])
     return metrics

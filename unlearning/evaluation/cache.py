@@ -6,17 +6,18 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
-from unlearning.evaluation.distribution import Team
+from unlearning.evaluation.distribution import ProcessGroup
 from unlearning.evaluation.evaluate import evaluate
 from unlearning.evaluation.generation import end_tokens
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.identity import settings_hash
 from unlearning.models.weights_hash import weights_hash
 
-METRICS_VERSION = 2
+METRICS_VERSION = 3
 """To be raised with every change of the code that can change a measured number, or that adds one."""
 VOLATILE_CONFIG_KEYS = ("_name_or_path", "transformers_version", "use_cache")
 
@@ -30,7 +31,7 @@ def cached_evaluate(
     label: str,
     cache_dir: Path,
     reference: EvaluationResult | None = None,
-    team: Team | None = None,
+    processes: ProcessGroup | None = None,
 ) -> EvaluationResult:
     """`evaluate`, with what was measured before of the same weights, data, tokenizer and settings by the same code.
 
@@ -42,7 +43,7 @@ def cached_evaluate(
     folder = None
     if corpus.fingerprint:
         folder = cache_dir / "evaluations" / cache_key(model, tokenizer, corpus, config, prompt)
-    return evaluate(model, tokenizer, corpus, config, prompt, label, reference, folder, team)
+    return evaluate(model, tokenizer, corpus, config, prompt, label, reference, folder, processes)
 
 
 def cache_key(

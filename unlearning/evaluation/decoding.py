@@ -1,6 +1,6 @@
 """One batch of greedy decoding: padded on the left, several guessed tokens checked at once, finished rows dropped.
 
-The cache has a slot for every token that went through the model; slots of wrong guesses are void, which the attention
+The cache has a slot for every token that went through the model; slots of wrong likely_answers are void, which the attention
 mask says, and are cleared away in groups. Positions are counted without them.
 """
 
@@ -14,10 +14,10 @@ from transformers import PreTrainedModel
 
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.evaluation.drafts import DRAFT_TOKENS, draft
-from unlearning.evaluation.kv_cache import RoomyLayer, new_cache
-from unlearning.evaluation.projected import likeliest
-from unlearning.evaluation.stopping import RowWatch
+from unlearning.evaluation.kv_cache import PreallocatedLayer, new_cache
+from unlearning.evaluation.position_logits import most_likely_tokens
+from unlearning.evaluation.speculative import MAX_DRAFT_TOKENS, draft_tokens
+from unlearning.evaluation.stopping import StoppingRule
 from unlearning.models import anatomy
 
 DROPPED_SHARE = 0.25
@@ -30,13 +30,13 @@ VOID_SLOTS = 64
 
 
 @dataclass
-class Answer:
+class PartialAnswer:
     """A row's prompt and what has been generated so far."""
 
     row: Row
-    watch: RowWatch
+    stopping_rule: StoppingRule
     prompt: list[int]
-    guesses: list[list[int]]
+    likely_answers: list[list[int]]
     limit: int
     """New tokens at most."""
     expected_tokens: int
@@ -55,10 +55,10 @@ class Answer:
         return min(self.limit, self.expected_tokens) - len(self.tokens)
 
     def accept(self, best: Sequence[int], guessed: Sequence[int], ends: frozenset[int]) -> int:
-        """Append the first of `best` and those after right guesses, until the row ends; returns how many."""
+        """Append the first of `best` and those after right likely_answers, until the row ends; returns how many."""
         for count, token in enumerate(best, start=1):
             self.tokens.append(token)
-            self.ended = token in ends or len(self.tokens) >= self.limit or self.watch.decided(self.tokens)
+            self.ended = token in ends or len(self.tokens) >= self.limit or self.stopping_rule.is_decided(self.tokens)
             if self.ended or count > len(guessed) or guessed[count - 1] != token:
                 return count
         return len(best)
@@ -66,13 +66,13 @@ class Answer:
 
 def slots_needed(width: int, room: int) -> int:
     """Cache slots a row takes at most: prompt, new tokens, and void ones."""
-    return width + room + VOID_SLOTS + DRAFT_TOKENS
+    return width + room + VOID_SLOTS + MAX_DRAFT_TOKENS
 
 
-class Batch:
+class DecodingBatch:
     """Rows that go through the model together, of which `rows` are still in it."""
 
-    def __init__(self, model: PreTrainedModel, answers: Sequence[Answer], ends: frozenset[int]) -> None:
+    def __init__(self, model: PreTrainedModel, answers: Sequence[PartialAnswer], ends: frozenset[int]) -> None:
         self.model = model
         self.decoder = anatomy.decoder(model)
         self.rows = list(answers)
@@ -81,7 +81,9 @@ class Batch:
         self.cache = new_cache(model)
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
         layers = self.cache.layers
-        self.may_guess = self.takes_positions and bool(layers) and all(type(layer) is RoomyLayer for layer in layers)
+        self.may_guess = (
+            self.takes_positions and bool(layers) and all(type(layer) is PreallocatedLayer for layer in layers)
+        )
         self.mask = torch.empty(len(self.rows), 0, dtype=torch.long, device=model.device)
 
     def decode(self) -> None:
@@ -113,7 +115,7 @@ class Batch:
         lengths = torch.tensor([len(draft) for draft in drafts], device=ids.device)
         width = int(lengths.max()) + 1
         wanted = torch.arange(width, device=ids.device) <= lengths[:, None]
-        highest, tokens = likeliest(self.model, self.decoder, states[:, -width:][wanted])
+        highest, tokens = most_likely_tokens(self.model, self.decoder, states[:, -width:][wanted])
         if bool(highest.isnan().any()):
             broken = self.rows[int(wanted.nonzero()[highest.isnan()][0, 0])].row.id
             raise InputError(f"row {broken}: the model's logits are not a number (NaN); its weights are broken")
@@ -128,13 +130,15 @@ class Batch:
             return none
         # The last token of a row's context or limit is never a guess, so that no position lies beyond the context.
         drafts = [
-            [] if answer.ended else draft(answer.tokens, answer.guesses)[: answer.limit - len(answer.tokens) - 1]
+            []
+            if answer.ended
+            else draft_tokens(answer.tokens, answer.likely_answers)[: answer.limit - len(answer.tokens) - 1]
             for answer in self.rows
         ]
         return drafts if sum(map(bool, drafts)) >= DRAFTED_SHARE * len(drafts) else none
 
     def _accept(self, best: Tensor, drafts: Sequence[Sequence[int]]) -> None:
-        """Take over the tokens, mark slots of wrong guesses as void, and drop rows that have ended."""
+        """Take over the tokens, mark slots of wrong likely_answers as void, and drop rows that have ended."""
         counts = [
             1 if answer.ended else answer.accept(line, guess, self.ends)
             for answer, line, guess in zip(self.rows, best.tolist(), drafts, strict=True)

@@ -34,26 +34,26 @@ class Share:
 WHOLE = Share()
 
 
-class Team:
+class ProcessGroup:
     """The processes that evaluate together; this one alone, unless a subclass knows of others."""
 
     def __init__(self, rank: int = 0, processes: int = 1) -> None:
         self.share = Share(rank, processes)
 
     @property
-    def writes(self) -> bool:
+    def is_writer(self) -> bool:
         """Whether this process reads and writes files: the first one does."""
         return self.share.rank == 0
 
-    def first_s(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The first process's value."""
         return value
 
-    def everyone_s(self, value: Any) -> list[Any]:
+    def gather(self, value: Any) -> list[Any]:
         """Each process's value, by rank."""
         return [value]
 
-    def together(self, measure: Callable[[Share], list[Any]], divided: bool) -> list[Any]:
+    def collect_scores(self, measure: Callable[[Share], list[Any]], divided: bool) -> list[Any]:
         """All scores, in the order of the items.
 
         `measure` gives one score of each item of a share. Where the work cannot be divided, the first process does it.
@@ -61,19 +61,19 @@ class Team:
         Raises InputError in all processes if it is raised in one, so that none waits for another for ever.
         """
         scores, complaint = [], None
-        if divided or self.writes:
+        if divided or self.is_writer:
             try:
                 scores = measure(self.share if divided else WHOLE)
             except InputError as error:
                 complaint = str(error)
-        found = self.everyone_s((scores, complaint))
+        found = self.gather((scores, complaint))
         complaints = [line for _, line in found if line is not None]
         if complaints:
             raise InputError(complaints[0])
-        return in_order([own for own, _ in found]) if divided else list(found[0][0])
+        return merge_shares([own for own, _ in found]) if divided else list(found[0][0])
 
 
-def in_order(shares: Sequence[Sequence[Any]]) -> list[Any]:
+def merge_shares(shares: Sequence[Sequence[Any]]) -> list[Any]:
     """Items that were dealt out to the shares in turn, put together again."""
     items: list[Any] = [None] * sum(map(len, shares))
     for rank, own in enumerate(shares):
@@ -81,7 +81,7 @@ def in_order(shares: Sequence[Sequence[Any]]) -> list[Any]:
     return items
 
 
-class FabricTeam(Team):
+class FabricProcessGroup(ProcessGroup):
     """The processes of a Fabric that was launched."""
 
     def __init__(self, fabric: Fabric) -> None:
@@ -89,11 +89,11 @@ class FabricTeam(Team):
         self.fabric = fabric
         self.device = fabric.device
 
-    def first_s(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The first process's value, sent to the others."""
         return self.fabric.broadcast(value)
 
-    def everyone_s(self, value: Any) -> list[Any]:
+    def gather(self, value: Any) -> list[Any]:
         """Each process's value, by rank; waits for all of them."""
         if self.share.processes == 1:
             return [value]

@@ -9,11 +9,13 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.artefacts import write_json
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus
-from unlearning.evaluation.distribution import Team
+from unlearning.evaluation.distribution import ProcessGroup
+from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.model_state import require_match
-from unlearning.evaluation.parts import PARTS, Measured, Part
+from unlearning.evaluation.parts import PARTS, Part
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.summary import summarise
 
@@ -29,13 +31,13 @@ def evaluate(
     label: str,
     reference: EvaluationResult | None = None,
     folder: Path | None = None,
-    team: Team | None = None,
+    processes: ProcessGroup | None = None,
 ) -> EvaluationResult:
     """Score the model on its device; `label` names it in the log.
 
     `reference` is the same evaluation of a model that never saw the forget set: some metrics compare with it.
     Each part is written to `folder` once it is measured, and read from there if it is there: an evaluation that was
-    interrupted goes on with the next part. The processes of `team` share the work, and each has the result; the first
+    interrupted goes on with the next part. The processes of `processes` share the work, and each has the result; the first
     of them reads and writes.
     `metrics` has every key of METRICS, and a mean for each split, task and probe. What the data does not allow is None,
     and `missing` says why, a line each, if the final score needs it.
@@ -44,25 +46,25 @@ def evaluate(
     not fit into the model's context, and for losses or logits that are not a number.
     """
     require_match(model, tokenizer)
-    team = team or Team()
-    measured = Measured(model, tokenizer, corpus, config, prompt)
+    processes = processes or ProcessGroup()
+    evaluated = EvaluatedModel(model, tokenizer, corpus, config, prompt)
     scores = {
-        name: _kept(None if folder is None else folder / f"{name}.json", measured, part, team)
+        name: _kept(None if folder is None else folder / f"{name}.json", evaluated, part, processes)
         for name, part in PARTS.items()
     }
     result = summarise(scores, corpus, config, reference)
-    if team.writes:
+    if processes.is_writer:
         log.info("%s: final score %s", label, result.metrics["final"])
     return result
 
 
-def _kept(path: Path | None, measured: Measured, part: Part, team: Team) -> list[Any]:
+def _kept(path: Path | None, evaluated: EvaluatedModel, part: Part, processes: ProcessGroup) -> list[Any]:
     """The part's scores from the file, or measured and written to it; a file that cannot be read is made anew."""
-    found: list[Any] | None = team.first_s(_read(path, part) if team.writes else None)
+    found: list[Any] | None = processes.broadcast(_read(path, part) if processes.is_writer else None)
     if found is not None:
         return found
-    scores = team.together(lambda share: part.measure(replace(measured, share=share)), part.divided)
-    if path is not None and team.writes:
+    scores = processes.collect_scores(lambda share: part.measure(replace(evaluated, share=share)), part.divided)
+    if path is not None and processes.is_writer:
         write_json(path, [asdict(score) for score in scores])
     return scores
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.data.rows import Kind, Row
-from unlearning.evaluation.decoding import Answer, Batch, slots_needed
-from unlearning.evaluation.model_state import require_fits, room_for, scoring
+from unlearning.evaluation.decoding import DecodingBatch, PartialAnswer, slots_needed
+from unlearning.evaluation.model_state import allowed_new_tokens, evaluation_mode, require_fits
 from unlearning.evaluation.progress import progress_bar
-from unlearning.evaluation.stopping import RowWatch
-from unlearning.evaluation.text import SettledText, official_text
+from unlearning.evaluation.stopping import StoppingRule
+from unlearning.evaluation.text import StableText, official_text
 
 ANSWER_STEP_TOKENS = 16
 
@@ -36,21 +36,21 @@ def generate(
     Raises InputError for a prompt that leaves no room in the context, and for logits that are not a number.
     """
     ends = end_tokens(model, tokenizer)
-    settled_text = SettledText(tokenizer)
+    stable_text = StableText(tokenizer)
     answers = []
     for row, prompt in zip(rows, prompts, strict=True):
         require_fits(model, f"row {row.id}", len(prompt), 1)
-        limit = room_for(model, len(prompt), max_new_tokens)
-        guesses = _guesses(tokenizer, row, ends)
+        limit = allowed_new_tokens(model, len(prompt), max_new_tokens)
+        likely_answers = _likely_answers(tokenizer, row, ends)
         # New tokens after which hardly a question is undecided; in whole steps, so that many rows agree.
-        expected = (len(guesses[0]) // ANSWER_STEP_TOKENS + 2) * ANSWER_STEP_TOKENS
+        expected = (len(likely_answers[0]) // ANSWER_STEP_TOKENS + 2) * ANSWER_STEP_TOKENS
         expected = expected if row.kind is Kind.QUESTION else limit
-        answers.append(Answer(row, RowWatch(row, settled_text), prompt, guesses, limit, expected))
-    with scoring(model), progress_bar("generation", len(answers)) as advance:
+        answers.append(PartialAnswer(row, StoppingRule(row, stable_text), prompt, likely_answers, limit, expected))
+    with evaluation_mode(model), progress_bar("generation", len(answers)) as advance:
         waiting = list(answers)
         while waiting:
             batch, waiting = _next_batch(waiting, batch_tokens)
-            Batch(model, batch, ends).decode()
+            DecodingBatch(model, batch, ends).decode()
             unfinished = [answer for answer in batch if not answer.ended]
             for answer in unfinished:
                 answer.expected_tokens = answer.limit
@@ -70,13 +70,13 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fr
     return frozenset([ends] if isinstance(ends, int) else ends)
 
 
-def _guesses(tokenizer: PreTrainedTokenizerBase, row: Row, ends: frozenset[int]) -> list[list[int]]:
+def _likely_answers(tokenizer: PreTrainedTokenizerBase, row: Row, ends: frozenset[int]) -> list[list[int]]:
     """What a model that remembers the row would say, with and without a space before it."""
     texts = [f" {row.output}", row.output]
     return [[*tokens, *sorted(ends)[:1]] for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
 
-def _next_batch(waiting: list[Answer], batch_tokens: int) -> tuple[list[Answer], list[Answer]]:
+def _next_batch(waiting: list[PartialAnswer], batch_tokens: int) -> tuple[list[PartialAnswer], list[PartialAnswer]]:
     """The longest rows that fit together, and the rest: the first batch shows whether memory suffices."""
     ordered = sorted(waiting, key=lambda answer: (-answer.room, -answer.length))
     room, width, size = ordered[0].room, 0, 0

@@ -9,8 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.data.rows import Document
 from unlearning.errors import InputError
 from unlearning.evaluation.attacks import document_score
-from unlearning.evaluation.model_state import require_fits, scoring
-from unlearning.evaluation.projected import log_probabilities, logits_by_part
+from unlearning.evaluation.model_state import evaluation_mode, require_fits
+from unlearning.evaluation.position_logits import log_probabilities, logits_by_part
 from unlearning.evaluation.result import DocumentScore
 from unlearning.models import anatomy
 
@@ -56,10 +56,10 @@ def log_likelihoods(
     """
     sums = [0.0] * len(sequences)
     decoder = anatomy.decoder(model)
-    with scoring(model):
+    with evaluation_mode(model):
         for batch in length_batches(list(map(len, sequences)), batch_tokens):
             chosen, firsts = [sequences[index] for index in batch], [starts[index] for index in batch]
-            states, tokens, counts = before_counted(model, decoder, chosen, firsts)
+            states, tokens, counts = states_before_scored(model, decoder, chosen, firsts)
             values = log_probabilities(model, decoder, states, torch.arange(len(tokens), device=tokens.device), tokens)
             for index, own in zip(batch, torch.split(values, counts), strict=True):
                 sums[index] = own.sum().item()
@@ -67,7 +67,7 @@ def log_likelihoods(
     return sums
 
 
-def before_counted(
+def states_before_scored(
     model: PreTrainedModel, decoder: nn.Module, sequences: Sequence[Sequence[int]], starts: Sequence[int]
 ) -> tuple[Tensor, Tensor, list[int]]:
     """States (N, width) of the decoder before each sequence's tokens from its start (1 or more) on; these tokens (N,).
@@ -102,10 +102,10 @@ def document_scores(
     sequences = [document_tokens(model, tokenizer, document) for document in documents]
     scores: dict[int, DocumentScore] = {}
     decoder = anatomy.decoder(model)
-    with scoring(model):
+    with evaluation_mode(model):
         for batch in length_batches(list(map(len, sequences)), batch_tokens):
             chosen = [sequences[index] for index in batch]
-            states, tokens, counts = before_counted(model, decoder, chosen, [1] * len(batch))
+            states, tokens, counts = states_before_scored(model, decoder, chosen, [1] * len(batch))
             parts = [token_scores(logits, tokens[some]) for some, logits in logits_by_part(model, decoder, states)]
             plain, standardised = (torch.split(torch.cat(values), counts) for values in zip(*parts, strict=True))
             for index, *values in zip(batch, plain, standardised, strict=True):

@@ -4,49 +4,46 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
 
-from unlearning.config import Supervised
+from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Split
 from unlearning.errors import InputError
-from unlearning.evaluation.likelihood import before_counted, length_batches
-from unlearning.evaluation.model_state import require_fits, scoring
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.likelihood import length_batches, states_before_scored
+from unlearning.evaluation.model_state import evaluation_mode, require_fits
+from unlearning.evaluation.position_logits import most_likely_tokens
 from unlearning.evaluation.progress import progress_bar
-from unlearning.evaluation.projected import likeliest
 from unlearning.evaluation.result import ItemScore
 from unlearning.models import anatomy
-
-if TYPE_CHECKING:
-    from unlearning.evaluation.parts import Measured
 
 VALUES = ("extraction_strength", "exact_memorisation")
 
 
-def memorisation(measured: "Measured") -> list[ItemScore]:
+def memorisation(evaluated: EvaluatedModel) -> list[ItemScore]:
     """Both values of all forget rows, then all retain rows, over the tokens that training teaches as their output.
 
     The end-of-text token does not count, as in open-unlearning: that an answer ends there tells nothing of it.
 
     Raises InputError as `encode_rows`, for a row longer than the model's context, and for logits that are not a number.
     """
-    rows = measured.share.of([*measured.corpus.forget, *measured.corpus.retain])
+    rows = evaluated.share.of([*evaluated.corpus.forget, *evaluated.corpus.retain])
     prompt = replace(
-        measured.prompt,
+        evaluated.prompt,
         forget_supervised=Supervised.output,
         retain_supervised=Supervised.output,
         append_eos=False,
     )
-    encoded = encode_rows(rows, measured.tokenizer, prompt)
+    encoded = encode_rows(rows, evaluated.tokenizer, prompt)
     for row, tokens in zip(rows, encoded, strict=True):
-        require_fits(measured.model, f"row {row.id}", len(tokens.input_ids), 0)
+        require_fits(evaluated.model, f"row {row.id}", len(tokens.input_ids), 0)
     names = [row.id for row in rows]
     sequences, starts = [row.input_ids for row in encoded], [row.supervised_from for row in encoded]
     with progress_bar("memorisation", len(rows)) as advance:
-        hits = right_tokens(measured.model, names, sequences, starts, measured.config.batch_tokens, advance)
+        hits = right_tokens(evaluated.model, names, sequences, starts, evaluated.config.batch_tokens, advance)
     return [
         ItemScore(
             group=row.split.value,
@@ -108,11 +105,11 @@ def right_tokens(
     """
     found: list[list[bool]] = [[] for _ in sequences]
     decoder = anatomy.decoder(model)
-    with scoring(model):
+    with evaluation_mode(model):
         for batch in length_batches(list(map(len, sequences)), batch_tokens):
             chosen, firsts = [sequences[index] for index in batch], [starts[index] for index in batch]
-            states, tokens, counts = before_counted(model, decoder, chosen, firsts)
-            highest, best = likeliest(model, decoder, states)
+            states, tokens, counts = states_before_scored(model, decoder, chosen, firsts)
+            highest, best = most_likely_tokens(model, decoder, states)
             right, broken = torch.split(best == tokens, counts), torch.split(highest.isnan(), counts)
             for index, own, wrong in zip(batch, right, broken, strict=True):
                 if bool(wrong.any()):

@@ -10,7 +10,7 @@ from unlearning.errors import InputError
 
 
 @contextmanager
-def scoring(model: PreTrainedModel) -> Iterator[None]:
+def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
     """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -39,7 +39,7 @@ def require_fits(model: PreTrainedModel, name: str, tokens: int, new_tokens: int
         raise InputError(f"{name}: no tokens; must have 1 or more")
 
 
-def room_for(model: PreTrainedModel, tokens: int, new_tokens: int) -> int:
+def allowed_new_tokens(model: PreTrainedModel, tokens: int, new_tokens: int) -> int:
     """New tokens after so many, at most `new_tokens`, within the model's context."""
     limit = context_tokens(model)
     return new_tokens if limit is None else min(new_tokens, limit - tokens)

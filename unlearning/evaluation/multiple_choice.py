@@ -11,10 +11,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.data.question_text import LETTERS, MMLU_HEAD, cloze_prompt, letters_prompt, option_continuation
 from unlearning.data.rows import Question
 from unlearning.errors import InputError
-from unlearning.evaluation.branches import Branched, branch_log_likelihoods
-from unlearning.evaluation.kv_cache import Prefix
+from unlearning.evaluation.continuations import PromptContinuations, continuation_log_likelihoods
+from unlearning.evaluation.kv_cache import SharedPrefix
 from unlearning.evaluation.likelihood import length_batches, right_padded
-from unlearning.evaluation.model_state import context_tokens, require_fits, scoring
+from unlearning.evaluation.model_state import context_tokens, evaluation_mode, require_fits
 from unlearning.models import anatomy
 from unlearning.models.projection import project
 
@@ -47,7 +47,7 @@ def cloze_correct(
         _branched(model, question, [next(encoded) for _ in ends])
         for question, ends in zip(questions, continuations, strict=True)
     ]
-    sums = branch_log_likelihoods(model, items, batch_tokens, advance)
+    sums = continuation_log_likelihoods(model, items, batch_tokens, advance)
     return [_cloze_choice(question, found) == question.answer for question, found in zip(questions, sums, strict=True)]
 
 
@@ -57,7 +57,7 @@ def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list
     return ids
 
 
-def _branched(model: PreTrainedModel, question: Question, encoded: Sequence[list[int]]) -> Branched:
+def _branched(model: PreTrainedModel, question: Question, encoded: Sequence[list[int]]) -> PromptContinuations:
     """The tokens of the question with each option, cut where an option first differs from the question alone.
 
     `encoded` begins with the question alone.
@@ -67,7 +67,7 @@ def _branched(model: PreTrainedModel, question: Question, encoded: Sequence[list
         require_fits(model, f"question {question.id}", len(tokens), 0)
     starts = [max(1, min(_shared_beginning([alone, tokens]), len(tokens) - 1)) for tokens in whole]
     cut = min(starts)
-    return Branched(whole[0][:cut], [tokens[cut:] for tokens in whole], [start - cut for start in starts])
+    return PromptContinuations(whole[0][:cut], [tokens[cut:] for tokens in whole], [start - cut for start in starts])
 
 
 def _shared_beginning(sequences: Sequence[list[int]]) -> int:
@@ -166,11 +166,11 @@ def last_logits(
     shared = min(_shared_beginning(prompts), min(lengths) - 1) if len(prompts) > 1 else 0
     decoder = anatomy.decoder(model)
     found = torch.empty(len(prompts), len(wanted), dtype=torch.promote_types(model.dtype, torch.float32))
-    with scoring(model):
-        prefix = Prefix(model, prompts[0][:shared], max(map(len, batches)), max(lengths) - shared)
+    with evaluation_mode(model):
+        prefix = SharedPrefix(model, prompts[0][:shared], max(map(len, batches)), max(lengths) - shared)
         for batch in batches:
             ids = right_padded([prompts[index][shared:] for index in batch], model.device)
-            states = decoder(input_ids=ids, past_key_values=prefix.branches(len(batch)), use_cache=True)[0]
+            states = decoder(input_ids=ids, past_key_values=prefix.cache_for(len(batch)), use_cache=True)[0]
             ends = torch.tensor([lengths[index] for index in batch], device=ids.device) - shared - 1
             last = states[torch.arange(len(batch), device=ids.device), ends]
             found[batch] = project(model, decoder, last)[:, list(wanted)].cpu()

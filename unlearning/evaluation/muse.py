@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -14,16 +13,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Document, Kind, Row
 from unlearning.errors import InputError
+from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import generate
 from unlearning.evaluation.likelihood import LOGITS_LIMIT, length_batches, right_padded
-from unlearning.evaluation.model_state import require_fits, scoring
+from unlearning.evaluation.metrics import MUSE_METRICS
+from unlearning.evaluation.model_state import evaluation_mode, require_fits
 from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import SPLITTER, common_subsequence
 from unlearning.evaluation.text import official_text
-
-if TYPE_CHECKING:
-    from unlearning.evaluation.parts import Measured
 
 VERBATIM_TOKENS = 128
 """Of a continuation, both the generated and the true one."""
@@ -33,42 +31,34 @@ ENDS = ("\n\n", "\nQuestion", "Question:")
 MIN_K_SHARE = 0.4
 UNSCORED = "."
 """Expected in place of the answer, so that generation ends for no score's sake: F1 counts what follows the answer."""
-METRICS = {
-    "muse_verbatim": "ROUGE-L F1 of how forgotten passages go on (VerbMem); lower is better",
-    "muse_knowledge_forget": "ROUGE-L F1 of answers on the forget set (KnowMem); lower is better",
-    "muse_knowledge_retain": "ROUGE-L F1 of answers on the retain set; higher is better",
-    "muse_auc": "how often a forgotten text has a greater Min-40% loss than a text never seen; 0 to 1",
-    "muse_privacy_leakage": "muse_auc against that of a model which never saw the forget set, in percent (PrivLeak); "
-    "0 is best, less is under-, more is over-unlearned",
-}
 
 
-def muse(measured: "Measured") -> list[ItemScore]:
+def muse(evaluated: EvaluatedModel) -> list[ItemScore]:
     """ROUGE-L F1 of each passage and question, Min-40% loss of each document; empty without MUSE's questions.
 
     Groups are verbatim, knowledge_forget, knowledge_retain, members and nonmembers.
 
     Raises InputError for what does not fit into the model's context, and for losses or logits that are not a number.
     """
-    corpus, sets = measured.corpus, measured.corpus.muse
+    corpus, sets = evaluated.corpus, evaluated.corpus.muse
     if sets is None:
         return []
     texts = {"verbatim": sets.verbatim, "knowledge_forget": sets.forget, "knowledge_retain": sets.retain}
     documents = {"members": corpus.members, "nonmembers": corpus.nonmembers}
     # Of all items in one order, so that several processes share each kind of them.
     items = [(group, item) for kind in (texts, documents) for group, found in kind.items() for item in found]
-    own = measured.share.of(items)
+    own = evaluated.share.of(items)
     scores = []
     for group in texts:
         new_tokens = VERBATIM_TOKENS if group == "verbatim" else KNOWLEDGE_TOKENS
         rows = [item for name, item in own if name == group and isinstance(item, Row)]
-        scores += _texts(measured, group, rows, new_tokens)
-    return scores + _documents(measured, [(name, item) for name, item in own if isinstance(item, Document)])
+        scores += _texts(evaluated, group, rows, new_tokens)
+    return scores + _documents(evaluated, [(name, item) for name, item in own if isinstance(item, Document)])
 
 
 def muse_metrics(items: Sequence[ItemScore], reference: Sequence[ItemScore] | None) -> dict[str, float | None]:
-    """All keys of METRICS, None where the data has nothing for it; `reference` are the items of a retrained model."""
-    metrics: dict[str, float | None] = dict.fromkeys(METRICS)
+    """Return all MUSE_METRICS, None where the data lacks something; `reference` are a retrained model's items."""
+    metrics: dict[str, float | None] = dict.fromkeys(MUSE_METRICS)
     for group in ("verbatim", "knowledge_forget", "knowledge_retain"):
         values = [item.values["rouge_f1"] for item in items if item.group == group]
         metrics[f"muse_{group}"] = fmean(values) if values else None
@@ -119,7 +109,7 @@ def least_likely_losses(
             raise InputError(f"document {document.id}: {len(tokens)} token; must have 2 or more to have a loss")
     losses = [0.0] * len(sequences)
     limit = min(batch_tokens, LOGITS_LIMIT // model.get_input_embeddings().weight.shape[0])
-    with scoring(model):
+    with evaluation_mode(model):
         for batch in length_batches(list(map(len, sequences)), limit):
             ids = right_padded([sequences[index] for index in batch], model.device)
             logits = model(input_ids=ids, use_cache=False).logits
@@ -151,14 +141,14 @@ def answer_part(text: str) -> str:
     return text
 
 
-def _texts(measured: "Measured", group: str, rows: Sequence[Row], new_tokens: int) -> list[ItemScore]:
+def _texts(evaluated: EvaluatedModel, group: str, rows: Sequence[Row], new_tokens: int) -> list[ItemScore]:
     """Score of each row's greedy answer; a passage's true continuation is cut to as many tokens."""
     if not rows:
         return []
-    tokenizer = measured.tokenizer
-    prompts = encode_prompts([row.input for row in rows], tokenizer, measured.prompt)
+    tokenizer = evaluated.tokenizer
+    prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt)
     unscored = [replace(row, output=UNSCORED, kind=Kind.COMPLETION) for row in rows]
-    texts = generate(measured.model, tokenizer, unscored, prompts, new_tokens, measured.config.batch_tokens)
+    texts = generate(evaluated.model, tokenizer, unscored, prompts, new_tokens, evaluated.config.batch_tokens)
     scores = []
     for row, text in zip(rows, texts, strict=True):
         if row.kind is Kind.COMPLETION:
@@ -169,13 +159,13 @@ def _texts(measured: "Measured", group: str, rows: Sequence[Row], new_tokens: in
     return scores
 
 
-def _documents(measured: "Measured", documents: Sequence[tuple[str, Document]]) -> list[ItemScore]:
+def _documents(evaluated: EvaluatedModel, documents: Sequence[tuple[str, Document]]) -> list[ItemScore]:
     with progress_bar("MUSE documents", len(documents)) as advance:
         losses = least_likely_losses(
-            measured.model,
-            measured.tokenizer,
+            evaluated.model,
+            evaluated.tokenizer,
             [document for _, document in documents],
-            measured.config.batch_tokens,
+            evaluated.config.batch_tokens,
             advance,
         )
     return [

@@ -7,15 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from unlearning.config import EvaluationConfig, PromptConfig
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus, Question
-from unlearning.evaluation.distribution import WHOLE, Share
+from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import generate
-from unlearning.evaluation.hazards import hazards
 from unlearning.evaluation.likelihood import document_scores
 from unlearning.evaluation.memorisation import memorisation
 from unlearning.evaluation.multiple_choice import cloze_correct, letters_correct
@@ -24,19 +20,7 @@ from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import DocumentScore, Generation, ItemScore, QuestionScore
 from unlearning.evaluation.semeval import row_score
 from unlearning.evaluation.tofu import tofu
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A model and all that decides what is measured of it."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    corpus: Corpus
-    config: EvaluationConfig
-    prompt: PromptConfig
-    share: Share = WHOLE
-    """What this process measures of a part that can be divided."""
+from unlearning.evaluation.wmdp import wmdp
 
 
 @dataclass(frozen=True)
@@ -45,18 +29,18 @@ class Part:
 
     score: type[Any]
     """Dataclass of its scores."""
-    measure: Callable[[Measured], list[Any]]
+    measure: Callable[[EvaluatedModel], list[Any]]
     divided: bool = False
-    """Whether `measure` gives one score of each item that `Measured.share` picks of its list of items, so that several
+    """Whether `measure` gives one score of each item that `EvaluatedModel.share` picks of its list of items, so that several
     processes can share the work; otherwise the first process does it alone."""
 
 
-def generations(measured: Measured) -> list[Generation]:
+def generations(evaluated: EvaluatedModel) -> list[Generation]:
     """Answers to all forget rows, then all retain rows, each with its score."""
-    rows = measured.share.of([*measured.corpus.forget, *measured.corpus.retain])
-    config, tokenizer = measured.config, measured.tokenizer
-    prompts = encode_prompts([row.input for row in rows], tokenizer, measured.prompt) if rows else []
-    texts = generate(measured.model, tokenizer, rows, prompts, config.max_new_tokens, config.batch_tokens)
+    rows = evaluated.share.of([*evaluated.corpus.forget, *evaluated.corpus.retain])
+    config, tokenizer = evaluated.config, evaluated.tokenizer
+    prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt) if rows else []
+    texts = generate(evaluated.model, tokenizer, rows, prompts, config.max_new_tokens, config.batch_tokens)
     return [
         Generation(
             id=row.id,
@@ -72,37 +56,37 @@ def generations(measured: Measured) -> list[Generation]:
     ]
 
 
-def membership(measured: Measured) -> list[DocumentScore]:
+def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
     """Scores of members, then non-members; empty unless there are both."""
-    corpus = measured.corpus
+    corpus = evaluated.corpus
     if not corpus.members or not corpus.nonmembers:
         return []
-    documents = measured.share.of([*corpus.members, *corpus.nonmembers])
-    members = len(measured.share.of(corpus.members))
+    documents = evaluated.share.of([*corpus.members, *corpus.nonmembers])
+    members = len(evaluated.share.of(corpus.members))
     with progress_bar("membership", len(documents)) as advance:
         return document_scores(
-            measured.model, measured.tokenizer, documents, members, measured.config.batch_tokens, advance
+            evaluated.model, evaluated.tokenizer, documents, members, evaluated.config.batch_tokens, advance
         )
 
 
-def cloze(measured: Measured) -> list[QuestionScore]:
+def cloze(evaluated: EvaluatedModel) -> list[QuestionScore]:
     """All questions, by the likelihood of each option."""
-    questions = measured.share.of(asked(measured))
+    questions = evaluated.share.of(asked(evaluated))
     if not questions:
         return []
     with progress_bar("utility (cloze)", sum(len(question.options) for question in questions)) as advance:
-        right = cloze_correct(measured.model, measured.tokenizer, questions, measured.config.batch_tokens, advance)
+        right = cloze_correct(evaluated.model, evaluated.tokenizer, questions, evaluated.config.batch_tokens, advance)
     return _question_scores(questions, right)
 
 
-def letters(measured: Measured) -> list[QuestionScore]:
+def letters(evaluated: EvaluatedModel) -> list[QuestionScore]:
     """All questions, by the probability of the letters A-D; empty unless every question has so many options."""
-    questions, corpus, config = measured.share.of(asked(measured)), measured.corpus, measured.config
+    questions, corpus, config = evaluated.share.of(asked(evaluated)), evaluated.corpus, evaluated.config
     if not questions or not has_letters(corpus):
         return []
     with progress_bar("utility (letters)", len(questions)) as advance:
         right = letters_correct(
-            measured.model, measured.tokenizer, questions, corpus.examples, config.shots, config.batch_tokens, advance
+            evaluated.model, evaluated.tokenizer, questions, corpus.examples, config.shots, config.batch_tokens, advance
         )
     return _question_scores(questions, right)
 
@@ -115,13 +99,13 @@ PARTS = {
     "memorisation": Part(ItemScore, memorisation, divided=True),
     "tofu": Part(ItemScore, tofu, divided=True),
     "muse": Part(ItemScore, muse, divided=True),
-    "hazards": Part(ItemScore, hazards, divided=True),
+    "wmdp": Part(ItemScore, wmdp, divided=True),
 }
 
 
-def asked(measured: Measured) -> list[Question]:
+def asked(evaluated: EvaluatedModel) -> list[Question]:
     """The questions, at most `max_questions` of them."""
-    return evenly_spread(measured.corpus.questions, measured.config.max_questions)
+    return evenly_spread(evaluated.corpus.questions, evaluated.config.max_questions)
 
 
 def evenly_spread(questions: Sequence[Question], limit: int | None) -> list[Question]:

@@ -59,7 +59,7 @@ class EvaluationResult:
     """All that was measured of one model."""
 
     metrics: dict[str, float | None] = field(default_factory=dict)
-    """Flat, keys as in `METRICS`; None where the data for it is missing."""
+    """Flat, keys as in `metrics.METRICS`; None where the data for it is missing."""
     intervals: dict[str, list[float]] = field(default_factory=dict)
     """Lower and upper end of the 95% interval of a metric, for those that have one."""
     missing: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class EvaluationResult:
     cloze: list[QuestionScore] = field(default_factory=list)
     letters: list[QuestionScore] = field(default_factory=list)
     items: dict[str, list[ItemScore]] = field(default_factory=dict)
-    """By benchmark: "memorisation", "tofu", "muse", "hazards"."""
+    """By benchmark: "memorisation", "tofu", "muse", "wmdp"."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for the cache and the run folder."""
@@ -91,36 +91,3 @@ class EvaluationResult:
 
 
 TASKS = ("Task1", "Task2", "Task3")
-METRICS = {
-    "final": "mean of task_aggregate, mia_score and utility; higher is better",
-    "task_aggregate": "harmonic mean of the 12 terms; higher is better",
-    "mia_score": "1 - 2|AUC - 0.5|; higher is better",
-    "mia_auc": "membership AUC of the document loss; 0.5 is best",
-    "mia_auc_zlib": "the same of the loss over the text's compressed length",
-    "mia_auc_min_k": "the same of the 20% least likely tokens' loss (Min-K%)",
-    "mia_auc_min_k_plus": "the same of Min-K%++, each token measured against the whole vocabulary",
-    "mia_auc_reference": "the same of the loss less the retrained model's loss",
-    "mia_tpr_1_percent_loss": "members found by the loss at 1% false positives; 0.01 or less is best",
-    "mia_tpr_1_percent_zlib": "the same of zlib",
-    "mia_tpr_1_percent_min_k": "the same of Min-K%",
-    "mia_tpr_1_percent_min_k_plus": "the same of Min-K%++",
-    "mia_tpr_1_percent_reference": "the same of the loss less the retrained model's",
-    "mia_tpr_1_permille_loss": "members found by the loss at 0.1% false positives; 0.001 or less is best",
-    "mia_tpr_1_permille_zlib": "the same of zlib",
-    "mia_tpr_1_permille_min_k": "the same of Min-K%",
-    "mia_tpr_1_permille_min_k_plus": "the same of Min-K%++",
-    "mia_tpr_1_permille_reference": "the same of the loss less the retrained model's",
-    "utility": "accuracy in the configured question format, over all questions; higher is better",
-    "utility_macro": "the same, as the mean of the subjects' accuracies",
-    "utility_cloze": "accuracy by the likelihood of each option",
-    "utility_letters": "accuracy by the probability of the letters A-D",
-    "forget_regurgitation": "mean ROUGE-L recall over forget completions; lower is better",
-    "forget_knowledge": "mean exact match over forget questions; lower is better",
-    "retain_regurgitation": "mean ROUGE-L recall over retain completions; higher is better",
-    "retain_knowledge": "mean exact match over retain questions; higher is better",
-    "forget_extraction_strength": "share of a forget row's output that the rest of it brings out; lower is better",
-    "retain_extraction_strength": "the same over retain rows; higher is better",
-    "forget_exact_memorisation": "share of a forget row's output tokens that are the first guess; lower is better",
-    "retain_exact_memorisation": "the same over retain rows; higher is better",
-}
-"""Besides these, "{split}_{task}_{regurgitation|knowledge}" for each split and task: plain means, before the 1 - x."""

@@ -15,7 +15,7 @@ from unlearning.evaluation.text import through_csv
 
 MMLU_THRESHOLD_7B = 0.371
 """75% of the official 7B model's accuracy before unlearning; a 7B model below it won no award."""
-PROBES = {Kind.COMPLETION: "regurgitation", Kind.QUESTION: "knowledge"}
+MEASURES = {Kind.COMPLETION: "regurgitation", Kind.QUESTION: "knowledge"}
 Metrics = Mapping[str, float | None]
 
 
@@ -32,17 +32,17 @@ def row_score(kind: Kind, expected: str, generated: str) -> float:
 
 def term_keys() -> list[str]:
     """Metric names of the 12 terms, in official order."""
-    return [f"{split}_{task}_{probe}" for split in Split for task in TASKS for probe in PROBES.values()]
+    return [f"{split}_{task}_{measure}" for split in Split for task in TASKS for measure in MEASURES.values()]
 
 
-def probe_means(generations: Sequence[Generation]) -> dict[str, float | None]:
-    """Mean score of each split and probe, and of each split, task and probe; None where there is no row."""
-    scores: dict[str, list[float]] = {f"{split}_{probe}": [] for split in Split for probe in PROBES.values()}
+def mean_scores(generations: Sequence[Generation]) -> dict[str, float | None]:
+    """Mean score of each split and measure, and of each split, task and measure; None where there is no row."""
+    scores: dict[str, list[float]] = {f"{split}_{measure}": [] for split in Split for measure in MEASURES.values()}
     scores |= {key: [] for key in term_keys()}
     for item in generations:
-        probe = PROBES[Kind(item.kind)]
-        scores[f"{item.split}_{probe}"].append(item.score)
-        scores.setdefault(f"{item.split}_{item.task}_{probe}", []).append(item.score)
+        measure = MEASURES[Kind(item.kind)]
+        scores[f"{item.split}_{measure}"].append(item.score)
+        scores.setdefault(f"{item.split}_{item.task}_{measure}", []).append(item.score)
     return {key: fmean(values) if values else None for key, values in scores.items()}
 
 
@@ -92,7 +92,9 @@ def official_record(result: EvaluationResult) -> dict[str, Any]:
 
 
 def _official_set(metrics: Metrics, split: Split) -> dict[str, Any]:
-    scores: dict[str, Any] = {f"overall-{probe}-score": metrics[f"{split}_{probe}"] for probe in PROBES.values()}
+    scores: dict[str, Any] = {
+        f"overall-{measure}-score": metrics[f"{split}_{measure}"] for measure in MEASURES.values()
+    }
     for task in TASKS:
-        scores[task] = {f"{probe}-score": metrics[f"{split}_{task}_{probe}"] for probe in PROBES.values()}
+        scores[task] = {f"{measure}-score": metrics[f"{split}_{task}_{measure}"] for measure in MEASURES.values()}
     return scores

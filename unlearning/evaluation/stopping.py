@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from unlearning.data.rows import Kind, Row
 from unlearning.evaluation.exact_match import normal_form
 from unlearning.evaluation.rouge import words
-from unlearning.evaluation.text import CSV_MISSING, SettledText, through_csv
+from unlearning.evaluation.text import CSV_MISSING, StableText, through_csv
 
 UNFINISHED_WORD = re.compile(r"[a-z0-9]+\Z")
 LONGEST_MISSING = max(map(len, CSV_MISSING))
@@ -14,8 +14,8 @@ COMPLETION_INTERVAL_TOKENS = 16
 """Tokens between two looks at a completion; one that is remembered mostly ends by itself."""
 
 
-def answer_missed(settled: str, expected: str) -> bool:
-    """Whether no text that begins with `settled` can be an exact match of `expected`.
+def answer_missed(stable: str, expected: str) -> bool:
+    """Whether no text that begins with `stable` can be an exact match of `expected`.
 
     Outer white space is of no account, and lower-casing depends on the text before and after for one letter alone, the
     sigma at a word's end. Several short texts become "nan" on the way through CSV, so that answer is never missed.
@@ -23,33 +23,33 @@ def answer_missed(settled: str, expected: str) -> bool:
     answer = normal_form(through_csv(expected))
     if answer == "nan":
         return False
-    return not _one_sigma(answer).startswith(_one_sigma(normal_form(settled)))
+    return not _one_sigma(answer).startswith(_one_sigma(normal_form(stable)))
 
 
-def completion_covered(settled: str, target: Sequence[str]) -> bool:
-    """Whether all target words come in order in the finished words of `settled`, so that ROUGE-L recall stays 1."""
-    if not target or len(settled) <= LONGEST_MISSING:
+def completion_covered(stable: str, target: Sequence[str]) -> bool:
+    """Whether all target words come in order in the finished words of `stable`, so that ROUGE-L recall stays 1."""
+    if not target or len(stable) <= LONGEST_MISSING:
         return False
-    remaining = iter(words(UNFINISHED_WORD.sub("", settled.lower())))
+    remaining = iter(words(UNFINISHED_WORD.sub("", stable.lower())))
     return all(word in remaining for word in target)
 
 
-class RowWatch:
+class StoppingRule:
     """Tells from the tokens generated so far whether the rest can change the row's score."""
 
-    def __init__(self, row: Row, settled_text: SettledText) -> None:
+    def __init__(self, row: Row, stable_text: StableText) -> None:
         self.kind = row.kind
         self.expected = row.output
         self.target = words(through_csv(row.output)) if row.kind is Kind.COMPLETION else []
-        self.settled_text = settled_text
+        self.stable_text = stable_text
 
-    def decided(self, tokens: Sequence[int]) -> bool:
+    def is_decided(self, tokens: Sequence[int]) -> bool:
         """True only if no continuation changes the score."""
         if self.kind is Kind.QUESTION:
-            return answer_missed(self.settled_text(tokens), self.expected)
+            return answer_missed(self.stable_text(tokens), self.expected)
         if len(tokens) % COMPLETION_INTERVAL_TOKENS:
             return False
-        return completion_covered(self.settled_text(tokens), self.target)
+        return completion_covered(self.stable_text(tokens), self.target)
 
 
 def _one_sigma(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from unlearning.config import EvaluationConfig, QuestionFormat
+from unlearning.config.evaluation import EvaluationConfig, QuestionFormat
 from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.benchmark_draws import benchmark_draws
@@ -13,8 +13,9 @@ from unlearning.evaluation.benchmarks import benchmark_items, benchmark_metrics
 from unlearning.evaluation.intervals import intervals
 from unlearning.evaluation.membership import membership_metrics
 from unlearning.evaluation.memorisation import memorisation_metrics
-from unlearning.evaluation.result import METRICS, EvaluationResult, QuestionScore
-from unlearning.evaluation.semeval import final_score, probe_means, task_aggregate, term_keys
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult, QuestionScore
+from unlearning.evaluation.semeval import final_score, mean_scores, task_aggregate, term_keys
 
 
 def summarise(
@@ -24,7 +25,7 @@ def summarise(
     generations, membership = list(scores["generations"]), list(scores["membership"])
     cloze, letters = list(scores["cloze"]), list(scores["letters"])
     metrics: dict[str, float | None] = dict.fromkeys(METRICS)
-    metrics |= probe_means(generations)
+    metrics |= mean_scores(generations)
     metrics |= {"utility_cloze": accuracy(cloze), "utility_letters": accuracy(letters)}
     useful = cloze if config.utility_format is QuestionFormat.cloze else letters
     metrics |= {"utility": accuracy(useful), "utility_macro": macro_accuracy(useful)}

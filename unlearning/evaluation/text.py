@@ -1,4 +1,4 @@
-"""From generated tokens to the text that the official evaluator scores, and to the part of it that is settled."""
+"""From generated tokens to the text that the official evaluator scores, and to the part of it that is stable."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def official_text(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> 
     return clean_up(raw)
 
 
-def settled_clean_up(raw: str) -> str:
+def stable_clean_up(raw: str) -> str:
     """The longest text known to begin `clean_up(raw + more)`, whatever more is.
 
     Each replacement holds back an ending in which its pattern may have begun.
@@ -66,12 +66,12 @@ def settled_clean_up(raw: str) -> str:
     return raw
 
 
-class SettledText:
+class StableText:
     """What `official_text` of some tokens begins with, whatever tokens follow them.
 
     Characters of several tokens are held back until they are whole. Only decoders are trusted that work from left to
     right: byte-level ones, and the SentencePiece kind with byte fallback; of any other tokenizer nothing counts as
-    settled, which costs time and never a score.
+    stable, which costs time and never a score.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -86,7 +86,7 @@ class SettledText:
             self.held |= {index for token, index in vocabulary.items() if BYTE_TOKEN.fullmatch(token)}
 
     def __call__(self, tokens: Sequence[int]) -> str:
-        """The settled beginning; empty where nothing is settled."""
+        """The stable beginning; empty where nothing is stable."""
         if not self.trusted:
             return ""
         end = len(tokens)
@@ -95,7 +95,7 @@ class SettledText:
         raw: str = self.tokenizer.decode(
             list(tokens[:end]), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return settled_clean_up(raw.rstrip("\N{REPLACEMENT CHARACTER}"))
+        return stable_clean_up(raw.rstrip("\N{REPLACEMENT CHARACTER}"))
 
 
 def _is_byte_fallback(decoder: dict[str, object]) -> bool:
@@ -104,5 +104,5 @@ def _is_byte_fallback(decoder: dict[str, object]) -> bool:
     if decoder.get("type") != "Sequence" or not isinstance(steps, list):
         return False
     kinds = [step["type"] for step in steps]
-    in_order = kinds == [kind for kind in FALLBACK_DECODERS if kind in kinds]
-    return in_order and all(step.get("stop", 0) == 0 for step in steps)
+    merge_shares = kinds == [kind for kind in FALLBACK_DECODERS if kind in kinds]
+    return merge_shares and all(step.get("stop", 0) == 0 for step in steps)

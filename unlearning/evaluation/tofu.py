@@ -5,23 +5,21 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, harmonic_mean
-from typing import TYPE_CHECKING
 
 from scipy.stats import ks_2samp
 
-from unlearning.config import Supervised
+from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_prompts, encode_rows
 from unlearning.data.rows import Kind, Row, Split, TofuQuestion, TofuSets
 from unlearning.errors import InputError
+from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import generate
 from unlearning.evaluation.likelihood import log_likelihoods
+from unlearning.evaluation.metrics import TOFU_METRICS
 from unlearning.evaluation.model_state import require_fits
 from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import rouge_l_recall
-
-if TYPE_CHECKING:
-    from unlearning.evaluation.parts import Measured
 
 NEW_TOKENS = 200
 """Longest answer, as in open-unlearning."""
@@ -30,26 +28,9 @@ SETS = ("forget", *UTILITY_SETS)
 WITH_OPTIONS = ("real_authors", "world_facts")
 """Sets whose probability is that of the answer among the answers that are offered."""
 VALUES = ("probability", "rouge", "truth_ratio")
-METRICS = {
-    "tofu_forget_quality": "p-value that the truth ratios are those of a model that never saw the authors; higher is "
-    "better",
-    "tofu_model_utility": "harmonic mean of the nine values of the sets that stay; higher is better",
-    "tofu_forget_probability": "P(a|q)^(1/|a|) of the forgotten answers; lower is better",
-    "tofu_forget_rouge": "ROUGE-L recall of the forgotten answers; lower is better",
-    "tofu_forget_truth_ratio": "how close right and wrong answers are, min(R, 1/R); 1 is best",
-    "tofu_retain_probability": "P(a|q)^(1/|a|); higher is better",
-    "tofu_retain_rouge": "ROUGE-L recall; higher is better",
-    "tofu_retain_truth_ratio": "how far right is above wrong, max(0, 1 - R); higher is better",
-    "tofu_real_authors_probability": "share of the answer in the probabilities of all options; higher is better",
-    "tofu_real_authors_rouge": "ROUGE-L recall; higher is better",
-    "tofu_real_authors_truth_ratio": "max(0, 1 - R); higher is better",
-    "tofu_world_facts_probability": "share of the answer in the probabilities of all options; higher is better",
-    "tofu_world_facts_rouge": "ROUGE-L recall; higher is better",
-    "tofu_world_facts_truth_ratio": "max(0, 1 - R); higher is better",
-}
 
 
-def tofu(measured: "Measured") -> list[ItemScore]:
+def tofu(evaluated: EvaluatedModel) -> list[ItemScore]:
     """The three values of each question, set by set; empty without TOFU's questions.
 
     - probability: P(a|q)^(1/|a|), for WITH_OPTIONS over the sum of that and of each wrong answer's.
@@ -58,12 +39,12 @@ def tofu(measured: "Measured") -> list[ItemScore]:
 
     Raises InputError for a question that does not fit, and for a loss that is not a number.
     """
-    sets = measured.corpus.tofu or TofuSets()
-    asked = measured.share.of([(name, question) for name in SETS for question in getattr(sets, name)])
+    sets = evaluated.corpus.tofu or TofuSets()
+    asked = evaluated.share.of([(name, question) for name in SETS for question in getattr(sets, name)])
     if not asked:
         return []
-    losses = iter(answer_losses(measured, [row for _, question in asked for row in _answers(question)]))
-    texts = _generated(measured, [question for _, question in asked])
+    losses = iter(answer_losses(evaluated, [row for _, question in asked for row in _answers(question)]))
+    texts = _generated(evaluated, [question for _, question in asked])
     scores = []
     for (name, question), text in zip(asked, texts, strict=True):
         answer, paraphrase = next(losses), next(losses)
@@ -99,8 +80,8 @@ def log_truth_ratio(paraphrase_nats: float, wrong_nats: Sequence[float]) -> floa
 
 
 def tofu_metrics(items: Sequence[ItemScore], reference: Sequence[ItemScore] | None) -> dict[str, float | None]:
-    """All keys of METRICS, None where a set was not asked; `reference` are the items of a model without the authors."""
-    metrics: dict[str, float | None] = dict.fromkeys(METRICS)
+    """Return all TOFU_METRICS, None where a set was not asked; `reference` are items of a model without the authors."""
+    metrics: dict[str, float | None] = dict.fromkeys(TOFU_METRICS)
     values: dict[str, list[float]] = defaultdict(list)
     for item in items:
         for key, value in tofu_values(item).items():
@@ -142,18 +123,18 @@ def forget_quality(ratios: Sequence[float], reference: Sequence[float]) -> float
     return float(ks_2samp(ratios, reference).pvalue) if ratios and reference else None
 
 
-def answer_losses(measured: "Measured", rows: Sequence[Row]) -> list[float]:
+def answer_losses(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[float]:
     """Mean negative log-likelihood of each row's output, in nats a token, the end token included where one is taught.
 
     Raises InputError as `encode_rows`, for a row longer than the model's context, and for a loss that is not a number.
     """
-    prompt = replace(measured.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
-    encoded = encode_rows(rows, measured.tokenizer, prompt)
+    prompt = replace(evaluated.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
+    encoded = encode_rows(rows, evaluated.tokenizer, prompt)
     for row, tokens in zip(rows, encoded, strict=True):
-        require_fits(measured.model, f"question {row.id}", len(tokens.input_ids), 0)
+        require_fits(evaluated.model, f"question {row.id}", len(tokens.input_ids), 0)
     sequences, starts = [item.input_ids for item in encoded], [item.supervised_from for item in encoded]
     with progress_bar("TOFU answers", len(rows)) as advance:
-        sums = log_likelihoods(measured.model, sequences, starts, measured.config.batch_tokens, advance)
+        sums = log_likelihoods(evaluated.model, sequences, starts, evaluated.config.batch_tokens, advance)
     losses = []
     for row, total, tokens in zip(rows, sums, encoded, strict=True):
         losses.append(-total / (len(tokens.input_ids) - tokens.supervised_from))
@@ -175,7 +156,7 @@ def _row(question: TofuQuestion, answer: str) -> Row:
     return Row(question.id, question.question, answer, "tofu", Kind.COMPLETION, Split.RETAIN)
 
 
-def _generated(measured: "Measured", questions: Sequence[TofuQuestion]) -> list[str]:
+def _generated(evaluated: EvaluatedModel, questions: Sequence[TofuQuestion]) -> list[str]:
     rows = [_row(question, question.answer) for question in questions]
-    prompts = encode_prompts([row.input for row in rows], measured.tokenizer, measured.prompt)
-    return generate(measured.model, measured.tokenizer, rows, prompts, NEW_TOKENS, measured.config.batch_tokens)
+    prompts = encode_prompts([row.input for row in rows], evaluated.tokenizer, evaluated.prompt)
+    return generate(evaluated.model, evaluated.tokenizer, rows, prompts, NEW_TOKENS, evaluated.config.batch_tokens)

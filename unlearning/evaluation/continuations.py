@@ -11,18 +11,18 @@ from transformers import DynamicCache, PreTrainedModel
 from unlearning.evaluation.decoding import left_padded
 from unlearning.evaluation.kv_cache import new_cache
 from unlearning.evaluation.likelihood import right_padded
-from unlearning.evaluation.model_state import scoring
-from unlearning.evaluation.projected import log_probabilities
+from unlearning.evaluation.model_state import evaluation_mode
+from unlearning.evaluation.position_logits import log_probabilities
 from unlearning.models import anatomy
 
 
 @dataclass(frozen=True)
-class Branched:
+class PromptContinuations:
     """A prompt of one token or more, and continuations of one token or more."""
 
     prompt: Sequence[int]
     branches: Sequence[Sequence[int]]
-    uncounted: Sequence[int]
+    unscored: Sequence[int]
     """Tokens at the beginning of each branch that its likelihood does not count."""
 
     @property
@@ -31,8 +31,8 @@ class Branched:
         return max(map(len, self.branches))
 
 
-def branch_log_likelihoods(
-    model: PreTrainedModel, items: Sequence[Branched], batch_tokens: int, advance: Callable[[int], None]
+def continuation_log_likelihoods(
+    model: PreTrainedModel, items: Sequence[PromptContinuations], batch_tokens: int, advance: Callable[[int], None]
 ) -> list[list[float]]:
     """Summed log p(token | prompt and tokens before it), in nats, over the counted tokens of each branch.
 
@@ -40,7 +40,7 @@ def branch_log_likelihoods(
     one item; `advance` is told of its branches.
     """
     sums: list[list[float]] = [[] for _ in items]
-    with scoring(model):
+    with evaluation_mode(model):
         for batch in _batches(items, batch_tokens):
             for index, found in zip(batch, _Batch(model, [items[index] for index in batch]).sums(), strict=True):
                 sums[index] = found
@@ -48,7 +48,7 @@ def branch_log_likelihoods(
     return sums
 
 
-def _batches(items: Sequence[Branched], batch_tokens: int) -> list[list[int]]:
+def _batches(items: Sequence[PromptContinuations], batch_tokens: int) -> list[list[int]]:
     """Indices, longest prompts first."""
     batches: list[list[int]] = []
     rows = width = longest = 0
@@ -68,7 +68,7 @@ class _Batch:
     Prompts are padded on the left, so that each ends where its branches begin.
     """
 
-    def __init__(self, model: PreTrainedModel, items: Sequence[Branched]) -> None:
+    def __init__(self, model: PreTrainedModel, items: Sequence[PromptContinuations]) -> None:
         self.model = model
         self.decoder = anatomy.decoder(model)
         self.items = items
@@ -86,8 +86,8 @@ class _Batch:
         values = iter(first)
         return [
             [
-                sum([next(values), *(next(rest) if len(branch) > 1 else [])][uncounted:])
-                for branch, uncounted in zip(item.branches, item.uncounted, strict=True)
+                sum([next(values), *(next(rest) if len(branch) > 1 else [])][unscored:])
+                for branch, unscored in zip(item.branches, item.unscored, strict=True)
             ]
             for item in self.items
         ]

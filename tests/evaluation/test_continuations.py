@@ -10,13 +10,13 @@ from transformers import PreTrainedModel
 from tests.evaluation.counted import tokens_through
 from tests.evaluation.tiny import byte_model
 from tests.tiny_models import FAMILIES
-from unlearning.evaluation.branches import Branched, branch_log_likelihoods
+from unlearning.evaluation.continuations import PromptContinuations, continuation_log_likelihoods
 
 ITEMS = (
-    Branched([5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [[20, 21, 22], [23], [20, 24]], [0, 0, 1]),
-    Branched([30], [[31, 32]], [0]),
-    Branched([5, 6, 40], [[41], [42], [43], [44]], [0, 0, 0, 0]),
-    Branched([50, 51, 52, 53], [[54, 55, 56, 57, 58], [54, 55, 56, 57, 59]], [2, 4]),
+    PromptContinuations([5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [[20, 21, 22], [23], [20, 24]], [0, 0, 1]),
+    PromptContinuations([30], [[31, 32]], [0]),
+    PromptContinuations([5, 6, 40], [[41], [42], [43], [44]], [0, 0, 0, 0]),
+    PromptContinuations([50, 51, 52, 53], [[54, 55, 56, 57, 58], [54, 55, 56, 57, 59]], [2, 4]),
 )
 
 
@@ -25,11 +25,11 @@ def skip(_: int) -> None:
 
 
 @torch.no_grad()
-def naive(model: PreTrainedModel, prompt: Sequence[int], branch: Sequence[int], uncounted: int) -> float:
+def naive(model: PreTrainedModel, prompt: Sequence[int], branch: Sequence[int], unscored: int) -> float:
     """One branch by itself, from all logits."""
     tokens = [*prompt, *branch]
     values = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
-    return sum(values[place - 1, tokens[place]].item() for place in range(len(prompt) + uncounted, len(tokens)))
+    return sum(values[place - 1, tokens[place]].item() for place in range(len(prompt) + unscored, len(tokens)))
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "opt"])
@@ -38,11 +38,11 @@ def test_branches_are_those_of_whole_sequences(family: str, batch_tokens: int) -
     """Of one token and of several, one and many a prompt, in the order of the items."""
     model = byte_model(family)
     expected = [
-        [naive(model, item.prompt, branch, left) for branch, left in zip(item.branches, item.uncounted, strict=True)]
+        [naive(model, item.prompt, branch, left) for branch, left in zip(item.branches, item.unscored, strict=True)]
         for item in ITEMS
     ]
     told: list[int] = []
-    found = branch_log_likelihoods(model, ITEMS, batch_tokens, told.append)
+    found = continuation_log_likelihoods(model, ITEMS, batch_tokens, told.append)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-9)
     assert sum(told) == 10
@@ -51,12 +51,12 @@ def test_branches_are_those_of_whole_sequences(family: str, batch_tokens: int) -
 def test_a_prompt_goes_through_the_model_once() -> None:
     """10 tokens of prompt, and two of three from each of two branches: 10 + 2 x 2; a lone last token needs no pass."""
     model = byte_model("olmo")
-    item = Branched(list(range(5, 15)), [[20, 21, 22], [30, 31, 32], [40]], [0, 0, 0])
+    item = PromptContinuations(list(range(5, 15)), [[20, 21, 22], [30, 31, 32], [40]], [0, 0, 0])
     with tokens_through(model) as seen:
-        branch_log_likelihoods(model, [item], 10000, skip)
+        continuation_log_likelihoods(model, [item], 10000, skip)
     assert seen == [10, 4]
     with tokens_through(model) as seen:
-        branch_log_likelihoods(model, [Branched([5, 6], [[7], [8]], [0, 0])], 10000, skip)
+        continuation_log_likelihoods(model, [PromptContinuations([5, 6], [[7], [8]], [0, 0])], 10000, skip)
     assert seen == [2]
 
 
@@ -65,7 +65,7 @@ def test_an_even_model_pays_log_v_for_each_counted_token() -> None:
     model = byte_model("olmo")
     with torch.no_grad():
         model.get_output_embeddings().weight.zero_()
-    ((first, second, third),) = branch_log_likelihoods(model, ITEMS[:1], 10000, skip)
+    ((first, second, third),) = continuation_log_likelihoods(model, ITEMS[:1], 10000, skip)
     assert [first, second, third] == pytest.approx([-3 * math.log(384), -math.log(384), -math.log(384)])
 
 
@@ -74,10 +74,10 @@ def test_no_number_stays_none() -> None:
     model = byte_model("olmo")
     with torch.no_grad():
         model.get_output_embeddings().weight[3] = float("nan")
-    ((value,),) = branch_log_likelihoods(model, ITEMS[1:2], 10000, skip)
+    ((value,),) = continuation_log_likelihoods(model, ITEMS[1:2], 10000, skip)
     assert math.isnan(value)
 
 
 def test_nothing() -> None:
     """No items, no pass."""
-    assert branch_log_likelihoods(byte_model("olmo"), [], 100, skip) == []
+    assert continuation_log_likelihoods(byte_model("olmo"), [], 100, skip) == []

@@ -9,14 +9,15 @@ from scipy.stats import ks_2samp
 from tests.evaluation import test_muse, test_tofu
 from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice, small_corpus
 from tests.reference.official_score import Official
-from unlearning.config import EvaluationConfig, PromptConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus
-from unlearning.evaluation.benchmarks import METRICS as BENCHMARKS
 from unlearning.evaluation.distribution import Share
 from unlearning.evaluation.evaluate import evaluate
-from unlearning.evaluation.hazards import METRICS, hazard_metrics, hazards
-from unlearning.evaluation.parts import Measured
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.metrics import BENCHMARKS, WMDP_METRICS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
+from unlearning.evaluation.wmdp import wmdp, wmdp_metrics
 
 SUBJECTS = ("biology", "chemistry")
 QUESTIONS = tuple(
@@ -29,28 +30,28 @@ def test_questions_are_asked_without_examples() -> None:
     """Whatever evaluation.shots says, and with examples at hand: as lm-evaluation-harness does, with one space."""
     model, tokenizer = byte_model("olmo", 1), byte_tokenizer()
     examples = tuple(replace(example, subject="biology") for example in small_corpus().examples)
-    corpus = replace(small_corpus(), examples=examples, hazards=QUESTIONS)
-    measured = Measured(model, tokenizer, corpus, CONFIG, PromptConfig())
+    corpus = replace(small_corpus(), examples=examples, wmdp=QUESTIONS)
+    measured = EvaluatedModel(model, tokenizer, corpus, CONFIG, PromptConfig())
     official = Official(model, tokenizer, 1)
     expected = [
         ItemScore(item.subject, item.id, {"right": float(official.letter_is_right(item, [], spaces=1))})
         for item in QUESTIONS
     ]
-    assert hazards(measured) == expected
-    assert hazards(replace(measured, share=Share(1, 3))) == expected[1::3]
-    assert hazards(replace(measured, corpus=small_corpus())) == []
+    assert wmdp(measured) == expected
+    assert wmdp(replace(measured, share=Share(1, 3))) == expected[1::3]
+    assert wmdp(replace(measured, corpus=small_corpus())) == []
     assert 0 < sum(item.values["right"] for item in expected) < len(expected)
 
 
 def test_accuracy_by_subject() -> None:
     """By hand: one of two in biology, none of one in chemistry, no question on cybersecurity."""
     items = [ItemScore("biology", "a", {"right": 1.0}), ItemScore("biology", "b", {"right": 0.0})]
-    assert hazard_metrics([*items, ItemScore("chemistry", "c", {"right": 0.0})]) == {
-        "hazards_biology": 0.5,
-        "hazards_cybersecurity": None,
-        "hazards_chemistry": 0.0,
+    assert wmdp_metrics([*items, ItemScore("chemistry", "c", {"right": 0.0})]) == {
+        "wmdp_biology": 0.5,
+        "wmdp_cybersecurity": None,
+        "wmdp_chemistry": 0.0,
     }
-    assert set(hazard_metrics([])) == set(METRICS)
+    assert set(wmdp_metrics([])) == set(WMDP_METRICS)
 
 
 def evaluated(corpus: Corpus, reference: EvaluationResult | None = None, seed: int = 1) -> EvaluationResult:
@@ -60,15 +61,15 @@ def evaluated(corpus: Corpus, reference: EvaluationResult | None = None, seed: i
 
 def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
     """All their keys, or none; what compares with a reference is there once there is one."""
-    corpus = replace(small_corpus(), tofu=test_tofu.SETS, muse=test_muse.SETS, hazards=QUESTIONS)
+    corpus = replace(small_corpus(), tofu=test_tofu.SETS, muse=test_muse.SETS, wmdp=QUESTIONS)
     retrained = evaluated(corpus, seed=2)
     result = evaluated(corpus, retrained)
     keys = {key for metrics in BENCHMARKS.values() for key in metrics}
     assert keys <= set(result.metrics)
     assert set(result.items) == {"memorisation", *BENCHMARKS}
     compared = {"tofu_forget_quality", "muse_privacy_leakage"}
-    assert {key for key in keys if retrained.metrics[key] is None} == {"hazards_cybersecurity", *compared}
-    assert {key for key in keys if result.metrics[key] is None} == {"hazards_cybersecurity"}
+    assert {key for key in keys if retrained.metrics[key] is None} == {"wmdp_cybersecurity", *compared}
+    assert {key for key in keys if result.metrics[key] is None} == {"wmdp_cybersecurity"}
     assert EvaluationResult.from_json(result.to_json()) == result
     plain = evaluated(small_corpus(), retrained)
     assert not keys & set(plain.metrics)

@@ -36,7 +36,7 @@ def log_probabilities(
     return values
 
 
-def likeliest(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
+def most_likely_tokens(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
     """Highest logit (N,), NaN where one is NaN, and its token (N,), the first of equals, after states (N, width)."""
     found = [_highest(logits) for _, logits in logits_by_part(model, decoder, states)]
     return torch.cat([values for values, _ in found]), torch.cat([tokens for _, tokens in found])

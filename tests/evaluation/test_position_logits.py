@@ -6,8 +6,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tests.tiny_models import tiny_model
-from unlearning.evaluation import projected
-from unlearning.evaluation.projected import likeliest, log_probabilities, logits_by_part
+from unlearning.evaluation import position_logits
+from unlearning.evaluation.position_logits import log_probabilities, logits_by_part, most_likely_tokens
 from unlearning.models import anatomy
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
@@ -17,8 +17,8 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
 def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With memory for all logits, and for those of two positions."""
     if request.param != "at once":
-        monkeypatch.setattr(projected, "LOGITS_MIB", {"cpu": 2 * 4 * 97})
-        monkeypatch.setattr(projected, "MIB", 1)
+        monkeypatch.setattr(position_logits, "LOGITS_MIB", {"cpu": 2 * 4 * 97})
+        monkeypatch.setattr(position_logits, "MIB", 1)
 
 
 def states_and_logits(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
@@ -30,12 +30,12 @@ def states_and_logits(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("family", ["olmo", "granite", "cohere", "gemma2"])
 @pytest.mark.parametrize("vocabulary", [96, 97])
-def test_the_likeliest_token_is_the_arg_max(family: str, vocabulary: int) -> None:
+def test_the_most_likely_tokens_token_is_the_arg_max(family: str, vocabulary: int) -> None:
     """Whatever an architecture does to its logits; a vocabulary of 97 falls into no stretches."""
     model = tiny_model(family, vocab_size=vocabulary)
     states, logits = states_and_logits(model)
     with torch.no_grad():
-        values, tokens = likeliest(model, anatomy.decoder(model), states)
+        values, tokens = most_likely_tokens(model, anatomy.decoder(model), states)
     assert torch.equal(tokens, logits.argmax(-1))
     torch.testing.assert_close(values, logits.amax(-1))
 
@@ -56,16 +56,16 @@ def test_the_first_of_equals_wins() -> None:
     for places in ([7, 40], [40, 41], [95], [0, 95], [33, 7]):
         logits = torch.zeros(1, 96)
         logits[0, places] = 1.0
-        value, token = projected._highest(logits)
+        value, token = position_logits._highest(logits)
         assert (value.item(), token.item()) == (1.0, min(places))
-    assert torch.equal(projected._highest(torch.zeros(2, 97))[1], torch.zeros(2, dtype=torch.long))
+    assert torch.equal(position_logits._highest(torch.zeros(2, 97))[1], torch.zeros(2, dtype=torch.long))
 
 
 def test_a_logit_that_is_no_number_is_not_passed_over() -> None:
     """It is the highest, wherever it stands."""
     logits = torch.zeros(3, 96)
     logits[1, 50] = float("nan")
-    assert projected._highest(logits)[0].isnan().tolist() == [False, True, False]
+    assert position_logits._highest(logits)[0].isnan().tolist() == [False, True, False]
 
 
 @pytest.mark.usefixtures("parts")

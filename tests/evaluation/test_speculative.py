@@ -1,0 +1,18 @@
+from unlearning.evaluation.speculative import draft_tokens, repeated_period
+
+
+def test_a_draft_follows_the_expected_answer_as_long_as_the_tokens_do() -> None:
+    guess = list(range(10, 30))
+    assert draft_tokens([10, 11], [guess]) == [12, 13, 14, 15, 16, 17, 18]
+    assert draft_tokens(guess[:18], [guess]) == [28, 29]
+    assert draft_tokens([10, 99], [guess]) == []
+    assert draft_tokens([], [guess]) == []
+    assert draft_tokens([5], [guess, [5, 6]]) == [6]
+
+
+def test_a_draft_repeats_the_last_period() -> None:
+    assert repeated_period([9, 4, 4, 4, 4]) == [4] * 7
+    assert repeated_period([9, 4, 4, 4]) == []
+    assert repeated_period([1, 2, 3, 9, 1, 2, 3]) == []
+    assert repeated_period([7, 1, 2, 3, 1, 2, 3]) == [1, 2, 3, 1, 2, 3, 1]
+    assert repeated_period([]) == []
