@@ -19,13 +19,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from unlearning.config.build import build
 from unlearning.config.commands import CommonConfig
-from unlearning.config.errors import refuse_unknown_keys
 from unlearning.config.location import conf_dir
 from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging
 from unlearning.config.registration import register
 from unlearning.config.report import ReportConfig
 from unlearning.config.schedule import MixedScheduleConfig
 from unlearning.config.scope import LoraScopeConfig, ModuleKind
+from unlearning.config.settings import settings_of
 from unlearning.errors import InputError
 
 CONF = conf_dir()
@@ -79,8 +79,7 @@ def chosen(command: str, *overrides: str) -> dict[str, str | None]:
 def settings(command: str, *overrides: str) -> Any:
     """The checked dataclass of a command line."""
     cfg = composed(command, *overrides)[0]
-    refuse_unknown_keys(cfg)
-    return OmegaConf.to_object(cfg)
+    return settings_of(cfg)
 
 
 CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of(command) for name in choices(group)]

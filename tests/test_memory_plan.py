@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer, OlmoConfig, PreTrainedModel
 
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
+from unlearning.config.settings import settings_of
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import encode_rows
 from unlearning.data.load import load_corpus
@@ -67,7 +67,7 @@ def scope_of(name: str) -> Scope:
     """As conf/scope/NAME.yaml describes it."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        scope: Scope = build(OmegaConf.to_object(compose("unlearn", ["model=olmo_7b", f"scope={name}"])).scope)  # type: ignore[union-attr]
+        scope: Scope = build(settings_of(compose("unlearn", ["model=olmo_7b", f"scope={name}"])).scope)  # type: ignore[union-attr]
     return scope
 
 
@@ -263,7 +263,7 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         for words in commands:
-            OmegaConf.to_object(compose("unlearn", shlex.split(words)))
+            settings_of(compose("unlearn", shlex.split(words)))
 
 
 @pytest.mark.official
@@ -272,7 +272,7 @@ def test_official_tokens() -> None:
     """By the OLMo tokenizer, prompted as in training."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = OmegaConf.to_object(compose("unlearn", ["data=semeval25", "evaluation=semeval", "model=olmo_7b"]))
+        config = settings_of(compose("unlearn", ["data=semeval25", "evaluation=semeval", "model=olmo_7b"]))
     assert isinstance(config, UnlearnConfig)
     corpus = load_corpus(config.data)
     tokenizer = AutoTokenizer.from_pretrained(Path(os.environ["UNLEARNING_DATA"]) / "tokenizers" / "olmo-0724")

@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from unlearning.commands.stages.sandbox_models import ASSETS, sandbox_folder
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
+from unlearning.config.settings import settings_of
 
 
 def settings(command: str, *overrides: str) -> Any:
     """A command's configuration."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_object(compose(command, list(overrides)))
+        return settings_of(compose(command, list(overrides)))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.tiny_models import tiny_model
 from unlearning.commands.stages.merge import find_adapters, merge_adapters
+from unlearning.config.checks import check_ranges
 from unlearning.config.commands import Combination, MajoritySign, MergeConfig
 from unlearning.config.model import ModelConfig
 from unlearning.errors import InputError
@@ -293,4 +294,4 @@ def test_adapters_of_a_model_that_is_elsewhere_now(tmp_path: Path, base: Path) -
 def test_ranges(changes: dict[str, Any], words: str) -> None:
     """Checked when the configuration becomes objects."""
     with pytest.raises(InputError, match=words):
-        MergeConfig(**{"name": "merge", "model": ModelConfig(name="tiny"), "adapters": ["a", "b"], **changes})
+        check_ranges(MergeConfig(**{"name": "merge", "adapters": ["a", "b"], **changes}), "")

@@ -1,4 +1,4 @@
-"""Choices that make no sense together are refused in one line with the reason; their neighbours are not."""
+"""Choices that make no sense together are refused in one line with the reason; similar choices are accepted."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,10 +29,12 @@ from unlearning.config.objective import (
     RMUConfig,
     UnDIALConfig,
 )
+from unlearning.config.probe import AdapterConfig
 from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.config.ratio import RatioConfig
 from unlearning.config.schedule import AlternatingScheduleConfig, MixedScheduleConfig
 from unlearning.config.scope import AllScopeConfig, LayersScopeConfig, LoraScopeConfig, ModuleKind, TracedScopeConfig
+from unlearning.config.settings import check_settings
 from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trace import TraceConfig
 from unlearning.config.trainer import TrainerConfig
@@ -53,22 +55,22 @@ CHECKS = StoppingConfig(check_every_steps=10)
 
 
 def layers(text: str, *modules: ModuleKind, **changes: bool) -> LayersScopeConfig:
-    """MLPs of the named layers, unless other parts are given."""
+    """Return the scope of the named layers' MLPs, unless other parts are given."""
     return LayersScopeConfig(layers=text, modules=list(modules or [ModuleKind.mlp]), **changes)
 
 
 def head_only(**changes: bool) -> LayersScopeConfig:
-    """No part of any layer."""
+    """Return a scope in which no part of any layer moves."""
     return LayersScopeConfig(layers="all", modules=[], head=True, **changes)
 
 
 def ratio(retain_per_forget: int | None) -> RatioConfig:
-    """Retain rows a forget row."""
+    """Return settings with so many retain rows for one forget row."""
     return RatioConfig(retain_per_forget=retain_per_forget)
 
 
 def made(**parts: Any) -> UnlearnConfig:
-    """A checked configuration: gradient difference on all weights, mixed, unless something else is given."""
+    """Return settings: gradient difference on all weights, mixed, unless something else is given."""
     given = {
         "name": "run",
         "method": "some",
@@ -152,9 +154,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("parts", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 def test_refused(parts: dict[str, Any], words: str) -> None:
-    """When the configuration becomes objects, in one line."""
+    """The choices are refused in one line."""
     with pytest.raises(InputError) as caught:
-        made(**parts)
+        check_settings(made(**parts))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -201,9 +203,8 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("parts", [case[1] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED])
 def test_accepted(parts: dict[str, Any]) -> None:
-    """What is unusual and makes sense, or is harmless."""
-    config = made(**parts)
-    assert all(getattr(config, name) == value for name, value in parts.items())
+    """Settings that are unusual and make sense, or are harmless, are accepted."""
+    check_settings(made(**parts))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_accepted(parts: dict[str, Any]) -> None:
     ],
 )
 def test_lowest_layer(text: str, lowest: int | None) -> None:
-    """Unless the depth decides."""
+    """The lowest layer is known, unless the depth decides."""
     assert lowest_layer(text) == lowest
 
 
@@ -239,11 +240,16 @@ def test_layer_in_reach(first: int, refused: bool) -> None:
 
 
 def test_layer_of_a_deeper_model() -> None:
-    """The published layer 7 on a model of four."""
+    """The published layer 7 is refused on a model of four layers."""
     with pytest.raises(InputError, match=r"objective\.layer=7: this model's layers are 0 to 3"):
         require_layer_in_reach(7, 0, 4)
 
 
+NEEDED: dict[type, dict[str, Any]] = {
+    MergeConfig: {"adapters": ["one", "two"]},
+    ProbeCommandConfig: {"probes": {"adapter": AdapterConfig()}},
+}
+"""Keys without which a command's settings are refused for another reason."""
 COMMON = {"name": "run", "model": NF4, "data": DataConfig(), "trainer": TrainerConfig()}
 
 
@@ -257,13 +263,13 @@ COMMON = {"name": "run", "model": NF4, "data": DataConfig(), "trainer": TrainerC
     ],
 )
 def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:
-    """They change whole weights, or look into them."""
+    """Commands that change whole weights, or look into them, refuse 4-bit weights."""
     with pytest.raises(InputError, match=f"model.quantization=nf4: {command} works on whole weights; choose none"):
-        root(**COMMON)
+        check_settings(root(**COMMON, **NEEDED.get(root, {})))
 
 
 def test_4_bits_are_scored_on_a_gpu() -> None:
-    """What quantisation brings back can be measured."""
-    assert EvaluateConfig(**COMMON).model.quantization is Quantization.nf4
+    """A model in 4 bits can be scored on a GPU."""
+    check_settings(EvaluateConfig(**COMMON))
     with pytest.raises(InputError, match="4-bit weights need a CUDA GPU"):
-        EvaluateConfig(**{**COMMON, "trainer": CPU})
+        check_settings(EvaluateConfig(**{**COMMON, "trainer": CPU}))

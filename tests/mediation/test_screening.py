@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from unlearning.mediation.tracing import Tracer
 
 from tests.mediation.builders import close, deep_model, random_probe, same_state, state_of
 from tests.mediation.fabricated import ATTENTION, MLP, fact
 from tests.tiny_models import ALL_FAMILIES
-from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig, TracedTokens, TraceMode
+from unlearning.config.checks import check_ranges
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens, TraceMode
 from unlearning.errors import InputError
 from unlearning.mediation.result import METRICS, FactTrace, Metric
 from unlearning.mediation.screening import estimate, screening
 from unlearning.mediation.states import Restoration, Site
-from unlearning.mediation.tracing import Tracer
 from unlearning.models import anatomy
 
 DEPTH = 4
@@ -77,7 +79,7 @@ def test_tokens_of_one_site_add_up(tokens: TracedTokens) -> None:
 def test_windows_are_refused() -> None:
     """What a module of a window gives does not reach the answer through the others, which are patched as well."""
     with pytest.raises(InputError, match=r"^trace\.window=2: must be 1 for trace\.mode=screen"):
-        replace(CONFIG, mode=TraceMode.screen, window=2)
+        check_ranges(replace(CONFIG, mode=TraceMode.screen, window=2), "trace")
 
 
 @each_direction

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from unlearning.config.checks import check_ranges
 from unlearning.config.objective import (
     CEUConfig,
     DPOConfig,
     GradDiffConfig,
     NPOConfig,
+    ObjectiveConfig,
     PDUConfig,
     RMUConfig,
     SatImpConfig,
@@ -33,7 +35,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: PDUConfig(dual_step_size=-1.0), "objective.dual_step_size=-1.0: must be 0 or more"),
     (lambda: PDUConfig(dual_warmup_epochs=-1), "objective.dual_warmup_epochs=-1: must be 0 or more"),
     (lambda: PDUConfig(retain_loss_eps=-0.1), "objective.retain_loss_eps=-0.1: must be 0 or more"),
-    (lambda: RMUConfig(layer=-1), "objective.layer=-1: must be 0 or more, counted from the first layer"),
+    (lambda: RMUConfig(layer=-1), "objective.layer=-1: must be 0 or more"),
     (lambda: RMUConfig(coefficient=-1.0), "objective.coefficient=-1.0: must be 0 or more"),
     (lambda: RMUConfig(alpha=-1.0), "objective.alpha=-1.0: must be 0 or more"),
     (
@@ -53,15 +55,22 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 def test_refused(made: Callable[[], object], message: str) -> None:
     """Word for word."""
     with pytest.raises(InputError) as caught:
-        made()
+        check_ranges(made(), "objective")
     assert str(caught.value) == message
 
 
-def test_the_ends_of_ranges_are_allowed() -> None:
-    """Zero where it has a meaning."""
-    WGAConfig(beta=0.0, forget_weight=0.0)
-    SatImpConfig(beta1=0.0, beta2=0.0)
-    CEUConfig(ignored_tokens=0)
-    PDUConfig(dual_start=0.0, dual_step_size=0.0, dual_warmup_epochs=0, retain_loss_eps=0.0)
-    RMUConfig(layer=0, coefficient=0.0, alpha=0.0)
-    UnDIALConfig(strength=0.0, reference_top_k=2)
+@pytest.mark.parametrize(
+    "made",
+    [
+        WGAConfig(beta=0.0, forget_weight=0.0),
+        SatImpConfig(beta1=0.0, beta2=0.0),
+        CEUConfig(ignored_tokens=0),
+        PDUConfig(dual_start=0.0, dual_step_size=0.0, dual_warmup_epochs=0, retain_loss_eps=0.0),
+        RMUConfig(layer=0, coefficient=0.0, alpha=0.0),
+        UnDIALConfig(strength=0.0, reference_top_k=2),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+def test_the_ends_of_ranges_are_allowed(made: ObjectiveConfig) -> None:
+    """Zero is allowed where it has a meaning."""
+    check_ranges(made, "objective")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.objectives.made import ascent, gradient, logits_of, rows_from, step_loss
+from unlearning.config.checks import check_ranges
 from unlearning.config.objective import Answers, Averaging, Reduction, RelabelConfig
 from unlearning.errors import InputError
 from unlearning.objectives.relabel import Relabel
@@ -35,4 +36,4 @@ def test_answers(answers: Answers) -> None:
 def test_one_answer_a_row() -> None:
     """Two at once are DPO's."""
     with pytest.raises(InputError, match=r"objective\.answers=own_and_refusal: must be own, refusal or random"):
-        RelabelConfig(answers=Answers.own_and_refusal)
+        check_ranges(RelabelConfig(answers=Answers.own_and_refusal), "objective")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import gradient
+from unlearning.config.checks import check_ranges
 from unlearning.config.objective import RMUConfig
 from unlearning.errors import InputError
 from unlearning.objectives.rmu import RMU
@@ -107,4 +108,4 @@ def test_what_it_asks_for() -> None:
 def test_alpha_is_the_only_retain_weight(key: str) -> None:
     """The others are refused rather than ignored."""
     with pytest.raises(InputError, match=rf"objective\.{key}=0\.5: must be \d: RMU has alpha instead"):
-        RMUConfig(**{key: 0.5})  # type: ignore[arg-type]
+        check_ranges(RMUConfig(**{key: 0.5}), "objective")  # type: ignore[arg-type]

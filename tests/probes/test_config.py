@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
 from unlearning.config.build import build
+from unlearning.config.checks import check_ranges
 from unlearning.config.location import conf_dir
 from unlearning.config.probe import PrimedConfig, QuestionsConfig, RelearningConfig
 from unlearning.config.registration import register
+from unlearning.config.settings import settings_of
 from unlearning.errors import InputError
 
 FILES = sorted((conf_dir() / "probe").glob("*.yaml"))
@@ -24,7 +25,7 @@ def settings(command: str, *words: str) -> Any:
     """The checked dataclass of a command line."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_object(compose(command, list(words)))
+        return settings_of(compose(command, list(words)))
 
 
 def test_unlearn_asks_none_and_unlearn_probe_asks_all() -> None:
@@ -67,7 +68,7 @@ def test_a_probe_says_what_it_is(path: Path) -> None:
         (["probes.relearning.batch_rows=0"], "batch_rows=0: must be 1 or more"),
         (["probes.relearning.lora_rank=0"], "lora_rank=0: must be 1 or more, or null"),
         (["probes.int4.group=0"], "group=0: must be 1 or more, or null"),
-        (["probes.int4.bits=1"], "bits=1: must be 2 to 8"),
+        (["probes.int4.bits=1"], "bits=1: must be in [2, 8]"),
         (["probes.primed.words=-1"], "words=-1: must be 0 or more"),
         (["probes.primed.words=0"], "prefix='': must be given, or words"),
         (["probes.recognition.options=1"], "options=1: must be 2 or more"),
@@ -78,8 +79,9 @@ def test_a_probe_says_what_it_is(path: Path) -> None:
     ],
 )
 def test_what_is_out_of_range(words: list[str], message: str) -> None:
-    """Refused with the key, the value and what is allowed."""
-    with pytest.raises(InputError, match=re.escape(message)):
+    """The error names the key as one types it, the value and what is allowed."""
+    probe = words[0].rpartition(".")[0]
+    with pytest.raises(InputError, match=f"^{re.escape(f'{probe}.{message}')}"):
         settings("probe", "run=anywhere", *words)
 
 
@@ -89,7 +91,7 @@ def test_what_is_out_of_range(words: list[str], message: str) -> None:
 def test_templates_that_cannot_be_filled_in(template: str) -> None:
     """The question comes once, the answer after it."""
     with pytest.raises(InputError, match="texts with one"):
-        QuestionsConfig(templates=["{question}", template])
+        check_ranges(QuestionsConfig(templates=["{question}", template]), "probes.asked")
 
 
 def test_one_probe_several_times() -> None:

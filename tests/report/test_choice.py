@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from unlearning.report.directions import is_higher_better
 
+from unlearning.config.checks import check_ranges
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
 from unlearning.report.choice import check_rule, choose, write_choices
-from unlearning.report.directions import is_higher_better
 from unlearning.report.grouping import Group, Setting
 from unlearning.report.runs import Run
 
@@ -132,7 +133,7 @@ def test_a_metric_that_only_the_runs_know_needs_a_direction() -> None:
 def test_range_of_the_share(share: float) -> None:
     """Above 0."""
     with pytest.raises(InputError, match=r"select\.constraint\.share_of_target"):
-        ConstraintConfig(share_of_target=share)
+        check_ranges(ConstraintConfig(share_of_target=share), "select.constraint")
 
 
 def test_directions() -> None:

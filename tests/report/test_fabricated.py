@@ -17,6 +17,7 @@ from tests.report.fabricated_sweep import RATES, add_troubles, make_sweep, write
 from tests.report.fabricated_trace import COVERAGE, write_trace_run
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
+from unlearning.config.settings import settings_of
 from unlearning.errors import InputError
 from unlearning.evaluation.result import METRICS, EvaluationResult
 from unlearning.mediation.layers import read_layers
@@ -41,7 +42,8 @@ def check(config: dict[str, Any], command: str, *words: str) -> None:
     plain = yaml.safe_load(OmegaConf.to_yaml(real, resolve=True))
     assert set(flatten(config)) == set(flatten(plain))
     merged = OmegaConf.merge(real, config)
-    OmegaConf.to_object(merged)
+    assert isinstance(merged, DictConfig)
+    settings_of(merged)
     # OmegaConf takes what it can convert, as the text "1e-5" for a number; a run writes the number.
     assert yaml.safe_load(OmegaConf.to_yaml(merged, resolve=True)) == config
     for part in ("objective", "scope", "schedule"):

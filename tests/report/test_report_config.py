@@ -3,13 +3,13 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unlearning.config.errors import one_line, refuse_unknown_keys
+from unlearning.config.errors import one_line
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.report import ConstraintConfig, ReportConfig, SelectConfig
+from unlearning.config.settings import settings_of
 from unlearning.errors import InputError
 
 
@@ -18,8 +18,7 @@ def settings(*overrides: str) -> ReportConfig:
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("report", ["runs=outputs", *overrides])
-    refuse_unknown_keys(cfg)
-    made = OmegaConf.to_object(cfg)
+    made = settings_of(cfg)
     assert isinstance(made, ReportConfig)
     return made
 

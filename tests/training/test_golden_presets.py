@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from tests.training.test_golden_released import RELEASED
 from unlearning.config.location import conf_dir
@@ -13,13 +12,14 @@ from unlearning.config.prompt import PromptStyle
 from unlearning.config.registration import register
 from unlearning.config.schedule import AlternatingScheduleConfig, ChunkedScheduleConfig
 from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig, ModuleKind
+from unlearning.config.settings import settings_of
 
 
 def settings(*overrides: str) -> Any:
     """The checked dataclass of `unlearn`."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_object(compose("unlearn", list(overrides)))
+        return settings_of(compose("unlearn", list(overrides)))
 
 
 def test_layer_freeze_released() -> None:

@@ -15,11 +15,15 @@ from torch import nn
 from tests.test_conf import choices, settings
 from tests.tiny_models import tiny_model
 from tests.training.rows import lengths, random_rows
-from unlearning.config import Answers, OptimizerConfig, TrainerConfig, UnlearnConfig
+from unlearning.config.build import build
+from unlearning.config.commands import UnlearnConfig
+from unlearning.config.objective import Answers
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.settings import check_settings
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.stage import build
 from unlearning.training.steps import RowBook
 
 FORGET, OTHERS, RETAIN = random_rows(4, 1), random_rows(4, 3), random_rows(6, 2)
@@ -86,7 +90,7 @@ def test_any_objective_scope_and_schedule(tmp_path: Path, objective: str, scope:
     chosen = {"objective": part("objective", objective), "scope": part("scope", scope)}
     if schedule == "alternating" and objective in ONE_SET_ONLY:
         with pytest.raises(InputError, match=r"objective uses no (forget|retain) rows"):
-            replace(base(), **chosen, schedule=part("schedule", schedule))
+            check_settings(replace(base(), **chosen, schedule=part("schedule", schedule)))
         return
     config = replace(base(), **chosen, schedule=part("schedule", schedule))
     model, before = trained(config, tmp_path)

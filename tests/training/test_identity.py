@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from unlearning.commands.stages import memorise as memorise_module
 from unlearning.commands.stages.load import RunInputs, load_inputs
@@ -15,6 +14,7 @@ from unlearning.config.commands import MemoriseConfig, UnlearnConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.scope import LayersScopeConfig
+from unlearning.config.settings import settings_of
 from unlearning.training import stage
 from unlearning.training.fit import TrainingTask
 
@@ -33,7 +33,7 @@ def sandbox(command: str, *words: str) -> object:
     register()
     common = ["data.max_documents_per_task=1", "trainer=cpu", "logger=none", *words]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_object(compose(command, common))
+        return settings_of(compose(command, common))
 
 
 def nudge(inputs: RunInputs) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.training.resumable import CASES, TRAINER, Case, same_weights
 from tests.training.test_resume import KilledError, after_step, kill
+from unlearning.config.checks import check_ranges
 from unlearning.config.stopping import StoppingConfig
 from unlearning.errors import InputError
 from unlearning.objectives.grad_diff import GradDiff
@@ -205,4 +206,4 @@ def test_a_model_that_is_broken_from_the_start_fails(tmp_path: Path) -> None:
 def test_settings_out_of_range(settings: dict[str, float], complaint: str) -> None:
     """One line: key, value, what is allowed."""
     with pytest.raises(InputError, match=f"^{complaint}$"):
-        StoppingConfig(**settings)  # type: ignore[arg-type]
+        check_ranges(StoppingConfig(**settings), "stopping")  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from tests.tiny_models import tiny_model
@@ -18,6 +17,7 @@ from unlearning.config.commands import UnlearnConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.model import ModelConfig
 from unlearning.config.registration import register
+from unlearning.config.settings import settings_of
 from unlearning.errors import Interrupted
 from unlearning.models.load import load_model
 from unlearning.runs.folder import merged
@@ -158,7 +158,7 @@ def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
     given = ["method=task_arithmetic", "data.max_documents_per_task=1", "schedule.epochs=3", "schedule.batch_rows=4"]
     given += ["optimizer.lr=1e-3", "trainer=cpu", "logger=none", "trainer.checkpoint_every_seconds=0", *words]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = OmegaConf.to_object(compose("unlearn", given))
+        config = settings_of(compose("unlearn", given))
     assert isinstance(config, UnlearnConfig)
     inputs = load_inputs(config)
     run_dir.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.resumable import CASES
+from unlearning.config.checks import check_ranges
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
@@ -122,7 +123,7 @@ def test_strategy(config: TrainerConfig, strategy: type, tmp_path: Path) -> None
 def test_settings_out_of_range(settings: dict[str, object], complaint: str) -> None:
     """One line: key, value, what is allowed."""
     with pytest.raises(InputError, match=f"^{complaint}"):
-        TrainerConfig(**settings)  # type: ignore[arg-type]
+        check_ranges(TrainerConfig(**settings), "trainer")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -99,7 +99,7 @@ class ObjectiveConfig:
     def check(self, key: str) -> None:
         """Raise InputError for the Renyi divergence whose order is 1."""
         order = self.renyi_order
-        require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is objective.divergence=kl")
+        require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is kl")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from transformers import PreTrainedModel
 
 from unlearning.commands.stages.load import model_paths
+from unlearning.config.checks import check_ranges
 from unlearning.config.commands import CommonConfig, ProbeCommandConfig
 from unlearning.config.data import DataConfig
 from unlearning.config.errors import one_line
@@ -107,6 +108,8 @@ def _read(asked: str, path: Path) -> dict[str, Any]:
 def _section(asked: str, found: dict[str, Any], key: str, schema: type[Any]) -> Any:
     """Return one part of a run's configuration as its schema, checked; keys that it lacks have their defaults."""
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), found.get(key) or {}))
+        made = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), found.get(key) or {}))
+        check_ranges(made, key)
+        return made
     except (InputError, OmegaConfBaseException) as error:
         raise InputError(f"{asked}: {CONFIG}, {key}: {one_line(error)}") from error
