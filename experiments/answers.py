@@ -1,9 +1,9 @@
-"""The list of studies in the project's README: `python -m experiments.answers` writes it, from their results.csv."""
+"""Write the list of studies in the project's README from their results.csv: `python -m experiments.answers`."""
 
 import importlib
 from pathlib import Path
 
-from experiments.study import Study, between
+from experiments.study import Study, replace_between
 from unlearning.artefacts import write_text
 
 HERE = Path(__file__).parent
@@ -12,24 +12,24 @@ MARKERS = ("<!-- studies -->\n", "<!-- /studies -->\n")
 
 
 def studies() -> list[Study]:
-    """All of them, by name."""
+    """Return all studies in the order of their names."""
     names = sorted(path.parent.name for path in HERE.glob("*/study.py"))
     return [importlib.import_module(f"experiments.{name}.study").STUDY for name in names]
 
 
 def answers() -> str:
-    """One line a study."""
+    """Return the list, one line for each study."""
     return "".join(line(study, study.answer(study.lines())) for study in studies())
 
 
 def line(study: Study, answer: str) -> str:
-    """Question, answer and folder."""
+    """Return one line of the list: the question, the answer and the folder of a study."""
     return f"- **{study.question}** {answer[0].upper()}{answer[1:]} (`experiments/{study.folder.name}/`)\n"
 
 
 def readme() -> str:
-    """The project's README with the list as the results have it."""
-    return between(MARKERS, README.read_text(), answers())
+    """Return the project's README with the list that follows from the committed results."""
+    return replace_between(MARKERS, README.read_text(), answers())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.planted_truth import run as planted_truth_run
 from experiments.planted_truth import tables as planted_truth
 from experiments.quickstart import tables as quickstart
 from experiments.study import MARKERS, Line, read_csv
@@ -94,7 +95,7 @@ def test_results_are_collected_by_method_and_seed(tmp_path: Path) -> None:
     run_folder(tmp_path / "2", "dpo", 2, 1.0)
     run_folder(tmp_path / "3", "dpo", 0, 0.0, state="failed")
     rest = ["0.250"] * 7
-    assert quickstart.collected(tmp_path) == [
+    assert quickstart.collected_rows(tmp_path) == [
         ["untouched target", "", "0.250", *rest, ""],
         ["dpo", "2", "1.000", *rest, "42"],
         ["npo", "2", "0.500", *rest, "42"],
@@ -106,7 +107,7 @@ def test_runs_that_are_not_finished_make_no_results(tmp_path: Path) -> None:
     """Rather than an empty table."""
     run_folder(tmp_path / "0", "npo", 0, 0.5, state="interrupted")
     with pytest.raises(InputError, match="no run in it is finished"):
-        quickstart.collected(tmp_path)
+        quickstart.collected_rows(tmp_path)
 
 
 def traced(estimator: str, planted: str, chosen: str, hits: str, placebo_hits: str) -> dict[str, str]:
@@ -126,6 +127,29 @@ def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
     text = planted_truth.readme(lines)
     assert "| hits of 4 | both layers, of 2 | confidence rule exactly right, of 2 | placebo's hits of 4 |" in text
     assert rows(text) == [["noise (`trace=default`)", "3", "1", "1", "3"], ["fisher", "1", "0", "-", "-"]]
+
+
+def selection(mode: str, rule: str) -> dict[str, object]:
+    """What is read of a layers.json: four layers, of which 0 and 2 have the largest effects, and 1 and 2 were chosen."""
+    effect, placebo = {"mean": [0.5, 0.1, 0.4, 0.2]}, {"mean": [0.0, 0.1, 0.2, 0.0]}
+    of_mlp = {
+        "restoration": {"kind": "mlp", "window": 1, "severed": None},
+        "effect": effect,
+        "placebo": None if mode == "weights" else placebo,
+    }
+    metric = {"metric": "answer_log_probability", "restorations": [of_mlp]}
+    baselines = {rule: [0, 1] for rule in planted_truth_run.BASELINES}
+    chosen = {"mode": mode, "rule": rule, "layers": [1, 2], "baselines": baselines}
+    return {"effects": [metric], "metric": "answer_log_probability", "module": "mlp", **chosen}
+
+
+def test_a_trace_becomes_lines_of_the_results() -> None:
+    """Planted are layers 2 and 3. The baselines have their lines with the exchange of weights alone."""
+    lines = planted_truth_run.results((2, 3), 0, "noise", selection("exact", "confidence"))
+    assert lines == [("2 3", 0, "noise", "1 2", "0 2", 1, "0.500 0.100 0.400 0.200", "1 2", 1)]
+    first, *others = planted_truth_run.results((0, 1), 1, "weights, noising", selection("weights", "top_share"))
+    assert first == ("0 1", 1, "weights, noising", "", "0 2", 1, "0.500 0.100 0.400 0.200", "", "")
+    assert others == [("0 1", 1, rule, "", "0 1", 2, "", "", "") for rule in planted_truth_run.BASELINES]
 
 
 def test_the_hits_of_the_results_are_the_planted_layers_among_the_largest_two() -> None:

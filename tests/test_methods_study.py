@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from experiments.methods import run
-from experiments.methods.study import BEST, SIX, STUDY, by_rate, correlation, counted, published
+from experiments.methods.study import BEST, SIX, STUDY, correlation, counted, published, runs_by_rate
 from tests.test_readme import composes
 
 BASE = dict.fromkeys(("mia_score", "utility", *run.PARTS), "0.5")
@@ -82,18 +82,18 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
 def test_the_command_of_a_method_composes(method: str) -> None:
     """With every learning rate of its grid, and every value in range."""
     for rate in run.METHODS[method][1]:
-        composes(shlex.join(["unlearn", *run.method_words(method, rate, 2)]))
+        composes(shlex.join(["unlearn", *run.method_overrides(method, rate, 2)]))
 
 
 def test_the_merging_composes_and_takes_the_adapters_that_the_script_made() -> None:
     """Those of the same seed, whose runs keep them; no other run keeps its model."""
     folder = Path("out")
-    words = run.merge_words(1, folder)
+    words = run.merge_overrides(1, folder)
     composes(shlex.join(["unlearn-merge", *words, "hydra.run.dir=out/zjuklab"]))
-    adapters = [str(run.place(name, run.METHODS[name][1][0], 1, folder)) for name in run.ADAPTERS]
+    adapters = [str(run.run_folder(name, run.METHODS[name][1][0], 1, folder)) for name in run.ADAPTERS]
     assert words[0] == f"adapters=[{adapters[0]},{adapters[1]}]"
     assert all(len(run.METHODS[name][1]) == 1 for name in run.ADAPTERS)
-    kept = [name for name in run.METHODS if "save_model=false" not in run.method_words(name, "1e-3", 1)]
+    kept = [name for name in run.METHODS if "save_model=false" not in run.method_overrides(name, "1e-3", 1)]
     assert kept == ["zjuklab_over", "zjuklab_under"]
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_failed_is_told_and_not_counted(monkeypatch: pytest.MonkeyPat
         states = {(own["lr"], own["seed"]): own["state"] for own in csv.DictReader(handle)}
     finished = {("3e-4", str(seed)): "finished" for seed in run.SEEDS}
     assert states == {("1e-3", "0"): "failed", **finished}
-    assert [own["lr"] for own in STUDY.measured(tmp_path)] == ["3e-4"] * 3
+    assert [own["lr"] for own in STUDY.collected_lines(tmp_path)] == ["3e-4"] * 3
     assert started(monkeypatch, tmp_path, {"3e-4": 0.1}, "dpo") == []
 
 
@@ -132,7 +132,7 @@ def test_the_adapters_are_merged_after_both_were_trained(monkeypatch: pytest.Mon
 def test_the_script_s_runs_become_the_committed_results(tmp_path: Path) -> None:
     """Folders with the scores of results.csv, through runs.csv and the study's own collecting: the same bytes."""
     for own in STUDY.lines():
-        place = run.place(own["method"], own["lr"], int(own["seed"]), tmp_path)
+        place = run.run_folder(own["method"], own["lr"], int(own["seed"]), tmp_path)
         scores = {key: float(own[key]) for key in (*run.KEYS, *run.PARTS)}
         place.mkdir(parents=True)
         record = {"unlearned": scores, "training": {"seconds": float(own["seconds"])}}
@@ -146,7 +146,7 @@ def test_the_rate_is_chosen_on_seed_0_alone() -> None:
     """0.6 on seed 0 counts, though the other rate's mean is higher; methods are in the order of the counted means."""
     lines = [line("npo", "a", 0, 0.5), line("npo", "a", 1, 0.9), line("npo", "b", 0, 0.6), line("npo", "b", 1, 0.2)]
     lines.append(line("idk", "a", 0, 0.45))
-    rates = by_rate(lines)
+    rates = runs_by_rate(lines)
     assert list(rates) == ["idk", "npo"]
     assert [[own["final"] for own in runs] for runs in rates["npo"]] == [["0.6", "0.2"], ["0.5", "0.9"]]
 

@@ -73,4 +73,4 @@ def test_a_readme_without_its_markers_is_refused(text: str) -> None:
     """Rather than a table at its end."""
     common = importlib.import_module("experiments.study")
     with pytest.raises(ValueError, match="needs both markers"):
-        common.between(common.MARKERS, text, "table")
+        common.replace_between(common.MARKERS, text, "table")

@@ -8,8 +8,8 @@ import pytest
 from experiments.architectures.run import curves, early_share, summary
 from experiments.facts_needed.draws import (
     RULES,
-    apart,
-    found,
+    choose,
+    disjoint_draws,
     jaccard,
     persons_draw,
     spread_draw,
@@ -17,7 +17,8 @@ from experiments.facts_needed.draws import (
     wilson,
 )
 from experiments.facts_needed.effects import Facts, read_facts
-from unlearning.config import Direction, ModuleKind, SelectionRule, TraceMode
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, SelectionRule, TraceMode
 from unlearning.mediation.effects import indirect_effects
 from unlearning.mediation.effects_table import write_table
 from unlearning.mediation.facts import TEMPLATES
@@ -137,17 +138,17 @@ def test_persons_are_drawn_whole_and_count_each_time() -> None:
 def test_draws_apart_share_no_person() -> None:
     """Ten persons in two halves of five, 25 facts each: 24 can be drawn, 25 not."""
     facts = world(10, (1, 0))
-    pair = apart(facts, 24, seed=0)
+    pair = disjoint_draws(facts, 24, seed=0)
     assert pair is not None
     assert not {*pair[0].persons} & {*pair[1].persons}
     assert [len(draw.ids) for draw in pair] == [24, 24]
-    assert apart(facts, 25, seed=0) is None
+    assert disjoint_draws(facts, 25, seed=0) is None
 
 
 def test_choices_by_hand() -> None:
     """Effects 4, 2, 1, 1 of every fact, so that nothing varies. Above the median (1.5): 0 and 1; at least 0.5 * 4: the
     same; 0.8 of 8 in a row: 0 to 2 with 7; a quarter of 4 layers: 0."""
-    chosen = {rule: np.flatnonzero(mask).tolist() for rule, mask in found(world(6, (4, 2, 1, 1))).chosen.items()}
+    chosen = {rule: np.flatnonzero(mask).tolist() for rule, mask in choose(world(6, (4, 2, 1, 1))).chosen.items()}
     assert chosen == {
         SelectionRule.confidence: [0, 1],
         SelectionRule.threshold: [0, 1],

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.facts_needed.effects import Facts, read_facts
 from experiments.study import Line
 from unlearning.bootstrap import Values, percentile_interval
-from unlearning.config import Architecture
+from unlearning.config.model import Architecture
 from unlearning.mediation.person_bootstrap import EffectCurve, PersonBootstrap
 
 ESTIMATORS = {"noise": ["trace=default", "trace.draws=4"], "replacement": ["trace=replacement"]}
@@ -42,7 +42,11 @@ def main(folder: Path) -> None:
         run("unlearn-memorise", [*COMMON, *made], own_folder / "model" / "metrics.json")
         for name, trace in ESTIMATORS.items():
             own = ["model=local", f"model.path={own_folder / 'model' / 'model'}", *trace, FACTS]
-            run("unlearn-trace", [*COMMON, *own, f"hydra.run.dir={own_folder / name}"], own_folder / name / "layers.json")
+            run(
+                "unlearn-trace",
+                [*COMMON, *own, f"hydra.run.dir={own_folder / name}"],
+                own_folder / name / "layers.json",
+            )
 
 
 def collected_lines(folder: Path) -> list[Line]:
@@ -78,7 +82,7 @@ def curves(facts: Facts) -> Iterator[Cells]:
 
 
 def curve_lines(kind: str, curve: EffectCurve, placebo: Values | None) -> Iterator[Cells]:
-    """Yield a line for each layer of a curve, with its interval, its band and the effect of the placebo if it has one."""
+    """Yield a line for each layer of a curve, with its interval, its band and the placebo's effect if it has one."""
     columns = (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
     for layer, numbers in enumerate(zip(*columns, strict=True)):
         yield (kind, layer, *numbers, "" if placebo is None else placebo[layer])

@@ -1,4 +1,7 @@
-"""Chunk size, retain ratio, rank and last-k; table and figure of experiments/chunking; see experiments/study.py."""
+"""Table and figure of experiments/chunking: chunk size, retain ratio, rank, last k layers.
+
+See experiments/study.py for the command.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +17,16 @@ from experiments.study import (
     Study,
     draw_runs,
     finished_runs,
-    grouped,
-    listed,
+    group_by,
     markdown,
     mean,
-    with_half,
+    mean_with_interval,
+    ranked_means,
 )
 from unlearning.report.style import METHODS, Picture, picture
 
 ROWS = 120
-"""Of the forget set: a chunk of as many is all of it."""
+"""Rows of the forget set. A chunk of so many rows is the whole set."""
 SWEEPS = {
     "size": "chunk size",
     "ratio": "retain ratio",
@@ -32,21 +35,22 @@ SWEEPS = {
     "chunked": "objective",
     "mixed": "objective",
 }
-"""Folder -> what varies in it."""
+"""Folder of a sweep -> what varies in it."""
 OBJECTIVES = {
     "unlearning.objectives.grad_diff.GradDiff": "gradient difference",
     "unlearning.objectives.npo.NPO": "NPO",
     "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff": "SHA256's adaptive",
 }
+"""Class of an objective -> its name in table and figure."""
 
 
 def swept_runs(comparison: Path) -> list[Line]:
-    """Finished runs with the name of their sweep, the folder that they lie in."""
+    """Return the finished runs, each with what varies in its sweep; the sweep is the folder that the run lies in."""
     return [{**line, "sweep": SWEEPS[line["run"].partition("/")[0]]} for line in finished_runs(comparison)]
 
 
 def setting(line: Line) -> str:
-    """What a run's sweep varied, in words."""
+    """Return in words what was varied in a run."""
     match line["sweep"]:
         case "chunk size":
             chunks = ROWS // int(line["chunk_rows"])
@@ -63,27 +67,27 @@ def setting(line: Line) -> str:
 
 
 def groups_of(lines: Sequence[Line]) -> dict[tuple[str, ...], list[Line]]:
-    """Runs by sweep and setting, sweeps in the order of SWEEPS, one objective's two orders together."""
+    """Return the runs by sweep and setting, in the order of SWEEPS, both schedules of an objective side by side."""
     named = [{**line, "setting": setting(line)} for line in lines]
     order = list(dict.fromkeys(SWEEPS.values()))
     named.sort(key=lambda line: (order.index(line["sweep"]), line["sweep"] == "objective" and line["setting"]))
-    return grouped(named, "sweep", "setting")
+    return group_by(named, "sweep", "setting")
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a setting, in the order of the sweeps."""
+    """Return a table with a row for each setting, in the order of the sweeps."""
     groups = groups_of(lines)
     rows = []
     for (sweep, name), runs in groups.items():
-        rows.append([sweep, name, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)])
+        rows.append([sweep, name, mean_with_interval(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)])
     return markdown(["what varies", "setting", "final", *(key.replace("_", " ") for key in KEYS)], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Final scores by chunk size and by ratio, and of each objective in chunks and mixed."""
+    """Give the final scores by chunk size and by retain ratio, and of each objective in chunks and mixed."""
     groups = groups_of(lines)
-    told = [
-        listed({name: runs for (sweep, name), runs in groups.items() if sweep == wanted}, "final")
+    parts = [
+        ranked_means({name: runs for (sweep, name), runs in groups.items() if sweep == wanted}, "final")
         for wanted in ("chunk size", "retain ratio")
     ]
     finals = {name: mean(runs, "final") for (sweep, name), runs in groups.items() if sweep == "objective"}
@@ -92,11 +96,11 @@ def answer(lines: Sequence[Line]) -> str:
         for name, final in finals.items()
         if name.endswith("2 chunks")
     ]
-    return f"final score, {'; '.join(told)}; in 2 chunks and all mixed, {', '.join(pairs)}."
+    return f"final score, {'; '.join(parts)}; in 2 chunks and all mixed, {', '.join(pairs)}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """The score and its parts by setting."""
+    """Return a figure of the final score and its parts by setting."""
     count = len({setting(line) for line in lines})
     return [
         picture(
@@ -110,7 +114,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a part of the score, a row a setting, a colour a sweep."""
+    """Draw a panel for each part of the score, a row for each setting, in a colour for each sweep."""
     groups = groups_of(lines)
     colours = dict(zip(dict.fromkeys(sweep for sweep, _ in groups), METHODS, strict=False))
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
@@ -143,7 +147,7 @@ STUDY = Study(
     columns=COLUMNS,
     table=table,
     pictures=pictures,
-    measured=swept_runs,
+    collected_lines=swept_runs,
 )
 
 if __name__ == "__main__":

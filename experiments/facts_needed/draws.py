@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from experiments.facts_needed.effects import Facts, read_facts
 from experiments.study import Line
 from unlearning.bootstrap import Values
-from unlearning.config import SelectionRule
+from unlearning.config.trace import SelectionRule
 from unlearning.mediation.facts import Fact, spread
 from unlearning.mediation.rules import RULES as MEANS
 from unlearning.mediation.rules import Mask, by_effects
@@ -58,41 +58,52 @@ def collected_lines(folder: Path) -> list[Line]:
 
 def statistics(facts: Facts, draws: int) -> Iterator[Cells]:
     """Yield the cells of a line for each way of drawing, size and rule."""
-    everything = found(facts)
+    everything = choose(facts)
     for scheme, draw in SCHEMES.items():
         for size in SIZES:
             samples = [draw(facts, size, seed) for seed in range(draws)]
             if all(sample is None for sample in samples):
                 continue
-            ones = [found(sample) for sample in samples if sample is not None]
-            pairs = [pair for seed in range(draws) if (pair := apart(facts, size, seed))] if scheme == "spread" else []
-            twos = [(found(one), found(two)) for one, two in pairs]
+            ones = [choose(sample) for sample in samples if sample is not None]
+            pairs = (
+                [pair for seed in range(draws) if (pair := disjoint_draws(facts, size, seed))]
+                if scheme == "spread"
+                else []
+            )
+            twos = [(choose(one), choose(two)) for one, two in pairs]
             for rule, value in RULES.items():
                 yield scheme, size, rule, value, len(facts.ids), *_line(rule, everything, ones, twos)
 
 
-def _line(rule: SelectionRule, everything: Found, ones: Sequence[Found], twos: Sequence[tuple[Found, Found]]) -> Cells:
+def _line(
+    rule: SelectionRule,
+    everything: DrawResult,
+    ones: Sequence[DrawResult],
+    twos: Sequence[tuple[DrawResult, DrawResult]],
+) -> Cells:
     """Return one rule's cells: how far the draws agree with all facts, and two draws with each other."""
     chosen = everything.chosen[rule]
     indices = [jaccard(one.chosen[rule], chosen) for one in ones]
-    between = [jaccard(one.chosen[rule], two.chosen[rule]) for one, two in twos]
+    pair_indices = [jaccard(one.chosen[rule], two.chosen[rule]) for one, two in twos]
     correlations = [float(spearmanr(one.curve, everything.curve).statistic) for one in ones]
     same = float(np.mean(np.equal(indices, 1)))
     low, high = wilson(same, len(ones))
     back = float(np.mean([one.fell_back for one in ones])) if rule is SelectionRule.confidence else ""
-    pairs: Cells = (float(np.mean(between)), float(np.mean(np.equal(replace_between, 1)))) if between else ("", "")
+    pairs: Cells = (
+        (float(np.mean(pair_indices)), float(np.mean(np.equal(pair_indices, 1)))) if pair_indices else ("", "")
+    )
     numbers = (float(np.mean(indices)), same, low, high, back, *pairs)
     numbers = (*numbers, float(np.mean(correlations)), float(np.percentile(correlations, 5)))
     layers = " ".join(map(str, np.flatnonzero(chosen)))
     return layers, len(ones), *(f"{number:.4f}" if isinstance(number, float) else number for number in numbers)
 
 
-def found(facts: Facts) -> Found:
+def choose(facts: Facts) -> DrawResult:
     """Return the layers that each rule chooses from these facts, as unlearn-trace would choose them."""
     effect, above = facts.means(KIND)
     chosen = {rule: by_effects(rule, value, effect, above).chosen for rule, value in RULES.items() if rule in MEANS}
     sure = by_effects(SelectionRule.confidence, RULES[SelectionRule.confidence], effect, above)
-    return Found({**chosen, SelectionRule.confidence: sure.chosen}, sure.fell_back, effect.mean)
+    return DrawResult({**chosen, SelectionRule.confidence: sure.chosen}, sure.fell_back, effect.mean)
 
 
 def spread_draw(facts: Facts, size: int, seed: int) -> Facts | None:
@@ -104,11 +115,11 @@ def spread_draw(facts: Facts, size: int, seed: int) -> Facts | None:
     if size >= len(facts.ids):
         return None
     place = {str(name): index for index, name in enumerate(facts.ids)}
-    listed = [
+    every = [
         Fact(str(name), "", "", 0, "", str(person), str(relation))
         for name, person, relation in zip(facts.ids, facts.persons, facts.relations, strict=True)
     ]
-    return facts.of(sorted(place[fact.id] for fact in spread(listed, seed)[:size]))
+    return facts.subset(sorted(place[fact.id] for fact in spread(every, seed)[:size]))
 
 
 def persons_draw(facts: Facts, size: int, seed: int) -> Facts:
@@ -124,16 +135,16 @@ def persons_draw(facts: Facts, size: int, seed: int) -> Facts:
         person = generator.permutation(own[generator.integers(len(own))])
         names += [f"{len(drawn)}"] * len(person)
         drawn += map(int, person)
-    return replace(facts.of(drawn[:size]), persons=np.array(names[:size]))
+    return replace(facts.subset(drawn[:size]), persons=np.array(names[:size]))
 
 
 SCHEMES = {"spread": spread_draw, "persons": persons_draw}
 
 
-def apart(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
+def disjoint_draws(facts: Facts, size: int, seed: int) -> tuple[Facts, Facts] | None:
     """Return two draws by `spread_draw` that have no person in common, or None if there are too few facts."""
     persons = np.random.default_rng(seed).permutation(np.unique(facts.persons))
-    halves = [facts.of(np.flatnonzero(np.isin(facts.persons, half))) for half in np.array_split(persons, 2)]
+    halves = [facts.subset(np.flatnonzero(np.isin(facts.persons, half))) for half in np.array_split(persons, 2)]
     one, two = (spread_draw(half, size, seed) for half in halves)
     return None if one is None or two is None else (one, two)
 

@@ -46,7 +46,7 @@ class Facts:
         return PersonBootstrap(list(self.persons), list(self.relations))
 
     def means(self, kind: str) -> tuple[BootstrapMean, BootstrapMean | None]:
-        """Return the mean effect of a kind (L,), and by how much it is above the placebo's (None if no fact has a placebo)."""
+        """Return the mean effect of a kind (L,), and the mean difference to the placebo (None without a placebo)."""
         draws = self.bootstrap()
         effect, placebo = self.effect[kind], self.placebo.get(kind)
         if placebo is None or np.isnan(placebo).all():

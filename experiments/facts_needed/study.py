@@ -1,16 +1,17 @@
-"""Figure and table of this study: `python -m experiments.facts_needed.study`."""
+"""Figure and table of experiments/facts_needed: `python -m experiments.facts_needed.study [FOLDER]`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.facts_needed.draws import COLUMNS, measured
-from experiments.study import Line, Study, grouped, markdown, numbers
+from experiments.facts_needed.draws import COLUMNS, collected_lines
+from experiments.study import Line, Study, group_by, markdown, numbers
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 WANTED = 0.9
+"""Agreement that is enough."""
 SCHEMES = {"spread": "-", "persons": "--"}
-"""With the line it is drawn by."""
+"""Way of drawing facts -> the style of its line in the figure."""
 LABELS = {"spread": "spread over persons", "persons": "whole persons, with replacement"}
 MEASURES = {"same": "share of draws that\nchoose the same layers", "jaccard": "mean Jaccard index"}
 HEADINGS = ("traced by", "rule", "all facts choose", "facts for a Jaccard index of 0.9: spread, persons")
@@ -19,11 +20,11 @@ SIZES_OF_PAIRS = ("20", "100")
 
 
 def table(lines: Sequence[Line]) -> str:
-    """A row for each estimator and rule: facts that are enough by each measure, by either way of drawing."""
+    """Return a table with a row for each estimator and rule: how many facts are enough by each measure."""
     rows = []
-    for (estimator, rule), own in grouped(lines, "estimator", "rule").items():
+    for (estimator, rule), own in group_by(lines, "estimator", "rule").items():
         needed = [
-            ", ".join(enough(of_scheme, measure) for of_scheme in grouped(own, "scheme").values())
+            ", ".join(enough(of_scheme, measure) for of_scheme in group_by(own, "scheme").values())
             for measure in ("jaccard", "same")
         ]
         pairs = {line["n"]: line["pair_jaccard"] for line in own if line["pair_jaccard"]}
@@ -33,7 +34,7 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def enough(lines: Sequence[Line], measure: str) -> str:
-    """The fewest facts from which on the measure never is below what is wanted."""
+    """Return the smallest number of facts from which on the measure is never below WANTED, such as "20" or "> 200"."""
     sizes: list[str] = []
     for line in reversed(lines):
         if float(line[measure]) < WANTED:
@@ -43,23 +44,23 @@ def enough(lines: Sequence[Line], measure: str) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Facts that are enough by rule, drawn as unlearn-trace draws them."""
-    told = []
-    for (estimator,), own in grouped([line for line in lines if line["scheme"] == "spread"], "estimator").items():
-        rules = [f"{rule} {enough(of, 'same')}" for (rule,), of in grouped(own, "rule").items()]
-        told.append(f"by {estimator} {', '.join(rules)}".replace("_", " "))
-    return f"For the layers that all facts choose in 9 of 10 draws, by rule: {'; '.join(told)}."
+    """Say how many facts are enough for each rule if they are drawn as unlearn-trace draws them."""
+    parts = []
+    for (estimator,), own in group_by([line for line in lines if line["scheme"] == "spread"], "estimator").items():
+        rules = [f"{rule} {enough(of, 'same')}" for (rule,), of in group_by(own, "rule").items()]
+        parts.append(f"by {estimator} {', '.join(rules)}".replace("_", " "))
+    return f"For the layers that all facts choose in 9 of 10 draws, by rule: {'; '.join(parts)}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """One figure."""
+    """Return the one figure of this study."""
     caption = "Agreement of layers chosen from n facts with those chosen from all; dashed, of whole persons."
     return [picture("stability", "Stability of the choice", caption, (9.0, 5.2), lambda figure: draw(figure, lines))]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A row a measure, a column an estimator."""
-    estimators = grouped(lines, "estimator")
+    """Draw a row of panels for each measure and a column for each estimator."""
+    estimators = group_by(lines, "estimator")
     grid = figure.subplots(len(MEASURES), len(estimators), sharex=True, sharey=True, squeeze=False)
     for column, ((estimator,), own) in enumerate(estimators.items()):
         grid[0][column].set_title(f"traced by {estimator}")
@@ -73,10 +74,10 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
 
 
 def _panel(axis: Any, lines: Sequence[Line], measure: str) -> None:
-    """A line a rule and a way of drawing."""
+    """Draw a line for each rule and way of drawing facts."""
     axis.axhline(WANTED, color=MUTED, linewidth=0.8, linestyle=":")
-    for colour, ((rule,), of_rule) in zip(METHODS, grouped(lines, "rule").items(), strict=False):
-        for (scheme,), own in grouped(of_rule, "scheme").items():
+    for colour, ((rule,), of_rule) in zip(METHODS, group_by(lines, "rule").items(), strict=False):
+        for (scheme,), own in group_by(of_rule, "scheme").items():
             label = rule.replace("_", " ") if scheme == "spread" else None
             sizes = numbers(own, "n")
             axis.plot(
@@ -104,7 +105,7 @@ STUDY = Study(
     columns={column: column for column in COLUMNS},
     table=table,
     pictures=pictures,
-    measured=measured,
+    collected_lines=collected_lines,
 )
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Indirect effects by depth: `python -m experiments.freezing_depth.effects FOLDER` takes FOLDER/DEPTH/layers.json of
-unlearn-trace into effects.csv beside this file."""
+"""Collect the indirect effects by depth: `python -m experiments.freezing_depth.effects FOLDER`.
+
+It reads FOLDER/DEPTH/layers.json, which unlearn-trace wrote, and writes effects.csv beside this file.
+"""
 
 import json
 import sys
@@ -12,7 +14,7 @@ METRIC = "answer_log_probability"
 
 
 def curve(layers: dict[str, object]) -> dict[str, list[float]]:
-    """Mean effect of each layer's MLP with its 95% interval, nats a token."""
+    """Return the mean effect of each layer's MLP with its 95% interval, in nats a token."""
     effects = layers["effects"]
     assert isinstance(effects, list)
     of_metric = next(item for item in effects if item["metric"] == METRIC)
@@ -25,7 +27,7 @@ def curve(layers: dict[str, object]) -> dict[str, list[float]]:
 
 
 def main(folder: Path) -> None:
-    """Write effects.csv."""
+    """Write effects.csv from the traces in the folder."""
     rows = []
     for path in sorted(folder.glob("*/layers.json"), key=lambda item: int(item.parent.name)):
         ends = curve(json.loads(path.read_text()))

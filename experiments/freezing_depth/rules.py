@@ -1,7 +1,8 @@
-"""How many of the first layers have to move, by depth: the law of the threshold, and which rule for it transfers.
+"""Computes how many of the first layers have to be trained at each depth, and which rule for it transfers.
 
-The freezing threshold of a model of D layers: the fewest first layers k whose training reaches 95% of the score that
-training all D reaches. Scores are known at some k for each seed; between these they are taken as linear in log k.
+The freezing threshold of a model of D layers is the smallest number k of first layers whose training reaches 95% of
+the score that training all D layers reaches. Scores are known at some k for each seed. Between these k the score is
+taken to be linear in log k.
 """
 
 import itertools
@@ -12,12 +13,14 @@ from statistics import fmean
 
 import numpy as np
 
-from experiments.study import Line, grouped
+from experiments.study import Line, group_by
 
 REACHED = 0.95
+"""Share of the score of all layers that the threshold must reach."""
 SHARES = tuple(n / 48 for n in range(1, 49))
 COUNTS = tuple(range(1, 25))
 COVERAGES = tuple(n / 200 for n in range(60, 201))
+"""Numbers that the three rules may be set to."""
 Means = Mapping[int, float]
 """Count of layers -> mean score over seeds."""
 Scores = Mapping[int, Mapping[int, Sequence[float]]]
@@ -28,7 +31,10 @@ Effects = Mapping[int, Sequence[float]]
 
 @dataclass(frozen=True)
 class Rule:
-    """From a depth to a count of layers, with one number to set; larger numbers never give fewer layers."""
+    """A rule that says how many first layers to train at a depth. It has one number to set.
+
+    A larger number never gives fewer layers.
+    """
 
     name: str
     values: Sequence[float]
@@ -37,22 +43,25 @@ class Rule:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A rule whose number was set on the other depths, at one depth."""
+    """The result at one depth of a rule whose number was set on the other depths."""
 
     rule: str
     depth: int
     value: float
     count: int
     reached: float
-    """Its score there, as a share of that of all layers."""
+    """Score at this depth as a share of the score of all layers."""
     factor: float
-    """Its count over the threshold, or the threshold over its count: 1 is exact."""
+    """Count over threshold, or threshold over count, whichever is larger: 1 is exact."""
 
 
 def scores_of(lines: Sequence[Line], key: str) -> Scores:
-    """From results.csv, whose layers are the first ones: 0, 0-1, 0-2, ... ValueError where all of them are missing."""
+    """Return the scores in results.csv, where the trained layers are the first ones: 0, 0-1, 0-2, ...
+
+    Raises ValueError if a depth has no run that trains all of its layers.
+    """
     found: dict[int, dict[int, list[float]]] = {}
-    for (depth, layers), runs in grouped(lines, "depth", "layers").items():
+    for (depth, layers), runs in group_by(lines, "depth", "layers").items():
         count = int(layers.rpartition("-")[2]) + 1
         found.setdefault(int(depth), {})[count] = [float(run[key]) for run in runs]
     for depth, by_count in found.items():
@@ -62,18 +71,18 @@ def scores_of(lines: Sequence[Line], key: str) -> Scores:
 
 
 def means_of(scores: Scores) -> dict[int, dict[int, float]]:
-    """Over seeds."""
+    """Return the mean over seeds of each score."""
     return {depth: {k: fmean(values) for k, values in by_count.items()} for depth, by_count in scores.items()}
 
 
 def score_at(means: Means, count: float) -> float:
-    """Linear in log k between the measured counts."""
+    """Return the score at a count of layers, linear in log k between the measured counts."""
     known = sorted(means)
     return float(np.interp(math.log(count), [math.log(k) for k in known], [means[k] for k in known]))
 
 
 def threshold(means: Means) -> float:
-    """The least k, between measured ones too, with REACHED of the score of all layers, that of the largest k."""
+    """Return the smallest k, also between measured ones, that reaches REACHED of the score of the largest k."""
     known = sorted(means)
     wanted = REACHED * means[known[-1]]
     first = next(place for place, k in enumerate(known) if means[k] >= wanted)
@@ -85,14 +94,17 @@ def threshold(means: Means) -> float:
 
 
 def law(thresholds: Mapping[int, float]) -> tuple[float, float]:
-    """a and b of k = a D^b by least squares of logarithms: b = 0 is a fixed count, b = 1 a fixed share."""
+    """Return a and b of k = a D^b, fitted by least squares of logarithms.
+
+    With b = 0 the threshold is a fixed count of layers, with b = 1 a fixed share of them.
+    """
     x, y = [math.log(depth) for depth in thresholds], [math.log(count) for count in thresholds.values()]
     b, log_a = np.polyfit(x, y, 1)
     return float(math.exp(log_a)), float(b)
 
 
 def resampled_laws(scores: Scores, resamples: int = 2000) -> list[tuple[float, float]]:
-    """The law of each resample: seeds drawn with replacement at each depth and count apart."""
+    """Return the law of each resample; seeds are drawn with replacement, at each depth and count separately."""
     generator = np.random.default_rng(0)
     return [
         law(
@@ -106,14 +118,14 @@ def resampled_laws(scores: Scores, resamples: int = 2000) -> list[tuple[float, f
 
 
 def covering(effects: Sequence[float], coverage: float) -> int:
-    """The fewest first layers that hold this share of the summed positive effect."""
+    """Return the smallest number of first layers that hold this share of the sum of positive effects."""
     positive = [max(0.0, effect) for effect in effects]
     sums = list(itertools.accumulate(positive))
     return next(k for k, held in enumerate(sums, 1) if held >= coverage * sums[-1] - 1e-12)
 
 
 def rules(effects: Effects) -> list[Rule]:
-    """The three that are compared."""
+    """Return the three rules that are compared."""
     return [
         Rule("fixed count", COUNTS, lambda value, depth: min(int(value), depth)),
         Rule("fixed share of depth", SHARES, lambda value, depth: max(1, round(value * depth))),
@@ -122,19 +134,22 @@ def rules(effects: Effects) -> list[Rule]:
 
 
 def transfers(scores: Scores, effects: Effects) -> list[Transfer]:
-    """Each rule at each depth, its number being set on the other depths."""
+    """Return the result of each rule at each depth; its number is set on the other depths."""
     means, found = means_of(scores), []
     for rule in rules(effects):
         for depth, own in means.items():
-            value = set_on(rule, {other: known for other, known in means.items() if other != depth})
+            value = fitted_number(rule, {other: known for other, known in means.items() if other != depth})
             count = rule.count(value, depth)
             off = math.log(count / threshold(own))
             found.append(Transfer(rule.name, depth, value, count, _reached(own, count), math.exp(abs(off))))
     return found
 
 
-def set_on(rule: Rule, means: Mapping[int, Means]) -> float:
-    """The least number with which these depths reach REACHED on average; of those with the same counts, the middle."""
+def fitted_number(rule: Rule, means: Mapping[int, Means]) -> float:
+    """Return the smallest number with which these depths reach REACHED on average.
+
+    Several numbers can give the same counts of layers; of these the middle one is returned.
+    """
     counts = {value: [rule.count(value, depth) for depth in means] for value in rule.values}
     shares = {
         value: fmean(_reached(known, k) for known, k in zip(means.values(), counts[value], strict=True))
@@ -146,4 +161,5 @@ def set_on(rule: Rule, means: Mapping[int, Means]) -> float:
 
 
 def _reached(means: Means, count: int) -> float:
+    """Return the score at a count of layers as a share of the score of all layers."""
     return score_at(means, count) / means[max(means)]

@@ -1,4 +1,4 @@
-"""The freezing threshold against depth: tables and figure of experiments/freezing_depth; see experiments/study.py."""
+"""Tables and figure of experiments/freezing_depth: the freezing threshold against depth (see experiments/study.py)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from experiments.freezing_depth.rules import (
     threshold,
     transfers,
 )
-from experiments.study import COST, RUN, SCORES, Line, Study, grouped, markdown, mean, read_csv, with_half
+from experiments.study import COST, RUN, SCORES, Line, Study, group_by, markdown, mean, mean_with_interval, read_csv
 from unlearning.report.statistic import student_half
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
@@ -32,16 +32,16 @@ KEYS = ("task_aggregate", "mia_score", "utility", "retain_knowledge")
 
 
 def effects() -> Effects:
-    """Of effects.csv."""
+    """Return the traced effects of each depth from effects.csv."""
     return {
         int(depth): [float(line["effect"]) for line in lines]
-        for (depth,), lines in grouped(read_csv(HERE / "effects.csv"), "depth").items()
+        for (depth,), lines in group_by(read_csv(HERE / "effects.csv"), "depth").items()
     }
 
 
 @dataclass(frozen=True)
 class Law:
-    """k = a D^b, the threshold k at depth D, and 95% intervals."""
+    """The law k = a D^b of the threshold k at depth D, with the 95% intervals of a and b."""
 
     thresholds: Mapping[int, float]
     a: float
@@ -50,41 +50,41 @@ class Law:
     b_ends: tuple[float, float]
 
 
-def fitted(scores: Scores) -> Law:
-    """To the means over seeds; intervals over resamples of seeds."""
+def fit_law(scores: Scores) -> Law:
+    """Fit the law to the means over seeds; its intervals are over resamples of seeds."""
     found = {depth: threshold(means) for depth, means in means_of(scores).items()}
     low, high = np.percentile(np.array(resampled_laws(scores)), (2.5, 97.5), axis=0)
     return Law(found, *law(found), (low[0], high[0]), (low[1], high[1]))
 
 
 def in_order(lines: Sequence[Line]) -> list[Line]:
-    """By depth and count."""
+    """Return the lines in the order of depth and number of layers."""
     return sorted(lines, key=lambda line: (int(line["depth"]), int(line["layers"].rpartition("-")[2])))
 
 
 def by_rule(found: Sequence[Transfer]) -> dict[str, list[Transfer]]:
-    """In their order."""
+    """Return the results of each rule, in the order of their first ones."""
     return {rule: [item for item in found if item.rule == rule] for rule in dict.fromkeys(item.rule for item in found)}
 
 
 def mean_factor(own: Sequence[Transfer]) -> float:
-    """Geometric mean over depths."""
+    """Return the geometric mean of the factors over depths."""
     return math.exp(fmean(math.log(item.factor) for item in own))
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Scores by depth and count; the law; the rules."""
+    """Return the README's tables: scores by depth and layers, then law and rules for each of two scores."""
     rows = [
-        [depth, layers, with_half(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
-        for (depth, layers), runs in grouped(in_order(lines), "depth", "layers").items()
+        [depth, layers, mean_with_interval(runs, "final"), *(f"{mean(runs, key):.3f}" for key in KEYS)]
+        for (depth, layers), runs in group_by(in_order(lines), "depth", "layers").items()
     ]
     text = markdown(["depth", "layers trained", "final", *(key.replace("_", " ") for key in KEYS)], rows)
     return text + "".join(law_and_rules(key, words, scores_of(lines, key)) for key, words in SCORED.items())
 
 
 def law_and_rules(key: str, words: str, scores: Scores) -> str:
-    """Of one score."""
-    found = fitted(scores)
+    """Return the thresholds, the fitted law and the table of rules for one score."""
+    found = fit_law(scores)
     counts = ", ".join(f"{count:.1f} of {depth}" for depth, count in found.thresholds.items())
     ends = [f"{name} {low:.2f} to {high:.2f}" for name, (low, high) in (("a", found.a_ends), ("b", found.b_ends))]
     text = f"\nBy {words}: thresholds {counts}; fitted k = {found.a:.2f} D^{found.b:.2f}"
@@ -100,20 +100,20 @@ def law_and_rules(key: str, words: str, scores: Scores) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The law's exponent and each rule's error."""
+    """Give the law with its exponent, and the error of each rule."""
     scores = scores_of(lines, "final")
-    found = fitted(scores)
+    found = fit_law(scores)
     means = {rule: mean_factor(own) for rule, own in by_rule(transfers(scores, effects())).items()}
-    told = ", ".join(f"{rule} {factor:.2f}" for rule, factor in sorted(means.items(), key=lambda item: item[1]))
+    parts = ", ".join(f"{rule} {factor:.2f}" for rule, factor in sorted(means.items(), key=lambda item: item[1]))
     low, high = found.b_ends
     return (
         f"{REACHED:.0%} of the score of all layers takes the first {found.a:.2f} D^{found.b:.2f} of D "
-        f"(exponent {low:.2f} to {high:.2f}); a rule set at other depths is off by a factor: {told}."
+        f"(exponent {low:.2f} to {high:.2f}); a rule set at other depths is off by a factor: {parts}."
     )
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """Score against the share of depth that is trained, and the traced effects."""
+    """Return a figure of the score against the layers that are trained, beside the traced effects."""
     return [
         picture(
             "depth",
@@ -126,7 +126,7 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """Three panels; a colour a depth."""
+    """Draw three panels, with a colour for each depth."""
     scores, traced = scores_of(lines, "final"), effects()
     left, middle, right = figure.subplots(1, 3)
     for colour, (depth, by_count) in zip(METHODS, scores.items(), strict=False):

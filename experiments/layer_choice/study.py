@@ -1,4 +1,4 @@
-"""Does tracing help? Tables and figure of experiments/layer_choice; see experiments/study.py for the command."""
+"""Table and figure of experiments/layer_choice: does tracing help? (see experiments/study.py)"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from experiments.study import (
     Line,
     Study,
     draw_runs,
-    grouped,
-    listed,
+    group_by,
     markdown,
     mean,
-    with_half,
+    mean_with_interval,
+    ranked_means,
 )
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
@@ -33,37 +33,37 @@ CHOICES = {
     "1,2,6": "random",
     "all": "all eight",
 }
-"""How three of the eight layers were chosen, by scope.layers."""
+"""Value of scope.layers -> how these layers were chosen of the eight."""
 
 
 def setting(line: Line) -> str:
-    """How the run's layers were chosen, and which they are."""
+    """Return how the layers of a run were chosen, and which they are."""
     return f"{CHOICES[line['layers']]} ({line['layers']})"
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a method and choice, in the order of the final score."""
+    """Return a table with a row for each method and choice, in the order of the final score."""
     rows = []
-    for (method,), own in grouped(lines, "method").items():
-        for runs in sorted(grouped(own, "layers").values(), key=lambda runs: -mean(runs, "final")):
+    for (method,), own in group_by(lines, "method").items():
+        for runs in sorted(group_by(own, "layers").values(), key=lambda runs: -mean(runs, "final")):
             cells = [f"{mean(runs, key):.3f}" for key in KEYS]
-            rows.append([f"`{method}`", setting(runs[0]), with_half(runs, "final"), *cells])
+            rows.append([f"`{method}`", setting(runs[0]), mean_with_interval(runs, "final"), *cells])
     return markdown(["method", "layers", "final", *(key.replace("_", " ") for key in KEYS)], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Final scores by rule; the random choices together."""
-    told = []
-    for (method,), own in grouped(lines, "method").items():
+    """Give the final scores by way of choosing; the random choices count as one."""
+    parts = []
+    for (method,), own in group_by(lines, "method").items():
         rules: dict[str, list[Line]] = {}
-        for (layers,), runs in grouped(own, "layers").items():
+        for (layers,), runs in group_by(own, "layers").items():
             rules.setdefault(CHOICES[layers].removeprefix("the "), []).extend(runs)
-        told.append(f"`{method}`: {listed(rules, 'final')}")
-    return "final score, " + "; ".join(told) + "."
+        parts.append(f"`{method}`: {ranked_means(rules, 'final')}")
+    return "final score, " + "; ".join(parts) + "."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """The score and its parts by choice, a colour a method."""
+    """Return a figure of the final score and its parts by choice of layers."""
     return [
         picture(
             "choices",
@@ -76,8 +76,8 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a part of the score, a row a choice."""
-    groups, methods = grouped(lines, "method", "layers"), list(dict.fromkeys(line["method"] for line in lines))
+    """Draw a panel for each part of the score, a row for each choice, in a colour for each method."""
+    groups, methods = group_by(lines, "method", "layers"), list(dict.fromkeys(line["method"] for line in lines))
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
         for place, layers in enumerate(CHOICES):

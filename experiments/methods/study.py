@@ -1,6 +1,6 @@
-"""All methods on the sandbox, beside what was published: table and figure of experiments/methods.
+"""Table and figure of experiments/methods: all methods on the sandbox beside the published scores.
 
-See experiments/study.py for the command; `run.py` here writes the runs.csv that it takes.
+See experiments/study.py for the command. `run.py` in this folder writes the runs.csv that it reads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,51 +9,54 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from experiments.study import KEYS, SCORES, Line, Study, draw_runs, grouped, markdown, mean, numbers, read_csv
+from experiments.study import KEYS, SCORES, Line, Study, draw_runs, group_by, markdown, mean, numbers, read_csv
 from unlearning.report.style import INK, METHODS, MUTED, RETRAINED, TARGET, Picture, picture
 
 HERE = Path(__file__).parent
 SIX = ("layer_freeze", "chunked_lora", "kl_min", "grad_ascent", "grad_diff", "npo")
-"""The two seed systems and the organisers' baselines."""
+"""The methods of the question: the two seed systems and the organisers' baselines."""
 BEST = 4
-"""Methods that the answer names."""
+"""How many methods the answer names."""
 PANELS = {"final": "final", "task_aggregate": "task aggregate", "mia_score": "MIA score", "utility": "utility"}
-"""With their headings, which are columns of experiments/quickstart/results.csv and, after "7B ", of published.csv; that
-has no utility, for MMLU is not the sandbox's."""
+"""Columns that the figure shows, with the titles of their panels.
+
+The titles are columns of experiments/quickstart/results.csv and, after "7B ", of published.csv. The latter has no
+utility, because the sandbox's utility is not MMLU.
+"""
 TEAMS = ("zjuklab_over", "zjuklab_under", "alternating_lora")
-"""Of teams of the task, beside those of published.csv."""
+"""Methods of teams of the task that are not in published.csv."""
 ORIGINS = {"from a team": METHODS[0], "from the organisers": METHODS[1], "from elsewhere": METHODS[2]}
-"""Where a method comes from, in the task or outside it, and its colour."""
+"""Where a method comes from -> its colour."""
 REFERENCES = {"untouched target": TARGET, "retrained model": RETRAINED}
-"""Lines of experiments/quickstart/results.csv, and their colours."""
+"""Model in experiments/quickstart/results.csv -> the colour of its line."""
 
 
-def by_rate(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
-    """The seeds of each learning rate of each method, first the rate that is best on seed 0; methods by final score."""
+def runs_by_rate(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
+    """Return each method's runs by learning rate, first the rate that is best on seed 0; methods by final score."""
     rates = {
-        name: sorted(grouped(own, "lr").values(), key=on_seed_0, reverse=True)
-        for (name,), own in grouped(lines, "method").items()
+        name: sorted(group_by(own, "lr").values(), key=on_seed_0, reverse=True)
+        for (name,), own in group_by(lines, "method").items()
     }
     return dict(sorted(rates.items(), key=lambda item: mean(item[1][0], "final"), reverse=True))
 
 
 def on_seed_0(runs: Sequence[Line]) -> float:
-    """The final score by which a learning rate was chosen."""
+    """Return the final score on seed 0, by which a learning rate is chosen."""
     return next(float(line["final"]) for line in runs if line["seed"] == "0")
 
 
 def counted(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """The runs of each method that count, the highest mean final score first."""
-    return {name: best for name, (best, *_) in by_rate(lines).items()}
+    """Return each method's runs at its best learning rate; the highest mean final score comes first."""
+    return {name: best for name, (best, *_) in runs_by_rate(lines).items()}
 
 
 def published() -> dict[str, dict[str, str]]:
-    """Lines of published.csv by method."""
+    """Return the lines of published.csv by method."""
     return {line["method"]: line for line in read_csv(HERE / "published.csv")}
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a method, by final score, with the least and the greatest; then the rank correlations."""
+    """Return a table with a row for each method, by final score with its range, then the rank correlations."""
     official, rows = published(), []
     for name, runs in counted(lines).items():
         finals = numbers(runs, "final")
@@ -62,22 +65,22 @@ def table(lines: Sequence[Line]) -> str:
         there = official.get(name, {})
         rows.append([f"`{name}`", runs[0]["lr"], spread, *values, there.get("7B final", ""), there.get("1B final", "")])
     headings = ["method", "lr", "final", *(key.replace("_", " ") for key in KEYS), "published 7B", "published 1B"]
-    said = [
+    correlations = [
         f"\nRank correlation with the published 7B scores, {title} ({len(names)}): {correlation(lines, names):.2f}\n"
         for title, names in {"the six of the question": SIX, "all that have both": tuple(official)}.items()
     ]
-    return markdown(headings, rows) + "".join(said)
+    return markdown(headings, rows) + "".join(correlations)
 
 
 def correlation(lines: Sequence[Line], names: Iterable[str]) -> float:
-    """Spearman's, of these methods' mean final scores here and those published for 7B."""
+    """Return Spearman's correlation of these methods' mean final scores with those published for 7B."""
     runs, official = counted(lines), published()
     both = [(mean(runs[name], "final"), float(official[name]["7B final"])) for name in names]
     return float(spearmanr(*zip(*both, strict=True)).statistic)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The best, and how far the order is the published one."""
+    """Name the best methods, and say how far their order agrees with the published one."""
     runs, official = counted(lines), published()
     best = ", ".join(f"`{name}` {mean(own, 'final'):.2f}" for name, own in list(runs.items())[:BEST])
     return (
@@ -88,14 +91,14 @@ def answer(lines: Sequence[Line]) -> str:
 
 
 def origin(name: str, official: Mapping[str, Line]) -> str:
-    """A key of ORIGINS."""
+    """Return where a method comes from, a key of ORIGINS."""
     if official.get(name, {}).get("team or baseline", "").startswith("organisers'"):
         return "from the organisers"
     return "from a team" if name in official or name in TEAMS else "from elsewhere"
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """The score and its parts by method."""
+    """Return a figure of the final score and its parts by method."""
     return [
         picture(
             "methods",
@@ -109,8 +112,8 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a part of the score, a row a method, a colour an origin."""
-    methods, official = by_rate(lines), published()
+    """Draw a panel for each part of the score, a row for each method, in a colour for each origin."""
+    methods, official = runs_by_rate(lines), published()
     references = {line["model"]: line for line in read_csv(HERE.parent / "quickstart" / "results.csv")}
     for axis, (key, heading) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=heading, xlim=(-0.04, 1.04))

@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
                 own = [f"model.path={place / 'model' / 'model'}", f"trace.base_model={ASSETS / 'retrained'}"]
                 own += [*words, "trace.facts=60", f"trace.seed={seed}", f"hydra.run.dir={out}"]
                 run("unlearn-trace", [*COMMON, *own], out / "report.html")
-                lines += results(planted, seed, name, json.loads((out / "found.json").read_text()))
+                lines += results(planted, seed, name, json.loads((out / "layers.json").read_text()))
     write_csv(folder / "results.csv", COLUMNS, lines)
 
 
@@ -62,20 +62,20 @@ def run(command: str, words: list[str], made: Path) -> None:
         subprocess.run([Path(sys.executable).parent / command, *words], check=True)
 
 
-def results(planted: tuple[int, int], seed: int, name: str, found: dict) -> list[tuple]:
-    """Return the estimator's line, and the lines of the baselines if the estimator exchanges weights."""
-    metric = next(item for item in found["effects"] if item["metric"] == found["metric"])
-    wanted = {"kind": found["module"], "window": 1, "severed": None}
+def results(planted: tuple[int, int], seed: int, name: str, selection: dict) -> list[tuple]:
+    """Return the estimator's line from its layers.json, and those of the baselines if it exchanges weights."""
+    metric = next(item for item in selection["effects"] if item["metric"] == selection["metric"])
+    wanted = {"kind": selection["module"], "window": 1, "severed": None}
     found = next(item for item in metric["restorations"] if item["restoration"] == wanted)
     means = found["effect"]["mean"]
     best, hits = largest_two(means, planted)
     placebo, placebo_hits = ("", "") if found["placebo"] is None else largest_two(found["placebo"]["mean"], planted)
-    chosen = "" if found["rule"] == "top_share" else layers_text(found["layers"])
+    chosen = "" if selection["rule"] == "top_share" else layers_text(selection["layers"])
     effects = " ".join(f"{mean:.3f}" for mean in means)
     lines = [(layers_text(planted), seed, name, chosen, best, hits, effects, placebo, placebo_hits)]
-    if found["mode"] == "weights":
+    if selection["mode"] == "weights":
         for rule in BASELINES:
-            layers = found["baselines"][rule]
+            layers = selection["baselines"][rule]
             line = (layers_text(planted), seed, rule, "", layers_text(layers), len({*layers} & {*planted}), "", "", "")
             lines.append(line)
     return lines

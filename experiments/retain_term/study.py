@@ -1,11 +1,11 @@
-"""What keeps the retain rows best? Table and figure of experiments/retain_term; see experiments/study.py."""
+"""Table and figure of experiments/retain_term: what keeps the retain rows best? (see experiments/study.py)"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.study import COST, RUN, SCORES, Line, Study, grouped, listed, markdown, mean, with_half
+from experiments.study import COST, RUN, SCORES, Line, Study, group_by, markdown, mean, mean_with_interval, ranked_means
 from unlearning.report.pareto import front
 from unlearning.report.style import METHODS, Picture, picture
 
@@ -26,54 +26,60 @@ KEPT = {
 
 
 def term(line: Line) -> str:
-    """Of one run: the divergence where there is one, else cross-entropy with a constant weight or an adaptive one."""
+    """Return the retain term of a run: its divergence if it has one, else constant or adaptive cross-entropy."""
     if float(line["divergence_weight"]):
         return line["divergence"]
     return "adaptive" if "Adaptive" in line["objective"] else "cross_entropy"
 
 
 def weight(line: Line) -> str:
-    """The retain term's constant weight; the adaptive one has none."""
+    """Return the constant weight of the retain term, or the range of the adaptive one."""
     if term(line) == "adaptive":
         return "1.2 to 2.8"
     return line["divergence_weight"] if float(line["divergence_weight"]) else line["retain_weight"]
 
 
 def setting(line: Line) -> str:
-    """Term, weight and learning rate of one run, in words."""
+    """Return retain term, weight and learning rate of a run in words."""
     return f"{TERMS[term(line)]}, weight {weight(line)}, lr {line['lr']}"
 
 
 def settings(lines: Sequence[Line]) -> Mapping[tuple[str, ...], list[Line]]:
-    """Runs of one term, weight and learning rate: its seeds."""
-    return grouped([{**line, "term": term(line), "weight": weight(line)} for line in lines], "term", "weight", "lr")
+    """Return the runs by retain term, weight and learning rate; the runs of a group differ in their seeds."""
+    return group_by([{**line, "term": term(line), "weight": weight(line)} for line in lines], "term", "weight", "lr")
 
 
-def place(runs: Sequence[Line], kept: Sequence[str]) -> tuple[float, float]:
-    """Forgetting, 1 - mean of forget ROUGE-L and exact match, and the mean of what was kept; over seeds."""
+def forgotten_and_kept(runs: Sequence[Line], kept: Sequence[str]) -> tuple[float, float]:
+    """Return how much was forgotten and how much was kept, means over seeds.
+
+    Forgetting is 1 - the mean of ROUGE-L and exact match on the forget set.
+    """
     lost = sum(mean(runs, key) for key in FORGOTTEN) / len(FORGOTTEN)
     return 1 - lost, sum(mean(runs, key) for key in kept) / len(kept)
 
 
-def in_order(name: tuple[str, ...]) -> tuple[float, ...]:
-    """By term, the least weight, and learning rate."""
+def sort_key(name: tuple[str, ...]) -> tuple[float, ...]:
+    """Return the sort key of a setting: its term, its smallest weight and its learning rate."""
     return (list(TERMS).index(name[0]), float(name[1].split()[0]), float(name[2]))
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a term, weight and learning rate, and which fronts it is on: no other setting dominates it."""
+    """Return a table with a row for each setting, and the Pareto fronts that the setting is on."""
     groups = settings(lines)
     names = list(groups)
     best = {
-        title: {names[i] for i in front([place(groups[name], kept) for name in names])} for title, kept in KEPT.items()
+        title: {names[i] for i in front([forgotten_and_kept(groups[name], kept) for name in names])}
+        for title, kept in KEPT.items()
     }
     rows = []
-    for name in sorted(groups, key=in_order):
+    for name in sorted(groups, key=sort_key):
         runs = groups[name]
-        forgetting = place(runs, ("utility",))[0]
+        forgetting = forgotten_and_kept(runs, ("utility",))[0]
         fronts = ", ".join(title.split(":")[0] for title, found in best.items() if name in found)
         cells = [f"{mean(runs, key):.3f}" for key in KEYS]
-        rows.append([TERMS[name[0]], name[1], name[2], with_half(runs, "final"), f"{forgetting:.3f}", *cells, fronts])
+        rows.append(
+            [TERMS[name[0]], name[1], name[2], mean_with_interval(runs, "final"), f"{forgetting:.3f}", *cells, fronts]
+        )
     headings = [
         "term",
         "weight",
@@ -87,16 +93,16 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """The best mean final score of each term's grid."""
+    """Give the best mean final score of each term's grid."""
     grids: dict[str, list[list[Line]]] = defaultdict(list)
     for (name, *_), runs in settings(lines).items():
         grids[TERMS[name]].append(runs)
     best = {name: max(grid, key=lambda runs: mean(runs, "final")) for name, grid in grids.items()}
-    return f"best final score of a grid: {listed(best, 'final')}."
+    return f"best final score of a grid: {ranked_means(best, 'final')}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """Fronts of each term."""
+    """Return a figure of the Pareto fronts of each term."""
     return [
         picture(
             "fronts",
@@ -109,13 +115,13 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """Two panels: the retain rows, and general knowledge."""
+    """Draw two panels: the retain rows and general knowledge."""
     groups = settings(lines)
     for axis, (title, kept) in zip(figure.subplots(1, 2), KEPT.items(), strict=True):
         axis.set(title=title.split(":")[0].capitalize(), xlabel="forgetting: 1 − mean of forget R-L and EM")
         axis.set_ylabel(title.split(": ")[1])
         for colour, (name, label) in zip(METHODS, TERMS.items(), strict=False):
-            places = [place(runs, kept) for (of, _, _), runs in groups.items() if of == name]
+            places = [forgotten_and_kept(runs, kept) for (own, _, _), runs in groups.items() if own == name]
             if not places:
                 continue
             best = [places[index] for index in front(places)]

@@ -1,9 +1,10 @@
-"""The leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
+"""Run the leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
 
 The script writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows. A small OLMo memorises them (target), and
 another one memorises only their retain half (retrained). Then each row of the leaderboard's 1B configurations runs on
-the target, with each learning rate of its grid and each seed. A run that is already there is not run again. All scores
-go to FOLDER/runs.csv, which `study.py` here takes; `unlearn-report runs=FOLDER/runs` compares the runs in detail.
+the target, with each learning rate of its grid and each seed. A run that is already there is not repeated. All scores
+go to FOLDER/runs.csv, which `study.py` in this folder reads. `unlearn-report runs=FOLDER/runs` compares the runs in
+detail.
 """
 
 import argparse
@@ -18,16 +19,19 @@ from statistics import fmean
 from typing import Any
 
 from unlearning.artefacts import write_csv
-from unlearning.config import DataSource
 from unlearning.data.ids import document_id
-from unlearning.data.readers import read_documents, read_rows
+from unlearning.data.membership import read_documents
 from unlearning.data.rows import Row, Split
+from unlearning.data.semeval import SemevalReader
 
 DOCUMENTS = {"Task1": 2, "Task2": 2, "Task3": 6}
-"""Of each set, the first in file order; membership is measured on Task3, so there are more of it."""
+"""Task -> number of its documents in each set, the first ones of the file.
+
+Membership is measured on Task3, so there are more documents of it.
+"""
 SEEDS = (0, 1, 2)
 NONMEMBERS = 50
-"""The first of the official 150."""
+"""Number of documents that are taken, the first ones, of the official 150."""
 STANDIN = "semeval_standin"
 ROWS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "ails_ntua": (["scope.layers='-2:'"], ("3e-4", "6e-4", "1e-3")),
@@ -40,7 +44,10 @@ ROWS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "kl_min": ([], ("1e-3", "3e-3")),
     "npo": ([], ("1e-3", "3e-3")),
 }
-"""What belongs to the model's size: layers, at about the same part of 4 as they are of 16, and learning rates."""
+"""Row -> what depends on the size of the model: its layers and the learning rates of its grid.
+
+The layers are at about the same part of 4 layers as the published ones are of 16.
+"""
 RUN = ("row", "lr", "seed", "state")
 SCORES = (
     *("final", "task_aggregate", "mia_score", "utility"),
@@ -49,17 +56,17 @@ SCORES = (
 COST = ("steps", "seconds")
 COLUMNS = (*RUN, *SCORES, "mean_of_terms", *COST)
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "3000000000"}
-"""Keeps the memory of the logits between steps; changes no number."""
+"""Environment that lets the process keep the memory of the logits between steps. It changes no result."""
 
 
 def main() -> None:
-    """Rows, target, retrained, then all rows."""
+    """Write the rows, make the target and the retrained model, then run all rows of the leaderboard."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs/semeval_standin"))
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
     given = parser.parse_args()
     write_rows(given.folder / "rows")
-    data = data_words(given.folder)
+    data = data_overrides(given.folder)
     for name, words in (("target", []), ("retrained", ["forget=false"])):
         scratch = [f"experiment={STANDIN}", *data, "model.path=null", "model.retrained=null", *words]
         run("unlearn-memorise", scratch, given.folder / name)
@@ -71,28 +78,28 @@ def main() -> None:
 
 
 def run_row(row: str, rate: str, seed: int, folder: Path) -> None:
-    """One row with one learning rate and seed; ZJUKLAB's is two adapters and their merging."""
-    shared = [*data_words(folder), *model_words(folder), f"seed={seed}"]
+    """Run one row with one learning rate and seed. ZJUKLAB's row is two adapters that are merged."""
+    shared = [*data_overrides(folder), *model_overrides(folder), f"seed={seed}"]
     out = folder / "runs" / f"{row}-{rate}" / str(seed)
     if row != "zjuklab":
-        run("unlearn", [*method_words(row, rate), *shared, "save_model=false"], out)
+        run("unlearn", [*method_overrides(row, rate), *shared, "save_model=false"], out)
         return
     adapters = [folder / "adapters" / f"{row}_{part}-{rate}" / str(seed) for part in ("over", "under")]
     for adapter in adapters:
         name = adapter.parent.name.partition("-")[0]
-        run("unlearn", [*method_words(name, rate), *shared, "evaluation.references=false"], adapter)
+        run("unlearn", [*method_overrides(name, rate), *shared, "evaluation.references=false"], adapter)
     merge = [f"adapters=[{','.join(map(str, adapters))}]", "combination=ties", "weights=[1,1]", "density=0.8"]
     run("unlearn-merge", [f"experiment={STANDIN}", *merge, *shared, "save_model=false"], out)
 
 
-def method_words(row: str, rate: str) -> list[str]:
-    """The leaderboard's row with the stand-in laid over it, and what belongs to the model's size."""
+def method_overrides(row: str, rate: str) -> list[str]:
+    """Return the overrides of a row: its configuration, the stand-in's, and what depends on the model's size."""
     overrides = ROWS[row.removesuffix("_over").removesuffix("_under")][0]
     return [f"experiment=[leaderboard/{row}_1b,{STANDIN}]", *overrides, f"optimizer.lr={rate}"]
 
 
-def data_words(folder: Path) -> list[str]:
-    """Where the written rows are."""
+def data_overrides(folder: Path) -> list[str]:
+    """Return the overrides that name the written rows."""
     rows = folder / "rows"
     return [
         f"data.forget=[{rows}/forget.jsonl]",
@@ -101,8 +108,8 @@ def data_words(folder: Path) -> list[str]:
     ]
 
 
-def model_words(folder: Path) -> list[str]:
-    """Where the target and the retrained model are."""
+def model_overrides(folder: Path) -> list[str]:
+    """Return the overrides that name the target and the retrained model."""
     return [
         f"model.path={folder}/target/model",
         f"model.retrained={folder}/retrained/model",
@@ -111,7 +118,7 @@ def model_words(folder: Path) -> list[str]:
 
 
 def run(command: str, words: list[str], out: Path) -> None:
-    """A command into a folder, unless its scores are there."""
+    """Run a command into a folder, unless the folder has scores already."""
     if (out / "metrics.json").exists():
         return
     whole = [str(Path(sys.executable).parent / command), *words, f"hydra.run.dir={out}"]
@@ -122,7 +129,7 @@ def run(command: str, words: list[str], out: Path) -> None:
 
 
 def result(path: Path) -> list[Any]:
-    """One line of runs.csv. Of ZJUKLAB's merging, steps and seconds are those of its adapters."""
+    """Return one line of runs.csv. Steps and seconds of ZJUKLAB's row are those of its adapters."""
     record = json.loads(path.read_text())
     out = path.parent
     seed = out.name if out.name.isdecimal() else ""  # target and retrained model have none
@@ -137,26 +144,31 @@ def result(path: Path) -> list[Any]:
 
 
 def mean_of_terms(scores: Mapping[str, float]) -> float:
-    """Arithmetic mean of the 12 terms whose harmonic mean is the task aggregate: with so few rows a term is often an
-    exact zero, and then the aggregate says nothing of the other eleven."""
+    """Return the arithmetic mean of the 12 terms whose harmonic mean is the task aggregate.
+
+    With so few rows a term is often exactly 0. Then the aggregate is 0 too and says nothing about the other terms.
+    """
     terms = [
-        1 - scores[f"{split}_{task}_{probe}"] if split is Split.FORGET else scores[f"{split}_{task}_{probe}"]
+        1 - scores[f"{split}_{task}_{measure}"] if split is Split.FORGET else scores[f"{split}_{task}_{measure}"]
         for split in Split
         for task in DOCUMENTS
-        for probe in ("regurgitation", "knowledge")
+        for measure in ("regurgitation", "knowledge")
     ]
     return fmean(terms)
 
 
 def write_rows(folder: Path) -> None:
-    """The rows of the first documents of each set, and as members the texts of the forgotten Task3 documents."""
+    """Write the rows of the first documents of each set, and the documents for membership.
+
+    Members are the texts of the Task3 documents of the forget set.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     official = Path(os.environ["UNLEARNING_DATA"]) / "semeval25"
     others = read_documents(str(official / "mia_data" / "nonmember.jsonl"))[:NONMEMBERS]
     write_lines(folder / "nonmembers.jsonl", [{"id": other.id, "document": other.text} for other in others])
     for split in Split:
         path = official / "data" / f"{split}_train-00000-of-00001.parquet"
-        rows = first_rows(read_rows([str(path)], split, DataSource.semeval))
+        rows = first_rows(located.row for located in SemevalReader().rows([str(path)], split))
         lines = [{key: str(getattr(row, key)) for key in ("id", "input", "output", "task")} for row in rows]
         write_lines(folder / f"{split}.jsonl", [{**line, "split": str(split)} for line in lines])
         if split is Split.FORGET:
@@ -166,7 +178,7 @@ def write_rows(folder: Path) -> None:
 
 
 def first_rows(rows: Iterable[Row]) -> list[Row]:
-    """Rows of the first documents of each task, in file order."""
+    """Return the rows of the first documents of each task, in the order of the file."""
     kept: dict[str, set[str]] = {task: set() for task in DOCUMENTS}
     chosen = []
     for row in rows:
@@ -179,7 +191,7 @@ def first_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def write_lines(path: Path, records: list[dict[str, str]]) -> None:
-    """As JSONL."""
+    """Write the records as JSON, one on each line."""
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 

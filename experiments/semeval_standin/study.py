@@ -1,6 +1,6 @@
-"""The leaderboard's rows on a stand-in: table and figure of experiments/semeval_standin.
+"""Table and figure of experiments/semeval_standin: the leaderboard's rows on a stand-in.
 
-See experiments/study.py for the command; `run.py` here writes the runs.csv that it takes.
+See experiments/study.py for the command. `run.py` in this folder writes the runs.csv that it reads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from experiments.semeval_leaderboard.row import NAMES, published
-from experiments.study import SCORES, Line, Study, draw_runs, grouped, markdown, mean, with_half
+from experiments.study import SCORES, Line, Study, draw_runs, group_by, markdown, mean, mean_with_interval
 from unlearning.report.style import INK, METHODS, MUTED, RETRAINED, TARGET, Picture, picture
 
 REFERENCES = {"target": "target, nothing unlearned", "retrained": "retrained model, never saw the forget rows"}
@@ -32,27 +32,27 @@ PANELS = {
     "mia_score": "MIA score",
 }
 SIZES = {"1B": "s", "7B": "D"}
-"""Published models, and their marks."""
+"""Size of a published model -> its mark in the figure."""
 COLUMNS = {key: key for key in ("row", "lr", "seed", *SCORES, "mia_auc", "mean_of_terms", "steps", "seconds")}
 
 
-def by_rate(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
-    """The seeds of each learning rate of each row, the best mean final score first; rows in the same order."""
-    rows = {name: own for (name,), own in grouped(lines, "row").items() if name in NAMES}
-    rates = {name: sorted(grouped(own, "lr").values(), key=final, reverse=True) for name, own in rows.items()}
+def runs_by_rate(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
+    """Return each row's runs by learning rate, the best mean final score first; rows in the same order."""
+    rows = {name: own for (name,), own in group_by(lines, "row").items() if name in NAMES}
+    rates = {name: sorted(group_by(own, "lr").values(), key=final, reverse=True) for name, own in rows.items()}
     return dict(sorted(rates.items(), key=lambda item: final(item[1][0]), reverse=True))
 
 
 def final(runs: Sequence[Line]) -> float:
-    """The mean final score over seeds."""
+    """Return the mean final score over seeds."""
     return mean(runs, "final")
 
 
 def table(lines: Sequence[Line]) -> str:
-    """The two references, the rows by final score, and how far their order agrees with what was published."""
-    by_row = {name: runs for (name,), runs in grouped(lines, "row").items()}
+    """Return a table of target, retrained model and rows by final score, then the rank correlations."""
+    by_row = {name: runs for (name,), runs in group_by(lines, "row").items()}
     body = [[text, *cells(by_row[name]), "", "", ""] for name, text in REFERENCES.items()]
-    for name, (best, *others) in by_rate(lines).items():
+    for name, (best, *others) in runs_by_rate(lines).items():
         rest = ", ".join(f"{mean(other, 'final'):.3f} ({rate(other[0])})" for other in others)
         official = [published(NAMES[name], size).get("final", "") for size in SIZES]
         body.append([NAMES[name], *cells(best), rest, *official])
@@ -62,8 +62,8 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """How many forget, keep and hide membership, and whether the order is the leaderboard's."""
-    best = {name: rates[0] for name, rates in by_rate(lines).items()}
+    """Say how many rows forget, keep and hide membership, and how far their order is the leaderboard's."""
+    best = {name: rates[0] for name, rates in runs_by_rate(lines).items()}
     tasks = {name: mean(runs, "task_aggregate") for name, runs in best.items()}
     working = sum(value > 0 for value in tasks.values())
     hidden = sum(mean(runs, "mia_score") > 0 for runs in best.values())
@@ -76,35 +76,35 @@ def answer(lines: Sequence[Line]) -> str:
 
 
 def correlation(best: Mapping[str, Sequence[Line]], size: str) -> float:
-    """Spearman's, of the mean final scores here and those published for this size."""
+    """Return Spearman's correlation of the mean final scores with those published for this size."""
     both = [name for name in best if published(NAMES[name], size)]
     here = [mean(best[name], "final") for name in both]
     return float(spearmanr(here, [float(published(NAMES[name], size)["final"]) for name in both]).statistic)
 
 
 def cells(runs: Sequence[Line]) -> list[str]:
-    """What was measured, means over seeds."""
+    """Return the measured cells of a row, means over seeds."""
     numbers = [f"{mean(runs, key):.3f}" for key in KEYS if key != "final"]
-    return [rate(runs[0]), runs[0]["steps"], with_half(runs, "final"), *numbers]
+    return [rate(runs[0]), runs[0]["steps"], mean_with_interval(runs, "final"), *numbers]
 
 
 def rate(line: Line) -> str:
-    """The learning rate; the references have none."""
+    """Return the learning rate, or nothing for target and retrained model, which have none."""
     return f"{float(line['lr']):g}" if line["lr"] else ""
 
 
 def agreement(lines: Sequence[Line]) -> str:
-    """Rank correlations (Spearman) of the final scores."""
-    best = {name: rates[0] for name, rates in by_rate(lines).items()}
-    said = [
+    """Return a sentence with the rank correlations (Spearman) of the final scores."""
+    best = {name: rates[0] for name, rates in runs_by_rate(lines).items()}
+    correlations = [
         f"{size} {correlation(best, size):.2f} ({sum(bool(published(NAMES[name], size)) for name in best)} rows)"
         for size in SIZES
     ]
-    return f"Rank correlation of the final scores with the published ones: {', '.join(said)}.\n"
+    return f"Rank correlation of the final scores with the published ones: {', '.join(correlations)}.\n"
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """The score and two of its parts, beside the published ones."""
+    """Return a figure of the final score and its parts beside the published ones."""
     return [
         picture(
             "standin",
@@ -117,9 +117,9 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a part of the score, a line a row of the leaderboard."""
-    rows = by_rate(lines)
-    references = {name: own[0] for (name,), own in grouped(lines, "row").items() if name in REFERENCES}
+    """Draw a panel for each part of the score, with a line for each row of the leaderboard."""
+    rows = runs_by_rate(lines)
+    references = {name: own[0] for (name,), own in group_by(lines, "row").items() if name in REFERENCES}
     for axis, (key, title) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         axis.set(title=title, xlim=(-0.04, 1.04))
         for name, colour in zip(REFERENCES, (TARGET, RETRAINED), strict=True):

@@ -1,6 +1,6 @@
-"""What survives relearning and 4-bit weights? Table and figure of experiments/survival; see experiments/study.py.
+"""Table and figure of experiments/survival: what survives relearning and 4-bit weights? (see experiments/study.py)
 
-Its comparisons are those of three other studies, with runs that were probed (`unlearn-probe`).
+Its runs are those of three other studies, after `unlearn-probe` has probed them.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from experiments.chunking import study as chunking
 from experiments.layer_choice import study as layer_choice
 from experiments.retain_term import study as retain_term
-from experiments.study import RUN, Line, Study, draw_runs, grouped, markdown, mean, read_csv, with_half
+from experiments.study import RUN, Line, Study, draw_runs, group_by, markdown, mean, mean_with_interval, read_csv
 from unlearning.report.style import METHODS, Picture, picture
 
 PROBES = {
@@ -26,12 +26,13 @@ ROUNDED = ("int8", "int4")
 
 
 class Source(NamedTuple):
-    """Where runs come from."""
+    """A study whose runs were probed."""
 
     study: Study
     setting: Callable[[Line], str]
-    """What the study varied, of a line of its results.csv."""
+    """Returns in words what the study varied in a line of its results.csv."""
     varied: str
+    """What the study varied, in one or two words."""
 
 
 SOURCES = {
@@ -39,14 +40,14 @@ SOURCES = {
     "retain_term": Source(retain_term.STUDY, retain_term.setting, "retain term"),
     "chunks": Source(chunking.STUDY, chunking.setting, "chunks"),
 }
-"""By the folder of the comparison."""
+"""Folder of a comparison -> the study that it belongs to."""
 
 
 def probed_runs(comparison: Path) -> list[Line]:
-    """A line a probe of each run that was probed: the run's and the probe's own columns, and what its study varied."""
+    """Return a line for each probe of each probed run: columns of run and probe, and what the study varied."""
     study, setting, varied = SOURCES[comparison.name]
     lines = []
-    for run in study.measured(comparison):
+    for run in study.collected_lines(comparison):
         if (probes := comparison / run["run"] / "probes.csv").exists():
             named = setting({own: run.get(key, "") for own, key in study.columns.items()})
             lines += [{**run, **line, "varied": varied, "setting": named} for line in read_csv(probes)]
@@ -54,20 +55,23 @@ def probed_runs(comparison: Path) -> list[Line]:
 
 
 def settings(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
-    """What varies, method and setting; the most that relearning brings back last."""
-    groups = grouped([line for line in lines if line["probe"] == "relearning"], "varied", "method", "setting")
+    """Return what varies, method and setting; those from which relearning brings back most come last."""
+    groups = group_by([line for line in lines if line["probe"] == "relearning"], "varied", "method", "setting")
     varied = [source.varied for source in SOURCES.values()]
     return sorted(groups, key=lambda key: (varied.index(key[0]), key[1], mean(groups[key], "unlearned")))
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a setting; what each probe brings back, and how much the retrained models learn by it."""
-    groups = grouped(lines, "varied", "method", "setting", "probe")
+    """Return a table with a row for each setting: what each probe brings back.
+
+    The last rows are those of the target model and the retrained model.
+    """
+    groups = group_by(lines, "varied", "method", "setting", "probe")
     rows = []
     for varied, method, setting in settings(lines):
         runs = {probe: groups[varied, method, setting, probe] for probe in PROBES}
         final = f"{mean(runs['unprobed'], 'final'):.3f}"
-        cells = [with_half(runs[probe], "unlearned") for probe in PROBES]
+        cells = [mean_with_interval(runs[probe], "unlearned") for probe in PROBES]
         rows.append([varied, f"`{method}`", setting, final, *cells])
     for who in ("target", "retrained"):
         own = [line for line in lines if line[who]]
@@ -77,18 +81,18 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """What relearning brings back, by the first layer that was trained, in chunks and mixed; the most by rounding."""
+    """Say what relearning brings back, by the first trained layer, in chunks and mixed, and what rounding does."""
     relearned = [line for line in lines if line["probe"] == "relearning"]
     by_layer: dict[int, list[float]] = defaultdict(list)
     for line in relearned:
         if line["varied"] == "layers":
             by_layer[first_layer(line["layers"])].append(float(line["unlearned"]))
     layers = ", ".join(f"layer {layer} {fmean(values):.2f}" for layer, values in sorted(by_layer.items()))
-    groups = grouped([line for line in relearned if line["varied"] == "chunks"], "setting")
+    groups = group_by([line for line in relearned if line["varied"] == "chunks"], "setting")
     chunks = [mean(runs, "unlearned") for (name,), runs in groups.items() if "chunk" in name]
     mixed = [mean(runs, "unlearned") for (name,), runs in groups.items() if "mixed" in name]
     retrained = max(float(line["retrained"]) for line in relearned if line["retrained"])
-    rounded = grouped([line for line in lines if line["probe"] in ROUNDED], "probe", "varied", "method", "setting")
+    rounded = group_by([line for line in lines if line["probe"] in ROUNDED], "probe", "varied", "method", "setting")
     return (
         f"exact match on forgotten questions after relearning, by the first layer that was trained: {layers} "
         f"(retrained model {retrained:.2f}); in chunks {min(chunks):.2f} to {max(chunks):.2f}, "
@@ -98,12 +102,12 @@ def answer(lines: Sequence[Line]) -> str:
 
 
 def first_layer(layers: str) -> int:
-    """Of a run's layers, such as 0-2, 4,5,7 or all."""
+    """Return the first of a run's layers, which are written such as "0-2", "4,5,7" or "all"."""
     return 0 if layers == "all" else int(re.split("[-,]", layers)[0])
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """Recovered shares."""
+    """Return the one figure of this study."""
     return [
         picture(
             "recovered",
@@ -116,9 +120,9 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """A panel a method and what varies, a row a setting, a colour a probe."""
-    groups = grouped(lines, "varied", "method", "setting", "probe")
-    panels = grouped(lines, "varied", "method")
+    """Draw a panel for each method and study, a row for each setting, in a colour for each probe."""
+    groups = group_by(lines, "varied", "method", "setting", "probe")
+    panels = group_by(lines, "varied", "method")
     axes = figure.subplots(-(-len(panels) // 2), 2, sharex=True, squeeze=False).flat
     for axis, (varied, method) in zip(axes, panels, strict=False):
         own = [setting for *key, setting in settings(lines) if key == [varied, method]]
@@ -129,7 +133,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
             for index, probe in enumerate(PROBES):
                 height = place + 0.16 * (index - (len(PROBES) - 1) / 2)
                 draw_runs(axis, groups[varied, method, setting, probe], "unlearned", height, METHODS[index])
-    figure.axes[0].set_xlim(left=-0.03)  # shared; an interval's part below 0 says nothing
+    figure.axes[0].set_xlim(left=-0.03)  # all panels share it; the part of an interval below 0 has no meaning
     for index, label in enumerate(PROBES.values()):
         figure.axes[0].plot([], [], "o", color=METHODS[index], label=label)
     figure.legend(loc="outside lower center", ncols=len(PROBES))
@@ -149,7 +153,7 @@ STUDY = Study(
     columns=COLUMNS,
     table=table,
     pictures=pictures,
-    measured=probed_runs,
+    collected_lines=probed_runs,
 )
 
 if __name__ == "__main__":
