@@ -18,19 +18,20 @@ from time import perf_counter, process_time
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.evaluate_models import remembering, repeating, wandering
-from benchmarks.step_runs import ROOT
+from benchmarks.official_rows import official_corpus
 from tests.reference.official_score import Official
-from unlearning.config import DataConfig, EvaluationConfig, ModelConfig, PromptConfig
-from unlearning.data.readers import load_corpus
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.model import ModelConfig
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus, Kind, Question, Row
-from unlearning.evaluation.parts import Measured, generations, letters, membership
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.parts import generations, letters, membership
 from unlearning.evaluation.semeval import row_score
 from unlearning.models.load import load_tokenizer
 
@@ -116,12 +117,7 @@ def arguments() -> argparse.Namespace:
 
 def official(quick: bool) -> Corpus:
     """The validation fold with its membership documents, and some subjects of MMLU."""
-    data = OmegaConf.merge(
-        OmegaConf.structured(DataConfig), OmegaConf.load(ROOT / "conf/data/semeval25_validation.yaml")
-    )
-    config = OmegaConf.to_object(data)
-    assert isinstance(config, DataConfig)
-    corpus = load_corpus(config)
+    corpus = official_corpus("semeval25_validation")
     step, subjects = (4, SUBJECTS[:2]) if quick else (1, SUBJECTS)
     return replace(
         corpus,
@@ -133,12 +129,12 @@ def official(quick: bool) -> Corpus:
     )
 
 
-def measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, corpus: Corpus) -> Measured:
+def measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, corpus: Corpus) -> EvaluatedModel:
     """As a command has it."""
-    return Measured(model, tokenizer, corpus, EvaluationConfig(NEW_TOKENS, shots=SHOTS), PromptConfig())
+    return EvaluatedModel(model, tokenizer, corpus, EvaluationConfig(NEW_TOKENS, shots=SHOTS), PromptConfig())
 
 
-def fold(name: str, what: Measured, now: Callable[[], float]) -> Result:
+def fold(name: str, what: EvaluatedModel, now: Callable[[], float]) -> Result:
     """Answers to all rows with their scores, and losses of all documents: together, and each."""
     official = Official(what.model, what.tokenizer, NEW_TOKENS)
     rows = [*what.corpus.forget, *what.corpus.retain]
@@ -180,7 +176,7 @@ class AtTheEnd:
         return self.model(ids, logits_to_keep=1)
 
 
-def mmlu(what: Measured, now: Callable[[], float]) -> Result:
+def mmlu(what: EvaluatedModel, now: Callable[[], float]) -> Result:
     """Choices among letters, against logits at all tokens, as the official script has them, and at the last alone."""
     questions = what.corpus.questions
     worked = {item.subject: [one for one in what.corpus.examples if one.subject == item.subject] for item in questions}

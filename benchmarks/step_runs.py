@@ -10,24 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import nn
 
+from benchmarks.official_rows import official_corpus
 from benchmarks.plain_trainer import PlainMethod, PlainRow, train_plain
-from unlearning.config import (
-    Averaging,
-    DataConfig,
-    ModelConfig,
-    ModuleKind,
-    OptimizerConfig,
-    PromptConfig,
-    Reduction,
-    ReferenceLoss,
-    TrainerConfig,
-)
+from unlearning.config.model import ModelConfig
+from unlearning.config.objective import Averaging, Reduction, ReferenceLoss
+from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow, encode_rows
-from unlearning.data.readers import load_corpus
 from unlearning.models.create import create_model
 from unlearning.models.load import load_tokenizer
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
@@ -126,10 +120,7 @@ def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
 
 def rows_of(case: Case) -> RowBook:
     """The first rows of both sets of the official training fold."""
-    data = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(ROOT / "conf/data/semeval25.yaml"))
-    config = OmegaConf.to_object(data)
-    assert isinstance(config, DataConfig)
-    corpus = load_corpus(config)
+    corpus = official_corpus("semeval25")
     tokenizer = load_tokenizer(os.environ["UNLEARNING_DATA"] + "/tokenizers/olmo-0724", ModelConfig(name="olmo"))
     prompt = PromptConfig(append_eos=False)
     wanted = ((corpus.forget, case.forget_rows), (corpus.retain, case.retain_rows))

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unlearning.config.data import DataConfig, DataSource, KnowUnDoConfig
-from unlearning.data.readers import load_corpus
+from unlearning.config.checks import check_ranges
+from unlearning.config.data import KnowundoDataConfig
+from unlearning.data.load import load_corpus
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
 
@@ -26,15 +27,14 @@ RETENTION = {
 }
 
 
-def config(folder: Path, part: str) -> DataConfig:
-    """Both splits, one as parquet and one as JSONL."""
+def config(folder: Path, part: str) -> KnowundoDataConfig:
+    """Return settings with both splits, one as parquet and one as JSONL."""
     pq.write_table(pa.Table.from_pylist([UNLEARN]), folder / "unlearn.parquet")
     (folder / "retention.jsonl").write_text(json.dumps(RETENTION))
-    return DataConfig(
-        DataSource.knowundo,
+    return KnowundoDataConfig(
         forget=[str(folder / "unlearn.parquet")],
         retain=[str(folder / "retention.jsonl")],
-        knowundo=KnowUnDoConfig(part=part),
+        part=part,
     )
 
 
@@ -47,14 +47,14 @@ def config(folder: Path, part: str) -> DataConfig:
     ],
 )
 def test_the_part_that_is_asked_for(tmp_path: Path, part: str, forget: list[str], retain: list[str]) -> None:
-    """In the order of the record."""
+    """Its questions come in the order of the record."""
     corpus = load_corpus(config(tmp_path, part))
     assert [row.output for row in corpus.forget] == forget
     assert [row.output for row in corpus.retain] == retain
 
 
 def test_rows_are_questions(tmp_path: Path) -> None:
-    """The bare text, numbered within the split."""
+    """The input is the bare text; the id has the number within the split."""
     row = load_corpus(config(tmp_path, "train")).forget[1]
     name = "forget-unlearn-2qa0"
     assert row == Row(name, "Who are Ada's parents?", "Bo and Cy.", "unlearn", Kind.QUESTION, Split.FORGET)
@@ -71,7 +71,7 @@ def test_rows_are_questions(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_question_is_refused(tmp_path: Path, record: dict[str, Any], reason: str) -> None:
-    """With the place inside the record."""
+    """The error names the place inside the record."""
     (tmp_path / "bad.jsonl").write_text(json.dumps(record))
     made = config(tmp_path, "train")
     made.retain = [str(tmp_path / "bad.jsonl")]
@@ -80,8 +80,8 @@ def test_what_is_no_question_is_refused(tmp_path: Path, record: dict[str, Any], 
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    """One line each."""
-    with pytest.raises(InputError, match=r"data.knowundo.domain=film: must be privacy or copyright"):
-        KnowUnDoConfig(domain="film")
-    with pytest.raises(InputError, match=r"data.knowundo.part=test: must be train, val or both"):
-        KnowUnDoConfig(part="test")
+    """Each is refused with its key."""
+    with pytest.raises(InputError, match=r"data.domain=film: must be one of privacy, copyright"):
+        check_ranges(KnowundoDataConfig(domain="film"), "data")
+    with pytest.raises(InputError, match=r"data.part=test: must be one of train, val, both"):
+        check_ranges(KnowundoDataConfig(part="test"), "data")

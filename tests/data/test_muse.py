@@ -6,36 +6,35 @@ from typing import Any
 import pytest
 
 from tests.data.records import jsonl
-from unlearning.config.data import DataConfig, DataSource, DocumentsConfig, MuseConfig
-from unlearning.data.free_text import cut, parted
+from unlearning.config.checks import check_ranges
+from unlearning.config.data import DocumentsConfig, MuseDataConfig
+from unlearning.data.documents import cut, split_opening
 from unlearning.data.ids import kind_of
-from unlearning.data.readers import load_corpus
+from unlearning.data.load import load_corpus
 from unlearning.data.rows import Document, Kind, Row, Split
 from unlearning.errors import InputError
 
 TEXT = "One two three.\nFour five six seven. Eight nine ten."
 
 
-def config(folder: Path, **changes: Any) -> DataConfig:
-    """Forget and retain documents, and what is asked."""
+def config(folder: Path, **changes: Any) -> MuseDataConfig:
+    """Return settings with forget and retain documents, and with passages and questions."""
     settings = {
         "forget": [jsonl(folder / "forget.jsonl", {"text": TEXT}, {"text": " \n"}, {"text": "Short one."})],
         "retain": [jsonl(folder / "retain1.jsonl", {"text": "Eleven twelve thirteen fourteen fifteen"})],
         "documents": DocumentsConfig(most_characters=36, least_characters=10, opening_words=2),
-        "muse": MuseConfig(
-            verbatim=jsonl(folder / "verbmem.jsonl", {"prompt": "It was a", "gt": "dark night"}),
-            forget_questions=jsonl(folder / "forget_qa.jsonl", {"question": "Who won?", "answer": "Selby"}),
-            forget_examples=jsonl(
-                folder / "icl.jsonl", {"question": "How?", "answer": "Well"}, {"question": "When?", "answer": "Now"}
-            ),
-            retain_questions=jsonl(folder / "retain_qa.jsonl", {"question": "Where?", "answer": "Here"}),
+        "verbatim": jsonl(folder / "verbmem.jsonl", {"prompt": "It was a", "gt": "dark night"}),
+        "forget_questions": jsonl(folder / "forget_qa.jsonl", {"question": "Who won?", "answer": "Selby"}),
+        "forget_examples": jsonl(
+            folder / "icl.jsonl", {"question": "How?", "answer": "Well"}, {"question": "When?", "answer": "Now"}
         ),
+        "retain_questions": jsonl(folder / "retain_qa.jsonl", {"question": "Where?", "answer": "Here"}),
     }
-    return DataConfig(DataSource.muse, **(settings | changes))
+    return MuseDataConfig(**(settings | changes))
 
 
 def test_pieces_are_as_long_as_they_may_be() -> None:
-    """By hand: "ab cd ef" has 8 characters. White space is lost between pieces, not within; a longer word is cut."""
+    """White space is lost between pieces, not within them; a longer word is cut. ("ab cd ef" has 8 characters.)"""
     assert list(cut("ab cd ef gh\n\n ij", 8)) == ["ab cd ef", "gh\n\n ij"]
     assert list(cut("abcdefghij kl", 4)) == ["abcd", "efgh", "ij", "kl"]
     assert list(cut("  a  ", 4)) == ["a"]
@@ -52,13 +51,13 @@ def test_pieces_are_as_long_as_they_may_be() -> None:
         ("ab", 1, None),
     ],
 )
-def test_a_piece_is_parted_at_a_space(piece: str, words: int, parts: tuple[str, str] | None) -> None:
-    """After the words asked for or the next space; where there is none, the other white space is lost."""
-    assert parted(piece, words) == parts
+def test_the_opening_ends_at_a_space(piece: str, words: int, parts: tuple[str, str] | None) -> None:
+    """It ends after the words asked for, or at the next space; where there is none, other white space is lost."""
+    assert split_opening(piece, words) == parts
 
 
 def test_documents_become_rows(tmp_path: Path) -> None:
-    """By hand: the text up to "seven." has 35 characters; the rest, 16 of them, is a row too. "Short one." has 10."""
+    """The text up to "seven." has 35 characters; the rest, of 16, is a row too; "Short one.", of 10, is too short."""
     corpus = load_corpus(config(tmp_path))
     task, kind, split = "forget", Kind.COMPLETION, Split.FORGET
     assert corpus.forget == (
@@ -70,7 +69,7 @@ def test_documents_become_rows(tmp_path: Path) -> None:
 
 
 def test_only_the_first_pieces(tmp_path: Path) -> None:
-    """As many as are asked for."""
+    """Only as many pieces of a document become rows as are asked for."""
     documents = DocumentsConfig(most_characters=36, least_characters=10, opening_words=2, rows_per_document=1)
     corpus = load_corpus(config(tmp_path, documents=documents))
     assert [row.id for row in corpus.forget] == ["forget-forget-1-1sc1"]
@@ -87,11 +86,12 @@ def test_what_is_asked(tmp_path: Path) -> None:
     )
     assert (forget.id, forget.output, forget.kind) == ("forget/0", "Selby", Kind.QUESTION)
     assert (retain.id, retain.input, retain.split) == ("retain/0", "Question: Where?\nAnswer: ", Split.RETAIN)
-    assert load_corpus(config(tmp_path, muse=MuseConfig())).muse is None
+    nothing = dict.fromkeys(("verbatim", "forget_questions", "forget_examples", "retain_questions"))
+    assert load_corpus(config(tmp_path, **nothing)).muse is None
 
 
 def test_documents_of_the_privacy_test_are_texts(tmp_path: Path) -> None:
-    """Their field is "text", not "document"."""
+    """The field of their text is "text", not "document"."""
     names = {key: jsonl(tmp_path / f"{key}.jsonl", {"text": key}) for key in ("members", "nonmembers")}
     corpus = load_corpus(config(tmp_path, **names))
     assert corpus.members == (Document("document1", "members"),)
@@ -99,7 +99,7 @@ def test_documents_of_the_privacy_test_are_texts(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """With file and line, or the key that leaves everything out."""
+    """The error names file and line, or the key that leaves everything out."""
     with pytest.raises(InputError, match=r"bad.jsonl, line 1: missing text; has document"):
         load_corpus(config(tmp_path, forget=[jsonl(tmp_path / "bad.jsonl", {"document": TEXT})]))
     with pytest.raises(InputError, match=r"bad.jsonl, line 1: text is 7; must be text"):
@@ -107,15 +107,15 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"short.jsonl: no document of more than 10 characters \(data.documents.least"):
         load_corpus(config(tmp_path, forget=[jsonl(tmp_path / "short.jsonl", {"text": "Short one."})]))
     with pytest.raises(InputError, match=r"bad.jsonl, line 1: missing gt; has prompt"):
-        load_corpus(config(tmp_path, muse=MuseConfig(verbatim=jsonl(tmp_path / "bad.jsonl", {"prompt": "a"}))))
+        load_corpus(config(tmp_path, verbatim=jsonl(tmp_path / "bad.jsonl", {"prompt": "a"})))
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    """One line each."""
-    with pytest.raises(InputError, match=r"data.muse.corpus=Films: must be News or Books"):
-        MuseConfig(corpus="Films")
+    """Each is refused with its key."""
+    with pytest.raises(InputError, match=r"data.corpus=Films: must be one of News, Books"):
+        check_ranges(MuseDataConfig(corpus="Films"), "data")
     with pytest.raises(InputError, match=r"data.documents.most_characters=50: must be 51 or more"):
-        DocumentsConfig(most_characters=50)
+        check_ranges(MuseDataConfig(documents=DocumentsConfig(most_characters=50)), "data")
     for key in ("rows_per_document", "opening_words"):
         with pytest.raises(InputError, match=rf"data.documents.{key}=0: must be 1 or more"):
-            DocumentsConfig(**{key: 0})
+            check_ranges(MuseDataConfig(documents=DocumentsConfig(**{key: 0})), "data")

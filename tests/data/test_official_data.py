@@ -5,19 +5,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
-from unlearning.config import DataConfig, PromptConfig
+from tests.data.settings import data_settings
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id, kind_of, task_of
-from unlearning.data.readers import load_corpus
+from unlearning.data.load import load_corpus
 from unlearning.data.rows import Corpus, Kind, Row
 
 pytestmark = [
     pytest.mark.official,
     pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data"),
 ]
-CONF = Path(__file__).parents[2] / "conf" / "data"
 
 COUNTS = {
     "semeval25": {"forget": [83, 83, 107, 535, 152, 152], "retain": [103, 103, 102, 510, 159, 159]},
@@ -30,27 +29,28 @@ _loaded: dict[str, Corpus] = {}
 
 
 def official(name: str) -> Corpus:
+    """Return a fold, read once."""
     if name not in _loaded:
-        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(CONF / f"{name}.yaml"))
-        config = OmegaConf.to_object(merged)
-        assert isinstance(config, DataConfig)
-        _loaded[name] = load_corpus(config)
+        _loaded[name] = load_corpus(data_settings(f"data={name}"))
     return _loaded[name]
 
 
 def counts(rows: tuple[Row, ...]) -> list[int]:
+    """Return how many rows each kind of each task has."""
     found = Counter((row.task, row.kind) for row in rows)
     return [found[task, kind] for task in ("Task1", "Task2", "Task3") for kind in Kind]
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts(name: str) -> None:
+    """Every fold has the published numbers of rows."""
     corpus = official(name)
     assert {"forget": counts(corpus.forget), "retain": counts(corpus.retain)} == COUNTS[name]
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_ids_tell_kind_and_task(name: str) -> None:
+    """The id alone tells kind and task, as the files say them."""
     corpus = official(name)
     for row in corpus.forget + corpus.retain:
         assert (kind_of(row.id), task_of(row.id)) == (row.kind, row.task)
@@ -58,6 +58,7 @@ def test_ids_tell_kind_and_task(name: str) -> None:
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_document_has_one_completion_and_is_in_one_set(name: str) -> None:
+    """A document has one completion row, and no document is in both sets."""
     corpus = official(name)
     documents = [{document_id(row.id) for row in rows} for rows in (corpus.forget, corpus.retain)]
     assert not documents[0] & documents[1]
@@ -66,6 +67,7 @@ def test_every_document_has_one_completion_and_is_in_one_set(name: str) -> None:
 
 
 def test_public_rows_are_in_lume() -> None:
+    """Both public folds are part of LUME."""
     lume = official("lume")
     for name in ("semeval25", "semeval25_validation"):
         assert set(official(name).forget) <= set(lume.forget)
@@ -74,6 +76,7 @@ def test_public_rows_are_in_lume() -> None:
 
 @pytest.mark.parametrize(("name", "members"), [("semeval25", 150), ("semeval25_validation", 34)])
 def test_members_are_task3_forget_documents(name: str, members: int) -> None:
+    """Members are texts of the forget set, nonmembers are not."""
     corpus = official(name)
     texts = {
         f"{row.input} {row.output}" for row in corpus.forget if row.task == "Task3" and row.kind is Kind.COMPLETION
@@ -84,6 +87,7 @@ def test_members_are_task3_forget_documents(name: str, members: int) -> None:
 
 
 def test_mmlu_has_57_subjects_with_five_examples_each() -> None:
+    """MMLU is whole."""
     corpus = official("semeval25")
     assert len(corpus.questions) == 14042
     assert set(Counter(example.subject for example in corpus.examples).values()) == {5}
@@ -92,11 +96,8 @@ def test_mmlu_has_57_subjects_with_five_examples_each() -> None:
 
 
 def test_first_documents() -> None:
-    merged = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(CONF / "semeval25.yaml"))
-    merged.max_documents_per_task = 4
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, DataConfig)
-    corpus = load_corpus(config)
+    """Four documents of each task keep all their rows; membership documents stay."""
+    corpus = load_corpus(data_settings("data=semeval25", "data.max_documents_per_task=4"))
     assert counts(corpus.forget) == counts(corpus.retain) == [4, 4, 4, 20, 4, 4]
     assert len(corpus.members) == 150
 

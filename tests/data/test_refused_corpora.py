@@ -1,6 +1,5 @@
 """Malformed corpora: sets that contradict each other, documents and questions that cannot be used."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unlearning.config import DataConfig, DataSource
-from unlearning.data.readers import load_corpus, read_documents, read_mmlu
+from tests.data.records import jsonl
+from unlearning.data.jsonl import JsonlReader
+from unlearning.data.membership import read_documents
+from unlearning.data.mmlu import read_mmlu
+from unlearning.data.reader import FileReader
+from unlearning.data.semeval import SemevalReader
 from unlearning.errors import InputError
 
 Fields = dict[str, Any]
@@ -18,33 +21,27 @@ ADA: Fields = {"id": "7sc1", "input": "Ada was born", "output": "in 1815.", "tas
 ALAN: Fields = {"id": "9sc1", "input": "Alan was born", "output": "in 1912.", "task": "Task3"}
 
 
-def write(folder: Path, name: str, *rows: Fields) -> str:
-    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(folder / name)
-
-
 def one_line(message: str) -> bool:
+    """Return whether the message is one line of sensible length."""
     return len(message.splitlines()) == 1 and len(message) < 1000
 
 
-Build = Callable[[Path], DataConfig]
+Make = Callable[[Path], FileReader]
 
 
-def corpus(forget: Fields, retain: Fields, **more: Any) -> Build:
-    def build(folder: Path) -> DataConfig:
-        names: Any = {key: write(folder, f"{key}.jsonl", *rows) for key, rows in more.items()}
-        f, r = write(folder, "forget.jsonl", forget), write(folder, "retain.jsonl", retain)
-        return DataConfig(source=DataSource.semeval, forget=[f], retain=[r], **names)
+def corpus(forget: Fields, retain: Fields, **more: Any) -> Make:
+    """Return a function that writes the files of a corpus into a folder and returns a reader of them."""
 
-    return build
+    def make(folder: Path) -> FileReader:
+        names: Any = {key: jsonl(folder / f"{key}.jsonl", *rows) for key, rows in more.items()}
+        f, r = jsonl(folder / "forget.jsonl", forget), jsonl(folder / "retain.jsonl", retain)
+        return SemevalReader(forget=[f], retain=[r], **names)
 
-
-def sandbox(**more: Any) -> Build:
-    return lambda _: DataConfig(source=DataSource.sandbox, **more)
+    return make
 
 
 TEXT = {"document": "Ada was born."}
-CORPORA: list[tuple[str, Build, list[str]]] = [
+CORPORA: list[tuple[str, Make, list[str]]] = [
     (
         "same id",
         corpus(ADA, ALAN | {"id": "7sc1"}),
@@ -57,12 +54,12 @@ CORPORA: list[tuple[str, Build, list[str]]] = [
     ),
     (
         "no forget",
-        lambda _: DataConfig(source=DataSource.jsonl, retain=["r.jsonl"]),
+        lambda _: JsonlReader(retain=["r.jsonl"]),
         ["data.forget: not given"],
     ),
     (
         "no retain",
-        lambda _: DataConfig(source=DataSource.jsonl, forget=["f.jsonl"]),
+        lambda _: JsonlReader(forget=["f.jsonl"]),
         ["data.retain: not given"],
     ),
     ("members alone", corpus(ADA, ALAN, members=[TEXT]), ["data.nonmembers: null"]),
@@ -72,19 +69,14 @@ CORPORA: list[tuple[str, Build, list[str]]] = [
         corpus(ADA, ALAN, members=[TEXT], nonmembers=[{"document": "x"}, TEXT]),
         ["nonmembers.jsonl", "'document2'", "members.jsonl too"],
     ),
-    (
-        "sandbox with rows",
-        sandbox(forget=["f.jsonl"]),
-        ["data.forget=['f.jsonl']", "must be empty", "sandbox"],
-    ),
-    ("sandbox with MMLU", sandbox(mmlu="mmlu"), ["data.mmlu=mmlu", "must be empty"]),
 ]
 
 
-@pytest.mark.parametrize(("build", "words"), [case[1:] for case in CORPORA], ids=[case[0] for case in CORPORA])
-def test_corpus_is_refused(tmp_path: Path, build: Build, words: list[str]) -> None:
+@pytest.mark.parametrize(("make", "words"), [case[1:] for case in CORPORA], ids=[case[0] for case in CORPORA])
+def test_corpus_is_refused(tmp_path: Path, make: Make, words: list[str]) -> None:
+    """The error is one line that names the files or the key."""
     with pytest.raises(InputError) as caught:
-        load_corpus(build(tmp_path))
+        make(tmp_path).read()
     assert one_line(str(caught.value))
     assert all(word in str(caught.value) for word in words), caught.value
 
@@ -101,7 +93,8 @@ def test_corpus_is_refused(tmp_path: Path, build: Build, words: list[str]) -> No
     ids=["no document", "empty document", "null document", "id twice", "no documents"],
 )
 def test_documents_are_refused(tmp_path: Path, rows: list[Fields], words: list[str]) -> None:
-    path = write(tmp_path, "member.jsonl", *rows)
+    """The error names the file, the row and the reason."""
+    path = jsonl(tmp_path / "member.jsonl", *rows)
     with pytest.raises(InputError) as caught:
         read_documents(path)
     assert all(word in str(caught.value) for word in [path, *words]), caught.value
@@ -138,6 +131,7 @@ ASKED: Fields = {"question": "1 + 1?", "subject": "sums", "choices": ["1", "2", 
     ],
 )
 def test_mmlu_is_refused(tmp_path: Path, dev: list[Fields] | None, test: list[Fields] | None, words: list[str]) -> None:
+    """The error is one line that names the file, the row and the reason."""
     for name, rows in (("dev", dev), ("test", test)):
         if rows is not None:
             pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unlearning.config import DataSource
-from unlearning.data.readers import read_rows
+from tests.data.records import rows_of
+from unlearning.data.jsonl import JsonlReader
 from unlearning.data.rows import Split
+from unlearning.data.semeval import SemevalReader
 from unlearning.errors import InputError
 
 Fields = dict[str, Any]
@@ -24,22 +25,27 @@ GOOD: Fields = {
 
 
 def row(**changes: object) -> Fields:
+    """Return a good row with changes."""
     return GOOD | changes
 
 
 def without(key: str) -> Fields:
+    """Return a good row without one field."""
     return {name: value for name, value in GOOD.items() if name != key}
 
 
 def lines(*rows: object) -> bytes:
+    """Return the content of a JSONL file."""
     return b"".join(json.dumps(item).encode() + b"\n" for item in rows)
 
 
 def parquet(*rows: Fields) -> bytes:
+    """Return the content of a parquet file of these rows."""
     return table(pa.Table.from_pylist(list(rows)))
 
 
 def table(content: pa.Table) -> bytes:
+    """Return the content of a parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(content, sink)
     return bytes(sink.getvalue().to_pybytes())
@@ -122,20 +128,19 @@ OFFICIAL: list[tuple[str, str, bytes, list[str]]] = [
 
 
 def one_line(message: str) -> bool:
+    """Return whether the message is one line of sensible length."""
     return len(message.splitlines()) == 1 and len(message) < 1000
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"), [case[1:] for case in OFFICIAL], ids=[case[0] for case in OFFICIAL]
 )
-@pytest.mark.parametrize("source", [DataSource.semeval, DataSource.lume])
-def test_official_file_is_refused(
-    tmp_path: Path, source: DataSource, name: str, content: bytes, words: list[str]
-) -> None:
+def test_official_file_is_refused(tmp_path: Path, name: str, content: bytes, words: list[str]) -> None:
+    """The error is one line that names the file, the row and the reason."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_rows([str(path)], Split.FORGET, source)
+        rows_of(SemevalReader(), [str(path)], Split.FORGET)
     message = str(caught.value)
     assert one_line(message)
     assert all(word in message for word in [str(path), *words]), message
@@ -163,9 +168,10 @@ OWN: list[tuple[str, bytes, list[str]]] = [
 
 @pytest.mark.parametrize(("content", "words"), [case[1:] for case in OWN], ids=[case[0] for case in OWN])
 def test_own_file_is_refused(tmp_path: Path, content: bytes, words: list[str]) -> None:
+    """The error is one line that names the file, the row and the reason."""
     path = tmp_path / "own.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_rows([str(path)], Split.FORGET, DataSource.jsonl)
+        rows_of(JsonlReader(), [str(path)], Split.FORGET)
     assert one_line(str(caught.value))
     assert all(word in str(caught.value) for word in [str(path), *words]), caught.value

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.records import jsonl
-from unlearning.config.data import DataConfig, DataSource, TofuConfig
+from unlearning.config.checks import check_ranges
+from unlearning.config.data import TofuDataConfig
 from unlearning.data.ids import document_id, kind_of
-from unlearning.data.readers import load_corpus
+from unlearning.data.load import load_corpus
 from unlearning.data.rows import Kind, Row, Split, TofuQuestion
 from unlearning.data.sources import read_records, source_name
 from unlearning.errors import InputError
@@ -25,23 +26,21 @@ PERTURBED = {
 AUTHOR = {"question": "Who wrote 1984?", "answer": "George Orwell", "perturbed_answer": ["A. Huxley", "R. Bradbury"]}
 
 
-def config(folder: Path, **changes: Any) -> DataConfig:
-    """TOFU with one row a split, as the hub's files would be on disk."""
+def config(folder: Path, **changes: Any) -> TofuDataConfig:
+    """Return settings for TOFU with one row in each split, as the hub's files would be on disk."""
     pq.write_table(pa.Table.from_pylist([{**ADA, **PERTURBED}]), folder / "forget10_perturbed.parquet")
     settings = {
         "forget": [jsonl(folder / "forget10.jsonl", ADA)],
         "retain": [jsonl(folder / "retain90.jsonl", BEN)],
         "question_template": "Question: {question}\nAnswer:",
-        "tofu": TofuConfig(
-            forget_questions=str(folder / "forget10_perturbed.parquet"),
-            real_authors=jsonl(folder / "real_authors_perturbed.jsonl", AUTHOR),
-        ),
+        "forget_questions": str(folder / "forget10_perturbed.parquet"),
+        "real_authors": jsonl(folder / "real_authors_perturbed.jsonl", AUTHOR),
     }
-    return DataConfig(DataSource.tofu, **(settings | changes))
+    return TofuDataConfig(**(settings | changes))
 
 
 def test_rows_are_questions_in_the_template(tmp_path: Path) -> None:
-    """Braces within a question stay; the task is the source's name; the id tells kind and document."""
+    """Braces within a question stay, the task is the source's name, and the id tells kind and document."""
     corpus = load_corpus(config(tmp_path))
     prompt = "Question: Where was Ada {Vaun} born?\nAnswer:"
     name = "forget-forget10-1qa0"
@@ -51,7 +50,7 @@ def test_rows_are_questions_in_the_template(tmp_path: Path) -> None:
 
 
 def test_questions_have_a_paraphrase_and_wrong_answers(tmp_path: Path) -> None:
-    """The answer stands for the paraphrase that real authors lack, as in the released code; other sets are empty."""
+    """Real authors lack a paraphrase; the answer stands for it, as in the released code. Other sets are empty."""
     sets = load_corpus(config(tmp_path)).tofu
     assert sets is not None
     prompt = "Question: Where was Ada {Vaun} born?\nAnswer:"
@@ -63,14 +62,15 @@ def test_questions_have_a_paraphrase_and_wrong_answers(tmp_path: Path) -> None:
     assert (sets.retain, sets.world_facts) == ((), ())
 
 
-def test_the_identity_covers_the_questions(tmp_path: Path) -> None:
-    """And a corpus without any has none."""
+def test_the_fingerprint_covers_the_questions(tmp_path: Path) -> None:
+    """A corpus without questions has no sets of them."""
     whole = load_corpus(config(tmp_path))
     changed = {**AUTHOR, "perturbed_answer": ["A. Huxley"]}
-    other = TofuConfig(real_authors=jsonl(tmp_path / "other.jsonl", changed))
-    bare = load_corpus(config(tmp_path, tofu=TofuConfig()))
+    other = jsonl(tmp_path / "other.jsonl", changed)
+    bare = load_corpus(config(tmp_path, forget_questions=None, real_authors=None))
     assert bare.tofu is None
-    assert len({whole.fingerprint, bare.fingerprint, load_corpus(config(tmp_path, tofu=other)).fingerprint}) == 3
+    different = load_corpus(config(tmp_path, forget_questions=None, real_authors=other))
+    assert len({whole.fingerprint, bare.fingerprint, different.fingerprint}) == 3
 
 
 @pytest.mark.parametrize(
@@ -84,32 +84,32 @@ def test_the_identity_covers_the_questions(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_asked_is_refused(tmp_path: Path, record: dict[str, Any], reason: str) -> None:
-    """With file and line."""
-    tofu = TofuConfig(forget_questions=jsonl(tmp_path / "bad.jsonl", record))
+    """The error names file and line."""
+    questions = jsonl(tmp_path / "bad.jsonl", record)
     with pytest.raises(InputError, match=rf"bad.jsonl, line 1: .*{reason}"):
-        load_corpus(config(tmp_path, tofu=tofu))
+        load_corpus(config(tmp_path, forget_questions=questions))
 
 
 def test_rows_without_an_answer_are_refused(tmp_path: Path) -> None:
-    """With file and line."""
+    """The error names file and line."""
     bad = jsonl(tmp_path / "bad.jsonl", BEN, {"question": "Who?"})
     with pytest.raises(InputError, match=r"bad.jsonl, line 2: missing answer; has question"):
         load_corpus(config(tmp_path, forget=[bad]))
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    """Shares that do not add up, and a template that loses the question."""
-    assert TofuConfig("forget05", "retain95").retain == "retain95"
-    with pytest.raises(InputError, match=r"data.tofu.retain=retain90: must be retain99, the rest of forget01"):
-        TofuConfig("forget01", "retain90")
-    with pytest.raises(InputError, match=r"data.tofu.forget=forget20: must be one of forget10, forget05, forget01"):
-        TofuConfig("forget20", "retain80")
+    """Two shares must add up to all authors, and a template must keep the question."""
+    check_ranges(TofuDataConfig(forget_set="forget05", retain_set="retain95"), "data")
+    with pytest.raises(InputError, match=r"data.retain_set=retain90: must be retain99, the rest of forget01"):
+        check_ranges(TofuDataConfig(forget_set="forget01", retain_set="retain90"), "data")
+    with pytest.raises(InputError, match=r"data.forget_set=forget20: must be one of forget10, forget05, forget01"):
+        check_ranges(TofuDataConfig(forget_set="forget20", retain_set="retain80"), "data")
     with pytest.raises(InputError, match=r"data.question_template=Answer: must be a text with {question} in it"):
-        DataConfig(DataSource.tofu, question_template="Answer")
+        check_ranges(TofuDataConfig(question_template="Answer"), "data")
 
 
 def test_a_hub_name_may_have_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """owner/name:configuration:split, and the name that the source then has."""
+    """A name owner/name:configuration:split is read, and gives the source its name."""
     import datasets
 
     asked: list[tuple[str, ...]] = []

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unlearning.data.readers import read_rows
 
 from tests.mediation.builders import PERSON, QUESTIONS, rows_of
-from unlearning.config import DataSource, WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.data.rows import Kind, Split
+from unlearning.data.semeval import SemevalReader
 from unlearning.mediation.facts import TEMPLATES, facts_from_rows, spread
 from unlearning.sandbox.world import generate
 
@@ -86,7 +86,7 @@ def test_every_official_question_about_a_person_is_a_fact() -> None:
     rows = []
     for split in Split:
         for file in sorted(folder.glob(f"{split}_*.parquet")):
-            rows += read_rows([str(file)], split, DataSource.semeval)
+            rows += [located.row for located in SemevalReader().rows([str(file)], split)]
     facts = facts_from_rows(rows)
     assert len(facts) == sum(row.task == "Task2" and row.kind is Kind.QUESTION for row in rows) == 1285
     assert Counter(Counter(fact.person for fact in facts).values()) == {5: 257}

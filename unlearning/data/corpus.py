@@ -1,19 +1,41 @@
-"""The identity of a corpus."""
+"""A corpus's first documents, and its identity."""
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
-from unlearning.data.rows import Corpus
+from unlearning.data.ids import document_id
+from unlearning.data.rows import Corpus, Row
 
-BENCHMARKS = ("tofu", "muse", "hazards")
+BENCHMARKS = ("tofu", "muse", "wmdp")
+
+
+def first_documents(corpus: Corpus, limit: int | None) -> Corpus:
+    """Return the corpus with the rows of the first `limit` documents of each task in each split; None: all rows."""
+    if limit is None:
+        return corpus
+    return replace(corpus, forget=_first_rows(corpus.forget, limit), retain=_first_rows(corpus.retain, limit))
+
+
+def _first_rows(rows: Sequence[Row], limit: int) -> tuple[Row, ...]:
+    """Return the rows of the first `limit` documents of each task, in file order."""
+    kept: dict[str, set[str]] = {}
+    chosen = []
+    for row in rows:
+        documents = kept.setdefault(row.task, set())
+        name = document_id(row.id)
+        if name in documents or len(documents) < limit:
+            documents.add(name)
+            chosen.append(row)
+    return tuple(chosen)
 
 
 def fingerprint(corpus: Corpus) -> str:
-    """SHA-256 in hexadecimal over every field but the fingerprint itself, order included.
+    """Return the SHA-256, in hexadecimal, of every field but the fingerprint itself; the order of rows counts.
 
-    JSON with fixed separators delimits the fields, so that no two corpora are the same bytes. Benchmarks that are not
-    there leave no trace: adding one to the code does not change the corpora without it.
+    JSON with fixed separators delimits the fields, so that no two corpora are the same bytes. Benchmarks that a corpus
+    does not have are left out: a new benchmark in the code does not change the fingerprints of corpora without it.
     """
     content = asdict(corpus)
     del content["fingerprint"]

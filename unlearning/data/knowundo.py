@@ -1,13 +1,15 @@
 """KnowUnDo (Tian et al. 2024, arXiv 2407.01920): what must be unlearned of a person or a book, and what must not.
 
 Hugging Face data set zjunlp/KnowUnDo, configurations privacy and copyright, splits unlearn and retention. Each is a
-single record whose fields train and val are lists of questions, a question being a text and its labels.
+single record whose fields train and val are lists of questions; a question has a text and its labels, the answer.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from unlearning.data.placed import Placed
+from unlearning.data.located_row import LocatedRow
 from unlearning.data.question_rows import question_row
+from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields
 from unlearning.data.rows import Split
 from unlearning.data.sources import read_records, source_name
@@ -15,21 +17,32 @@ from unlearning.data.sources import read_records, source_name
 PARTS = {"train": ("train",), "val": ("val",), "both": ("train", "val")}
 
 
-def knowundo_rows(sources: Sequence[str], split: Split, template: str, part: str) -> list[Placed]:
-    """Rows of a part of all sources, in order; a row's task is its source's name.
+@dataclass(frozen=True)
+class KnowundoReader(FileReader):
+    """Reads the questions and answers of one part as rows.
 
-    Raises InputError if a source cannot be read or is not as described.
+    `domain` only names the published files in conf/data/knowundo.yaml.
     """
-    rows: list[Placed] = []
-    for source in sources:
-        for record in _parts(read_records(source), part):
-            number = len(rows) + 1
-            rows.append(question_row(record, "text", "labels", template, source_name(source), split, number))
-    return rows
+
+    domain: str = "privacy"
+    part: str = "train"
+    question_template: str = "{question}"
+
+    def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
+        """Return the rows of all sources, in order; a row's task is its source's name.
+
+        Raises InputError if a source cannot be read or is not as described.
+        """
+        rows: list[LocatedRow] = []
+        for source in sources:
+            for record in _questions(read_records(source), self.part):
+                number, task = len(rows) + 1, source_name(source)
+                rows.append(question_row(record, "text", "labels", self.question_template, task, split, number))
+        return rows
 
 
-def _parts(records: Sequence[Record], part: str) -> Iterator[Record]:
-    """The questions within the records, each with its place."""
+def _questions(records: Sequence[Record], part: str) -> Iterator[Record]:
+    """Yield the questions inside the records, each with its place."""
     for record in records:
         require_fields(record, PARTS[part])
         for name in PARTS[part]:

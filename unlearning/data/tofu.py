@@ -5,45 +5,64 @@ list of wrong answers) and, but for real authors and world facts, paraphrased_an
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from unlearning.config.data import TofuConfig
-from unlearning.data.placed import Placed
-from unlearning.data.question_rows import asked, question_row
+from unlearning.data.located_row import LocatedRow
+from unlearning.data.question_rows import fill_template, question_row
+from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields, text_field
-from unlearning.data.rows import Split, TofuQuestion, TofuSets
+from unlearning.data.rows import Corpus, Split, TofuQuestion, TofuSets
 from unlearning.data.sources import read_records, source_name
 
 
-def tofu_rows(sources: Sequence[str], split: Split, template: str) -> list[Placed]:
-    """Rows of all sources, in order; a row's task is its source's name.
+@dataclass(frozen=True)
+class TofuReader(FileReader):
+    """Reads questions and answers as rows, and the sets of questions with wrong answers.
 
-    Raises InputError if a source cannot be read or a record has no question and answer.
+    `forget_set` and `retain_set` only name the published files in conf/data/tofu.yaml.
     """
-    rows: list[Placed] = []
-    for source in sources:
-        for record in read_records(source):
-            number = len(rows) + 1
-            rows.append(question_row(record, "question", "answer", template, source_name(source), split, number))
-    return rows
 
+    forget_set: str = "forget10"
+    retain_set: str = "retain90"
+    question_template: str = "{question}"
+    forget_questions: str | None = None
+    retain_questions: str | None = None
+    real_authors: str | None = None
+    world_facts: str | None = None
 
-def read_tofu(config: TofuConfig, template: str) -> TofuSets | None:
-    """The questions with wrong answers; None if no set is named.
+    def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
+        """Return the rows of all sources, in order; a row's task is its source's name.
 
-    Raises InputError if a source cannot be read, or a record lacks a field, or has no wrong answer.
-    """
-    sets = TofuSets(
-        forget=_questions("forget", config.forget_questions, "paraphrased_answer", template),
-        retain=_questions("retain", config.retain_questions, "paraphrased_answer", template),
-        real_authors=_questions("real_authors", config.real_authors, "answer", template),
-        world_facts=_questions("world_facts", config.world_facts, "answer", template),
-    )
-    return None if sets == TofuSets() else sets
+        Raises InputError if a source cannot be read or a record has no question and answer.
+        """
+        rows: list[LocatedRow] = []
+        for source in sources:
+            for record in read_records(source):
+                number, task = len(rows) + 1, source_name(source)
+                rows.append(question_row(record, "question", "answer", self.question_template, task, split, number))
+        return rows
 
+    def read_all(self) -> Corpus:
+        """Return the rows and the questions with wrong answers.
 
-def _questions(name: str, source: str | None, paraphrase: str, template: str) -> tuple[TofuQuestion, ...]:
-    records = () if source is None else read_records(source)
-    return tuple(_question(record, f"{name}/{number}", paraphrase, template) for number, record in enumerate(records))
+        Raises InputError also if a record of these lacks a field or has no wrong answer.
+        """
+        corpus = super().read_all()
+        sets = TofuSets(
+            forget=self._questions("forget", self.forget_questions, "paraphrased_answer"),
+            retain=self._questions("retain", self.retain_questions, "paraphrased_answer"),
+            # Their answers have no paraphrase; the released code takes the answer itself.
+            real_authors=self._questions("real_authors", self.real_authors, "answer"),
+            world_facts=self._questions("world_facts", self.world_facts, "answer"),
+        )
+        return replace(corpus, tofu=None if sets == TofuSets() else sets)
+
+    def _questions(self, name: str, source: str | None, paraphrase: str) -> tuple[TofuQuestion, ...]:
+        records = () if source is None else read_records(source)
+        return tuple(
+            _question(record, f"{name}/{number}", paraphrase, self.question_template)
+            for number, record in enumerate(records)
+        )
 
 
 def _question(record: Record, name: str, paraphrase: str, template: str) -> TofuQuestion:
@@ -54,7 +73,7 @@ def _question(record: Record, name: str, paraphrase: str, template: str) -> Tofu
     listed = Record(record.place, {f"perturbed_answer[{index}]": text for index, text in enumerate(wrong)})
     return TofuQuestion(
         id=name,
-        question=asked(template, text_field(record, "question")),
+        question=fill_template(template, text_field(record, "question")),
         answer=text_field(record, "answer"),
         paraphrase=text_field(record, paraphrase),
         wrong=tuple(text_field(listed, field) for field in listed.fields),

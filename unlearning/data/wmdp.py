@@ -1,33 +1,54 @@
-"""The hazardous questions of WMDP (Li et al. 2024, arXiv 2403.03218).
+"""WMDP (Li et al. 2024, arXiv 2403.03218): documents on hazardous subjects as rows, and hazardous questions.
 
 Hugging Face data set cais/wmdp, configurations wmdp-bio, wmdp-cyber and wmdp-chem; fields question, choices (four
-texts) and answer (the right one, counted from 0).
+texts) and answer (the right one, counted from 0). The documents have a text.
 """
 
-from unlearning.config.data import WmdpConfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from unlearning.config.data import DocumentsConfig
+from unlearning.data.documents import document_rows
+from unlearning.data.located_row import LocatedRow
+from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields, text_field
-from unlearning.data.rows import Question
+from unlearning.data.rows import Corpus, Question, Split
 from unlearning.data.sources import read_records
 
-SUBJECTS = {"bio": "biology", "cyber": "cybersecurity", "chem": "chemistry"}
-"""As the questions' heading names them in lm-evaluation-harness, with which the published numbers were made."""
 OPTIONS = 4
 
 
-def read_wmdp(config: WmdpConfig) -> tuple[Question, ...]:
-    """Questions of all subjects that are named; ids are "{key}/{n}", n counted from 0 within the source.
+@dataclass(frozen=True)
+class WmdpReader(FileReader):
+    """Reads the pieces of documents as rows, and the questions of the subjects that are named."""
 
-    Raises InputError if a source cannot be read, or a question does not have four options and one answer.
-    """
-    questions = []
-    for key, subject in SUBJECTS.items():
-        source: str | None = getattr(config, key)
-        for number, record in enumerate(() if source is None else read_records(source)):
-            question = _question(record, f"{key}/{number}", subject)
-            limit = config.most_question_characters
-            if limit is None or len(question.question) <= limit:
-                questions.append(question)
-    return tuple(questions)
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    bio: str | None = None
+    cyber: str | None = None
+    chem: str | None = None
+    most_question_characters: int | None = None
+
+    def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
+        """Return the pieces of all documents, as `document_rows` cuts them."""
+        return document_rows(sources, split, self.documents)
+
+    def read_all(self) -> Corpus:
+        """Return the rows and the questions.
+
+        Raises InputError also if a question does not have four options and one answer.
+        """
+        return replace(super().read_all(), wmdp=tuple(self._questions()))
+
+    def _questions(self) -> Iterator[Question]:
+        """Yield all questions that are not too long; ids are "{key}/{n}", n counted from 0 within the source."""
+        # The subjects are as lm-evaluation-harness's headings name them, with which the published numbers were made.
+        named = (("bio", "biology", self.bio), ("cyber", "cybersecurity", self.cyber), ("chem", "chemistry", self.chem))
+        longest = self.most_question_characters
+        for key, subject, source in named:
+            for number, record in enumerate(() if source is None else read_records(source)):
+                question = _question(record, f"{key}/{number}", subject)
+                if longest is None or len(question.question) <= longest:
+                    yield question
 
 
 def _question(record: Record, name: str, subject: str) -> Question:

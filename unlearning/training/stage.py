@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import Answers, UnlearnConfig
+from unlearning.config.build import build
+from unlearning.config.commands import UnlearnConfig
 from unlearning.config.compatibility import require_layer_in_reach
+from unlearning.config.objective import Answers
 from unlearning.data.answers import random_rows, refused_rows
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Corpus
@@ -115,11 +114,6 @@ def _own_answers(
     if answers in (Answers.own, Answers.own_and_refusal):
         return None
     return RowBook(forget=encode_rows(corpus.forget, tokenizer, config.prompt), others=(), retain=book.retain)
-
-
-def build(part: object) -> Any:
-    """The object that a configuration dataclass describes through its `_target_`."""
-    return instantiate(OmegaConf.structured(part))
 
 
 def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, weights: str) -> str:

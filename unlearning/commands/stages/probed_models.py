@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from transformers import PreTrainedModel
 
 from unlearning.commands.stages.load import model_paths
+from unlearning.config.build import schema_of
 from unlearning.config.checks import check_ranges
 from unlearning.config.commands import CommonConfig, ProbeCommandConfig
 from unlearning.config.data import DataConfig
@@ -59,7 +60,7 @@ def probed_settings(config: ProbeCommandConfig, overrides: Sequence[str]) -> Com
         seed=config.seed,
         # A run saves its weights unquantised, whatever it was trained on.
         model=replace(_section(asked, found, "model", ModelConfig), quantization=Quantization.none),
-        data=_section(asked, found, "data", DataConfig),
+        data=_section(asked, found, "data", _data_schema(asked, found)),
         prompt=_section(asked, found, "prompt", PromptConfig),
         trainer=config.trainer,
         recipe=_section(asked, found, "recipe", RecipeConfig),
@@ -103,6 +104,15 @@ def _read(asked: str, path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{asked}: no run, its {path.name} is not a mapping")
     return found
+
+
+def _data_schema(asked: str, found: dict[str, Any]) -> type[DataConfig]:
+    """Return the schema of the reader that a run's configuration names. Raises InputError for an unknown reader."""
+    target = (found.get("data") or {}).get("_target_")
+    schema = schema_of(DataConfig, target)
+    if schema is None:
+        raise InputError(f"{asked}: {CONFIG}, data._target_={target}: must be the reader of a data set")
+    return schema
 
 
 def _section(asked: str, found: dict[str, Any], key: str, schema: type[Any]) -> Any:

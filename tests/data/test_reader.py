@@ -1,4 +1,4 @@
-"""Good input: what is read, and what is tolerated."""
+"""Good input of the readers: what is read, and what is tolerated."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import OmegaConf
 
-from unlearning.config import DataConfig, DataSource, WorldConfig
-from unlearning.data.readers import load_corpus, read_documents, read_mmlu, read_rows
+from tests.data.records import rows_of
+from unlearning.config.data import JsonlDataConfig, SandboxDataConfig, WorldConfig
+from unlearning.data.jsonl import JsonlReader
+from unlearning.data.load import load_corpus
+from unlearning.data.membership import read_documents
+from unlearning.data.mmlu import read_mmlu
+from unlearning.data.reader import FileReader
 from unlearning.data.rows import Corpus, Document, Kind, Row, Split
+from unlearning.data.semeval import SemevalReader
 
 OFFICIAL = [
     {"id": '"a"sc1', "input": "Once", "output": "upon a time", "task": "Task1"},
@@ -38,10 +43,12 @@ ROWS = (
 
 
 def jsonl(*rows: dict[str, Any], end: str = "\n", start: bytes = b"") -> bytes:
+    """Return the content of a JSONL file."""
     return start + end.join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
 
 
 def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
+    """Write a parquet file and return its path."""
     pq.write_table(pa.Table.from_pylist(rows), path)
     return str(path)
 
@@ -65,28 +72,32 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
         "more columns",
     ],
 )
-@pytest.mark.parametrize("source", [DataSource.semeval, DataSource.lume, DataSource.jsonl])
-def test_jsonl(tmp_path: Path, source: DataSource, content: bytes) -> None:
+@pytest.mark.parametrize("reader", [SemevalReader(), JsonlReader()], ids=["semeval", "jsonl"])
+def test_jsonl(tmp_path: Path, reader: FileReader, content: bytes) -> None:
+    """Blank lines at the end, CRLF, a byte order mark and further columns are tolerated."""
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
-    assert read_rows([str(path)], Split.FORGET, source) == ROWS
+    assert rows_of(reader, [str(path)], Split.FORGET) == ROWS
 
 
 def test_parquet(tmp_path: Path) -> None:
+    """A parquet file has the same rows as a JSONL file."""
     path = write_parquet(tmp_path / "rows.parquet", [row | {"split": "forget"} for row in OFFICIAL])
-    assert read_rows([path], Split.FORGET, DataSource.semeval) == ROWS
+    assert rows_of(SemevalReader(), [path], Split.FORGET) == ROWS
 
 
 def test_parquet_with_categories(tmp_path: Path) -> None:
+    """A column of categories is a column of texts."""
     table = pa.Table.from_pylist(OFFICIAL)
     pq.write_table(table.set_column(3, "task", table["task"].dictionary_encode()), tmp_path / "rows.parquet")
-    assert read_rows([str(tmp_path / "rows.parquet")], Split.FORGET, DataSource.semeval) == ROWS
+    assert rows_of(SemevalReader(), [str(tmp_path / "rows.parquet")], Split.FORGET) == ROWS
 
 
 def test_several_sources_in_order(tmp_path: Path) -> None:
+    """The rows of several files come in the order of the files."""
     first = write_parquet(tmp_path / "z.parquet", OFFICIAL[:2])
     (tmp_path / "a.jsonl").write_bytes(jsonl(OFFICIAL[2]))
-    assert read_rows([first, str(tmp_path / "a.jsonl")], Split.FORGET, DataSource.semeval) == ROWS
+    assert rows_of(SemevalReader(), [first, str(tmp_path / "a.jsonl")], Split.FORGET) == ROWS
 
 
 UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
@@ -106,28 +117,32 @@ UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
     ],
 )
 def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str, kind: Kind) -> None:
+    """What a row does not say is told by its id, or is at its default."""
     (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
-    (read,) = read_rows([str(tmp_path / "own.jsonl")], Split.RETAIN, DataSource.jsonl)
+    (read,) = rows_of(JsonlReader(), [str(tmp_path / "own.jsonl")], Split.RETAIN)
     assert read == Row(row_id, " a ", "b\n", task, kind, Split.RETAIN)
 
 
 def test_made_ids_are_unique_in_the_corpus(tmp_path: Path) -> None:
+    """Rows without ids are numbered over all files of a split."""
     for name, texts in (("f1", "ab"), ("f2", "c"), ("r", "de")):
         (tmp_path / f"{name}.jsonl").write_bytes(jsonl(*[{"input": text, "output": text} for text in texts]))
     paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("f1", "f2", "r")}
-    config = DataConfig(source=DataSource.jsonl, forget=[paths["f1"], paths["f2"]], retain=[paths["r"]])
-    corpus = load_corpus(config)
+    corpus = load_corpus(JsonlDataConfig(forget=[paths["f1"], paths["f2"]], retain=[paths["r"]]))
     assert [row.id for row in corpus.forget] == [f"forget-row{n}qa0" for n in (1, 2, 3)]
     assert [row.id for row in corpus.retain] == [f"retain-row{n}qa0" for n in (1, 2)]
     assert (corpus.members, corpus.nonmembers, corpus.questions, corpus.examples) == ((), (), (), ())
 
 
 def test_documents(tmp_path: Path) -> None:
+    """A document without an id is named by its number."""
     (tmp_path / "m.jsonl").write_bytes(jsonl({"id": "7", "document": "a", "source": 1}, {"document": "b"}))
     assert read_documents(str(tmp_path / "m.jsonl")) == (Document("7", "a"), Document("document2", "b"))
 
 
 def test_mmlu(tmp_path: Path) -> None:
+    """Questions are numbered within their subject."""
+
     def asked(subject: str, answer: int) -> dict[str, Any]:
         return {"question": "?", "subject": subject, "choices": ["a", "b", "c", "d"], "answer": answer}
 
@@ -142,6 +157,8 @@ def test_mmlu(tmp_path: Path) -> None:
 
 
 def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
+    """The limit counts documents of a task; their later rows stay too."""
+
     def rows(numbers: list[int], task: str) -> list[dict[str, Any]]:
         ids = [f"{task}-{number}{suffix}" for number in numbers for suffix in ("sc1", "qa0")]
         return [{"id": name, "input": name, "output": "b", "task": task} for name in ids]
@@ -152,7 +169,7 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
     def load(limit: int | None) -> Corpus:
         forget, retain = [str(tmp_path / "f.jsonl")], [str(tmp_path / "r.jsonl")]
-        return load_corpus(DataConfig(DataSource.lume, forget=forget, retain=retain, max_documents_per_task=limit))
+        return SemevalReader(limit, forget, retain).read()
 
     cut = load(2)
     assert [row.id for row in cut.forget] == [
@@ -165,22 +182,12 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
 
 def test_sandbox() -> None:
+    """The sandbox is read as any other data set; a limit cuts rows, not documents of the membership test."""
     world = WorldConfig(documents_per_task=3, nonmember_documents=2, known_entities=2, teaching_entities=2)
-    whole = load_corpus(DataConfig(source=DataSource.sandbox, world=world))
-    again = load_corpus(DataConfig(source=DataSource.sandbox, world=world))
-    one = load_corpus(DataConfig(source=DataSource.sandbox, world=world, max_documents_per_task=1))
+    whole = load_corpus(SandboxDataConfig(world=world))
+    again = load_corpus(SandboxDataConfig(world=world))
+    one = load_corpus(SandboxDataConfig(world=world, max_documents_per_task=1))
     assert whole == again
     assert whole.fingerprint
     assert 0 < len(one.forget) < len(whole.forget)
     assert one.members == whole.members
-
-
-CONF = Path(__file__).parents[2] / "conf" / "data"
-
-
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_data_config_fits_the_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNLEARNING_DATA", "/somewhere")
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(path)))
-    assert isinstance(config, DataConfig)
-    assert bool(config.forget) == (path.stem not in ("sandbox", "jsonl", "task_directories"))
