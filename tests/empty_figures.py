@@ -1,4 +1,4 @@
-"""For tests of whole runs that look at no figure."""
+"""Makes figures empty, for tests of whole runs that do not look at figures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 @contextmanager
 def empty_figures() -> Iterator[None]:
-    """Figures are made and saved with nothing in them: drawing takes longer than the rest of so short a run."""
+    """Save every figure with nothing in it, because drawing takes longer than the rest of such a short run."""
     original = Figure.savefig
 
     def save(figure: Figure, *arguments: Any, **settings: Any) -> None:

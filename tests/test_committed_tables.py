@@ -1,4 +1,4 @@
-"""experiments/*/tables.py: the tables they write, at the head of the project's README too, are those of the results."""
+"""Tests of experiments/*/tables.py: each table, also that of the project's README, follows from the results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,26 +23,26 @@ SHOWN = {
     "project": ("model", *quickstart.HEADLINE),
     "planted_truth": ("estimator", "hits", "chosen", "placebo_hits"),
 }
-"""Columns of results.csv that each README's table is made from."""
+"""README -> columns of results.csv from which its table is made."""
 CHANGED = [(name, column) for name, columns in SHOWN.items() for column in columns]
 
 
 def rows(text: str) -> list[list[str]]:
-    """Cells of the table between the markers, without its headings."""
+    """Return the cells of the table between the markers, without its headings."""
     table = text.split(MARKERS[0])[1].split(MARKERS[1])[0]
     return [line.strip("| ").split(" | ") for line in table.splitlines()][2:]
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_readme_s_table_is_that_of_the_results(name: str) -> None:
-    """To the last character."""
+    """The README is equal to the last character."""
     text, readme, results = WRITTEN[name]
     assert text(read_csv(results)) == readme.read_text()
 
 
 @pytest.mark.parametrize(("name", "column"), CHANGED)
 def test_another_cell_of_the_results_is_another_table(name: str, column: str) -> None:
-    """The first one that is not empty: so the comparison above can fail."""
+    """If one cell is changed, the README differs; so the comparison above can fail."""
     text, readme, results = WRITTEN[name]
     lines = read_csv(results)
     line = next(line for line in lines if line[column])
@@ -51,17 +51,17 @@ def test_another_cell_of_the_results_is_another_table(name: str, column: str) ->
 
 
 def changed(cell: str) -> str:
-    """Another number, or another name."""
+    """Return another number, or another name."""
     return f"{float(cell) + 1:g}" if cell.replace(".", "", 1).isdigit() else cell + "?"
 
 
 def scored(model: str, seed: str, final: str) -> dict[str, str]:
-    """A line of the quickstart's results.csv; all scores but the first are 0.500."""
+    """Return a line of the quickstart's results.csv in which all scores but the first are 0.500."""
     return {**dict.fromkeys(quickstart.HEADINGS, "0.500"), "model": model, "seed": seed, "final": final}
 
 
 def test_the_project_s_table_is_worked_out_by_hand() -> None:
-    """Means (0.200 + 0.100 + 0.600) / 3 = 0.300 and (0.655 + 0.735) / 2 = 0.695, the higher first."""
+    """The means are (0.200 + 0.100 + 0.600) / 3 = 0.300 and (0.655 + 0.735) / 2 = 0.695; the higher comes first."""
     lines = [scored("weak", seed, final) for seed, final in (("0", "0.200"), ("1", "0.100"), ("2", "0.600"))]
     lines += [scored("strong", seed, final) for seed, final in (("0", "0.655"), ("1", "0.735"))]
     lines.append(scored("untouched target", "", "0.279"))
@@ -74,7 +74,7 @@ def test_the_project_s_table_is_worked_out_by_hand() -> None:
 
 
 def run_folder(place: Path, method: str, seed: int, final: float, state: str = "finished") -> None:
-    """What is read of a run: every score is 0.25 but for the final one."""
+    """Write the files of a run that are read; every score but the final one is 0.25."""
     place.mkdir(parents=True)
     (place / "config.yaml").write_text(f"method: {method}\nseed: {seed}\n")
     (place / "status.json").write_text(json.dumps({"state": state}))
@@ -89,7 +89,7 @@ def run_folder(place: Path, method: str, seed: int, final: float, state: str = "
 
 
 def test_results_are_collected_by_method_and_seed(tmp_path: Path) -> None:
-    """Of finished runs alone, after what is the same in all; a retrained model that was not scored has no line."""
+    """Only finished runs have lines, after the target's; a retrained model that was not scored has none."""
     run_folder(tmp_path / "0", "npo", 10, 0.12345)
     run_folder(tmp_path / "1", "npo", 2, 0.5)
     run_folder(tmp_path / "2", "dpo", 2, 1.0)
@@ -104,20 +104,20 @@ def test_results_are_collected_by_method_and_seed(tmp_path: Path) -> None:
 
 
 def test_runs_that_are_not_finished_make_no_results(tmp_path: Path) -> None:
-    """Rather than an empty table."""
+    """A folder without finished runs is refused, rather than giving an empty table."""
     run_folder(tmp_path / "0", "npo", 0, 0.5, state="interrupted")
     with pytest.raises(InputError, match="no run in it is finished"):
         quickstart.collected_rows(tmp_path)
 
 
 def traced(estimator: str, planted: str, chosen: str, hits: str, placebo_hits: str) -> dict[str, str]:
-    """A line of planted_truth's results.csv, as far as the table reads it."""
+    """Return the cells of a line of planted_truth's results.csv that the table reads."""
     cells = {"planted": planted, "chosen": chosen, "hits": hits, "placebo_hits": placebo_hits}
     return {"estimator": estimator, "seed": "0", **cells}
 
 
 def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
-    """Two models of two planted layers: hits 1 + 0 and 2 + 1, both layers 0 and 1 times; a dash where not asked."""
+    """Two models have two planted layers each: hits are 1 + 0 and 2 + 1, both layers are found 0 times and once."""
     lines = [
         traced("fisher", "0 1", "", "1", ""),
         traced("noise", "0 1", "0 1", "2", "1"),
@@ -130,7 +130,7 @@ def test_the_table_of_estimators_is_worked_out_by_hand() -> None:
 
 
 def selection(mode: str, rule: str) -> dict[str, object]:
-    """What is read of a layers.json: four layers, of which 0 and 2 have the largest effects, and 1 and 2 were chosen."""
+    """Return what is read of a layers.json: of four layers 0 and 2 have the largest effects, 1 and 2 were chosen."""
     effect, placebo = {"mean": [0.5, 0.1, 0.4, 0.2]}, {"mean": [0.0, 0.1, 0.2, 0.0]}
     of_mlp = {
         "restoration": {"kind": "mlp", "window": 1, "severed": None},
@@ -144,7 +144,7 @@ def selection(mode: str, rule: str) -> dict[str, object]:
 
 
 def test_a_trace_becomes_lines_of_the_results() -> None:
-    """Planted are layers 2 and 3. The baselines have their lines with the exchange of weights alone."""
+    """Layers 2 and 3 are planted. Only the exchange of weights also gives lines of the baselines."""
     lines = planted_truth_run.results((2, 3), 0, "noise", selection("exact", "confidence"))
     assert lines == [("2 3", 0, "noise", "1 2", "0 2", 1, "0.500 0.100 0.400 0.200", "1 2", 1)]
     first, *others = planted_truth_run.results((0, 1), 1, "weights, noising", selection("weights", "top_share"))
@@ -153,7 +153,7 @@ def test_a_trace_becomes_lines_of_the_results() -> None:
 
 
 def test_the_hits_of_the_results_are_the_planted_layers_among_the_largest_two() -> None:
-    """In every line, of the placebo too where there is one."""
+    """This holds in every line, and for the placebo where there is one."""
     lines = read_csv(planted_truth.RESULTS)
     for line in lines:
         planted = set(line["planted"].split())

@@ -1,8 +1,8 @@
-"""The numbers of docs/memory.md: parameters counted on the real architectures without weights, bytes by arithmetic.
+"""Tests of docs/memory.md: parameters are counted on the real architectures without weights, bytes are calculated.
 
     python -m tests.test_memory_plan
 
-prints the tables as the page has them.
+prints the tables of the page.
 """
 
 import os
@@ -33,7 +33,7 @@ from unlearning.training.row_model import first_trained_layer, plain_model
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 VOCABULARY, GIB, TOKENS = 50304, 2**30, 2048
 ALL_TOKENS, RETAIN_ANSWERS = 160_466, 22_681
-"""Of the official training rows: both sets' tokens, and the retain rows' supervised ones."""
+"""Tokens of the official training rows: all of both sets, and the supervised ones of the retain rows."""
 ARCHITECTURES = {
     "OLMo-1B": {
         "num_hidden_layers": 16,
@@ -51,12 +51,12 @@ ARCHITECTURES = {
     },
 }
 MACHINES = ((8, 40), (1, 80), (1, 24))
-"""Devices and their GiB."""
+"""Number of devices, and the GiB of each."""
 SCOPES = ("all", "first_6_mlp", "last_8", "lora", "qlora")
 
 
 def architecture(changes: dict[str, object]) -> PreTrainedModel:
-    """Of OLMo's class, its weights wherever torch puts them now."""
+    """Return a model of OLMo's class; its weights are on torch's current default device."""
     settings = {"vocab_size": VOCABULARY, "tie_word_embeddings": False, "attn_implementation": "sdpa", **changes}
     model: PreTrainedModel = AutoModelForCausalLM.from_config(OlmoConfig(**settings))
     return model
@@ -64,7 +64,7 @@ def architecture(changes: dict[str, object]) -> PreTrainedModel:
 
 @cache
 def scope_of(name: str) -> Scope:
-    """As conf/scope/NAME.yaml describes it."""
+    """Return the scope that conf/scope/NAME.yaml describes."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         scope: Scope = build(settings_of(compose("unlearn", ["model=olmo_7b", f"scope={name}"])).scope)  # type: ignore[union-attr]
@@ -73,16 +73,16 @@ def scope_of(name: str) -> Scope:
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts of one model under one scope, and bytes on a device."""
+    """Counts of parameters of one model under one scope, and the bytes that they take on a device."""
 
     total: int
     """Parameters of the model itself."""
     trained: int
     layer: int
-    """Parameters of one layer: all are in linear modules, and can be held in 4 bits."""
+    """Parameters of one layer. All of them are in linear modules and can be held in 4 bits."""
     depth: int
     layers: int
-    """From the first trained one to the last."""
+    """Number of layers from the first trained one to the last."""
     width: int
     inner: int
     clipped: bool
@@ -90,55 +90,55 @@ class Plan:
 
     @property
     def linear(self) -> int:
-        """All but embeddings and head."""
+        """Parameters of all layers, that is all but embeddings and head."""
         return self.depth * self.layer
 
     @property
     def mixed(self) -> float:
-        """bf16-mixed: float32 weights, gradients and two moments; bfloat16 copies of what autocast keeps."""
+        """Bytes in bf16-mixed: float32 weights, gradients and two moments, and bfloat16 copies that autocast keeps."""
         return 4 * self.total + 12 * self.trained + 2 * (self.trained + self.layer)
 
     @property
     def true(self) -> float:
-        """bf16-true: all of it in bfloat16."""
+        """Bytes in bf16-true, where weights, gradients and moments are in bfloat16."""
         return 2 * self.total + 6 * self.trained
 
     @property
     def in_4_bits(self) -> float:
-        """NF4 with quantised constants, 4.127 bits (QLoRA, section 3); the rest and the adapters in float32."""
+        """Bytes with NF4 and quantised constants, 4.127 bits (QLoRA, section 3); rest and adapters are in float32."""
         return 4.127 / 8 * self.linear + 4 * (self.total - self.linear) + 16 * self.trained + 2 * self.layer
 
     @property
     def shard(self) -> float:
-        """fsdp on 8 devices, bf16-mixed: an eighth; embeddings and head, with gradients where trained; two layers."""
+        """Bytes with fsdp on 8 devices in bf16-mixed: an eighth of all, embeddings and head whole, and two layers."""
         outside = 4 * (self.total - self.linear)  # in float32 while frozen, else weights and gradients in bfloat16
         return (4 * self.total + 12 * self.trained) / 8 + outside + 2 * 2 * self.layer
 
     @property
     def kept(self) -> int:
-        """Activations of TOKENS tokens that the backward pass needs, in bf16-mixed."""
+        """Bytes of activations of TOKENS tokens that the backward pass needs, in bf16-mixed."""
         return TOKENS * self.layers * layer_bytes(self.width, self.inner, self.clipped, True)
 
     @property
     def recomputed(self) -> int:
-        """The same with gradient checkpointing: what enters each layer, in float32, and one layer at a time."""
+        """The same with gradient checkpointing: the float32 inputs of all layers, and the activations of one layer."""
         return TOKENS * (4 * self.layers * self.width + layer_bytes(self.width, self.inner, self.clipped, True))
 
     def needed(self, way: str) -> float:
-        """GiB on a device with gradient checkpointing, 1.5 for logits and 1 for CUDA included."""
+        """Return the GiB on a device with gradient checkpointing, with 1.5 for logits and 1 for CUDA."""
         return {"mixed": self.mixed, "true": self.true, "4 bits": self.in_4_bits, "fsdp": self.shard}[way] / GIB + (
             self.recomputed / GIB + 2.5
         )
 
 
 def layer_bytes(width: int, inner: int, clipped: bool, mixed: bool) -> int:
-    """Of a token in an OLMo layer, for the backward pass."""
+    """Return the bytes that an OLMo layer keeps of one token for the backward pass."""
     return ((30 if mixed else 24) + (6 if clipped else 0)) * width + 8 * inner
 
 
 @cache
 def plan_of(model: str, scope: str) -> Plan:
-    """Counted on the meta device."""
+    """Return the counts of a model under a scope, made on the meta device."""
     settings = ARCHITECTURES[model]
     with torch.device("meta"):
         whole = architecture(settings)
@@ -154,7 +154,7 @@ def plan_of(model: str, scope: str) -> Plan:
 
 
 def sizes(model: str, scope: str) -> str:
-    """A line of the page's first table."""
+    """Return a line of the page's first table."""
     plan = plan_of(model, scope)
     held = [plan.in_4_bits, None, None] if scope == "qlora" else [plan.mixed, plan.true, plan.shard]
     numbers = [f"{size / GIB:.1f}" if size else "-" for size in (*held, plan.kept, plan.recomputed)]
@@ -162,7 +162,7 @@ def sizes(model: str, scope: str) -> str:
 
 
 def choices(model: str, scope: str) -> str:
-    """A line of the page's second table: the first way that fits each machine, the exact ones first."""
+    """Return a line of the page's second table: the first way that fits each machine, exact before rounded ways."""
     plan = plan_of(model, scope)
     found = []
     for devices, card in MACHINES:
@@ -177,7 +177,7 @@ def choices(model: str, scope: str) -> str:
 @pytest.mark.parametrize("model", ARCHITECTURES)
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_page_says_so(model: str, scope: str) -> None:
-    """Both tables."""
+    """Both tables of the page have the calculated lines."""
     lines = PAGE.read_text().splitlines()
     assert len([line for line in lines if line.startswith(f"| {model} | `{scope}` |")]) == 2
     assert sizes(model, scope) in lines
@@ -202,7 +202,7 @@ def test_parameters() -> None:
 
 
 def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) -> int:
-    """What torch keeps for the backward pass of a decoder of width 64, weights aside, each storage once."""
+    """Return the bytes that torch keeps for the backward pass of a decoder of width 64, without the weights."""
     shape = {"vocab_size": 96, "eos_token_id": 1, "hidden_size": 64, "num_attention_heads": 4}
     clip = 8.0 if clipped else None
     model = architecture({**shape, "num_hidden_layers": depth, "intermediate_size": inner, "clip_qkv": clip})
@@ -226,10 +226,11 @@ def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) 
 @pytest.mark.parametrize("mixed", [False, True], ids=["bf16-true", "bf16-mixed"])
 @pytest.mark.parametrize(("inner", "clipped"), [(256, True), (172, False)], ids=["as 1B", "as 7B"])
 def test_activations_of_a_layer(inner: int, clipped: bool, mixed: bool) -> None:
-    """Counted: what one layer more costs one pack of 128 tokens more; copies of weights are the same for all packs.
+    """The formula is equal to what is counted: what one more layer costs for one more pack of 128 tokens.
 
-    Norms' statistics and attention's log-sum-exps, 16 bytes a token each here, are left out of the formula: for width
-    64 they are 0.5 of 24 bytes, for 4096 nothing.
+    Copies of weights are the same for all packs and drop out of this difference. The formula leaves out the statistics
+    of norms and the log-sum-exps of attention, 16 bytes a token each here: they are half a byte for each unit of width
+    at width 64, and next to nothing at width 4096.
     """
     saved = {(d, p): saved_bytes(inner, clipped, mixed, d, p) for d in (1, 2) for p in (1, 2)}
     counted = (saved[2, 2] - saved[2, 1] - saved[1, 2] + saved[1, 1]) / 128
@@ -237,10 +238,11 @@ def test_activations_of_a_layer(inner: int, clipped: bool, mixed: bool) -> None:
 
 
 def test_reference_and_prefix() -> None:
-    """Of the official rows: float32 states of the retain answers, logits where the head moves, top 50; all prefixes.
+    """The page has the sizes of the tables for the official rows.
 
-    22,681 * 4096 * 4 bytes = 0.35 GiB; * 50,304 instead of 4096: 4.25; * 50 * 12 bytes: 13 MiB. 160,466 * 4096 * 4:
-    2.45 GiB.
+    Float32 states of the retain answers take 22,681 * 4096 * 4 bytes = 0.35 GiB, logits 22,681 * 50,304 * 4 bytes =
+    4.25 GiB, the 50 highest logits 22,681 * 50 * 12 bytes = 13 MiB. The frozen first layers take 160,466 * 4096 * 4
+    bytes = 2.45 GiB.
     """
     page = " ".join(PAGE.read_text().split())
     width = {model: settings["hidden_size"] for model, settings in ARCHITECTURES.items()}
@@ -256,7 +258,7 @@ def test_reference_and_prefix() -> None:
 
 
 def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a configuration in order."""
+    """Each command of the page is a valid configuration."""
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
     commands = re.findall(r"^unlearn (.*)$", PAGE.read_text(), re.MULTILINE)
     assert len(commands) >= 4
@@ -269,7 +271,7 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.official
 @pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data")
 def test_official_tokens() -> None:
-    """By the OLMo tokenizer, prompted as in training."""
+    """The counts of tokens are those of the OLMo tokenizer with the prompts of training."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = settings_of(compose("unlearn", ["data=semeval25", "evaluation=semeval", "model=olmo_7b"]))

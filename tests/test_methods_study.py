@@ -1,4 +1,4 @@
-"""experiments/methods/: the script makes what results.csv has, its commands compose, the right runs count."""
+"""Tests of experiments/methods: its script makes what results.csv has, its commands compose, the right runs count."""
 
 import csv
 import json
@@ -19,27 +19,27 @@ BASE = dict.fromkeys(("mia_score", "utility", *run.PARTS), "0.5")
 
 
 def line(method: str, rate: str, seed: int, final: float) -> dict[str, str]:
-    """Of results.csv; only its final score matters."""
+    """Return a line of results.csv in which only the final score matters."""
     return {**BASE, "method": method, "lr": rate, "seed": str(seed), "final": str(final), "task_aggregate": "0.5"}
 
 
 def write(folder: Path, final: float) -> None:
-    """A finished run: the final score given, every other one 0.25, 9.6 seconds."""
+    """Write a finished run with this final score; every other score is 0.25, and it took 9.6 seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     scores = {**dict.fromkeys((*run.KEYS, *run.PARTS), 0.25), "final": final}
     (folder / "metrics.json").write_text(json.dumps({"unlearned": scores, "training": {"seconds": 9.6}}))
 
 
 class Commands:
-    """Stands for subprocess.run: notes each command, and leaves the scores of its learning rate, or an error."""
+    """Stands in for subprocess.run: notes each command, and writes the scores of its learning rate or fails."""
 
     def __init__(self, finals: dict[str, float]) -> None:
-        """Final score by learning rate; what has none fails."""
+        """Take the final score of each learning rate; a command with any other rate fails."""
         self.finals = finals
         self.done: list[str] = []
 
     def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        """One command."""
+        """Act as one command."""
         out = Path(next(word for word in command if word.startswith("hydra.run.dir=")).partition("=")[2])
         self.done.append(f"{Path(command[0]).name} {out.parent.name} {out.name}")
         rate = out.name.removeprefix("lr-").partition("-seed-")[0]
@@ -50,7 +50,7 @@ class Commands:
 
 
 def started(monkeypatch: pytest.MonkeyPatch, folder: Path, finals: dict[str, float], *methods: str) -> list[str]:
-    """Commands that the script starts for these methods."""
+    """Return the commands that the script starts for these methods."""
     commands = Commands(finals)
     monkeypatch.setattr(run.subprocess, "run", commands)
     monkeypatch.setattr("sys.argv", ["run.py", str(folder), "--methods", *methods])
@@ -59,7 +59,7 @@ def started(monkeypatch: pytest.MonkeyPatch, folder: Path, finals: dict[str, flo
 
 
 def test_every_rate_and_seed_that_the_script_runs_is_there() -> None:
-    """Each rate on seed 0, three seeds of the one that counts, each once; and nothing that the script does not know."""
+    """Each rate has seed 0, the rate that counts has all seeds, and there is no other run and none twice."""
     lines = STUDY.lines()
     found = {(own["method"], own["lr"], int(own["seed"])) for own in lines}
     grids = {name: rates for name, (_, rates) in run.METHODS.items()} | {run.MERGED: (run.MERGED_RATE,)}
@@ -72,7 +72,7 @@ def test_every_rate_and_seed_that_the_script_runs_is_there() -> None:
 
 
 def test_a_final_score_is_the_mean_of_its_parts() -> None:
-    """All four are rounded to four digits."""
+    """The final score is the mean of its three parts; all are rounded to four digits."""
     for own in STUDY.lines():
         parts = [float(own[key]) for key in ("task_aggregate", "mia_score", "utility")]
         assert float(own["final"]) == pytest.approx(fmean(parts), abs=1e-4)
@@ -80,13 +80,13 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
 
 @pytest.mark.parametrize("method", run.METHODS)
 def test_the_command_of_a_method_composes(method: str) -> None:
-    """With every learning rate of its grid, and every value in range."""
+    """It composes with every learning rate of its grid."""
     for rate in run.METHODS[method][1]:
         composes(shlex.join(["unlearn", *run.method_overrides(method, rate, 2)]))
 
 
 def test_the_merging_composes_and_takes_the_adapters_that_the_script_made() -> None:
-    """Those of the same seed, whose runs keep them; no other run keeps its model."""
+    """The adapters are those of the same seed; only their runs save a model."""
     folder = Path("out")
     words = run.merge_overrides(1, folder)
     composes(shlex.join(["unlearn-merge", *words, "hydra.run.dir=out/zjuklab"]))
@@ -98,7 +98,7 @@ def test_the_merging_composes_and_takes_the_adapters_that_the_script_made() -> N
 
 
 def test_the_best_rate_of_seed_0_is_run_with_the_other_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of final scores 0.2, 0.6 and 0.4 the second; a second start runs nothing."""
+    """Of final scores 0.2, 0.6 and 0.4 the second rate is chosen; a second start runs nothing."""
     finals = {"1e-4": 0.2, "3e-4": 0.6, "1e-3": 0.4}
     done = started(monkeypatch, tmp_path, finals, "npo")
     seed_0 = [f"unlearn npo lr-{rate}-seed-0" for rate in finals]
@@ -106,8 +106,8 @@ def test_the_best_rate_of_seed_0_is_run_with_the_other_seeds(monkeypatch: pytest
     assert started(monkeypatch, tmp_path, finals, "npo") == []
 
 
-def test_a_run_that_failed_is_told_and_not_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The other rate goes on, the study leaves the failed line out, and it is not tried again."""
+def test_a_run_that_failed_is_recorded_and_not_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The other rate is run, the study leaves the failed line out, and the run is not tried again."""
     done = started(monkeypatch, tmp_path, {"3e-4": 0.1}, "dpo")
     assert done[2:] == ["unlearn dpo lr-3e-4-seed-1", "unlearn dpo lr-3e-4-seed-2"]
     with (tmp_path / "runs.csv").open(newline="") as handle:
@@ -119,7 +119,7 @@ def test_a_run_that_failed_is_told_and_not_counted(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_adapters_are_merged_after_both_were_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Seed by seed; without one of the two methods nothing is merged."""
+    """They are merged seed by seed; if one of the two methods is not asked for, nothing is merged."""
     finals = {"1e-3": 0.5, "merged": 0.7}
     assert len(started(monkeypatch, tmp_path, finals, "zjuklab_over")) == 3
     done = started(monkeypatch, tmp_path, finals, *run.ADAPTERS)
@@ -130,7 +130,7 @@ def test_the_adapters_are_merged_after_both_were_trained(monkeypatch: pytest.Mon
 
 
 def test_the_script_s_runs_become_the_committed_results(tmp_path: Path) -> None:
-    """Folders with the scores of results.csv, through runs.csv and the study's own collecting: the same bytes."""
+    """Run folders with the scores of results.csv are collected into a results.csv of the same bytes."""
     for own in STUDY.lines():
         place = run.run_folder(own["method"], own["lr"], int(own["seed"]), tmp_path)
         scores = {key: float(own[key]) for key in (*run.KEYS, *run.PARTS)}
@@ -143,7 +143,7 @@ def test_the_script_s_runs_become_the_committed_results(tmp_path: Path) -> None:
 
 
 def test_the_rate_is_chosen_on_seed_0_alone() -> None:
-    """0.6 on seed 0 counts, though the other rate's mean is higher; methods are in the order of the counted means."""
+    """The rate with 0.6 on seed 0 counts, though the other has a higher mean; methods are ordered by their means."""
     lines = [line("npo", "a", 0, 0.5), line("npo", "a", 1, 0.9), line("npo", "b", 0, 0.6), line("npo", "b", 1, 0.2)]
     lines.append(line("idk", "a", 0, 0.45))
     rates = runs_by_rate(lines)
@@ -152,8 +152,10 @@ def test_the_rate_is_chosen_on_seed_0_alone() -> None:
 
 
 def test_a_rank_correlation_is_that_of_the_order() -> None:
-    """Published on 7B: SHA256, AILS-NTUA, KL minimisation, ascent, difference, NPO. The same order gives 1, its reverse
-    -1, and ascent behind the other five 1 - 6 * (2^2 + 1 + 1) / (6 * 35) = 0.83.
+    """The published order gives 1, its reverse -1, and gradient ascent behind the other five 0.83.
+
+    The order published for 7B is: SHA256, AILS-NTUA, KL minimisation, ascent, difference, NPO. With ascent at the end
+    the correlation is 1 - 6 * (2^2 + 1 + 1) / (6 * 35) = 0.83.
     """
     orders = {1.0: SIX, -1.0: SIX[::-1], 1 - 36 / 210: (*SIX[:3], *SIX[4:], SIX[3])}
     for expected, order in orders.items():
@@ -162,7 +164,7 @@ def test_a_rank_correlation_is_that_of_the_order() -> None:
 
 
 def test_the_answer_names_the_best_of_the_table() -> None:
-    """In its order, with the mean final scores of its rows."""
+    """It names them in the table's order, with the mean final scores of the table's rows."""
     lines = STUDY.lines()
     rows = [row.split(" | ") for row in STUDY.table(lines).splitlines() if row.startswith("| `")]
     means = [float(row[2].partition(" ")[0]) for row in rows]

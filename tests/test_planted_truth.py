@@ -1,7 +1,8 @@
-"""Facts that only two layers can hold are found in these layers, and the placebo does not find them.
+"""Tests that tracing finds facts in the only two layers that can hold them, and that the placebo does not.
 
-The sandbox's retrained model never saw the forget set; here the MLPs of two of its layers learn questions about twelve
-persons of it, and nothing else moves. experiments/planted_truth/ does the same at full size, with every estimator.
+The sandbox's retrained model never saw the forget set. Here the MLPs of two of its layers learn questions about twelve
+persons of the forget set, and no other weight moves. experiments/planted_truth does the same at full size, with every
+estimator.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def questions(corpus: Corpus) -> list[Row]:
-    """Two questions about each of the persons."""
+    """Return two questions about each of twelve persons."""
     facts = facts_from_rows(corpus.forget)
     persons = sorted({fact.person for fact in facts})[:PERSONS]
     ids = {fact.id for fact in facts if fact.person in persons and fact.relation in ("birth_date", "home_address")}
@@ -59,7 +60,7 @@ def retrained() -> PreTrainedModel:
 def planted(
     request: pytest.FixtureRequest, questions: list[Row], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[tuple[int, ...], PreTrainedModel]:
-    """The two layers, and a retrained model whose MLPs there have learnt the questions."""
+    """Return the two layers, and a retrained model whose MLPs in these layers have learnt the questions."""
     layers = PLACEMENTS[request.param]
     model = AutoModelForCausalLM.from_pretrained(ASSETS / "retrained", dtype=torch.float32)
     LayersScope(",".join(map(str, layers))).apply(model, None)
@@ -89,7 +90,7 @@ def traced(
     corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[TraceConfig], Traced]:
-    """Trace the questions once by each configuration, in the model that learnt them; its base is the retrained one."""
+    """Return a function that traces the questions in the model that learnt them, once for each configuration."""
     known: dict[str, Traced] = {}
 
     def made(config: TraceConfig) -> Traced:
@@ -120,7 +121,7 @@ def test_the_layers_are_found(
     planted: tuple[tuple[int, ...], PreTrainedModel],
     traced: Callable[[TraceConfig], Traced],
 ) -> None:
-    """Weights: these layers and no other. Activations: the two largest effects, for later layers may pass them on."""
+    """The exchange of weights chooses exactly these layers; of states they have the two largest effects."""
     config = replace(CONFIG, mode=TraceMode.weights) if estimator == "weights" else LARGEST_TWO
     found = traced(replace(config, direction=direction))
     assert found.selection.layers == planted[0]
@@ -130,7 +131,7 @@ def test_the_layers_are_found(
 def test_the_placebo_does_not_find_them(
     planted: tuple[tuple[int, ...], PreTrainedModel], traced: Callable[[TraceConfig], Traced]
 ) -> None:
-    """States of another person's question do not bring the answer back; where they have an effect, it is another."""
+    """States of another person's question do not bring the answer back in the planted layers."""
     found = traced(LARGEST_TWO)
     effects = next(item for item in found.selection.effects if item.metric is found.selection.metric)
     own = effects.of(Restoration(ModuleKind.mlp))

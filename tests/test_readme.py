@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING say what is there: commands compose, paths exist, every choice is named, both stay short."""
+"""Tests of README and CONTRIBUTING: commands compose, paths exist, every choice is named, and both stay short."""
 
 import os
 import re
@@ -27,14 +27,14 @@ STUDIES = sorted(ROOT.glob("experiments/*/README.md"))
 
 
 def commands(text: str) -> list[str]:
-    """Lines of ```sh blocks that start with unlearn, comments and continuations resolved."""
+    """Return the commands in the ```sh blocks of a text, with continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line.startswith("unlearn")]
 
 
 def jobs(words: list[str]) -> list[list[str]]:
-    """The overrides of each job: one where nothing is swept, every combination where something is."""
+    """Return the overrides of each job: every combination of the swept values, or one job if nothing is swept."""
     choices = []
     for override in OverridesParser.create().parse_overrides(words):
         key = override.get_key_element()
@@ -46,7 +46,7 @@ def jobs(words: list[str]) -> list[list[str]]:
 
 
 def swept(config_name: str, words: list[str]) -> list[str]:
-    """What an experiment sweeps beside these words: the first value of each key."""
+    """Return what an experiment sweeps besides these words, with the first value of each key."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose(config_name, jobs(words)[0], return_hydra_config=True)
     found = OmegaConf.to_container(cfg.hydra.sweeper)
@@ -56,7 +56,7 @@ def swept(config_name: str, words: list[str]) -> list[str]:
 
 
 def composes(line: str) -> None:
-    """Every job of a command line becomes a checked configuration."""
+    """Compose and check every job of a command line."""
     command, *words = shlex.split(os.path.expandvars(line), comments=True)
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
@@ -70,19 +70,19 @@ def composes(line: str) -> None:
 
 @pytest.fixture(autouse=True)
 def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of the official data are named, never opened."""
+    """Set the folder of the official data; its files are named and never opened."""
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
 
 
 @pytest.mark.parametrize("line", commands(README))
 def test_a_command_of_the_readme_composes(line: str) -> None:
-    """With its values in range."""
+    """Every job of the command composes, with its values in range."""
     composes(line)
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=[study.parent.name for study in STUDIES])
 def test_the_commands_of_a_study_compose(study: Path) -> None:
-    """Each study has one at least."""
+    """Each study has at least one command, and all of its commands compose."""
     lines = commands(study.read_text())
     assert lines
     for line in lines:
@@ -90,20 +90,20 @@ def test_the_commands_of_a_study_compose(study: Path) -> None:
 
 
 def test_there_is_an_example_of_every_command() -> None:
-    """And the commands are those of the package."""
+    """The README has an example of every command of the package, and of no other."""
     scripts = re.findall(r"^(unlearn[a-z-]*) = ", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert {line.split()[0] for line in commands(README)} == set(scripts)
 
 
 @pytest.mark.parametrize("name", MOST_LINES)
 def test_it_is_short(name: str) -> None:
-    """Enough to be read at one sitting."""
+    """The file has no more lines than can be read at one sitting."""
     assert len((ROOT / name).read_text().splitlines()) <= MOST_LINES[name]
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_table_names_every_choice(group: str) -> None:
-    """And no other one; presets have a section of their own."""
+    """The table names exactly the choices of each group; presets are named in their own section."""
     if group == "method":
         section = re.search(r"^### Methods\n(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
         assert section
@@ -122,7 +122,7 @@ def test_the_table_names_every_group() -> None:
 
 
 def test_the_paths_of_the_tree_exist() -> None:
-    """And every part of the package that is a folder is in it."""
+    """The paths of the tree exist, and the tree has every folder of the package."""
     tree = re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     assert tree
     paths = [line.split()[0] for line in tree[1].splitlines()]
@@ -133,7 +133,7 @@ def test_the_paths_of_the_tree_exist() -> None:
 
 @pytest.mark.parametrize("name", MOST_LINES)
 def test_the_paths_that_are_named_exist(name: str) -> None:
-    """What stands in backquotes and begins with a folder of ours; a capital NAME, MODEL or METHOD is the reader's."""
+    """Paths in backquotes exist if they begin with a folder of the project and have no placeholder such as NAME."""
     named = re.findall(r"`((?:conf|unlearning|tests|experiments|tools)/[^`\s*]*)`", (ROOT / name).read_text())
     paths = [path for path in named if not re.search(r"NAME|MODEL|METHOD", path)]
     assert [path for path in paths if not (ROOT / path).exists()] == []

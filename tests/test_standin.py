@@ -1,4 +1,4 @@
-"""experiments/semeval_standin/: the rows keep their published numbers, the data is what it says, the table adds up."""
+"""Tests of experiments/semeval_standin: rows keep their published numbers, and data and table are what they say."""
 
 import json
 import shlex
@@ -21,10 +21,10 @@ CONFIGURATIONS = [row for row in run.ROWS if row != "zjuklab"] + ["zjuklab_over"
 METHOD_KEYS = ("objective", "scope", "schedule", "ratio", "optimizer", "prompt", "stopping", "update_scale")
 
 TERMS = [
-    f"{split}_Task{task}_{probe}"
+    f"{split}_Task{task}_{measure}"
     for split in ("forget", "retain")
     for task in (1, 2, 3)
-    for probe in ("regurgitation", "knowledge")
+    for measure in ("regurgitation", "knowledge")
 ]
 
 
@@ -35,7 +35,7 @@ def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def composed(words: list[str]) -> dict[str, Any]:
-    """The whole configuration of `unlearn`, flat, by dotted key."""
+    """Return the whole configuration of `unlearn` as dotted key -> value."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("unlearn", words)
@@ -45,32 +45,32 @@ def composed(words: list[str]) -> dict[str, Any]:
 
 
 def flat(key: str, value: Any) -> dict[str, Any]:
-    """Leaves of nested mappings."""
+    """Return the leaves of nested mappings as dotted key -> value."""
     if not isinstance(value, dict):
         return {key: value}
     return {name: leaf for inner in value for name, leaf in flat(f"{key}.{inner}", value[inner]).items()}
 
 
 def row(name: str, task: str, kind: Kind, number: int = 0) -> Row:
-    """Of a document."""
+    """Return a row of a document."""
     return Row(f"{name}{kind.value}{number}", "Begin", "end.", task, kind, Split.FORGET)
 
 
 def test_every_row_of_the_leaderboard_is_there() -> None:
-    """Under its name."""
+    """The script knows the rows of the leaderboard by the same names."""
     assert list(run.ROWS) == list(NAMES)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_row_with_the_stand_in_composes(name: str) -> None:
-    """With all that the script gives it, and every value in range."""
+    """It composes with all overrides that the script gives it."""
     words = [*run.method_overrides(name, "1e-3"), *run.data_overrides(Path("out")), *run.model_overrides(Path("out"))]
     composes(shlex.join(["unlearn", *words]))
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_stand_in_leaves_the_published_numbers(name: str) -> None:
-    """Nothing of the method differs from the leaderboard's own configuration but what the script lists."""
+    """The method differs from the leaderboard's own configuration only in what the script lists."""
     official = composed([f"experiment=leaderboard/{name}_1b"])
     here = composed(run.method_overrides(name, "0.0123"))
     given = [word.partition("=")[0] for word in run.method_overrides(name, "0.0123")]
@@ -82,7 +82,7 @@ def test_the_stand_in_leaves_the_published_numbers(name: str) -> None:
 
 
 def test_the_first_documents_of_each_task_are_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of Task1 and two of Task3: of documents 7, 8, 9 in file order, 9 is left out, and all rows of 7 stay."""
+    """Of documents 7, 8 and 9 of Task3 the first two are taken, with all their rows, and of Task1 the first one."""
     monkeypatch.setattr(run, "DOCUMENTS", {"Task1": 1, "Task3": 2})
     rows = [
         row("7", "Task3", Kind.COMPLETION, 1),
@@ -96,7 +96,7 @@ def test_the_first_documents_of_each_task_are_taken_whole(monkeypatch: pytest.Mo
 
 
 def test_the_merged_row_costs_what_its_adapters_did(tmp_path: Path) -> None:
-    """30 and 20 steps, 4 and 3 seconds; those of another learning rate or seed do not count."""
+    """The adapters took 30 and 20 steps, 4 and 3 seconds; those of another learning rate or seed do not count."""
     scores = dict.fromkeys([*run.SCORES, *TERMS], 0.5)
     costs = {"over-1e-3/2": (30, 4.0), "under-1e-3/2": (20, 3.0), "over-3e-3/2": (99, 9.0), "over-1e-3/1": (88, 8.0)}
     for name, (steps, seconds) in costs.items():
@@ -107,20 +107,20 @@ def test_the_merged_row_costs_what_its_adapters_did(tmp_path: Path) -> None:
 
 
 def test_the_target_has_no_rate_and_no_seed(tmp_path: Path) -> None:
-    """Its folder is its name."""
+    """The folder of the target is its name, without a learning rate and a seed."""
     write(tmp_path / "target", dict.fromkeys([*run.SCORES, *TERMS], 0.5), 9, 1.0)
     assert run.result(tmp_path / "target" / "metrics.json")[:4] == ["target", "", "", "finished"]
 
 
 def write(folder: Path, scores: dict[str, float], steps: int, seconds: float) -> None:
-    """A run's metrics.json."""
+    """Write the metrics.json of a run."""
     folder.mkdir(parents=True)
     record = {"unlearned": scores, "training": {"steps": steps, "seconds": seconds}}
     (folder / "metrics.json").write_text(json.dumps(record))
 
 
 def test_the_mean_of_the_terms_counts_what_is_forgotten_and_what_is_kept() -> None:
-    """One of six forget probes half known, the others forgotten; three of six retain probes known: (5.5 + 3) / 12."""
+    """Of six forget terms one is half known, of six retain terms three are known: (5.5 + 3) / 12."""
     scores = dict.fromkeys(TERMS, 0.0)
     scores |= {"forget_Task2_knowledge": 0.5}
     scores |= {"retain_Task1_knowledge": 1.0, "retain_Task2_knowledge": 1.0, "retain_Task3_regurgitation": 1.0}
@@ -128,7 +128,7 @@ def test_the_mean_of_the_terms_counts_what_is_forgotten_and_what_is_kept() -> No
 
 
 def test_all_rates_and_seeds_were_run() -> None:
-    """results.csv has each row with each rate of its grid and each seed once, the target and the retrained model."""
+    """results.csv has each row once with each rate and seed, and the target and the retrained model."""
     lines = STUDY.lines()
     found = [(line["row"], float(line["lr"]), int(line["seed"])) for line in lines if line["row"] in run.ROWS]
     asked = [(name, float(rate), seed) for name, (_, rates) in run.ROWS.items() for rate in rates for seed in run.SEEDS]
@@ -137,7 +137,7 @@ def test_all_rates_and_seeds_were_run() -> None:
 
 
 def test_a_final_score_is_the_mean_of_its_parts() -> None:
-    """And the MIA score is 1 - 2 |AUC - 0.5|; all are rounded to four digits."""
+    """The final score is the mean of three parts, and the MIA score 1 - 2 |AUC - 0.5|; all have four digits."""
     for line in STUDY.lines():
         parts = [float(line[key]) for key in ("task_aggregate", "mia_score", "utility")]
         assert float(line["final"]) == pytest.approx(sum(parts) / 3, abs=1e-4)
@@ -145,7 +145,7 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
 
 
 def test_the_table_has_the_best_rate_beside_what_was_published() -> None:
-    """Rows by the mean of final scores over seeds; no other rate has a higher one."""
+    """Rows are ordered by the mean final score over seeds, and no other rate of a row has a higher one."""
     lines = STUDY.lines()
     rows = runs_by_rate(lines)
     text = STUDY.table(lines)

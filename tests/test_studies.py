@@ -1,4 +1,4 @@
-"""experiments/*/study.py: the README's table and the figures are those of the committed results."""
+"""Tests of experiments/*/study.py: the README's table and the figures follow from the committed results."""
 
 import importlib
 import io
@@ -12,18 +12,18 @@ from matplotlib.image import imread
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in (ROOT / "experiments").glob("*/study.py"))
 SAME_PIXELS = 20
-"""Pixels that may differ: edges are rounded a little differently on other processors."""
+"""How many pixels may differ, because edges are rounded a little differently on other processors."""
 VISIBLE = 0.1
-"""Least difference of a pixel, of 1, that counts."""
+"""Smallest difference of a pixel, on a scale from 0 to 1, that counts."""
 
 
 def study(name: str) -> Any:
-    """Of its module."""
+    """Return the study of this name."""
     return importlib.import_module(f"experiments.{name}.study").STUDY
 
 
 def differing(png: bytes, other: bytes) -> int:
-    """Pixels of one picture that differ from the other's; all where the sizes do."""
+    """Return how many pixels of two pictures differ; all of them if the sizes differ."""
     first, second = imread(io.BytesIO(png)), imread(io.BytesIO(other))
     if first.shape != second.shape:
         return int(first.shape[0] * first.shape[1])
@@ -32,14 +32,14 @@ def differing(png: bytes, other: bytes) -> int:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_s_table_is_that_of_the_results(name: str) -> None:
-    """Between its markers, to the last character."""
+    """The README is equal to the last character."""
     own = study(name)
     assert own.readme() == (own.folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figures_are_those_of_the_results(name: str) -> None:
-    """Drawn again from results.csv; each is shown in the README."""
+    """Each figure, drawn again from results.csv, is equal to the committed one, and the README shows it."""
     own = study(name)
     for item in own.pictures(own.lines()):
         assert differing(item.png, (own.folder / f"{item.name}.png").read_bytes()) <= SAME_PIXELS
@@ -48,7 +48,7 @@ def test_the_figures_are_those_of_the_results(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_other_results_are_another_figure(name: str) -> None:
-    """So the comparison above can fail: every number with digits after its point is made smaller by a tenth."""
+    """If all numbers with digits after the point are a tenth smaller, the figure differs: the test above can fail."""
     own = study(name)
     changed = [
         {
@@ -62,7 +62,7 @@ def test_other_results_are_another_figure(name: str) -> None:
 
 
 def test_the_readme_has_every_study_s_answer() -> None:
-    """The list between the markers of the project's README is that of the committed results."""
+    """The list of studies in the project's README follows from the committed results."""
     answers = importlib.import_module("experiments.answers")
     assert answers.readme() == (ROOT / "README.md").read_text()
     assert len(answers.studies()) == len(NAMES)
@@ -70,7 +70,7 @@ def test_the_readme_has_every_study_s_answer() -> None:
 
 @pytest.mark.parametrize("text", ["none", "<!-- results -->\nno end", "no start <!-- /results -->\n"])
 def test_a_readme_without_its_markers_is_refused(text: str) -> None:
-    """Rather than a table at its end."""
+    """A README without both markers, in their order, is refused."""
     common = importlib.import_module("experiments.study")
     with pytest.raises(ValueError, match="needs both markers"):
         common.replace_between(common.MARKERS, text, "table")

@@ -1,4 +1,4 @@
-"""experiments/facts_needed and experiments/architectures: reading effects back, drawing facts, agreement, shares."""
+"""Tests of experiments/facts_needed and experiments/architectures: effects, draws of facts, agreement, shares."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ RESTORATIONS = (
 
 
 def world(persons: int, curve: tuple[float, ...], noise: float = 0.0) -> Facts:
-    """Five facts a person, one of each relation, whose MLP effects are `curve` and normal noise."""
+    """Return five facts of each person, one of each relation, whose MLP effects are `curve` plus normal noise."""
     relations = list(TEMPLATES) * persons
     names = np.array([f"p{person:02}" for person in range(persons) for _ in TEMPLATES])
     deviations = np.random.default_rng(0).normal(size=(len(relations), len(curve)))
@@ -48,7 +48,7 @@ def world(persons: int, curve: tuple[float, ...], noise: float = 0.0) -> Facts:
 
 
 def traced(path: Path, people: range) -> TraceResult:
-    """A trace of random scores, two corrupted runs a fact, and its table in `path`."""
+    """Return a trace of random scores with two corrupted runs of each fact, and write its table to `path`."""
     generator = np.random.default_rng(people.start)
     shape = (len(RESTORATIONS), DEPTH)
     traces = tuple(
@@ -72,7 +72,7 @@ def traced(path: Path, people: range) -> TraceResult:
 
 
 def test_what_is_read_back_is_what_a_trace_reports(tmp_path: Path) -> None:
-    """Means, bands and severed gaps from effects.parquet are those of layers.json, to rounding."""
+    """Means, bands and severed gaps from effects.parquet are equal to those of layers.json, up to rounding."""
     result = traced(tmp_path / "effects.parquet", range(6))
     facts = read_facts(tmp_path / "effects.parquet")
     expected = indirect_effects(result, Metric.ANSWER_LOG_PROBABILITY)
@@ -91,7 +91,7 @@ def test_what_is_read_back_is_what_a_trace_reports(tmp_path: Path) -> None:
 
 
 def test_traces_of_two_splits_are_put_together(tmp_path: Path) -> None:
-    """Six facts of three persons and four of two, in the order of their ids."""
+    """Six facts of three persons and four facts of two persons are joined in the order of their ids."""
     for number, people in enumerate((range(3, 6), range(1, 3))):
         traced(tmp_path / f"{number}.parquet", people)
     facts = read_facts(tmp_path / "0.parquet", tmp_path / "1.parquet")
@@ -103,13 +103,13 @@ def test_traces_of_two_splits_are_put_together(tmp_path: Path) -> None:
 
 
 def test_shares_by_hand() -> None:
-    """3 of 3 + 1 (what is negative counts as none); a half of 2 + 2."""
+    """The shares are 3 of 3 + 1, because a negative effect counts as 0, and 2 of 2 + 2."""
     assert early_share(np.array([[3.0, -1, 1, 0], [2.0, 0, 1, 1]]), 1).tolist() == [0.75, 0.5]
 
 
 @pytest.mark.parametrize("size", [5, 10, 20])
 def test_few_facts_are_of_as_many_persons(size: int) -> None:
-    """With 20 persons, up to 20 facts are of different ones, and each of the five relations has as many."""
+    """Up to 20 facts are of different persons if there are 20 persons, and each relation has equally many facts."""
     draw = spread_draw(world(20, (1, 0)), size, seed=3)
     assert draw is not None
     assert len(set(draw.persons)) == size
@@ -117,7 +117,7 @@ def test_few_facts_are_of_as_many_persons(size: int) -> None:
 
 
 def test_another_seed_draws_other_facts_and_none_twice() -> None:
-    """A draw has no fact twice, and two seeds differ; what is not smaller than the world is no draw."""
+    """A draw has no fact twice, two seeds draw different facts, and a draw of all facts is none."""
     facts = world(4, (1, 0))
     one, two = (spread_draw(facts, 12, seed) for seed in (0, 1))
     assert one is not None
@@ -128,7 +128,7 @@ def test_another_seed_draws_other_facts_and_none_twice() -> None:
 
 
 def test_persons_are_drawn_whole_and_count_each_time() -> None:
-    """Of 2 persons 6 are drawn: 30 facts, six names of five facts each, every fact three times on the average."""
+    """Of 2 persons 6 are drawn, which gives 30 facts: six names of five facts each."""
     draw = persons_draw(world(2, (1, 0)), 30, seed=0)
     assert len(draw.ids) == 30
     assert np.unique(draw.persons, return_counts=True)[1].tolist() == [5] * 6
@@ -136,7 +136,7 @@ def test_persons_are_drawn_whole_and_count_each_time() -> None:
 
 
 def test_draws_apart_share_no_person() -> None:
-    """Ten persons in two halves of five, 25 facts each: 24 can be drawn, 25 not."""
+    """Ten persons make two halves of five persons and 25 facts; 24 facts can be drawn from each, 25 cannot."""
     facts = world(10, (1, 0))
     pair = disjoint_draws(facts, 24, seed=0)
     assert pair is not None
@@ -146,8 +146,11 @@ def test_draws_apart_share_no_person() -> None:
 
 
 def test_choices_by_hand() -> None:
-    """Effects 4, 2, 1, 1 of every fact, so that nothing varies. Above the median (1.5): 0 and 1; at least 0.5 * 4: the
-    same; 0.8 of 8 in a row: 0 to 2 with 7; a quarter of 4 layers: 0."""
+    """Every fact has the effects 4, 2, 1, 1, so that nothing varies.
+
+    Above the median (1.5) are layers 0 and 1, and the same have at least 0.5 * 4. The first layers that hold 0.8 of 8
+    are 0 to 2, with 7. A quarter of 4 layers is layer 0.
+    """
     chosen = {rule: np.flatnonzero(mask).tolist() for rule, mask in choose(world(6, (4, 2, 1, 1))).chosen.items()}
     assert chosen == {
         SelectionRule.confidence: [0, 1],
@@ -158,7 +161,7 @@ def test_choices_by_hand() -> None:
 
 
 def test_without_noise_every_draw_chooses_the_same() -> None:
-    """All indices are 1; with 30 facts only the smaller sizes are drawn without replacement, the others with."""
+    """All indices are 1; of 30 facts only the smaller sizes are drawn without replacement, and all sizes with it."""
     lines = list(statistics(world(6, (4, 2, 1, 1)), draws=3))
     assert {(line[0], line[1]) for line in lines} == {
         *(("spread", size) for size in (5, 10, 20)),
@@ -169,15 +172,17 @@ def test_without_noise_every_draw_chooses_the_same() -> None:
 
 
 def test_agreement_grows_with_facts() -> None:
-    """With noise of twice the difference of two layers, 5 facts often choose others and 500 seldom."""
+    """If noise is twice the difference of two layers, 5 facts often choose other layers and 500 facts seldom do."""
     lines = list(statistics(world(12, (4, 2, 1, 1), noise=4.0), draws=10))
     own = {line[1]: float(str(line[7])) for line in lines if line[:1] == ("persons",) and line[2] == "top_share"}
     assert own[5] < own[500]
 
 
 def test_jaccard_and_wilson_by_hand() -> None:
-    """{0, 1} and {1, 2}: 1 of 3. Half of 4 draws: square = 3.8415 / 4 = 0.9604, (0.5 + 0.4802 -+ sqrt(0.9604 * (0.25 +
-    0.2401))) / 1.9604 = 0.15 and 0.85."""
+    """The sets {0, 1} and {1, 2} share 1 layer of 3. The interval of half of 4 draws is 0.15 to 0.85.
+
+    With square = 3.8415 / 4 = 0.9604 it is (0.5 + 0.4802 -+ sqrt(0.9604 * (0.25 + 0.2401))) / 1.9604.
+    """
     one, two = np.array([True, True, False]), np.array([False, True, True])
     assert jaccard(one, two) == pytest.approx(1 / 3)
     assert jaccard(one & two & ~one, one & ~one) == 1.0
