@@ -38,7 +38,7 @@ def test_branches_are_those_of_whole_sequences(family: str, batch_tokens: int) -
     """Of one token and of several, one and many a prompt, in the order of the items."""
     model = byte_model(family)
     expected = [
-        [naive(model, item.prompt, branch, left) for branch, left in zip(item.branches, item.unscored, strict=True)]
+        [naive(model, item.prompt, branch, left) for branch, left in zip(item.continuations, item.unscored, strict=True)]
         for item in ITEMS
     ]
     told: list[int] = []

@@ -1,1 +1,1 @@
-"""What a model knows, what it gives away and what it can still do. One file a family of metrics."""
+"""The evaluation of a model: what it knows, what it reveals, what it can still do. Each kind of metric has a file."""

@@ -1,6 +1,7 @@
-"""Signs that a model was trained on a document, from how likely it finds each of the document's tokens.
+"""Membership attacks: values that tell whether a model was trained on a document, from the likelihood of its tokens.
 
-Of every sign lower means more likely a member. Formulas as their authors' code and MIMIR (iamgroot42/mimir) have them.
+For every attack a lower value means that the document is more likely a member. The formulas are those of the authors'
+code and of MIMIR (iamgroot42/mimir).
 """
 
 import math
@@ -13,17 +14,19 @@ from unlearning.errors import InputError
 from unlearning.evaluation.result import DocumentScore
 
 MIN_K_SHARE = 0.2
-"""k of Min-K% and of Min-K%++."""
+"""Share of the tokens that Min-K% and Min-K%++ look at: their k."""
 
 
 def document_score(document: Document, member: bool, log_probabilities: Tensor, standardised: Tensor) -> DocumentScore:
-    """All signs of one document, from both values (T - 1,) of each of its T tokens but the first.
+    """Return the values of all attacks on one document.
+
+    `log_probabilities` and `standardised` (T - 1,) have a value for each of the T tokens but the first.
 
     - loss_nats = -mean(log_probabilities); 0 or more.
-    - zlib = loss_nats / bytes of the text in UTF-8 after zlib (Carlini et al. 2021, arXiv 2012.07805): text that any
-      model finds easy, such as repetitions, counts for less.
+    - zlib = loss_nats / bytes of the text in UTF-8 after zlib (Carlini et al. 2021, arXiv 2012.07805). Text that any
+      model finds easy, such as repetitions, thus counts for less.
     - min_k = -mean of the lowest 20% of log_probabilities (Shi et al. 2024, arXiv 2310.16789); 0 or more.
-    - min_k_plus = -mean of the lowest 20% of standardised (Zhang et al. 2024, arXiv 2404.02936); any sign.
+    - min_k_plus = -mean of the lowest 20% of standardised (Zhang et al. 2024, arXiv 2404.02936); any real number.
 
     Raises InputError for a loss that is not a number.
     """
@@ -41,7 +44,10 @@ def document_score(document: Document, member: bool, log_probabilities: Tensor, 
 
 
 def lowest_mean(values: Tensor) -> float:
-    """Mean of the lowest 20% of the values (N,), rounded down as in the authors' code, but of one at least."""
+    """Return the mean of the lowest 20% of the values (N,).
+
+    The number of values is rounded down, as in the authors' code, and is at least one.
+    """
     lowest = values.topk(max(1, int(len(values) * MIN_K_SHARE)), largest=False).values
     mean: float = lowest.double().mean().item()
     return mean

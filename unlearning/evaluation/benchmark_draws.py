@@ -1,6 +1,6 @@
-"""Bootstrap draws of other benchmarks' metrics; what is drawn, and how, says `intervals`.
+"""Bootstrap draws of the metrics of TOFU, MUSE, WMDP and memorisation. `intervals` says what is drawn, and how.
 
-TOFU's forget quality has none: it is the p-value of a test, which itself asks what another sample would have been.
+TOFU's forget quality has no draws: it is the p-value of a test, which itself asks what another sample would have shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from unlearning.evaluation.tofu import UTILITY_SETS, VALUES
 def benchmark_draws(
     items: Mapping[str, Sequence[ItemScore]], reference: EvaluationResult | None, resamples: int = RESAMPLES
 ) -> Drawn:
-    """Each metric that is a mean over items, and what TOFU and MUSE compute from several of them."""
+    """Return the draws of every metric that is a mean over items, and of TOFU's utility and MUSE's privacy leakage."""
     drawn = {name: item_draws(values, resamples) for name, values in metric_values(items).items()}
     nine = [f"tofu_{name}_{value}" for name in UTILITY_SETS for value in VALUES]
     if all(name in drawn for name in nine):
@@ -27,8 +27,10 @@ def benchmark_draws(
 
 
 def privacy_draws(items: Sequence[ItemScore], retrained: Sequence[ItemScore], resamples: int) -> Drawn:
-    """muse_auc, and muse_privacy_leakage where the retrained model's items are there: its draws are of the same
-    documents. A draw without a retrained AUC above 0 has no leakage (NaN)."""
+    """Return the draws of muse_auc, and those of muse_privacy_leakage where the retrained model's items are given.
+
+    Both models are scored on the same drawn documents. The leakage is NaN in a draw where the retrained AUC is 0.
+    """
     own, other = _aucs(items, resamples), _aucs(retrained, resamples)
     if own is None or other is None:
         return {} if own is None else {"muse_auc": own}
@@ -38,7 +40,7 @@ def privacy_draws(items: Sequence[ItemScore], retrained: Sequence[ItemScore], re
 
 
 def _aucs(items: Sequence[ItemScore], resamples: int) -> Values | None:
-    """How often a member has the greater Min-40% loss, in each draw (resamples,); None without pairs."""
+    """Return how often a member has the greater Min-40% loss, in each draw (resamples,); None without pairs."""
     members, others = (
         np.array([item.values["min_40_nats"] for item in items if item.group == group])
         for group in ("members", "nonmembers")

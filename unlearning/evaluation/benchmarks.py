@@ -1,4 +1,4 @@
-"""The metrics of other benchmarks, for those that the data has."""
+"""The metrics of TOFU, MUSE and WMDP, for those benchmarks whose questions the data has."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from unlearning.evaluation.metrics import BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
 ITEM_PARTS = ("memorisation", *BENCHMARKS)
-"""Parts of an evaluation whose scores are of single items."""
+"""Names of the parts of an evaluation whose scores are ItemScores."""
 
 
 def benchmark_items(scores: Mapping[str, Sequence[Any]]) -> dict[str, list[ItemScore]]:
-    """The items of each part that has any."""
+    """Return the items of each part that has any."""
     return {name: list(scores[name]) for name in ITEM_PARTS if scores[name]}
 
 
 def metric_values(items: Mapping[str, Sequence[ItemScore]]) -> dict[str, list[tuple[str, float]]]:
-    """Name and value of each item, by the metric that is the mean of the values."""
+    """Return, for every metric that is a mean over items, the id and the value of each item."""
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for name, scores in items.items():
         for item in scores:
@@ -33,16 +33,16 @@ def _values(part: str, item: ItemScore) -> dict[str, float]:
         return memorisation_values(item)
     if part == "tofu":
         return tofu.tofu_values(item)
-    # Of MUSE's documents no mean is taken.
+    # MUSE's documents count only in an AUC, so no mean is taken of them.
     return {f"{part}_{item.group}": value for key, value in item.values.items() if key in ("rouge_f1", "right")}
 
 
 def benchmark_metrics(
     items: Mapping[str, Sequence[ItemScore]], reference: EvaluationResult | None
 ) -> dict[str, float | None]:
-    """All metrics of the benchmarks whose items are there.
+    """Return all metrics of the benchmarks that have items.
 
-    `reference` is the evaluation of a model that never saw the forget set. What compares with it is None without it.
+    `reference` is the evaluation of the retrained model. Metrics that compare with it are None without it.
     """
     theirs = {} if reference is None else reference.items
     metrics: dict[str, float | None] = {}

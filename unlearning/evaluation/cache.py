@@ -1,4 +1,4 @@
-"""Measurements kept on disk under a hash of all they depend on."""
+"""Evaluations kept on disk, each under a hash of everything that it depends on."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from unlearning.identity import settings_hash
 from unlearning.models.weights_hash import weights_hash
 
 METRICS_VERSION = 3
-"""To be raised with every change of the code that can change a measured number, or that adds one."""
+"""Must be raised with every change of the code that can change a measured number, adds one or renames one."""
 VOLATILE_CONFIG_KEYS = ("_name_or_path", "transformers_version", "use_cache")
 
 
@@ -33,10 +33,10 @@ def cached_evaluate(
     reference: EvaluationResult | None = None,
     processes: ProcessGroup | None = None,
 ) -> EvaluationResult:
-    """`evaluate`, with what was measured before of the same weights, data, tokenizer and settings by the same code.
+    """Return the result of `evaluate`, reusing what the same code measured of the same weights, data and settings.
 
-    The parts of an evaluation lie in cache_dir/evaluations/<SHA-256>/, a file each; a corpus without a fingerprint is
-    never cached. Scores over the parts are always computed anew.
+    Each part of an evaluation is a file in cache_dir/evaluations/<SHA-256>/. A corpus without a fingerprint is never
+    cached. The metrics over the parts are always computed anew.
 
     Raises InputError as `evaluate`, and for a model with unmerged adapters, whose scaling the weights do not show.
     """
@@ -53,7 +53,7 @@ def cache_key(
     config: EvaluationConfig,
     prompt: PromptConfig,
 ) -> str:
-    """SHA-256 over everything that a result depends on. Raises InputError for unmerged adapters."""
+    """Return the SHA-256 of everything that a result depends on. Raises InputError for unmerged adapters."""
     return settings_hash(
         {
             "metrics": METRICS_VERSION,
@@ -77,16 +77,16 @@ def merged_weights_hash(model: PreTrainedModel) -> str:
 
 
 def model_settings(model: PreTrainedModel) -> dict[str, Any]:
-    """The model's configuration, less what changes no result."""
+    """Return the model's configuration without the keys that change no result."""
     settings: dict[str, Any] = model.config.to_dict()
     return {key: value for key, value in settings.items() if key not in VOLATILE_CONFIG_KEYS}
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """SHA-256 over vocabulary, merges, special tokens and chat template."""
+    """Return the SHA-256 of vocabulary, merges, special tokens and chat template."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     content = tokenizer.get_vocab() if backend is None else json.loads(backend.to_str())
-    # Set by the latest call, not by the tokenizer's files.
+    # The latest call sets these two, not the tokenizer's files.
     for key in ("truncation", "padding"):
         if backend is not None:
             content.pop(key, None)

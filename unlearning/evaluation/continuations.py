@@ -1,4 +1,4 @@
-"""Log-likelihoods of several continuations of each prompt, of which each prompt goes through the model once."""
+"""Log-likelihoods of several continuations of each prompt, for which each prompt goes through the model only once."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -18,54 +18,56 @@ from unlearning.models import anatomy
 
 @dataclass(frozen=True)
 class PromptContinuations:
-    """A prompt of one token or more, and continuations of one token or more."""
+    """A prompt and its continuations, as token ids; each has one token or more."""
 
     prompt: Sequence[int]
-    branches: Sequence[Sequence[int]]
+    continuations: Sequence[Sequence[int]]
     unscored: Sequence[int]
-    """Tokens at the beginning of each branch that its likelihood does not count."""
+    """Number of tokens at the beginning of each continuation that its likelihood does not count."""
 
     @property
     def longest(self) -> int:
-        """Tokens of its longest branch."""
-        return max(map(len, self.branches))
+        """Number of tokens of the longest continuation."""
+        return max(map(len, self.continuations))
 
 
 def continuation_log_likelihoods(
     model: PreTrainedModel, items: Sequence[PromptContinuations], batch_tokens: int, advance: Callable[[int], None]
 ) -> list[list[float]]:
-    """Summed log p(token | prompt and tokens before it), in nats, over the counted tokens of each branch.
+    """Return, for each item, the log-likelihood of each of its continuations, in nats.
 
-    Computed in float32 or better; NaN where the model yields NaN. A batch holds at most `batch_tokens` cache slots, or
-    one item; `advance` is told of its branches.
+    It is the sum of log p(token | prompt and tokens before it) over the counted tokens, computed in float32 or better,
+    and NaN where the model yields NaN. A batch holds at most `batch_tokens` cache slots, or one item. After each batch
+    `advance` is called with the number of its continuations.
     """
     sums: list[list[float]] = [[] for _ in items]
     with evaluation_mode(model):
         for batch in _batches(items, batch_tokens):
-            for index, found in zip(batch, _Batch(model, [items[index] for index in batch]).sums(), strict=True):
-                sums[index] = found
-            advance(sum(len(items[index].branches) for index in batch))
+            found = _ContinuationBatch(model, [items[index] for index in batch]).sums()
+            for index, own in zip(batch, found, strict=True):
+                sums[index] = own
+            advance(sum(len(items[index].continuations) for index in batch))
     return sums
 
 
 def _batches(items: Sequence[PromptContinuations], batch_tokens: int) -> list[list[int]]:
-    """Indices, longest prompts first."""
+    """Return the items' indices in batches, those with the longest prompts first."""
     batches: list[list[int]] = []
     rows = width = longest = 0
     for index in sorted(range(len(items)), key=lambda place: (-len(items[place].prompt), -items[place].longest)):
         item = items[index]
-        rows, longest = rows + len(item.branches), max(longest, item.longest)
+        rows, longest = rows + len(item.continuations), max(longest, item.longest)
         if not batches or rows * (width + longest) > batch_tokens:
             batches.append([])
-            rows, width, longest = len(item.branches), len(item.prompt), item.longest
+            rows, width, longest = len(item.continuations), len(item.prompt), item.longest
         batches[-1].append(index)
     return batches
 
 
-class _Batch:
-    """Items that go through the model together: all prompts, then all branches but the last token of each.
+class _ContinuationBatch:
+    """Items that go through the model together: first all prompts, then all continuations without their last tokens.
 
-    Prompts are padded on the left, so that each ends where its branches begin.
+    Prompts are padded on the left, so that each ends where its continuations begin.
     """
 
     def __init__(self, model: PreTrainedModel, items: Sequence[PromptContinuations]) -> None:
@@ -75,43 +77,46 @@ class _Batch:
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
 
     def sums(self) -> list[list[float]]:
-        """Of each item's branches."""
+        """Return, for each item, the log-likelihood of each of its continuations."""
         cache = new_cache(self.model)
         ids, mask = left_padded([item.prompt for item in self.items], self.model.device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         ends = self._states(ids, mask, positions, cache)[:, -1]
-        branches = [(place, branch) for place, item in enumerate(self.items) for branch in item.branches]
-        first = self._picked(ends, [place for place, _ in branches], [branch[0] for _, branch in branches])
-        rest = iter(self._rest([(place, branch) for place, branch in branches if len(branch) > 1], mask, cache))
+        pairs = [(place, tokens) for place, item in enumerate(self.items) for tokens in item.continuations]
+        first = self._picked(ends, [place for place, _ in pairs], [tokens[0] for _, tokens in pairs])
+        rest = iter(self._rest([(place, tokens) for place, tokens in pairs if len(tokens) > 1], mask, cache))
         values = iter(first)
         return [
             [
-                sum([next(values), *(next(rest) if len(branch) > 1 else [])][unscored:])
-                for branch, unscored in zip(item.branches, item.unscored, strict=True)
+                sum([next(values), *(next(rest) if len(tokens) > 1 else [])][unscored:])
+                for tokens, unscored in zip(item.continuations, item.unscored, strict=True)
             ]
             for item in self.items
         ]
 
     def _rest(
-        self, branches: Sequence[tuple[int, Sequence[int]]], mask: Tensor, cache: DynamicCache
+        self, continuations: Sequence[tuple[int, Sequence[int]]], mask: Tensor, cache: DynamicCache
     ) -> list[list[float]]:
-        """Log p of the tokens after the first one of each branch, given with the place of its item."""
-        if not branches:
+        """Return log p of the tokens after the first one of each continuation.
+
+        `continuations` are pairs of the item's index in the batch and the continuation.
+        """
+        if not continuations:
             return []
-        owners = torch.tensor([place for place, _ in branches], device=self.model.device)
+        owners = torch.tensor([place for place, _ in continuations], device=self.model.device)
         cache.batch_select_indices(owners)
-        ids = right_padded([branch[:-1] for _, branch in branches], self.model.device)
-        starts = torch.tensor([[len(self.items[place].prompt)] for place, _ in branches], device=ids.device)
+        ids = right_padded([continuation[:-1] for _, continuation in continuations], self.model.device)
+        starts = torch.tensor([[len(self.items[place].prompt)] for place, _ in continuations], device=ids.device)
         positions = starts + torch.arange(ids.shape[1], device=ids.device)
         states = self._states(ids, torch.cat([mask[owners], torch.ones_like(ids)], dim=1), positions, cache)
-        counts = torch.tensor([len(branch) - 1 for _, branch in branches], device=ids.device)
+        counts = torch.tensor([len(continuation) - 1 for _, continuation in continuations], device=ids.device)
         wanted = torch.arange(ids.shape[1], device=ids.device) < counts[:, None]
-        tokens = [token for _, branch in branches for token in branch[1:]]
+        tokens = [token for _, continuation in continuations for token in continuation[1:]]
         values = iter(self._picked(states[wanted], range(len(tokens)), tokens))
-        return [[next(values) for _ in branch[1:]] for _, branch in branches]
+        return [[next(values) for _ in continuation[1:]] for _, continuation in continuations]
 
     def _states(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """(B, T, width) of the decoder at ids (B, T), behind what is in the cache."""
+        """Return the decoder's states (B, T, width) at ids (B, T), which follow the tokens in the cache."""
         places = {"position_ids": positions} if self.takes_positions else {}
         found: Tensor = self.decoder(
             input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **places
@@ -119,5 +124,6 @@ class _Batch:
         return found
 
     def _picked(self, states: Tensor, places: Sequence[int], tokens: Sequence[int]) -> list[float]:
+        """Return log p of each token after the state at its place."""
         where, which = (torch.tensor(list(some), device=states.device) for some in (places, tokens))
         return log_probabilities(self.model, self.decoder, states, where, which).tolist()

@@ -1,7 +1,8 @@
-"""One batch of greedy decoding: padded on the left, several guessed tokens checked at once, finished rows dropped.
+"""Greedy decoding of one batch, with draft tokens that are checked several at a time (speculative decoding).
 
-The cache has a slot for every token that went through the model; slots of wrong likely_answers are void, which the attention
-mask says, and are cleared away in groups. Positions are counted without them.
+Prompts are padded on the left, and rows that have ended leave the batch. The key-value cache has a slot for every token
+that went through the model. The slots of rejected draft tokens are void: the attention mask hides them, positions are
+counted without them, and they are cleared away in groups.
 """
 
 import inspect
@@ -21,56 +22,60 @@ from unlearning.evaluation.stopping import StoppingRule
 from unlearning.models import anatomy
 
 DROPPED_SHARE = 0.25
-"""Rows leave a batch in groups of this share at least, since each time the rest of the cache is copied."""
+"""Least share of a batch's rows that leave it at once, since the rest of the cache is copied each time."""
 DRAFTED_SHARE = 0.5
-"""Guesses are checked where this share of the rows has one, since the other rows compute as much for nothing."""
-
+"""Least share of the rows that must have a draft for drafts to be checked: rows without one compute for nothing."""
 VOID_SLOTS = 64
-"""Void slots that a row may have before they are cleared away, since each time the rest of the cache is copied."""
+"""Most void slots of a row before they are cleared away, since the rest of the cache is copied each time."""
 
 
 @dataclass
 class PartialAnswer:
-    """A row's prompt and what has been generated so far."""
+    """A row's prompt and the part of its answer that has been generated so far."""
 
     row: Row
     stopping_rule: StoppingRule
     prompt: list[int]
     likely_answers: list[list[int]]
+    """Token ids of the answers that draft tokens are taken from."""
     limit: int
-    """New tokens at most."""
+    """Most tokens of the answer."""
     expected_tokens: int
-    """New tokens for which a batch makes room; an answer that grows beyond goes on in a later batch."""
+    """Tokens of the answer for which a batch makes room; a longer answer is continued in a later batch."""
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
 
     @property
     def length(self) -> int:
-        """Tokens of prompt and answer so far."""
+        """Number of tokens of the prompt and of the answer so far."""
         return len(self.prompt) + len(self.tokens)
 
     @property
     def room(self) -> int:
-        """New tokens in its next batch, at most."""
+        """Most new tokens that its next batch generates."""
         return min(self.limit, self.expected_tokens) - len(self.tokens)
 
-    def accept(self, best: Sequence[int], guessed: Sequence[int], ends: frozenset[int]) -> int:
-        """Append the first of `best` and those after right likely_answers, until the row ends; returns how many."""
+    def accept(self, best: Sequence[int], drafted: Sequence[int], ends: frozenset[int]) -> int:
+        """Append the first token of `best`, and each one that follows a right draft token, until the answer ends.
+
+        `best` are the most likely tokens, one after the last token and one after each draft token. Returns the number
+        of tokens appended.
+        """
         for count, token in enumerate(best, start=1):
             self.tokens.append(token)
             self.ended = token in ends or len(self.tokens) >= self.limit or self.stopping_rule.is_decided(self.tokens)
-            if self.ended or count > len(guessed) or guessed[count - 1] != token:
+            if self.ended or count > len(drafted) or drafted[count - 1] != token:
                 return count
         return len(best)
 
 
 def slots_needed(width: int, room: int) -> int:
-    """Cache slots a row takes at most: prompt, new tokens, and void ones."""
+    """Return the most cache slots that a row takes: those of the prompt, of new tokens, and void ones."""
     return width + room + VOID_SLOTS + MAX_DRAFT_TOKENS
 
 
 class DecodingBatch:
-    """Rows that go through the model together, of which `rows` are still in it."""
+    """Rows that are decoded together; `rows` are those that have not left the batch."""
 
     def __init__(self, model: PreTrainedModel, answers: Sequence[PartialAnswer], ends: frozenset[int]) -> None:
         self.model = model
@@ -81,13 +86,13 @@ class DecodingBatch:
         self.cache = new_cache(model)
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
         layers = self.cache.layers
-        self.may_guess = (
+        self.may_draft = (
             self.takes_positions and bool(layers) and all(type(layer) is PreallocatedLayer for layer in layers)
         )
         self.mask = torch.empty(len(self.rows), 0, dtype=torch.long, device=model.device)
 
     def decode(self) -> None:
-        """Go on with all rows until each has ended or used up its room."""
+        """Generate tokens of all rows until each has ended or used up its room."""
         ids, mask = left_padded([answer.prompt + answer.tokens for answer in self.rows], self.model.device)
         nothing: list[list[int]] = [[] for _ in self.rows]
         best = self._forward(ids, mask, (mask.cumsum(-1) - 1).clamp(min=0), nothing)
@@ -95,7 +100,7 @@ class DecodingBatch:
         while self.rows and self.room > 0:
             drafts = self._drafts()
             width = max(map(len, drafts)) + 1
-            last = [[answer.tokens[-1], *guess] for answer, guess in zip(self.rows, drafts, strict=True)]
+            last = [[answer.tokens[-1], *draft] for answer, draft in zip(self.rows, drafts, strict=True)]
             ids = torch.tensor([line + [0] * (width - len(line)) for line in last], device=self.model.device)
             starts = torch.tensor([[answer.length - 1] for answer in self.rows], device=self.model.device)
             positions = starts + torch.arange(width, device=self.model.device)
@@ -103,9 +108,10 @@ class DecodingBatch:
             self._accept(best, drafts)
 
     def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, drafts: Sequence[Sequence[int]]) -> Tensor:
-        """The tokens of highest logit (B, 1 + longest draft) after the last ids of (B, T), which are the drafts.
+        """Return the most likely tokens (B, 1 + longest draft): after each row's last token and each of its drafts.
 
-        Behind a shorter draft they are 0.
+        The ids (B, T) end with the drafts; behind a shorter draft the tokens are 0. Raises InputError for logits that
+        are not a number.
         """
         self.mask = torch.cat([self.mask, mask], dim=1)
         places = {"position_ids": positions} if self.takes_positions else {}
@@ -124,11 +130,11 @@ class DecodingBatch:
         return best
 
     def _drafts(self) -> list[list[int]]:
-        """Guesses for each row, all empty where they would not pay."""
+        """Return the draft tokens of each row; all are empty where checking them would take longer than it saves."""
         none: list[list[int]] = [[] for _ in self.rows]
-        if not self.may_guess:
+        if not self.may_draft:
             return none
-        # The last token of a row's context or limit is never a guess, so that no position lies beyond the context.
+        # The last token that context or limit allow is never drafted, so that no position lies beyond the context.
         drafts = [
             []
             if answer.ended
@@ -138,10 +144,10 @@ class DecodingBatch:
         return drafts if sum(map(bool, drafts)) >= DRAFTED_SHARE * len(drafts) else none
 
     def _accept(self, best: Tensor, drafts: Sequence[Sequence[int]]) -> None:
-        """Take over the tokens, mark slots of wrong likely_answers as void, and drop rows that have ended."""
+        """Append the accepted tokens, mark the slots of rejected drafts as void, and drop rows that have ended."""
         counts = [
-            1 if answer.ended else answer.accept(line, guess, self.ends)
-            for answer, line, guess in zip(self.rows, best.tolist(), drafts, strict=True)
+            1 if answer.ended else answer.accept(line, draft, self.ends)
+            for answer, line, draft in zip(self.rows, best.tolist(), drafts, strict=True)
         ]
         width = best.shape[1]
         if width > 1:
@@ -155,6 +161,7 @@ class DecodingBatch:
             self._clear_void()
 
     def _keep(self, rows: list[int]) -> None:
+        """Drop all rows but these, from the cache too."""
         self.rows = [self.rows[index] for index in rows]
         if rows:
             self.cache.batch_select_indices(torch.tensor(rows, device=self.model.device))
@@ -162,7 +169,7 @@ class DecodingBatch:
             self._clear_void()
 
     def _clear_void(self) -> None:
-        """Move each row's slots to the right, over void ones, where every row has enough of these."""
+        """Move each row's slots to the right, over its void ones, where every row has VOID_SLOTS of these or more."""
         width = int(self.mask.sum(1).max())
         if self.mask.shape[1] - width < VOID_SLOTS:
             return
@@ -173,7 +180,7 @@ class DecodingBatch:
 
 
 def left_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, both (B, T); padding, on the left, is token 0 under mask 0."""
+    """Return token ids and mask, both (B, T); the padding, on the left, is token 0 with mask 0."""
     width = max(map(len, sequences))
     ids = torch.zeros(len(sequences), width, dtype=torch.long)
     mask = torch.zeros(len(sequences), width, dtype=torch.long)

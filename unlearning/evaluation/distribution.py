@@ -1,7 +1,7 @@
-"""Several processes, each with the whole model on its device, share what is measured, item by item.
+"""Evaluation on several processes: each has the whole model on its device and measures a share of the items.
 
-Every process ends with all scores, in the order in which one process alone would have them. Generations are the same to
-the letter; losses are the same up to rounding, since other items share their batches.
+At the end every process has all scores, in the order in which a single process would have them. The generations are the
+same to the letter. The losses are the same up to rounding, since an item may share its batch with other items.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Share:
-    """What one process measures: every so many-th item, from the one of its rank on, so that like items are dealt out.
+    """The items that one process measures: of n processes, the one of rank r takes items r, r + n, r + 2n and so on.
 
-    With fewer items than processes some shares are empty.
+    Neighbouring items are often alike, and so each process gets some of every kind. Where there are fewer items than
+    processes, some shares are empty.
     """
 
     rank: int = 0
     processes: int = 1
 
     def of(self, items: Sequence[Item]) -> list[Item]:
-        """The process's own items, in their order."""
+        """Return the process's own items, in their order."""
         return list(items[self.rank :: self.processes])
 
 
@@ -35,46 +36,45 @@ WHOLE = Share()
 
 
 class ProcessGroup:
-    """The processes that evaluate together; this one alone, unless a subclass knows of others."""
+    """The processes that evaluate together. This class is a single process; a subclass connects several."""
 
     def __init__(self, rank: int = 0, processes: int = 1) -> None:
         self.share = Share(rank, processes)
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process reads and writes files: the first one does."""
+        """Whether this process reads and writes the files of the evaluation; only the first one does."""
         return self.share.rank == 0
 
     def broadcast(self, value: Any) -> Any:
-        """The first process's value."""
+        """Return the first process's value."""
         return value
 
     def gather(self, value: Any) -> list[Any]:
-        """Each process's value, by rank."""
+        """Return each process's value, by rank."""
         return [value]
 
     def collect_scores(self, measure: Callable[[Share], list[Any]], divided: bool) -> list[Any]:
-        """All scores, in the order of the items.
+        """Return all scores, in the order of the items.
 
-        `measure` gives one score of each item of a share. Where the work cannot be divided, the first process does it.
-
-        Raises InputError in all processes if it is raised in one, so that none waits for another for ever.
+        `measure` returns one score for each item of a share. Where the work is not divided, the first process does all
+        of it. Raises InputError in all processes if it is raised in one, so that none waits for another for ever.
         """
-        scores, complaint = [], None
+        scores, message = [], None
         if divided or self.is_writer:
             try:
                 scores = measure(self.share if divided else WHOLE)
             except InputError as error:
-                complaint = str(error)
-        found = self.gather((scores, complaint))
-        complaints = [line for _, line in found if line is not None]
-        if complaints:
-            raise InputError(complaints[0])
+                message = str(error)
+        found = self.gather((scores, message))
+        messages = [text for _, text in found if text is not None]
+        if messages:
+            raise InputError(messages[0])
         return merge_shares([own for own, _ in found]) if divided else list(found[0][0])
 
 
 def merge_shares(shares: Sequence[Sequence[Any]]) -> list[Any]:
-    """Items that were dealt out to the shares in turn, put together again."""
+    """Return the scores of all shares (see `Share`) in the order of the items."""
     items: list[Any] = [None] * sum(map(len, shares))
     for rank, own in enumerate(shares):
         items[rank :: len(shares)] = own
@@ -82,7 +82,7 @@ def merge_shares(shares: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 class FabricProcessGroup(ProcessGroup):
-    """The processes of a Fabric that was launched."""
+    """The processes of a Fabric that has been launched."""
 
     def __init__(self, fabric: Fabric) -> None:
         super().__init__(fabric.global_rank, fabric.world_size)
@@ -90,11 +90,11 @@ class FabricProcessGroup(ProcessGroup):
         self.device = fabric.device
 
     def broadcast(self, value: Any) -> Any:
-        """The first process's value, sent to the others."""
+        """Return the first process's value in every process."""
         return self.fabric.broadcast(value)
 
     def gather(self, value: Any) -> list[Any]:
-        """Each process's value, by rank; waits for all of them."""
+        """Return each process's value, by rank, once all of them have called this."""
         if self.share.processes == 1:
             return [value]
         values: list[Any] = [None] * self.share.processes

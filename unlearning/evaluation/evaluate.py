@@ -1,4 +1,4 @@
-"""All metrics of one model: what is measured, part by part, and the scores over it."""
+"""All metrics of one model: its parts are measured, or read from their files, and then the metrics are computed."""
 
 import json
 import logging
@@ -35,12 +35,12 @@ def evaluate(
 ) -> EvaluationResult:
     """Score the model on its device; `label` names it in the log.
 
-    `reference` is the same evaluation of a model that never saw the forget set: some metrics compare with it.
-    Each part is written to `folder` once it is measured, and read from there if it is there: an evaluation that was
-    interrupted goes on with the next part. The processes of `processes` share the work, and each has the result; the first
-    of them reads and writes.
-    `metrics` has every key of METRICS, and a mean for each split, task and probe. What the data does not allow is None,
-    and `missing` says why, a line each, if the final score needs it.
+    - `reference` is the evaluation of the retrained model, which some metrics compare with.
+    - Each part is written to `folder` once it is measured, and read from there if it exists, so that an evaluation that
+      was interrupted goes on with the next part.
+    - `processes` share the work, and each of them returns the result; the first one reads and writes the files.
+    - The result's `metrics` have every key of METRICS, and a mean for each split, task and kind of row. A metric that
+      the data does not allow is None; where the final score needs it, `missing` has a line that says why.
 
     Raises InputError for a tokenizer of another model, a missing chat template, a row, document or question that does
     not fit into the model's context, and for losses or logits that are not a number.
@@ -49,7 +49,7 @@ def evaluate(
     processes = processes or ProcessGroup()
     evaluated = EvaluatedModel(model, tokenizer, corpus, config, prompt)
     scores = {
-        name: _kept(None if folder is None else folder / f"{name}.json", evaluated, part, processes)
+        name: _load_or_measure(None if folder is None else folder / f"{name}.json", evaluated, part, processes)
         for name, part in PARTS.items()
     }
     result = summarise(scores, corpus, config, reference)
@@ -58,8 +58,8 @@ def evaluate(
     return result
 
 
-def _kept(path: Path | None, evaluated: EvaluatedModel, part: Part, processes: ProcessGroup) -> list[Any]:
-    """The part's scores from the file, or measured and written to it; a file that cannot be read is made anew."""
+def _load_or_measure(path: Path | None, evaluated: EvaluatedModel, part: Part, processes: ProcessGroup) -> list[Any]:
+    """Return the part's scores from its file; without a readable file, measure them and write it."""
     found: list[Any] | None = processes.broadcast(_read(path, part) if processes.is_writer else None)
     if found is not None:
         return found

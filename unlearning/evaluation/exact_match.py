@@ -1,11 +1,14 @@
-"""Knowledge: whether the whole generation is the expected answer."""
+"""Knowledge: whether the whole generation is the expected answer (exact match, 0 or 1)."""
 
 
 def normal_form(text: str) -> str:
-    """What is compared: no outer white space, lower case."""
+    """Return the text as it is compared: in lower case, without outer white space."""
     return text.strip().lower()
 
 
 def exact_match(expected: str, generated: str) -> float:
-    """1 if both texts are equal but for case and outer white space, else 0. So the model has to stop by itself."""
+    """Return 1 if both texts are equal apart from case and outer white space, else 0.
+
+    Anything that the model says after the answer makes it 0, so the model has to stop by itself.
+    """
     return float(normal_form(expected) == normal_form(generated))

@@ -1,7 +1,8 @@
-"""Greedy answers to many prompts at once, equal to one prompt at a time.
+"""Greedy answers to many prompts in batches, equal to the answers to one prompt at a time.
 
-Rows of like length share a batch; a row leaves it once it has ended or once no further token can change its score.
-Equal up to rounding: in bfloat16 a batch may break a near-tie otherwise than a single row does.
+Rows of similar length share a batch. A row leaves its batch once it has ended, or once no further token can change its
+score. The answers are equal up to rounding: in bfloat16 a batch may decide differently between two tokens that are
+almost equally likely.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from unlearning.evaluation.stopping import StoppingRule
 from unlearning.evaluation.text import StableText, official_text
 
 ANSWER_STEP_TOKENS = 16
+"""The number of tokens expected of an answer is a multiple of this, so that many rows have the same."""
 
 
 def generate(
@@ -26,12 +28,12 @@ def generate(
     max_new_tokens: int,
     batch_tokens: int,
 ) -> list[str]:
-    """Greedy continuations as the official evaluator decodes them, in the order of the rows.
+    """Return the greedy continuation of each prompt, decoded as by the official evaluator, in the order of the rows.
 
-    `prompts` holds each row's token ids. A question's text ends where it can no longer match, a completion's where
-    its recall is already 1; a row also ends where the model's context does. Plain arg max: settings of the model's
-    generation_config other than its end-of-text tokens are not applied. A batch holds at most `batch_tokens` cache
-    slots, or one row.
+    `prompts` are the rows' token ids. The text of a question ends where it can no longer match the answer, that of a
+    completion where its recall is already 1, and every text at the end of the model's context. Each token is the most
+    likely one; of the model's generation_config only the end-of-text tokens are used. A batch holds at most
+    `batch_tokens` cache slots, or one row.
 
     Raises InputError for a prompt that leaves no room in the context, and for logits that are not a number.
     """
@@ -42,7 +44,7 @@ def generate(
         require_fits(model, f"row {row.id}", len(prompt), 1)
         limit = allowed_new_tokens(model, len(prompt), max_new_tokens)
         likely_answers = _likely_answers(tokenizer, row, ends)
-        # New tokens after which hardly a question is undecided; in whole steps, so that many rows agree.
+        # After so many tokens the score of nearly every question is decided.
         expected = (len(likely_answers[0]) // ANSWER_STEP_TOKENS + 2) * ANSWER_STEP_TOKENS
         expected = expected if row.kind is Kind.QUESTION else limit
         answers.append(PartialAnswer(row, StoppingRule(row, stable_text), prompt, likely_answers, limit, expected))
@@ -60,7 +62,7 @@ def generate(
 
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The tokens that end an answer: those of the model's generation_config, else the tokenizer's."""
+    """Return the tokens that end an answer: those of the model's generation_config, or else the tokenizer's."""
     settings = model.generation_config
     ends = None if settings is None else settings.eos_token_id
     if ends is None:
@@ -71,13 +73,13 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fr
 
 
 def _likely_answers(tokenizer: PreTrainedTokenizerBase, row: Row, ends: frozenset[int]) -> list[list[int]]:
-    """What a model that remembers the row would say, with and without a space before it."""
+    """Return the row's output as token ids, with and without a space before it: what a model that remembers it says."""
     texts = [f" {row.output}", row.output]
     return [[*tokens, *sorted(ends)[:1]] for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
 
 def _next_batch(waiting: list[PartialAnswer], batch_tokens: int) -> tuple[list[PartialAnswer], list[PartialAnswer]]:
-    """The longest rows that fit together, and the rest: the first batch shows whether memory suffices."""
+    """Return the longest rows that fit into one batch, and the rest; so the first batch shows if memory suffices."""
     ordered = sorted(waiting, key=lambda answer: (-answer.room, -answer.length))
     room, width, size = ordered[0].room, 0, 0
     for answer in ordered:

@@ -1,7 +1,7 @@
-"""Any other task, from EleutherAI's lm-evaluation-harness (Gao et al. 2024, doi 10.5281/zenodo.12608602).
+"""Tasks of EleutherAI's lm-evaluation-harness (Gao et al. 2024, doi 10.5281/zenodo.12608602).
 
-An optional extra: the harness brings tasks, prompts and metrics; the model is ours, in memory. Results are not kept for
-a later run, since a task's name does not tell its content.
+The harness is an optional extra. It brings the tasks, prompts and metrics, and asks our model in memory. Its results
+are not cached, since the name of a task does not tell what is in it.
 """
 
 import importlib.util
@@ -16,13 +16,13 @@ from unlearning.errors import InputError, first_line
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
 ITEMS = "harness"
-"""Where an evaluation's result has the tasks, one item each."""
+"""Key of an evaluation's `items` under which each task is one item."""
 RESAMPLES = 1000
-"""Of the bootstrap that the harness makes a metric's standard error with, where it knows no formula."""
+"""Bootstrap resamples for the standard error of a metric for which the harness knows no formula."""
 
 
 def require_harness(config: HarnessConfig) -> None:
-    """Raise InputError where tasks are asked for and the harness is not installed, or there is no such folder."""
+    """Raise InputError if tasks are asked for without the harness installed, or if include_path is no folder."""
     if config.tasks and importlib.util.find_spec("lm_eval") is None:
         raise InputError(
             f"evaluation.harness.tasks={_names(config)}: needs lm-evaluation-harness, which is not installed: "
@@ -35,9 +35,9 @@ def require_harness(config: HarnessConfig) -> None:
 def harness_scores(
     config: HarnessConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> list[ItemScore]:
-    """Metrics of each task and group, under the harness's own names; none where no task is asked for.
+    """Return the metrics of each task and group under the harness's own names; empty where no task is asked for.
 
-    Raises InputError as `require_harness`, and for a task that the harness does not know or whose data it cannot get.
+    Raises InputError as `require_harness`, and for a task that the harness does not know or whose data it cannot load.
     """
     require_harness(config)
     if not config.tasks:
@@ -56,7 +56,7 @@ def harness_scores(
             bootstrap_iters=RESAMPLES,
             log_samples=False,
             task_manager=TaskManager(include_path=config.include_path),
-            # None: random numbers are the run's. The harness draws examples with a seed of its own.
+            # None keeps the random state of the run. The harness draws its examples with a seed of its own.
             random_seed=None,
             numpy_random_seed=None,
             torch_random_seed=None,
@@ -69,7 +69,7 @@ def harness_scores(
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """A task's metrics by name: "acc,none" is acc; another filter than none stays in the name, as "em,strict"."""
+    """Return a task's metrics by name: "acc,none" becomes acc; another filter stays in the name, as in "em,strict"."""
     return {
         name.removesuffix(",none"): float(value)
         for name, value in values.items()
@@ -78,7 +78,7 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def by_task(result: EvaluationResult) -> dict[str, dict[str, float]]:
-    """The harness's metrics of each task; empty where none was asked for."""
+    """Return the harness's metrics of each task; empty where no task was asked for."""
     return {item.id: item.values for item in result.items.get(ITEMS, [])}
 
 

@@ -1,15 +1,17 @@
-"""Bootstrap intervals: how far a metric could be off had other documents and questions of the same kind been drawn.
+"""Bootstrap intervals: how far a metric could be off, had other documents and questions of the same kind been drawn.
 
-Percentile intervals, level 95% (Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13): what is
-scored is drawn anew with replacement many times, each time as many as there are, and the metric is taken of each draw.
+They are percentile intervals at a level of 95% (Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 8
+and 13): as many items as were scored are drawn from them with replacement, many times, and each draw has its metrics.
 
-- Rows: all rows of one document together, since they are right or wrong together (Field & Welsh 2007, Bootstrapping
-  clustered data), and each task of each split apart, so that no draw is without a task.
-- Documents of the membership test: members and non-members apart; the same draws for every attack.
-- Questions: each subject apart, as the list of subjects is the benchmark's own and macro accuracy needs them all.
+- Rows: all rows of a document are drawn together, since they are right or wrong together (Field & Welsh 2007,
+  Bootstrapping clustered data). Each task of each split is drawn from by itself, so that no draw lacks a task.
+- Documents of the membership test: members and non-members are drawn separately; every attack gets the same draws.
+- Questions: each subject is drawn from by itself, since the benchmark fixes the subjects and macro accuracy needs them
+  all.
 
-They say nothing of what another seed of the training would have changed. Groups of n (documents of a task, questions of
-a subject) make an interval too narrow by a factor sqrt(1 - 1/n): much for few, and one alone adds no width at all.
+The intervals do not show what another seed of the training would have changed. A group of n items (documents of a task,
+questions of a subject) makes an interval too narrow by the factor sqrt(1 - 1/n): this is much for a small group, and a
+group of one adds no width at all.
 """
 
 from collections import defaultdict
@@ -25,10 +27,11 @@ from unlearning.evaluation.result import DocumentScore, Generation, QuestionScor
 from unlearning.evaluation.semeval import MEASURES, term_keys
 
 ROWS, DOCUMENTS, QUESTIONS, ITEMS = range(4)
-"""What is drawn; each from a random stream of its own, so independently, and alike for every model."""
+"""What is drawn. Each has its own random stream, so the draws are independent, and the same for every model."""
 FINAL = ("task_aggregate", "mia_score", "utility")
+"""The three parts of the final score."""
 Drawn = dict[str, Values]
-"""Each metric's value in each draw (resamples,); NaN where a draw has no row for it."""
+"""The value of each metric in each draw (resamples,); NaN where a draw has no row for it."""
 
 
 def intervals(
@@ -40,19 +43,20 @@ def intervals(
     benchmarks: Mapping[str, Values],
     resamples: int = RESAMPLES,
 ) -> dict[str, list[float]]:
-    """Lower and upper end of the 95% interval of every mean, AUC and aggregate in `metrics`, the same at every call.
+    """Return the lower and upper end of the 95% interval of every mean, AUC and aggregate in `metrics`.
 
-    `questions` are by metric: "utility", of which "utility_macro" is too, "utility_cloze", "utility_letters".
-    `benchmarks` are draws of other benchmarks' metrics. A draw of "final" is the mean of one draw each of its three
-    parts, which are independent.
+    `questions` are the scores of "utility" (and of "utility_macro", which is computed from the same questions),
+    "utility_cloze" and "utility_letters". `benchmarks` are the draws of the metrics of TOFU, MUSE, WMDP and
+    memorisation. A draw of "final" is the mean of one draw of each of its three parts, which are independent. The
+    intervals are the same at every call.
 
-    - A metric that is None has no interval. Nor has a true positive rate at a low false positive rate: it hangs on the
-      one or two lowest non-members, and the bootstrap fails for extremes.
-    - The ends of mia_score are its least and greatest value over the interval of mia_auc. The score is folded at AUC
-      0.5, so nearly all draws lie below 1, and their percentiles would never hold the best value.
-    - For the same reason draws of "final" are a little low where the AUC is nearly 0.5: were it 0.5 to the last digit,
-      two of three intervals of "final" would hold the true value; from 0.48 or 0.52 on, 19 of 20 do.
-    - An interval is stretched to the metric itself where that lies outside.
+    - A metric that is None has no interval. A true positive rate at a low false positive rate has none either: it
+      depends on the one or two lowest non-members, and the bootstrap fails for extremes.
+    - The ends of mia_score are its least and greatest value over the interval of mia_auc. The score is folded at an AUC
+      of 0.5, so nearly all draws lie below 1, and their percentiles would never include the best value.
+    - For the same reason the draws of "final" are a little low where the AUC is nearly 0.5: at exactly 0.5, two of
+      three intervals of "final" hold the true value; from 0.48 or 0.52 on, 19 of 20 do.
+    - An interval is extended to the metric itself where that lies outside.
     """
     drawn = mean_score_draws(generations, resamples) | auc_draws(membership, reference, resamples)
     drawn |= benchmarks
@@ -77,7 +81,7 @@ def _interval(values: Values) -> tuple[float, float]:
 
 
 def mean_score_draws(generations: Sequence[Generation], resamples: int) -> Drawn:
-    """The metrics of `semeval.mean_scores`, and the task aggregate where there are rows for all its terms."""
+    """Return the draws of the metrics of `semeval.mean_scores`, and of the task aggregate if no term lacks rows."""
     generator = np.random.default_rng([SEED, ROWS])
     groups: dict[tuple[str, str], dict[str, list[Generation]]] = defaultdict(lambda: defaultdict(list))
     for item in generations:
@@ -103,14 +107,17 @@ def _sum_and_count(rows: Sequence[Generation], kind: Kind) -> tuple[float, int]:
 
 
 def harmonic_means(terms: Values) -> Values:
-    """Harmonic mean (N,) of each column of the terms (T, N), 0 or more; a zero makes it 0, a NaN makes it NaN."""
+    """Return the harmonic mean (N,) of each column of the terms (T, N), which are 0 or more.
+
+    A term of 0 makes the mean 0, and a NaN makes it NaN.
+    """
     with np.errstate(divide="ignore"):
         means: Values = len(terms) / (1 / terms).sum(axis=0)
     return means
 
 
 def auc_draws(scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None, resamples: int) -> Drawn:
-    """Every attack's AUC."""
+    """Return the draws of every attack's AUC; empty without documents."""
     if not scores:
         return {}
     generator, member = np.random.default_rng([SEED, DOCUMENTS]), member_flags(scores)
@@ -123,10 +130,12 @@ def auc_draws(scores: Sequence[DocumentScore], reference: Sequence[DocumentScore
 
 
 def drawn_auc(members: Values, others: Values, drawn_members: Indices, drawn_others: Indices) -> Values:
-    """AUC of each draw (resamples,): how often a drawn member has a lower value than a drawn other; equal ones half.
+    """Return the AUC of each draw (resamples,): how often a drawn member has a lower value than a drawn non-member.
 
-    Values (M,) and (N,), places drawn of them (resamples, M) and (resamples, N). Counted by value, not by pair.
+    Equal values count half. `members` (M,) and `others` (N,) are the values, `drawn_members` (resamples, M) and
+    `drawn_others` (resamples, N) the indices drawn of them.
     """
+    # All draws at once, counted by value and not by pair: scikit-learn's roc_auc_score would take them one by one.
     levels, places = np.unique(np.concatenate([members, others]), return_inverse=True)
     inside = count_draws(places[: len(members)][drawn_members], len(levels))
     outside = count_draws(places[len(members) :][drawn_others], len(levels))
@@ -136,9 +145,10 @@ def drawn_auc(members: Values, others: Values, drawn_members: Indices, drawn_oth
 
 
 def accuracy_draws(name: str, scores: Sequence[QuestionScore], resamples: int) -> Drawn:
-    """Accuracy under the name; of "utility" the mean of the subjects' accuracies too.
+    """Return the draws of the accuracy under `name`; for "utility" those of the mean accuracy of the subjects too.
 
-    Of n answers drawn from n answers, a share p of them right, Binomial(n, p) are right: no need to draw them singly.
+    Of n answers drawn from n answers, of which a share p is right, Binomial(n, p) are right. So the number of right
+    answers is drawn, and not the answers one by one.
     """
     if not scores:
         return {}
@@ -154,7 +164,10 @@ def accuracy_draws(name: str, scores: Sequence[QuestionScore], resamples: int) -
 
 
 def item_draws(values: Sequence[tuple[str, float]], resamples: int) -> Values:
-    """Mean (resamples,) of the values, those of one document drawn together; alike for metrics of the same items."""
+    """Return the draws (resamples,) of the mean of the values, which are pairs of an item's id and its value.
+
+    The values of one document are drawn together. Metrics of the same items get the same draws.
+    """
     documents: dict[str, list[float]] = defaultdict(list)
     for name, value in values:
         documents[document_id(name)].append(value)

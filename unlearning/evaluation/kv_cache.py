@@ -1,6 +1,7 @@
-"""A key-value cache with room to grow, and one that many batches begin with.
+"""A key-value cache that allocates memory ahead of time, and a prefix that many batches share.
 
-transformers' own copies every key and value of every row at each new token; on a CPU that took as long as the model.
+The cache of transformers copies every key and value of every row at each new token. On a CPU that took as long as the
+model itself.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,14 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 SPARE_TOKENS = 64
+"""Free slots behind the last token of a buffer that has just been allocated."""
 
 
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """`DynamicLayer` that writes new states into spare slots; its keys and values are views (B, heads, T, d)."""
+    """A `DynamicLayer` that writes new states into buffers with spare slots.
+
+    Its keys and values are views (B, heads, T, d) of the filled part of these buffers.
+    """
 
     keys: Tensor
     values: Tensor
@@ -26,7 +31,7 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
         self.value_buffer: Tensor | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Append states (B, heads, new, d); the rest of the arguments is of no use to this kind of layer."""
+        """Append states (B, heads, new, d) and return all keys and values; other arguments are ignored."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         old: int = self.get_seq_length()
@@ -41,62 +46,64 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep only these rows; the next update makes room anew."""
+        """Keep only these rows; the next update allocates new buffers."""
         super().batch_select_indices(indices)
         self.key_buffer = self.value_buffer = None
 
     def select_slots(self, order: Tensor) -> None:
-        """Keep of each row only these slots (B, T), in this order; the next update makes room anew."""
+        """Keep only these slots (B, T) of each row, in this order; the next update allocates new buffers."""
         places = order[:, None, :, None].expand(-1, self.keys.shape[1], -1, -1)
         self.keys = self.keys.gather(2, places.expand(-1, -1, -1, self.keys.shape[3]))
         self.values = self.values.gather(2, places.expand(-1, -1, -1, self.values.shape[3]))
         self.key_buffer = self.value_buffer = None
 
     def batch_repeat_interleave(self, repeats: int) -> None:
-        """Repeat each row; the next update makes room anew."""
+        """Repeat each row; the next update allocates new buffers."""
         super().batch_repeat_interleave(repeats)
         self.key_buffer = self.value_buffer = None
 
-    def begin(self, key_buffer: Tensor, value_buffer: Tensor, old: int) -> None:
-        """Take these slots (B, heads, T, d), of which the first `old` are filled."""
+    def set_buffers(self, key_buffer: Tensor, value_buffer: Tensor, old: int) -> None:
+        """Take these buffers (B, heads, T, d), whose first `old` slots are filled."""
         self.lazy_initialization(key_buffer, value_buffer)
         self.key_buffer, self.value_buffer = key_buffer, value_buffer
         self.keys, self.values = key_buffer[:, :, :old], value_buffer[:, :, :old]
 
 
 def _grown_buffer(states: Tensor, like: Tensor, old: int, new: int) -> Tensor:
+    """Return a buffer for `new` tokens and SPARE_TOKENS more, which begins with the `old` states there are."""
     rows, heads, _, width = like.shape
-    slots = like.new_empty(rows, heads, new + SPARE_TOKENS, width)
+    buffer = like.new_empty(rows, heads, new + SPARE_TOKENS, width)
     if old:
-        slots[:, :, :old] = states
-    return slots
+        buffer[:, :, :old] = states
+    return buffer
 
 
 def new_cache(model: PreTrainedModel) -> DynamicCache:
-    """An empty cache for the model; layers of other kinds (sliding windows) stay as transformers makes them."""
+    """Return an empty cache for the model; layers of other kinds (sliding windows) are those of transformers."""
     cache = DynamicCache(config=model.config)
     cache.layers = [PreallocatedLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
 class SharedPrefix:
-    """Tokens that go through the model once, and that batches of up to so many rows and further tokens begin with.
+    """A prefix of tokens that goes through the model once and is shared by batches of up to `rows` rows.
 
-    Full-attention layers hold one copy for each row, which all batches write behind; of sliding windows, which forget
-    what is at their beginning, each batch gets a copy.
+    `room` is the most tokens that a row has after the prefix. In layers with full attention each row has one buffer,
+    and all batches write behind the prefix. A sliding window loses what is at its beginning, so each batch gets a copy
+    of it.
     """
 
     def __init__(self, model: PreTrainedModel, tokens: Sequence[int], rows: int, room: int) -> None:
         self.model = model
         self.length = len(tokens)
         self.layers: list[CacheLayerMixin] = []
-        self.slots: list[tuple[Tensor, Tensor] | None] = []
+        self.buffers: list[tuple[Tensor, Tensor] | None] = []
         if tokens:
             cache = new_cache(model)
             ids = torch.tensor([list(tokens)], device=model.device)
             model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             self.layers = cache.layers
-            self.slots = [
+            self.buffers = [
                 (_repeated_buffer(layer.keys, rows, room), _repeated_buffer(layer.values, rows, room))
                 if type(layer) is PreallocatedLayer
                 else None
@@ -104,20 +111,20 @@ class SharedPrefix:
             ]
 
     def cache_for(self, rows: int) -> DynamicCache:
-        """A cache of so many rows that hold the prefix; the one given before is void."""
+        """Return a cache of so many rows that hold the prefix; the cache returned before must no longer be used."""
         cache = new_cache(self.model)
-        for place, (layer, slots) in enumerate(zip(self.layers, self.slots, strict=True)):
-            if slots is None:
+        for place, (layer, buffers) in enumerate(zip(self.layers, self.buffers, strict=True)):
+            if buffers is None:
                 cache.layers[place] = deepcopy(layer)
                 cache.layers[place].batch_repeat_interleave(rows)
             else:
-                cache.layers[place].begin(slots[0][:rows], slots[1][:rows], self.length)
+                cache.layers[place].set_buffers(buffers[0][:rows], buffers[1][:rows], self.length)
         return cache
 
 
 def _repeated_buffer(states: Tensor, rows: int, room: int) -> Tensor:
-    """(1, heads, T, d) as the first slots of so many rows."""
+    """Return a buffer (rows, heads, T + room, d) whose rows all begin with the states (1, heads, T, d)."""
     _, heads, old, width = states.shape
-    slots = states.new_empty(rows, heads, old + room, width)
-    slots[:, :, :old] = states
-    return slots
+    buffer = states.new_empty(rows, heads, old + room, width)
+    buffer[:, :, :old] = states
+    return buffer

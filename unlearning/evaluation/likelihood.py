@@ -1,4 +1,4 @@
-"""How likely a model finds given tokens: those of a document, one by one, or of an option, in sum."""
+"""The likelihood that a model gives to tokens: to each token of a document, and to an answer or option as a whole."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,15 +15,15 @@ from unlearning.evaluation.result import DocumentScore
 from unlearning.models import anatomy
 
 LOGITS_LIMIT = 1 << 28
-"""Logits of one forward pass at most (1 GiB in float32), whatever batch_tokens allows."""
+"""Most logits of one forward pass (1 GiB in float32), whatever batch_tokens allows."""
 STATISTICS_LIMIT = 1 << 18
-"""Logits whose softmax is taken at a time (1 MiB in float32): about what a core's own cache holds."""
+"""Most logits whose softmax is computed at a time (1 MiB in float32): about what the cache of one core holds."""
 LEAST_LOG_RATIO = -1e4
-"""ln(p / largest p) of a token counts as no less: p is 0 long before, and 0 x inf, of a masked token, is no number."""
+"""Least value of ln(p / largest p): here p is 0 in float32 already; without a bound a masked token gives 0 x inf."""
 
 
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Indices, longest first, in batches of at most `batch_tokens` padded tokens (or one sequence)."""
+    """Return the sequences' indices, longest first, in batches of `batch_tokens` padded tokens or fewer, or of one."""
     batches: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda item: (-lengths[item], item)):
         if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
@@ -34,7 +34,7 @@ def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]
 
 
 def right_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    """Token ids (B, T), padded on the right with token 0, which no earlier token can see."""
+    """Return the token ids (B, T), padded on the right with token 0, which no earlier token attends to."""
     width = max(map(len, sequences))
     ids = torch.zeros(len(sequences), width, dtype=torch.long)
     for row, sequence in enumerate(sequences):
@@ -49,10 +49,10 @@ def log_likelihoods(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> list[float]:
-    """Summed log p(token | tokens before it), in nats, over each sequence's tokens from its start (1 or more) on.
+    """Return the log-likelihood of each sequence's tokens from its start (1 or more) on, in nats.
 
-    Computed in float32 or better from the model's logits, as transformers' own loss is. NaN where the model yields NaN.
-    `advance` is told of each batch's size.
+    It is the sum of log p(token | all tokens before it), computed in float32 or better from the model's logits, as the
+    loss of transformers is, and NaN where the model yields NaN. After each batch `advance` is called with its size.
     """
     sums = [0.0] * len(sequences)
     decoder = anatomy.decoder(model)
@@ -70,9 +70,10 @@ def log_likelihoods(
 def states_before_scored(
     model: PreTrainedModel, decoder: nn.Module, sequences: Sequence[Sequence[int]], starts: Sequence[int]
 ) -> tuple[Tensor, Tensor, list[int]]:
-    """States (N, width) of the decoder before each sequence's tokens from its start (1 or more) on; these tokens (N,).
+    """Return what scores each sequence's tokens from its start (1 or more) on, from one pass through the decoder.
 
-    And how many of them are each sequence's, in one pass. The logits of no other position are needed.
+    That is the decoder's state (N, width) before each of these tokens, the tokens (N,) themselves, and how many of them
+    each sequence has. The logits of no other position are needed.
     """
     ids = right_padded(sequences, model.device)
     states = decoder(input_ids=ids, use_cache=False)[0]
@@ -91,10 +92,10 @@ def document_scores(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> list[DocumentScore]:
-    """The signs of membership of each document's raw text, from one pass; the first `members` are members.
+    """Return the membership scores of each document's raw text; the first `members` documents are members.
 
-    They are of all tokens that the tokenizer makes of the text, special ones included, but the first.
-    `advance` is told of each batch's size.
+    Every token counts that the tokenizer makes of the text, special ones included, apart from the first. After each
+    batch `advance` is called with its size.
 
     Raises InputError for a document longer than the model's context, one of fewer than two tokens, or a loss that is
     not a number.
@@ -115,7 +116,7 @@ def document_scores(
 
 
 def document_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, document: Document) -> list[int]:
-    """Token ids of the text; raises InputError for fewer than two, and for more than the model's context."""
+    """Return the token ids of the text. Raises InputError for fewer than two, and for more than the context holds."""
     tokens: list[int] = tokenizer(document.text)["input_ids"]
     require_fits(model, f"document {document.id}", len(tokens), 0)
     if len(tokens) < 2:
@@ -124,13 +125,14 @@ def document_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 
 def token_scores(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """How likely each of the tokens (T,) is by the logits (T, V) before it, in two values (T,), float32 or better.
+    """Return two values (T,) of the likelihood of the tokens (T,) by the logits (T, V) before them.
 
     - log p(x_t), in nats, 0 or less.
     - (log p(x_t) - mu) / sigma with the mean mu and the standard deviation sigma of log p(z) for z drawn from p, over
       the whole vocabulary (Zhang et al. 2024, arXiv 2404.02936).
 
-    A few positions at a time, so that next to the logits there is never a second tensor of their size.
+    Both are computed in float32 or better, for a few positions at a time, so that there is never a second tensor of the
+    size of the logits.
     """
     step = max(1, STATISTICS_LIMIT // logits.shape[1])
     wide = torch.promote_types(logits.dtype, torch.float32)
@@ -143,18 +145,18 @@ def token_scores(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _token_scores(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """`token_scores` of few positions: logits (T, V) in float32 or better, tokens (T, 1)."""
+    """Return `token_scores` of a few positions, for logits (T, V) in float32 or better and tokens (T, 1)."""
     largest = logits.amax(1, keepdim=True)
     behind = logits - largest
     weights = behind.exp()
     total = weights.sum(1, keepdim=True)
-    # In the order of torch.logsumexp, so that losses are equal to the last bit to those that are made with it.
+    # This is the order of operations of torch.logsumexp, so that losses are bitwise equal to those made with it.
     plain = logits.gather(1, tokens) - (total.log() + largest)
     # Since log p = behind - log(total), both have the same sigma, and the same distance from their means.
     behind.clamp_(min=LEAST_LOG_RATIO)
     mean = (weights * behind).sum(1, keepdim=True) / total
     distance = behind.gather(1, tokens) - mean
     variance = behind.sub_(mean).square_().mul_(weights).sum(1, keepdim=True) / total
-    # Zero where one token is certain, or all are equally likely: such a token is at distance 0, any other gets huge.
+    # sigma is 0 where one token is certain or all are equally likely; then a token at distance 0 has the value 0.
     sigma = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
     return plain[:, 0], (distance / sigma)[:, 0]

@@ -1,26 +1,31 @@
-"""Membership inference: can one tell from what a model makes of a document whether it was in the forget set?"""
+"""Membership inference: does a model's likelihood of a document reveal that the document was in the forget set?
+
+AUC: probability that a member has a lower value than a non-member; 0 to 1, 0.5 is best. Score of the SemEval task:
+1 - 2 |AUC - 0.5|; 0 to 1, higher is better. True positive rate at a low false positive rate: the share of members found
+when hardly any non-member is accused; 0 to 1, lower is better.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from unlearning.evaluation.result import DocumentScore
 
 ATTACKS = ("loss", "zlib", "min_k", "min_k_plus", "reference")
 FALSE_POSITIVE_RATES = {"1_percent": 100, "1_permille": 1000}
-"""One non-member in so many may be taken for a member."""
+"""Of so many non-members one may be taken for a member."""
 Values = NDArray[np.float64]
 
 
 def membership_metrics(
     scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None
 ) -> dict[str, float | None]:
-    """Official AUC and score, and of each attack the AUC and the true positive rates at low false positive rates.
+    """Return the official AUC and score, and each attack's AUC and true positive rates at low false positive rates.
 
-    An attack takes the documents with the lowest values for members. All keys are always there: None without
-    documents, and for the reference attack without the reference's scores of the same documents.
+    An attack takes the documents with the lowest values for members. All keys are always there; their values are None
+    without documents, and those of the reference attack without the reference's scores of the same documents.
 
     Raises ValueError unless there are members and non-members.
     """
@@ -39,15 +44,16 @@ def membership_metrics(
 
 
 def member_flags(scores: Sequence[DocumentScore]) -> NDArray[np.bool_]:
-    """Whether each document is a member."""
+    """Return whether each document is a member, as an array (N,)."""
     return np.array([item.member for item in scores], dtype=bool)
 
 
 def attack_values(scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None) -> dict[str, Values]:
-    """Each attack's value of each document, lower for a likely member; without reference, all but "reference".
+    """Return each attack's values (N,) of the documents, lower for a likely member.
 
-    The reference attack takes the loss less that of a model which never saw the forget set: what is hard for any model
-    no longer counts (Carlini et al. 2021, arXiv 2012.07805; as in MIMIR).
+    The reference attack subtracts the loss of the retrained model from the loss, so that a document which is hard for
+    any model no longer counts as one (Carlini et al. 2021, arXiv 2012.07805; as in MIMIR). Without reference scores of
+    the same documents it is left out.
     """
     values = {
         "loss": np.array([item.loss_nats for item in scores]),
@@ -63,19 +69,19 @@ def attack_values(scores: Sequence[DocumentScore], reference: Sequence[DocumentS
 
 
 def auc_key(attack: str) -> str:
-    """Name of the attack's AUC among the metrics; that of the loss is the official one."""
+    """Return the metric name of the attack's AUC; the AUC of the loss is the official one."""
     return "mia_auc" if attack == "loss" else f"mia_auc_{attack}"
 
 
 def tpr_key(rate: str, attack: str) -> str:
-    """Name of the attack's true positive rate at a false positive rate."""
+    """Return the metric name of the attack's true positive rate at a false positive rate."""
     return f"mia_tpr_{rate}_{attack}"
 
 
 def membership_auc(values: Values, member: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve of -values as a sign of membership, from 0 to 1; 0.5 is best.
+    """Return the area under the ROC curve of -values as a sign of membership, from 0 to 1; 0.5 is best.
 
-    Near 1 the model still knows the documents, near 0 it knows them suspiciously little. Equal values count half.
+    Near 1 the model still knows the documents; near 0 it knows them suspiciously little. Equal values count half.
 
     Raises ValueError unless there are members and non-members.
     """
@@ -85,19 +91,19 @@ def membership_auc(values: Values, member: NDArray[np.bool_]) -> float:
 
 
 def mia_score(auc: float) -> float:
-    """1 - 2 |AUC - 0.5|, from 0 to 1; higher is better: both tails are punished."""
+    """Return 1 - 2 |AUC - 0.5|, from 0 to 1; higher is better. An AUC far above or far below 0.5 is punished."""
     return 1 - 2 * abs(auc - 0.5)
 
 
 def true_positive_rate(values: Values, member: NDArray[np.bool_], one_in: int) -> float:
-    """TPR at a bounded FPR, from 0 to 1: members found when one non-member in `one_in` (2 or more) may be accused.
+    """Return the greatest true positive rate, 0 to 1, at a false positive rate of 1 / one_in or less.
 
     An attack that is sure of a few members is a danger even where its AUC is 0.5 (Carlini et al. 2022, arXiv
-    2112.03570). This is the greatest TPR among the thresholds whose FPR is at or below 1 / one_in. Of N non-members
-    floor(N / one_in) may have values at or below the threshold, so the threshold lies just below the next one's value,
-    and equal values fall together. With N = 150 the FPR moves in steps of 1/150: at 1% one non-member is allowed, which
-    is an FPR of 0.67%; at 0.1%, as for any N below 1000, none, and the TPR is the share of members below all
-    non-members. With M members the TPR moves in steps of 1/M.
+    2112.03570). Of N non-members, floor(N / one_in) may lie at or below the threshold, and equal values lie on the same
+    side of it. With N = 150 the false positive rate moves in steps of 1/150: at 1% one non-member is allowed, a rate of
+    0.67%; at 0.1%, as for any N below 1000, none is allowed, and the result is the share of members that lie below all
+    non-members. With M members the true positive rate moves in steps of 1/M.
     """
-    others = np.sort(values[~member])
-    return float(np.mean(values[member] < others[len(others) // one_in]))
+    # All thresholds are kept: by default scikit-learn drops those on straight pieces of the curve.
+    false_positive_rates, true_positive_rates, _ = roc_curve(member, -values, drop_intermediate=False)
+    return float(true_positive_rates[false_positive_rates <= 1 / one_in].max())

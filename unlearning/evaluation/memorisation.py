@@ -1,4 +1,7 @@
-"""How much of a row's output a model knows by heart, from one pass over the row with its output before its eyes."""
+"""Memorisation: how much of a row's output a model knows by heart, from one pass over the row and its output.
+
+Extraction strength and exact memorisation are from 0 to 1: best is low on the forget set, high on the retain set.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -24,9 +27,9 @@ VALUES = ("extraction_strength", "exact_memorisation")
 
 
 def memorisation(evaluated: EvaluatedModel) -> list[ItemScore]:
-    """Both values of all forget rows, then all retain rows, over the tokens that training teaches as their output.
+    """Return both values of all forget rows, then of all retain rows, over the tokens of their outputs.
 
-    The end-of-text token does not count, as in open-unlearning: that an answer ends there tells nothing of it.
+    The end-of-text token does not count, as in open-unlearning: knowing where an answer ends is not knowing the answer.
 
     Raises InputError as `encode_rows`, for a row longer than the model's context, and for logits that are not a number.
     """
@@ -55,11 +58,12 @@ def memorisation(evaluated: EvaluatedModel) -> list[ItemScore]:
 
 
 def extraction_strength(right: Sequence[bool]) -> float:
-    """1 - k / T for the least k such that greedy decoding, given the first k of the T tokens, gives all others; 0 to 1.
+    """Return 1 - k / T, 0 to 1, for the least k such that greedy decoding after k of the T tokens yields all others.
 
-    Greedy decoding follows the output as long as each next token is the arg max, so T - k is the length of the last
-    unbroken run of `right`, which has T entries, 1 or more (Carlini et al. 2021, arXiv 2012.07805, as a share by Wang
-    et al. 2025, arXiv 2406.09179, and open-unlearning; the latter's code gives 1 / T instead of 0).
+    `right` says of each of the T tokens, 1 or more, whether it is the most likely one after all before it. Greedy
+    decoding follows the output as long as this is so, and thus T - k is the length of the last unbroken run of True.
+    Source: Carlini et al. 2021 (arXiv 2012.07805), as a share in Wang et al. 2025 (arXiv 2406.09179) and in
+    open-unlearning, whose code returns 1 / T instead of 0.
     """
     run = 0
     while run < len(right) and right[-1 - run]:
@@ -68,7 +72,7 @@ def extraction_strength(right: Sequence[bool]) -> float:
 
 
 def exact_memorisation(right: Sequence[bool]) -> float:
-    """Share of the tokens, 1 or more, that are the arg max after all before them; 0 to 1.
+    """Return the share, 0 to 1, of the tokens that are the most likely ones after all tokens before them.
 
     Source: Tirumala et al. 2022, arXiv 2205.10770.
     """
@@ -76,7 +80,7 @@ def exact_memorisation(right: Sequence[bool]) -> float:
 
 
 def memorisation_metrics(items: Sequence[ItemScore]) -> dict[str, float | None]:
-    """Mean of each value over the rows of each split; None for a split without rows."""
+    """Return the mean of each value over the rows of each split; None for a split without rows."""
     values: dict[str, list[float]] = defaultdict(list)
     for item in items:
         for name, value in memorisation_values(item).items():
@@ -86,7 +90,7 @@ def memorisation_metrics(items: Sequence[ItemScore]) -> dict[str, float | None]:
 
 
 def memorisation_values(item: ItemScore) -> dict[str, float]:
-    """The item's values under the metrics that are their means."""
+    """Return the item's values by the names of the metrics that are their means."""
     return {f"{item.group}_{name}": value for name, value in item.values.items()}
 
 
@@ -98,10 +102,10 @@ def right_tokens(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> list[list[bool]]:
-    """Whether each token from its sequence's start (1 or more) on has the highest logit, given all tokens before it.
+    """Return whether each token from its sequence's start (1 or more) on has the highest logit after all before it.
 
-    `advance` is told of each batch's size. Raises InputError, with the sequence's name, for logits that are not a
-    number.
+    After each batch `advance` is called with its size. Raises InputError, with the sequence's name, for logits that are
+    not a number.
     """
     found: list[list[bool]] = [[] for _ in sequences]
     decoder = anatomy.decoder(model)

@@ -1,4 +1,4 @@
-"""What a model can take, its context and its vocabulary; and how it is put in order to be scored."""
+"""What a model can be asked (its context and its vocabulary), and the mode that it is in while it is scored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from unlearning.errors import InputError
 
 @contextmanager
 def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
+    """Put the model into evaluation mode without gradients; afterwards every module is in its former mode again."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -23,13 +23,13 @@ def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
 
 
 def context_tokens(model: PreTrainedModel) -> int | None:
-    """Longest sequence the model was made for; None if its configuration sets no limit."""
+    """Return the longest sequence that the model was made for; None if its configuration sets no limit."""
     limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return limit
 
 
 def require_fits(model: PreTrainedModel, name: str, tokens: int, new_tokens: int) -> None:
-    """Raise InputError unless so many tokens, and so many more, fit into the model's context."""
+    """Raise InputError unless `tokens` is 1 or more and, with `new_tokens` more, fits into the model's context."""
     limit = context_tokens(model)
     if limit is not None and tokens + new_tokens > limit:
         raise InputError(
@@ -40,13 +40,13 @@ def require_fits(model: PreTrainedModel, name: str, tokens: int, new_tokens: int
 
 
 def allowed_new_tokens(model: PreTrainedModel, tokens: int, new_tokens: int) -> int:
-    """New tokens after so many, at most `new_tokens`, within the model's context."""
+    """Return how many new tokens, at most `new_tokens`, fit into the model's context after `tokens` tokens."""
     limit = context_tokens(model)
     return new_tokens if limit is None else min(new_tokens, limit - tokens)
 
 
 def require_match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise InputError if the tokenizer has tokens that the model has no embedding for."""
+    """Raise InputError if the tokenizer has tokens for which the model has no embedding."""
     embeddings = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > embeddings:
         raise InputError(

@@ -1,6 +1,6 @@
-"""What is measured of a model, part by part: each takes the model, its data and settings, and gives a list of scores.
+"""The parts of an evaluation: each takes a model with its data and settings, and returns a list of scores.
 
-A part knows nothing of the others, so each can be kept on disk as soon as it is there, and taken up from there.
+The parts do not depend on one another, so each is written to disk as soon as it is measured, and read from there later.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,18 +25,18 @@ from unlearning.evaluation.wmdp import wmdp
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of measurement."""
+    """One part of an evaluation."""
 
     score: type[Any]
-    """Dataclass of its scores."""
+    """The dataclass of its scores."""
     measure: Callable[[EvaluatedModel], list[Any]]
     divided: bool = False
-    """Whether `measure` gives one score of each item that `EvaluatedModel.share` picks of its list of items, so that several
-    processes can share the work; otherwise the first process does it alone."""
+    """Whether `measure` returns one score for each item that `EvaluatedModel.share` picks, so that several processes
+    can share the work. If not, the first process does it alone."""
 
 
 def generations(evaluated: EvaluatedModel) -> list[Generation]:
-    """Answers to all forget rows, then all retain rows, each with its score."""
+    """Return the answers to all forget rows, then to all retain rows, each with its score."""
     rows = evaluated.share.of([*evaluated.corpus.forget, *evaluated.corpus.retain])
     config, tokenizer = evaluated.config, evaluated.tokenizer
     prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt) if rows else []
@@ -57,7 +57,7 @@ def generations(evaluated: EvaluatedModel) -> list[Generation]:
 
 
 def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
-    """Scores of members, then non-members; empty unless there are both."""
+    """Return the membership scores of members, then of non-members; empty unless the data has both."""
     corpus = evaluated.corpus
     if not corpus.members or not corpus.nonmembers:
         return []
@@ -70,7 +70,7 @@ def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
 
 
 def cloze(evaluated: EvaluatedModel) -> list[QuestionScore]:
-    """All questions, by the likelihood of each option."""
+    """Return whether each question is answered right in the cloze format, by the likelihood of each option."""
     questions = evaluated.share.of(asked(evaluated))
     if not questions:
         return []
@@ -80,7 +80,10 @@ def cloze(evaluated: EvaluatedModel) -> list[QuestionScore]:
 
 
 def letters(evaluated: EvaluatedModel) -> list[QuestionScore]:
-    """All questions, by the probability of the letters A-D; empty unless every question has so many options."""
+    """Return whether each question is answered right in the letter format, by the probability of the letters A-D.
+
+    Empty unless every question has four options.
+    """
     questions, corpus, config = evaluated.share.of(asked(evaluated)), evaluated.corpus, evaluated.config
     if not questions or not has_letters(corpus):
         return []
@@ -104,19 +107,19 @@ PARTS = {
 
 
 def asked(evaluated: EvaluatedModel) -> list[Question]:
-    """The questions, at most `max_questions` of them."""
+    """Return the questions of general knowledge that are asked, at most `max_questions` of them."""
     return evenly_spread(evaluated.corpus.questions, evaluated.config.max_questions)
 
 
 def evenly_spread(questions: Sequence[Question], limit: int | None) -> list[Question]:
-    """At most `limit` of the questions, at equal distances; None: all."""
+    """Return at most `limit` of the questions, at equal distances; all of them if `limit` is None."""
     if limit is None or limit >= len(questions):
         return list(questions)
     return [questions[index * len(questions) // limit] for index in range(limit)]
 
 
 def has_letters(corpus: Corpus) -> bool:
-    """Whether every question can be put in the letter format."""
+    """Return whether every question, and every worked example, has four options, as the letter format needs."""
     return all(len(question.options) == len(LETTERS) for question in (*corpus.questions, *corpus.examples))
 
 

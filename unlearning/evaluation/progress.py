@@ -1,4 +1,4 @@
-"""The evaluation's progress bars, of the first process; silent where the output is not a terminal."""
+"""Progress bars of the evaluation. Only the first process shows them, and only in a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from unlearning.context import on_main_process
 
 @contextmanager
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Gives the function that reports so many more as done."""
+    """Show a bar for `total` items, and yield the function that reports how many more of them are done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shown = console.is_terminal and on_main_process()

@@ -1,34 +1,37 @@
-"""Guesses at what a model says next, to be checked several at a time; a wrong guess costs time, never a token.
+"""Draft tokens for speculative decoding: what a model probably says next, checked several tokens at a time.
 
-A guessed token stays only if it is the arg max, so the result is greedy decoding. Two likely_answers are mostly right: a
-remembered row follows the expected answer, and a collapsed model repeats itself.
+A draft token is accepted only if it is the model's most likely token, so the result is exactly that of greedy decoding,
+and a wrong draft costs only time. Two kinds of drafts are mostly right: a model that remembers a row says the expected
+answer, and a collapsed model repeats itself.
 """
 
 from collections.abc import Sequence
 
 MAX_DRAFT_TOKENS = 7
-"""Tokens guessed at a time."""
+"""Most draft tokens that are checked in one pass."""
 LONGEST_PERIOD_TOKENS = 32
+"""Longest repetition that is looked for."""
 REPEATED_TOKENS = 3
-"""Tokens that must have come back before a period is believed, or the whole period if that is longer."""
+"""Tokens that must have been repeated before a draft repeats them again; the whole period if that is longer."""
 
 
 def draft_tokens(tokens: Sequence[int], likely_answers: Sequence[Sequence[int]]) -> list[int]:
-    """Up to MAX_DRAFT_TOKENS tokens that may follow; empty where nothing suggests any.
+    """Return up to MAX_DRAFT_TOKENS tokens that probably follow; empty where nothing suggests any.
 
-    The rest of the first guess that begins with all the tokens so far, else the tokens' own last period.
+    They continue the first of the likely answers that begins with all the tokens so far; if there is none, they repeat
+    the period that the tokens end with.
     """
     done = len(tokens)
     if not done:
         return []
-    for guess in likely_answers:
-        if len(guess) > done and list(guess[:done]) == list(tokens):
-            return list(guess[done : done + MAX_DRAFT_TOKENS])
+    for answer in likely_answers:
+        if len(answer) > done and list(answer[:done]) == list(tokens):
+            return list(answer[done : done + MAX_DRAFT_TOKENS])
     return repeated_period(tokens)
 
 
 def repeated_period(tokens: Sequence[int]) -> list[int]:
-    """MAX_DRAFT_TOKENS more of the shortest period that the tokens end in; empty if they end in none."""
+    """Return MAX_DRAFT_TOKENS tokens that continue the shortest period which the tokens end with; empty without one."""
     last = tokens[-1:]
     for period in range(1, min(LONGEST_PERIOD_TOKENS, len(tokens) - REPEATED_TOKENS) + 1):
         length = max(period, REPEATED_TOKENS)
