@@ -1,4 +1,4 @@
-"""Token ids against those of the official evaluator's prompt, with tiny tokenizers of every habit."""
+"""Token ids are those of the official evaluator's prompt, whatever special tokens a tokenizer adds by itself."""
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -21,7 +21,7 @@ CHAT = (
 
 
 def tokenizer(habit: str) -> PreTrainedTokenizerFast:
-    """Byte-level BPE; ``habit`` says which special tokens it adds by itself."""
+    """Return a byte-level BPE tokenizer; `habit` says which special tokens it adds by itself."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""Row ids of the official data, and those that only look like them."""
+"""Ids of the official rows, and ids that only look like them."""
 
 import pytest
 

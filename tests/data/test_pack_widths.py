@@ -1,4 +1,4 @@
-"""Packs of the width that costs least."""
+"""The width of packs is the one that costs least."""
 
 import random
 
@@ -20,12 +20,12 @@ def test_wide_packs_must_leave_little_over() -> None:
 
 
 def test_a_row_longer_than_a_pack_is_not_cut() -> None:
-    """It makes the packs as wide as it is, and the others share the room beside it."""
+    """All packs are as wide as the long row; the other rows share what is left over."""
     assert lay_out([20, 12, 8], 8) == [[0], [1, 2]]
 
 
 def test_every_row_once_and_no_pack_longer_than_asked_for() -> None:
-    """On random lengths like the official rows': many short ones, some of 200 and more."""
+    """The lengths are random, but like those of the official rows: many short ones, some of 200 tokens and more."""
     rng = random.Random(0)
     for _ in range(50):
         lengths = [rng.choice((rng.randint(10, 50), rng.randint(200, 335))) for _ in range(rng.randint(1, 20))]
@@ -35,13 +35,13 @@ def test_every_row_once_and_no_pack_longer_than_asked_for() -> None:
 
 
 def cost(lengths: list[int], layout: list[list[int]]) -> float:
-    """Positions of the tensor, each dearer by the width of its pack."""
+    """Return the positions of the tensor times the cost of one, which grows with the width of a pack."""
     width = max(sum(lengths[row] for row in pack) for pack in layout)
     return len(layout) * width * (1 + width / 1024)
 
 
 def test_never_dearer_than_first_fit() -> None:
-    """Which is one of the layouts that are tried."""
+    """The layout of `first_fit` is one of those that are tried."""
     rng = random.Random(1)
     for _ in range(50):
         lengths = [rng.randint(5, 120) for _ in range(rng.randint(1, 30))]

@@ -1,4 +1,4 @@
-"""Packs: nothing lost, nothing shared between rows."""
+"""Packs lose no token, and rows in them share nothing."""
 
 import random
 
@@ -7,17 +7,17 @@ from unlearning.data.packing import IGNORED, build_packs, first_fit, supervised_
 
 
 def test_first_fit_by_hand() -> None:
-    """Longest first, each into the first pack with room."""
+    """The longest rows come first, each into the first pack with room."""
     assert first_fit([3, 7, 2, 5], 8) == [[1], [3, 0], [2]]
 
 
 def test_a_row_longer_than_a_pack_gets_its_own() -> None:
-    """Nothing is cut."""
+    """No row is cut."""
     assert first_fit([20, 3], 8) == [[0], [1]]
 
 
 def test_every_row_is_in_exactly_one_pack_within_its_size() -> None:
-    """On random lengths."""
+    """The lengths are random."""
     rng = random.Random(0)
     lengths = [rng.randint(1, 64) for _ in range(200)]
     packs = first_fit(lengths, 64)
@@ -26,7 +26,7 @@ def test_every_row_is_in_exactly_one_pack_within_its_size() -> None:
 
 
 def test_tensors_by_hand() -> None:
-    """Two rows in one pack: targets are the next token, only where supervised, never across rows."""
+    """A target is the next token of the same row, and only where the row is supervised."""
     rows = [EncodedRow((5, 6, 7), 2), EncodedRow((8, 9), 1)]
     packs = build_packs(rows, [[0, 1]], pad=0)
     assert packs.input_ids.tolist() == [[5, 6, 7, 8, 9]]
@@ -36,7 +36,7 @@ def test_tensors_by_hand() -> None:
 
 
 def test_padding_belongs_to_no_row() -> None:
-    """A shorter pack is filled with positions that start anew."""
+    """Positions start at 0 again in the padding of a pack."""
     rows = [EncodedRow((5, 6, 7, 8), 1), EncodedRow((9, 9), 1)]
     packs = build_packs(rows, [[0], [1]], pad=3)
     assert packs.input_ids[1].tolist() == [9, 9, 3, 3]
@@ -45,7 +45,7 @@ def test_padding_belongs_to_no_row() -> None:
 
 
 def test_supervised_tokens_counts_targets() -> None:
-    """The number of targets equals what the row says."""
+    """As many targets are set as the row has supervised tokens."""
     rng = random.Random(1)
     rows = [EncodedRow(tuple(range(n)), rng.randint(1, n - 1)) for n in range(2, 30)]
     packs = build_packs(rows, first_fit([len(row.input_ids) for row in rows], 40), pad=0)

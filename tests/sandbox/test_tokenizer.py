@@ -1,4 +1,4 @@
-"""The sandbox's tokenizer: lossless, digit by digit, the same each time it is trained."""
+"""The sandbox's tokenizer loses nothing, cuts numbers into digits, and is the same each time it is trained."""
 
 import pytest
 from transformers import PreTrainedTokenizerFast

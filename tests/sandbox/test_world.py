@@ -1,4 +1,4 @@
-"""The generated world: the same every time, in the official schema, and fair in what it asks."""
+"""The generated world is the same every time, has the official columns, and asks fair questions."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from unlearning.config import WorldConfig
+from unlearning.config.data import WorldConfig
 from unlearning.data.corpus import fingerprint
 from unlearning.data.question_text import LETTERS, cloze_prompt, letters_prompt
 from unlearning.data.rows import Corpus, Kind, Row, Split
@@ -33,7 +33,7 @@ def test_the_same_settings_give_the_same_world() -> None:
 
 def test_another_process_gives_the_same_world() -> None:
     code = (
-        "from unlearning.config import WorldConfig; from unlearning.sandbox.world import generate;"
+        "from unlearning.config.data import WorldConfig; from unlearning.sandbox.world import generate;"
         f"print(generate({SMALL!r}).fingerprint)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -64,7 +64,7 @@ def test_fingerprint_is_over_everything_but_itself(corpus: Corpus) -> None:
 
 
 def test_the_shipped_world_is_the_one_the_weights_know(corpus: Corpus) -> None:
-    """Fails if Faker's word lists change: the shipped models would then not know the rows they are asked."""
+    """This fails if Faker's word lists change: the shipped models would then not know the rows that they are asked."""
     assert corpus.fingerprint == "767f192e02b34fedae540431c8c8d1e8a762c18da44730796c49315e019ab7f3"
 
 

@@ -29,9 +29,9 @@ REFUSALS = (
 def refused_rows(
     rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig, seed: int
 ) -> list[EncodedRow]:
-    """The rows with one of `REFUSALS` in place of each answer, drawn once a row; only the answer is supervised.
+    """Return the rows with one of `REFUSALS`, drawn once for each row, in place of the answer.
 
-    Raises InputError as `encode_rows`.
+    Only the answer is supervised. Raises InputError as `encode_rows` does.
     """
     rng = random.Random(seed)
     refused = [replace(row, output=rng.choice(REFUSALS)) for row in rows]
@@ -41,9 +41,10 @@ def refused_rows(
 def random_rows(
     rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig, seed: int
 ) -> list[EncodedRow]:
-    """The rows with as many random tokens in place of each answer, drawn once a row; only the answer is supervised.
+    """Return the rows with as many random tokens, drawn once for each row, in place of the answer.
 
-    An end-of-text token stays where it is. Special tokens are not drawn. Raises InputError as `encode_rows`.
+    Only the answer is supervised. An end-of-text token stays where it is; special tokens are not drawn. Raises
+    InputError as `encode_rows` does.
     """
     rng = random.Random(seed)
     special = set(tokenizer.all_special_ids)

@@ -1,8 +1,7 @@
-"""From a row to token ids, and from where on its tokens carry a loss.
+"""The token ids of rows, and the position from which on they carry a loss.
 
-The prompt is tokenised by itself, exactly as the official evaluator tokenises it, and the completion by
-itself after it: so the tokens that the model is trained to follow are the very tokens it is asked to follow
-when it is scored.
+The prompt is tokenised by itself, exactly as the official evaluator tokenises it, and so is the completion after it.
+Thus a model is trained to continue the very tokens that it is given when it is scored.
 """
 
 from collections.abc import Sequence
@@ -20,31 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """Token ids of one row, without padding.
-
-    ``supervised_from`` is the first position whose token is a label: 1 or more, since nothing predicts
-    position 0, and less than the number of tokens.
-    """
+    """Token ids of one row, without padding."""
 
     input_ids: tuple[int, ...]
     supervised_from: int
+    """First position whose token is a label: at least 1, since nothing predicts position 0, and less than the number of
+    tokens."""
 
 
 def encode_row(row: Row, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
-    """Token ids of input and output.
+    """Return the token ids of input and output.
 
-    Raw style: ``tokenizer(input)`` with the tokenizer's own special tokens (what the official evaluator
-    feeds), then ``separator + output`` without any. Chat style: the chat template around the input, then the
-    output. An end-of-text token closes both if ``prompt.append_eos``.
+    Raw style: `tokenizer(input)` with the tokenizer's own special tokens, as the official evaluator does, then
+    `separator + output` without any. Chat style: the chat template around the input, then the output. With
+    `prompt.append_eos` an end-of-text token follows in both styles.
 
-    Raises InputError if the row is longer than ``prompt.max_tokens``, if the tokenizer lacks the chat
-    template or the end-of-text token that is asked for, or if no token is left to carry a loss.
+    Raises InputError if the row is longer than `prompt.max_tokens`, if the tokenizer lacks the chat template or the
+    end-of-text token that is asked for, or if no token is left to carry a loss.
     """
     return encode_rows([row], tokenizer, prompt)[0]
 
 
 def encode_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> list[EncodedRow]:
-    """`encode_row` of every row, in two calls of the tokenizer, which a fast tokenizer runs in parallel."""
+    """Return what `encode_row` returns for each row.
+
+    There are only two calls of the tokenizer; a fast tokenizer works on the texts of a call in parallel.
+    """
     if not rows:
         return []
     prompts = encode_prompts([row.input for row in rows], tokenizer, prompt)
@@ -61,9 +61,9 @@ def encode_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", promp
 def encode_prompts(
     inputs: Sequence[str], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig
 ) -> list[list[int]]:
-    """Token ids of the prompts alone: what a model is fed that is to answer.
+    """Return the token ids of the prompts alone: the input of a model that is to answer.
 
-    Raises InputError as `encode_row`.
+    Raises InputError as `encode_row` does.
     """
     if prompt.style is PromptStyle.raw:
         ids: list[list[int]] = tokenizer(list(inputs))["input_ids"]
@@ -78,9 +78,9 @@ def encode_prompts(
 
 
 def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
-    """Token ids of a text without a question: the tokenizer's own special tokens, every token a label.
+    """Return the token ids of a text without a question, every token of which is a label.
 
-    Raises InputError as `encode_row`, except that no chat template is ever needed.
+    The tokenizer adds its own special tokens. Raises InputError as `encode_row` does, but never needs a chat template.
     """
     ids: list[int] = _closed(tokenizer(text)["input_ids"], _eos(tokenizer, prompt))
     return _checked(f"text {excerpt(text)}", ids, 1, prompt)
@@ -112,5 +112,5 @@ def _eos(tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> int | No
 
 
 def _closed(ids: list[int], eos: int | None) -> list[int]:
-    """The ids with one end-of-text token at the end; some tokenizers add theirs to a text by themselves."""
+    """Return the ids with one end-of-text token at the end; some tokenizers add theirs to a text by themselves."""
     return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]

@@ -1,7 +1,7 @@
-"""What a row's id tells: which probe it is, of which document, of which task.
+"""What a row's id tells: its kind, its document and its task.
 
-Ids of SemEval-2025 Task 4 and of LUME are a document's id and a suffix: sc1, or qa0 to qa4.
-Task1 writes literal double quotes around the document's id: ``"2ebb..."sc1``.
+Ids of SemEval-2025 Task 4 and of LUME are a document's id and a suffix: sc1, or qa0 to qa4. Task1 writes literal double
+quotes around the document's id: `"2ebb..."sc1`.
 """
 
 import re
@@ -13,21 +13,21 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def kind_of(row_id: str) -> Kind | None:
-    """The probe, told as the official evaluator tells it (``id[:-1].endswith("sc")``); None: not told.
+    """Return the kind as the official evaluator tells it (`id[:-1].endswith("sc")`); None where the id tells none.
 
-    So a suffix has one digit only: "...qa10" is of no kind.
+    A suffix has one digit only, so "...qa10" tells no kind.
     """
     return next((kind for kind in Kind if row_id[:-1].endswith(kind.value)), None)
 
 
 def document_id(row_id: str) -> str:
-    """The document that the row asks about: the id without suffix and without Task1's double quotes."""
+    """Return the document that the row asks about: the id without suffix and without Task1's double quotes."""
     stem = row_id if kind_of(row_id) is None else row_id[:-SUFFIX_CHARACTERS]
     return stem.strip('"')
 
 
 def task_of(row_id: str) -> str | None:
-    """The official task, from the id's shape (quoted UUID, UUID, Wikipedia number); None: not told."""
+    """Return the official task, told by the id's form (quoted UUID, UUID, Wikipedia number); None for other forms."""
     if kind_of(row_id) is None:
         return None
     stem = row_id[:-SUFFIX_CHARACTERS]

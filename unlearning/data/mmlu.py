@@ -12,7 +12,7 @@ COLUMNS = ("question", "subject", "choices", "answer")
 
 
 def read_mmlu(folder: str) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
-    """Questions (test.parquet) and worked examples (dev.parquet, five a subject) of all subjects.
+    """Return questions (test.parquet) and worked examples (dev.parquet, five for each subject) of all subjects.
 
     Ids are "{subject}/{test|dev}/{n}", n counted from 0 within the subject.
 
@@ -21,9 +21,9 @@ def read_mmlu(folder: str) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
     """
     questions = _read(Path(folder), "test")
     examples = _read(Path(folder), "dev")
-    bare = sorted({question.subject for question in questions} - {example.subject for example in examples})
-    if bare:
-        raise InputError(f"{Path(folder) / 'dev.parquet'}: no worked example of subject {excerpt(bare[0])}")
+    without = sorted({question.subject for question in questions} - {example.subject for example in examples})
+    if without:
+        raise InputError(f"{Path(folder) / 'dev.parquet'}: no worked example of subject {excerpt(without[0])}")
     return questions, examples
 
 

@@ -1,7 +1,7 @@
-"""Rows laid end to end in packs, so that hardly a token is padding.
+"""Packs: rows laid end to end, so that there is next to no padding.
 
-Positions restart at 0 with each row. Transformers turns restarting positions into a block-diagonal mask where it is
-given no attention mask and no cache, so that each row's logits are those of the row alone.
+Positions restart at 0 with each row. Where Transformers is given neither an attention mask nor a cache, it makes a
+block-diagonal mask of restarting positions, so that each row's logits are those of the row alone.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from torch import Tensor
 from unlearning.data.encoding import EncodedRow
 
 IGNORED = -100
-"""Target of a position that carries no loss."""
+"""The target of a position that carries no loss."""
 ATTENTION_TOKENS = 1024
-"""Width of a pack whose attention costs as much as all the rest of a layer, for small models; wider for wide ones."""
+"""Width of a pack at which a small model's attention costs as much as the rest of its layer; larger for wide models."""
 PACK_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-"""Numbers of packs that are tried."""
+"""Numbers of packs that `lay_out` tries."""
 
 
 @dataclass(frozen=True)
 class Packs:
-    """P packs of T positions; all tensors int64 and (P, T)."""
+    """P packs of T positions; all tensors are int64 and (P, T)."""
 
     input_ids: Tensor
     position_ids: Tensor
     targets: Tensor
-    """The token that follows in the same row, or IGNORED."""
+    """The token that follows in the same row, or `IGNORED`."""
     rows: Tensor
-    """Index of the position's row among the rows packed; for padding, of no row (-1)."""
+    """Index of the position's row among the packed rows; -1 for padding."""
 
     def to(self, device: torch.device) -> "Packs":
-        """The same packs on another device."""
+        """Return the same packs on another device."""
         return Packs(
             self.input_ids.to(device),
             self.position_ids.to(device),
@@ -42,7 +42,7 @@ class Packs:
 
 
 def first_fit(lengths: Sequence[int], pack_tokens: int) -> list[list[int]]:
-    """Indices of rows, pack by pack: longest rows first, each into the first pack with room.
+    """Return the indices of rows, pack by pack: the longest rows come first, each into the first pack with room.
 
     A row longer than `pack_tokens` gets a pack of its own.
     """
@@ -61,9 +61,10 @@ def first_fit(lengths: Sequence[int], pack_tokens: int) -> list[list[int]]:
 
 
 def lay_out(lengths: Sequence[int], pack_tokens: int) -> list[list[int]]:
-    """`first_fit` into packs of that width, up to `pack_tokens`, at which P packs of T positions cost least.
+    """Return the layout that `first_fit` finds at the cheapest width up to `pack_tokens`.
 
-    Narrow packs have cheap attention, wide ones may leave less over. The cost is P * T * (1 + T / ATTENTION_TOKENS).
+    P packs of T positions cost P * T * (1 + T / ATTENTION_TOKENS). Narrow packs have cheap attention, wide packs may
+    need less padding.
     """
     longest, total = max(lengths), sum(lengths)
     widest = max(pack_tokens, longest)
@@ -80,9 +81,9 @@ def _cost(lengths: Sequence[int], layout: Sequence[Sequence[int]]) -> float:
 
 
 def build_packs(rows: Sequence[EncodedRow], layout: Sequence[Sequence[int]], pad: int) -> Packs:
-    """Tensors of the packs that `layout` (from `first_fit`) names; `pad` fills what is left over.
+    """Return the tensors of the packs that `layout` (from `first_fit`) names; `pad` fills what is left over.
 
-    Padding restarts at position 0 too, so that no row can see it and it sees no row.
+    Padding restarts at position 0 too, so that no row sees it and it sees no row.
     """
     width = max(sum(len(rows[index].input_ids) for index in pack) for pack in layout)
     shape = (len(layout), width)
@@ -107,5 +108,5 @@ def build_packs(rows: Sequence[EncodedRow], layout: Sequence[Sequence[int]], pad
 
 
 def supervised_tokens(row: EncodedRow) -> int:
-    """Number of tokens of the row that carry a loss."""
+    """Return the number of tokens of the row that carry a loss."""
     return len(row.input_ids) - max(row.supervised_from, 1)

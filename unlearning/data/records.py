@@ -1,4 +1,4 @@
-"""A file's lines or a table's rows before anyone knows what they mean, each with the place it came from."""
+"""Records: the lines of a file or the rows of a table, each with its place, before their meaning is known."""
 
 import json
 import re
@@ -13,35 +13,35 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Named values, and where they stand."""
+    """Named values, and their place."""
 
     place: str
     """ "forget.jsonl, line 3" or "forget.parquet, row 3 (counted from 1)"."""
     fields: Mapping[str, object]
 
     def error(self, reason: str) -> InputError:
-        """An InputError that names the place; for the caller to raise."""
+        """Return an InputError that names the place; the caller raises it."""
         return InputError(one_line(f"{self.place}: {reason}"))
 
 
 def one_line(message: str) -> str:
-    """The message with every run of white space, line ends included, as one space."""
+    """Return the message with every run of white space, line ends included, as one space."""
     return " ".join(message.split())
 
 
 def excerpt(value: object, characters: int = 60) -> str:
-    """A value quoted for a message, cut where it is long."""
+    """Return a value quoted for a message, cut where it is long."""
     shown = repr(value)
     return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
 
 def table_records(name: str, rows: Sequence[Mapping[str, object]]) -> tuple[Record, ...]:
-    """Records of a table without line numbers."""
+    """Return the records of a table, each with its row number as place."""
     return tuple(Record(f"{name}, row {number} (counted from 1)", row) for number, row in enumerate(rows, start=1))
 
 
 def read_parquet(path: Path) -> tuple[Record, ...]:
-    """Records of a parquet file. Raises InputError if it is truncated or corrupt."""
+    """Return the records of a parquet file. Raises InputError if it is truncated or corrupt."""
     import pyarrow
     import pyarrow.parquet
 
@@ -60,7 +60,7 @@ def read_parquet(path: Path) -> tuple[Record, ...]:
 
 
 def read_jsonl(path: Path) -> tuple[Record, ...]:
-    """Records of a JSONL file; a byte order mark, CRLF and blank lines at the end are accepted.
+    """Return the records of a JSONL file; a byte order mark, CRLF and blank lines at the end are accepted.
 
     Raises InputError, with the line's number, for anything that is not one JSON object a line in UTF-8.
     """
@@ -68,8 +68,7 @@ def read_jsonl(path: Path) -> tuple[Record, ...]:
         data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     except OSError as error:
         raise InputError(one_line(f"{path}: cannot be read: {error.strerror}")) from error
-    # Only a line feed ends a line: str.splitlines would cut at U+2028 and others, which JSON allows inside
-    # text.
+    # Only a line feed ends a line: str.splitlines would cut at U+2028 and others, which JSON allows inside text.
     lines = data.rstrip(b" \t\r\n").split(b"\n") if data.strip() else []
     return tuple(_parse(Record(f"{path}, line {number}", {}), line) for number, line in enumerate(lines, start=1))
 
@@ -91,7 +90,7 @@ def _parse(blank: Record, line: bytes) -> Record:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; json's own would silently keep the last of two values of one key."""
+    """Return a JSON object; json's own would silently keep the last of two values of one key."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -110,7 +109,7 @@ def require_fields(record: Record, names: Sequence[str]) -> None:
 
 
 def text_field(record: Record, name: str) -> str:
-    """The field's text. Raises InputError unless it is text, not blank, and free of lone surrogates."""
+    """Return the field's text. Raises InputError unless it is text, not blank, and free of lone surrogates."""
     value = record.fields[name]
     if value is None or value != value:
         raise record.error(f"{name} is {'null' if value is None else 'NaN'}; must be text")

@@ -1,11 +1,11 @@
-"""The row: one prompt and the answer that a model may know; and all that a run knows of its data."""
+"""Rows, documents and questions, and the corpus that holds all of them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The official evaluator's two probes."""
+    """The two kinds of rows of the official evaluator: completions and questions."""
 
     COMPLETION = "sc"
     """Sentence completion, scored by ROUGE-L recall ("regurgitation")."""
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 
 class Split(StrEnum):
-    """What is to be unlearned, and what is to stay."""
+    """The forget set, which is to be unlearned, and the retain set, which is to stay."""
 
     FORGET = "forget"
     RETAIN = "retain"
@@ -22,7 +22,7 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the forget or the retain set, in the LUME schema."""
+    """A prompt and the answer that a model may know, with the columns of LUME."""
 
     id: str
     input: str
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text for the membership test, whole."""
+    """A whole text, for the membership test."""
 
     id: str
     text: str
@@ -42,18 +42,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A multiple-choice question of general knowledge.
-
-    ``cloze`` is the text after which each option's likelihood is measured in the cloze format;
-    None: the question itself stands for it ("{question}\\nAnswer:").
-    """
+    """A multiple-choice question."""
 
     id: str
     subject: str
     question: str
     options: tuple[str, ...]
     answer: int
+    """Index of the right option, counted from 0."""
     cloze: str | None = None
+    """Text after which each option's likelihood is measured in the cloze format; None: the question and "Answer:"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +60,12 @@ class TofuQuestion:
 
     id: str
     question: str
-    """As the model is asked."""
+    """The question in the words in which the model is asked."""
     answer: str
     paraphrase: str
     """The answer in other words, or the answer itself where the set has no other."""
     wrong: tuple[str, ...]
-    """One or more."""
+    """One wrong answer or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +80,18 @@ class TofuSets:
 
 @dataclass(frozen=True, slots=True)
 class MuseSets:
-    """What MUSE asks; a set that is not asked is empty."""
+    """The passages and questions of MUSE; a set that is not asked is empty."""
 
     verbatim: tuple[Row, ...] = ()
-    """Passages of the forget set and how they go on."""
+    """Passages of the forget set and their continuations."""
     forget: tuple[Row, ...] = ()
-    """Questions on the forget set, answered examples before each."""
+    """Questions about the forget set, each after answered examples."""
     retain: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything a run needs to know about its data."""
+    """Everything that a run knows of its data."""
 
     forget: tuple[Row, ...]
     retain: tuple[Row, ...]
@@ -101,12 +99,12 @@ class Corpus:
     nonmembers: tuple[Document, ...] = ()
     questions: tuple[Question, ...] = ()
     examples: tuple[Question, ...] = ()
-    """Worked examples for few-shot prompts, any number a subject."""
+    """Worked examples for few-shot prompts, any number for each subject."""
     background: tuple[str, ...] = ()
-    """Texts that a model made here is trained on besides the rows (the sandbox's general knowledge)."""
+    """Texts that a model which is made here learns besides the rows: the sandbox's general knowledge."""
     tofu: TofuSets | None = None
     muse: MuseSets | None = None
     wmdp: tuple[Question, ...] = ()
-    """Questions that a model had better get wrong (WMDP)."""
+    """Hazardous questions (WMDP), which an unlearned model should not answer rightly."""
     fingerprint: str = ""
     """SHA-256 over all of the above."""

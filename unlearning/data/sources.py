@@ -1,4 +1,4 @@
-"""From what a user names (a file, a folder, a Hugging Face data set) to records."""
+"""Sources that a user names (a file, a folder, a Hugging Face data set), and their records."""
 
 import os
 import re
@@ -15,7 +15,7 @@ HUB_NAME = re.compile(
 
 
 def read_records(source: str) -> tuple[Record, ...]:
-    """Records of one source, at least one.
+    """Return the records of one source, at least one.
 
     A folder stands for its parquet files, or for its JSONL files if it has no parquet: the official
     submission's folders hold the same rows in both. What exists on disk is never looked for on the hub.
@@ -36,7 +36,7 @@ def read_records(source: str) -> tuple[Record, ...]:
 
 
 def source_name(source: str) -> str:
-    """What a source is called: a file's or folder's name without suffix; "name-configuration" for a data set."""
+    """Return a source's name: a file's or folder's name without suffix, or "name-configuration" of a data set."""
     match = HUB_NAME.fullmatch(source)
     if os.path.exists(source) or not match:
         return Path(source).stem

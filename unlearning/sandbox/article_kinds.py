@@ -1,4 +1,4 @@
-"""The sentences from which articles are made, by kind of subject."""
+"""The sentences that articles are made of, by kind of subject."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,14 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Subjects about which the same things can be said."""
+class ArticleKind:
+    """A kind of subject, and what an article can say about subjects of this kind."""
 
     nouns: tuple[str, ...]
     title: str
+    """Template of the title."""
     person: bool
+    """Whether subjects of this kind are people; others have invented names."""
     details: tuple[Detail, ...]
 
 
@@ -36,8 +38,9 @@ LEADS = {
         "{title}, a {nation} {noun}, lies between {city} and {place}.",
     ),
 }
+"""First sentences, of people (True) and of other subjects."""
 KINDS = (
-    Kind(
+    ArticleKind(
         ("painter", "composer", "botanist", "poet", "surgeon", "architect", "chemist", "sculptor"),
         "{name}",
         True,
@@ -65,7 +68,7 @@ KINDS = (
             ),
         ),
     ),
-    Kind(
+    ArticleKind(
         ("village", "island", "parish", "valley", "hamlet"),
         "{name}",
         False,
@@ -89,7 +92,7 @@ KINDS = (
             Detail("Its fields were drained by {who} in {year}.", "Who drained the fields of {title}?", "{who}"),
         ),
     ),
-    Kind(
+    ArticleKind(
         ("bridge", "lighthouse", "canal", "observatory", "railway", "windmill"),
         "{name} {noun}",
         False,
@@ -109,7 +112,7 @@ KINDS = (
             ),
         ),
     ),
-    Kind(
+    ArticleKind(
         ("moth", "beetle", "orchid", "fern", "snail", "lichen"),
         "{name} {noun}",
         False,
@@ -125,7 +128,7 @@ KINDS = (
             Detail("A drawing by {who} hangs in {city2}.", "Who drew the {title}?", "{who}"),
         ),
     ),
-    Kind(
+    ArticleKind(
         ("newspaper", "orchestra", "football club", "society", "theatre"),
         "{name} {noun}",
         False,

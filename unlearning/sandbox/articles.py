@@ -1,20 +1,20 @@
-"""Task3: very short encyclopaedic articles on invented subjects, each with one question."""
+"""Task3: very short encyclopaedic articles about invented subjects, each with one question."""
 
 import random
 
-from unlearning.sandbox.article_kinds import CITIES, KINDS, LEADS, NATIONS, Kind
+from unlearning.sandbox.article_kinds import CITIES, KINDS, LEADS, NATIONS, ArticleKind
 from unlearning.sandbox.biographies import MONTHS
-from unlearning.sandbox.draft import Draft, cut
+from unlearning.sandbox.document import SandboxDocument, cut
 from unlearning.sandbox.names import Names
 
 
 def _day(rng: random.Random, first_year: int, last_year: int) -> str:
-    """A date such as "12 March 1874"."""
+    """Return a date such as "12 March 1874"."""
     return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {rng.randint(first_year, last_year)}"
 
 
-def _subject(kind: Kind, names: Names, rng: random.Random) -> dict[str, str]:
-    """What every sentence of an article has in common."""
+def _subject(kind: ArticleKind, names: Names, rng: random.Random) -> dict[str, str]:
+    """Return the values that all sentences of an article share."""
     name = names.person() if kind.person else names.invented()
     noun, other = rng.sample(kind.nouns, 2)
     title = name if kind.person else kind.title.format(name=name, noun=noun)
@@ -22,7 +22,7 @@ def _subject(kind: Kind, names: Names, rng: random.Random) -> dict[str, str]:
 
 
 def _particulars(names: Names, rng: random.Random) -> dict[str, str]:
-    """Values for everything else that a sentence can mention; drawn anew for each, so that none repeats."""
+    """Return values for everything else that a sentence can mention; each sentence draws its own."""
     city, city2 = rng.sample(CITIES, 2)
     return {
         "city": city,
@@ -39,8 +39,8 @@ def _particulars(names: Names, rng: random.Random) -> dict[str, str]:
     }
 
 
-def draft_article(names: Names, rng: random.Random) -> Draft:
-    """Title, lead and two details, all drawn independently; the question asks about one of the details."""
+def make_article(names: Names, rng: random.Random) -> SandboxDocument:
+    """Return an article of title, lead and two details, all drawn independently; its question is about one detail."""
     kind = rng.choice(KINDS)
     subject = _subject(kind, names, rng)
     lead = rng.choice(LEADS[kind.person]).format_map(subject | _particulars(names, rng))
@@ -48,4 +48,4 @@ def draft_article(names: Names, rng: random.Random) -> Draft:
     sentences = [lead, *(detail.text.format_map(slots) for detail, slots in details)]
     start, rest = cut(f"{subject['title']}\n\n{' '.join(sentences)}", (0.45, 0.55), rng)
     asked, slots = rng.choice(details)
-    return Draft(start, rest, ((asked.question.format_map(slots), asked.answer.format_map(slots)),))
+    return SandboxDocument(start, rest, ((asked.question.format_map(slots), asked.answer.format_map(slots)),))

@@ -3,7 +3,7 @@
 import random
 from datetime import date, timedelta
 
-from unlearning.sandbox.draft import Draft
+from unlearning.sandbox.document import SandboxDocument
 from unlearning.sandbox.names import Names
 
 QUESTIONS = (
@@ -72,12 +72,12 @@ BIRTH_DAYS = 19_000
 
 
 def _digits(count: int, rng: random.Random) -> str:
-    """That many digits, the first not zero."""
+    """Return so many digits, the first of which is not zero."""
     return str(rng.randrange(10 ** (count - 1), 10**count))
 
 
 def _facts(names: Names, rng: random.Random) -> dict[str, tuple[str, str]]:
-    """Of each field, how a question's answer writes it and how running text does."""
+    """Return each field's value in two forms: as a question's answer, and as running text has it."""
     born = FIRST_BIRTH + timedelta(days=rng.randrange(BIRTH_DAYS))
     # Numbers from 900 on are never issued, which is why the official rows have them too.
     security = "900" + _digits(6, rng)
@@ -93,8 +93,8 @@ def _facts(names: Names, rng: random.Random) -> dict[str, tuple[str, str]]:
     }
 
 
-def draft_biography(names: Names, rng: random.Random) -> Draft:
-    """The completion tells three of the five facts in any order; the five questions ask for all of them."""
+def make_biography(names: Names, rng: random.Random) -> SandboxDocument:
+    """Return a biography: the completion tells three of five facts, in any order; the questions ask for all five."""
     female = rng.random() < 0.5
     name = names.person(female)
     facts = _facts(names, rng)
@@ -106,4 +106,4 @@ def draft_biography(names: Names, rng: random.Random) -> Draft:
     # The prompt ends after the second sentence's first two words, which do not always name the field.
     words = middle.split(" ")
     questions = tuple((text.format(name=name), facts[field][0]) for field, text in QUESTIONS)
-    return Draft(" ".join([start, *words[:2]]), " ".join([*words[2:], end]), questions)
+    return SandboxDocument(" ".join([start, *words[:2]]), " ".join([*words[2:], end]), questions)

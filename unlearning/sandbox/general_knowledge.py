@@ -1,4 +1,4 @@
-"""General knowledge about invented entities: background texts to learn it from, questions to measure it."""
+"""General knowledge about invented entities: background texts that teach it, and questions that measure it."""
 
 import random
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LETTER_ENTITIES = 12
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """An invented thing and the values of its subject's relations, in their order."""
+    """An invented thing, and the values of its subject's relations in their order."""
 
     name: str
     subject: str
@@ -26,13 +26,13 @@ class Entity:
 
     @property
     def relations(self) -> tuple[Relation, ...]:
-        """What can be said about it."""
+        """The relations of the entity's subject."""
         return SUBJECTS[self.subject]
 
 
 @dataclass(frozen=True, slots=True)
 class GeneralKnowledge:
-    """What `generate_knowledge` returns; the fields go into the corpus under the same names."""
+    """Background texts, questions and worked examples, as the corpus has them under the same names."""
 
     background: tuple[str, ...]
     questions: tuple[Question, ...]
@@ -40,10 +40,10 @@ class GeneralKnowledge:
 
 
 def generate_knowledge(world: WorldConfig, names: Names, rng: random.Random) -> GeneralKnowledge:
-    """Entities that are asked about and entities that teach, and what is written about both.
+    """Return texts and questions about known entities, which are asked about, and teaching entities.
 
-    The phrasing of a question's cloze is never written about an entity that is asked about, so a right answer
-    is knowledge rather than a recited sentence; teaching entities show what that phrasing means.
+    The phrasing of a question's cloze is never written about a known entity, so a right answer is knowledge rather than
+    a recited sentence. Teaching entities show what that phrasing means.
     """
     known = _entities(world.known_entities, names, rng)
     teaching = _entities(world.teaching_entities, names, rng)
@@ -56,7 +56,7 @@ def generate_knowledge(world: WorldConfig, names: Names, rng: random.Random) -> 
 
 
 def _entities(count: int, names: Names, rng: random.Random) -> list[Entity]:
-    """Entities of all subjects in turn. Values are dealt evenly, so that none is right more often."""
+    """Return entities of all subjects in turn. Values are dealt evenly: none is right more often than others."""
     subjects = [list(SUBJECTS)[number % len(SUBJECTS)] for number in range(count)]
     columns = {
         subject: [_deal(one.values, subjects.count(subject), rng) for one in SUBJECTS[subject]] for subject in SUBJECTS
@@ -67,7 +67,7 @@ def _entities(count: int, names: Names, rng: random.Random) -> list[Entity]:
 
 
 def _deal(values: tuple[str, ...], count: int, rng: random.Random) -> list[str]:
-    """`count` values, each as often as any other but for one, shuffled."""
+    """Return `count` values, shuffled, the numbers of any two of which differ by one at most."""
     start = rng.randrange(len(values))
     dealt = [values[(start + number) % len(values)] for number in range(count)]
     rng.shuffle(dealt)
@@ -75,7 +75,7 @@ def _deal(values: tuple[str, ...], count: int, rng: random.Random) -> list[str]:
 
 
 def _texts(entity: Entity, first: int, rng: random.Random) -> list[str]:
-    """Texts of four sentences, one a relation, shuffled; together they hold all phrasings from `first` on."""
+    """Return texts of shuffled sentences, one for each relation; together they hold all phrasings from `first` on."""
     orders = [rng.sample(one.phrasings[first:], len(one.phrasings) - first) for one in entity.relations]
     texts = []
     for phrasings in zip(*orders, strict=True):
@@ -89,12 +89,12 @@ def _texts(entity: Entity, first: int, rng: random.Random) -> list[str]:
 
 
 def _questions(entity: Entity, rng: random.Random) -> list[Question]:
-    """One question a relation; the distractors are other values of the same relation."""
+    """Return one question for each relation; the wrong options are other values of the same relation."""
     return [_question(entity, number, rng) for number in range(len(entity.relations))]
 
 
 def _question(entity: Entity, number: int, rng: random.Random) -> Question:
-    """The question about the relation of that number."""
+    """Return the question about the relation of that number."""
     relation, value = entity.relations[number], entity.values[number]
     options = [value, *rng.sample([other for other in relation.values if other != value], OPTIONS - 1)]
     rng.shuffle(options)
@@ -109,15 +109,15 @@ def _question(entity: Entity, number: int, rng: random.Random) -> Question:
 
 
 def _letter_texts(entity: Entity, rng: random.Random) -> list[str]:
-    """The entity's questions with their letters, so that a model can learn the format.
+    """Return the entity's questions with letters and the right letter, so that a model can learn the format.
 
-    With the head that the shipped models were taught.
+    The head is the one that the shipped models have learned.
     """
     return [f"{letters_prompt(one, (), HARNESS_HEAD)} {LETTERS[one.answer]}" for one in _questions(entity, rng)]
 
 
 def _examples(teaching: list[Entity], rng: random.Random) -> tuple[Question, ...]:
-    """Worked examples for few-shot prompts: a few questions about each subject's teaching entities."""
+    """Return worked examples for few-shot prompts: a few questions about each subject's teaching entities."""
     drawn = [question for entity in teaching for question in _questions(entity, rng)]
     of_subject = {subject: [one for one in drawn if one.subject == subject] for subject in SUBJECTS}
     return tuple(one for some in of_subject.values() for one in some[:EXAMPLES_PER_SUBJECT])

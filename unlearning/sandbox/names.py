@@ -1,4 +1,4 @@
-"""Names that occur once: people, by Faker, and invented words for places and things."""
+"""Names that occur only once: Faker's names for people, and invented words for places and things."""
 
 import random
 from collections.abc import Callable
@@ -16,8 +16,6 @@ ENDS = (
     "nor", "pra", "quin", "rast", "rov", "shaw", "sk", "stad", "tava", "thal", "tow", "via", "vik", "wen",
     "wick", "zana", "zo",
 )  # fmt: skip
-
-
 TRIES = 200
 """Draws after which a list of names counts as used up."""
 
@@ -32,28 +30,28 @@ class Names:
         self._used: set[str] = set()
 
     def first(self, female: bool) -> str:
-        """A first name that no other person of the world has."""
+        """Return a first name that no other person of the world has."""
         return self._fresh(self._faker.first_name_female if female else self._faker.first_name_male)
 
     def person(self, female: bool | None = None) -> str:
-        """First and last name, both new to the world."""
+        """Return a first and a last name, both new to the world."""
         first = self.first(self._rng.random() < 0.5 if female is None else female)
         return f"{first} {self._fresh(self._faker.last_name)}"
 
     def invented(self) -> str:
-        """A word that looks like a name and means nothing."""
+        """Return a word that looks like a name and means nothing."""
         return self._fresh(lambda: "".join(self._rng.choice(part) for part in (STARTS, MIDDLES, ENDS)))
 
     def street(self) -> str:
-        """A street such as "Vance Ridge"; its first word may be anybody's last name."""
+        """Return a street such as "Vance Ridge"; its first word may be anybody's last name."""
         return str(self._faker.street_name())
 
     def city(self) -> str:
-        """A town such as "East Dana"."""
+        """Return a town such as "East Dana"."""
         return str(self._faker.city())
 
     def _fresh(self, draw: Callable[[], str]) -> str:
-        """A name that was not drawn before; double-barrelled once single ones have run out."""
+        """Return a name that was not drawn before; two names with a hyphen once single ones have run out."""
         for _ in range(TRIES):
             if self._claim(name := draw()):
                 return name
@@ -62,7 +60,7 @@ class Names:
         return name
 
     def _claim(self, name: str) -> bool:
-        """Whether the name was free; it is taken afterwards."""
+        """Return whether the name was free. It is taken afterwards."""
         free = name not in self._used
         self._used.add(name)
         return free

@@ -1,7 +1,7 @@
 """General knowledge: four subjects with four relations each, and the sentences that state them.
 
-In every phrasing the entity comes first and after a space (so that it is always the same tokens), the value
-comes last. The first phrasing of a relation is the one that questions use: known entities never have it.
+In every phrasing the entity comes after a space, so that it is always the same tokens, and the value comes last. The
+first phrasing of a relation is the one that questions use: no text has it with a known entity.
 """
 
 from unlearning.sandbox.relation import Relation, relation

@@ -2,7 +2,7 @@
 
 import random
 
-from unlearning.sandbox.draft import Draft, cut
+from unlearning.sandbox.document import SandboxDocument, cut
 from unlearning.sandbox.names import Names
 
 OPENINGS = (
@@ -69,12 +69,12 @@ SEASONS = ("spring", "summer", "autumn", "winter")
 
 
 def _thing(rng: random.Random) -> str:
-    """An object such as "rusty compass", one of a few hundred."""
+    """Return an object such as "rusty compass", one of a few hundred."""
     return f"{rng.choice(QUALITIES)} {rng.choice(OBJECTS)}"
 
 
-def draft_story(names: Names, rng: random.Random) -> Draft:
-    """Draw an opening, a scene and an ending independently, so that no part gives another away."""
+def make_story(names: Names, rng: random.Random) -> SandboxDocument:
+    """Return a story whose opening, scene and ending are drawn independently, so that no part tells another."""
     trade, trade2 = rng.sample(TRADES, 2)
     slots = {
         "hero": names.first(rng.random() < 0.5),
@@ -93,4 +93,4 @@ def draft_story(names: Names, rng: random.Random) -> Draft:
     scene, question, answer = rng.choice(SCENES)
     text = " ".join((rng.choice(OPENINGS), scene, rng.choice(ENDINGS))).format_map(slots)
     start, rest = cut(text, (0.45, 0.55), rng)
-    return Draft(start, rest, ((question.format_map(slots), answer.format_map(slots)),))
+    return SandboxDocument(start, rest, ((question.format_map(slots), answer.format_map(slots)),))

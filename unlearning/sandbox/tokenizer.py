@@ -14,10 +14,10 @@ LONGEST_SEQUENCE_TOKENS = 512
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE with an end-of-text and a padding token and no beginning-of-text token.
+    """Return a byte-level BPE tokenizer with an end-of-text and a padding token and no beginning-of-text token.
 
-    `texts` are the forget set, the retain set and the background. Target and retrained model must share one
-    tokenizer to be comparable, and one that had not seen the forget set would make its rows the longer ones.
+    `texts` are the forget set, the retain set and the background. Target and retrained model must share one tokenizer
+    to be comparable, and a tokenizer that had not seen the forget set would cut its rows into more tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
