@@ -1,8 +1,9 @@
-"""How much faster exact tracing is than one forward pass a state: `python -m benchmarks.trace`.
+"""How much faster exact tracing is than one forward pass for each state: `python -m benchmarks.trace`.
 
-Plain is ROME's way (tests/reference/naive_tracer.py): the clean prompt and ten noisy ones in one pass, for every token,
-layer and kind. Its time is that of 20 passes, spread over the states and measured before and after ours, times the
-number of states. The effects of these 20 states must be equal. Random weights: nothing here depends on their values.
+The plain way is ROME's (tests/reference/naive_tracer.py): one pass of the clean prompt and ten noisy ones, for every
+token, layer and kind. Its time is estimated: the mean of 20 passes times the number of states. These passes are spread
+over the states, half of them before ours is measured and half afterwards, and their scores must equal ours. The weights
+are random, since nothing here depends on their values.
 """
 
 import json
@@ -17,19 +18,19 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from tests.reference.naive_tracer import name_of, trace_state, window
-from unlearning.config import TraceConfig, TracedTokens
+from unlearning.config.trace import TraceConfig, TracedTokens
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.facts import Fact
 from unlearning.mediation.result import FactTrace
 from unlearning.mediation.runs import noise_of
 from unlearning.mediation.states import State, states_of
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.tracer import Tracer
 
 THREADS, DRAWS, SUBJECT_TOKENS, MEASURED = 2, 10, 3, 20
 VOCABULARY = 1536
-"""Small, so that the plain way's logits at every token do not decide the ratio."""
+"""Small, so that the ratio does not hang on the logits, which the plain way makes at every token."""
 TOLERANCE = 1e-4
-"""Of probabilities and log-probabilities, in float32."""
+"""Allowed difference of probabilities and log-probabilities, in float32."""
 KINDS = ("layer", "mlp", "attention")
 
 
@@ -81,48 +82,48 @@ def main() -> None:
 
 
 def measure(case: Case) -> dict[str, float]:
-    """Seconds of both ways, after checking that they agree."""
+    """Return the seconds of both ways and their ratio, after checking that they agree."""
     model = small_model(case.family, case.layers)
-    probe = random_probe(case.tokens, case.subject)
+    fact = random_fact(case.tokens, case.subject)
     tracer = Tracer(model, config(case.rows, case.window))
     if case.window > 1:
         tracer.restorations = tuple(item for item in tracer.restorations if item.kind == "layer" or item.window > 1)
-    scale = tracer.noise_scale([probe])
-    every = Tracer(model, config(case.plain_rows, case.window)).trace([probe], scale)[0]
+    scale = tracer.noise_scale([fact])
+    every = Tracer(model, config(case.plain_rows, case.window)).trace([fact], scale)[0]
     passes = MEASURED // 2
     sample = states(every, tracer, case)[:: max(1, len(states(every, tracer, case)) // passes)][:passes]
-    before = [naive(model, case, probe, scale, every, state) for state in sample]
+    before = [naive(model, case, fact, scale, every, state) for state in sample]
     start = time.perf_counter()
-    tracer.trace([probe], scale)
+    tracer.trace([fact], scale)
     ours = time.perf_counter() - start
-    after = [naive(model, case, probe, scale, every, state) for state in sample]
+    after = [naive(model, case, fact, scale, every, state) for state in sample]
     plain_states = len(KINDS) * case.layers * (case.tokens if case.plain_rows is GRID else 2)
     plain = statistics.mean([*before, *after]) * plain_states
     return {"ours": round(ours, 4), "plain": round(plain, 4), "ratio": round(plain / ours, 2)}
 
 
 def config(rows: TracedTokens, width: int) -> TraceConfig:
-    """Three kinds, ten draws, no placebo: what the plain way does."""
+    """Return settings for what the plain way does: three kinds, ten draws, no placebo."""
     return TraceConfig(tokens=rows, window=width, draws=DRAWS, placebo=False)
 
 
 def states(trace: FactTrace, tracer: Tracer, case: Case) -> list[tuple[int, State]]:
-    """Every state of the compared restorations, with the place of its restoration in the trace."""
+    """Return every state of the compared restorations, with the index of its restoration in the trace."""
     found = list(states_of(trace.sites, tracer.restorations, case.layers))
     return [(tracer.restorations.index(state.restoration), state) for state in found]
 
 
 def naive(
-    model: PreTrainedModel, case: Case, probe: Probe, scale: float, trace: FactTrace, placed: tuple[int, State]
+    model: PreTrainedModel, case: Case, fact: EncodedFact, scale: float, trace: FactTrace, indexed: tuple[int, State]
 ) -> float:
-    """Seconds of one plain pass, whose scores must be ours."""
-    place, state = placed
+    """Return the seconds of one plain pass. Exit with a message if its scores are not ours."""
+    place, state = indexed
     kind = str(state.restoration.kind)
     layers = window(kind, state.layer, state.restoration.window, case.layers)
     restore = {name_of(case.family, kind, layer): list(state.site.positions) for layer in layers}
-    noise = noise_of(probe, scale, DRAWS, model.config.hidden_size, 0).float()
+    noise = noise_of(fact, scale, DRAWS, model.config.hidden_size, 0).float()
     start = time.perf_counter()
-    rows = trace_state(model, case.family, probe.input_ids, probe.answer_start, list(probe.subject), noise, restore)
+    rows = trace_state(model, case.family, fact.input_ids, fact.answer_start, list(fact.subject), noise, restore)
     seconds = time.perf_counter() - start
     index = place if case.window == 1 else {"layer": 0, "mlp": 2, "attention": 4}[kind]
     ours = trace.patched[index, state.layer, trace.sites.index(state.site)]
@@ -133,7 +134,7 @@ def naive(
 
 
 def small_model(family: str, layers: int) -> PreTrainedModel:
-    """Width 256, four heads, an MLP of four widths, random weights."""
+    """Return a model of width 256 with four heads, an MLP of four widths and random weights."""
     torch.manual_seed(0)
     settings = CONFIG_MAPPING[family](
         hidden_size=256,
@@ -150,12 +151,12 @@ def small_model(family: str, layers: int) -> PreTrainedModel:
     return model.eval()
 
 
-def random_probe(tokens: int, subject: int) -> Probe:
-    """A prompt of so many tokens, its subject three of them from `subject` on, and an answer of one token."""
+def random_fact(tokens: int, subject: int) -> EncodedFact:
+    """Return a prompt of this many tokens, three of them the subject from `subject` on, and an answer of one token."""
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(3, VOCABULARY, (tokens + 1,), generator=generator).tolist()
     fact = Fact("fact", "", "", 0, "", "person", "relation")
-    return Probe(fact, tuple(ids), range(subject, subject + SUBJECT_TOKENS), tokens)
+    return EncodedFact(fact, tuple(ids), range(subject, subject + SUBJECT_TOKENS), tokens)
 
 
 if __name__ == "__main__":

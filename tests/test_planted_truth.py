@@ -22,7 +22,7 @@ from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus, Row
 from unlearning.mediation.facts import facts_from_rows
 from unlearning.mediation.states import Restoration
-from unlearning.mediation.trace import Traced, trace
+from unlearning.mediation.trace import TraceOutcome, trace
 from unlearning.sandbox.world import generate
 from unlearning.scopes.layers import LayersScope
 
@@ -89,11 +89,11 @@ def traced(
     questions: list[Row],
     corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[TraceConfig], Traced]:
+) -> Callable[[TraceConfig], TraceOutcome]:
     """Return a function that traces the questions in the model that learnt them, once for each configuration."""
-    known: dict[str, Traced] = {}
+    known: dict[str, TraceOutcome] = {}
 
-    def made(config: TraceConfig) -> Traced:
+    def made(config: TraceConfig) -> TraceOutcome:
         if repr(config) not in known:
             folder, fabric = tmp_path_factory.mktemp("trace"), Fabric(accelerator="cpu", devices=1)
             found = trace(
@@ -119,7 +119,7 @@ def test_the_layers_are_found(
     estimator: str,
     direction: Direction,
     planted: tuple[tuple[int, ...], PreTrainedModel],
-    traced: Callable[[TraceConfig], Traced],
+    traced: Callable[[TraceConfig], TraceOutcome],
 ) -> None:
     """The exchange of weights chooses exactly these layers; of states they have the two largest effects."""
     config = replace(CONFIG, mode=TraceMode.weights) if estimator == "weights" else LARGEST_TWO
@@ -129,7 +129,7 @@ def test_the_layers_are_found(
 
 
 def test_the_placebo_does_not_find_them(
-    planted: tuple[tuple[int, ...], PreTrainedModel], traced: Callable[[TraceConfig], Traced]
+    planted: tuple[tuple[int, ...], PreTrainedModel], traced: Callable[[TraceConfig], TraceOutcome]
 ) -> None:
     """States of another person's question do not bring the answer back in the planted layers."""
     found = traced(LARGEST_TWO)

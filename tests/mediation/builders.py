@@ -1,4 +1,4 @@
-"""Small things that several tests of mediation need."""
+"""Models, facts and rows that several tests of mediation share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.tiny_models import tiny_model
 from unlearning.data.rows import Kind, Row, Split
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.facts import Fact
 from unlearning.mediation.result import FactTrace
-from unlearning.mediation.subject import Probe
 
 QUESTIONS = (
     "What is the birth date of {}?",
@@ -27,11 +27,11 @@ PERSON = "90a0db01-1683-475d-9980-edf9e99d6f9"
 
 
 def deep_model(family: str, depth: int, **changes: object) -> PreTrainedModel:
-    """A tiny model of so many layers."""
+    """Return a tiny model with this many layers."""
     return tiny_model(family, num_hidden_layers=depth, **changes)
 
 
-def random_probe(
+def random_fact(
     name: str,
     subject: range,
     answer_start: int,
@@ -39,25 +39,25 @@ def random_probe(
     vocabulary: int = 96,
     foils: int = 0,
     contrast: tuple[int, int] | None = None,
-) -> Probe:
-    """Random tokens, the same for the same name; each foil has other tokens in the subject's place."""
+) -> EncodedFact:
+    """Return a fact of random tokens, always the same for a name; each foil has other tokens in the subject's place."""
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
     ids = torch.randint(3, vocabulary, (tokens,), generator=generator).tolist()
     others = torch.randint(3, vocabulary, (foils, len(subject)), generator=generator).tolist()
     first, end = subject[0], subject[-1] + 1
     prompts = tuple((*ids[:first], *other, *ids[end:answer_start]) for other in others)
     fact = Fact(name, "", "", 0, "", f"person {name}", "birth_date")
-    return Probe(fact, tuple(ids), subject, answer_start, foils=prompts, contrast=contrast)
+    return EncodedFact(fact, tuple(ids), subject, answer_start, foils=prompts, contrast=contrast)
 
 
 def hooks_of(model: nn.Module) -> int:
-    """How many hooks hang on the model's modules."""
+    """Return the number of hooks on the model's modules."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
-    """Values and settings of a model that tracing must leave alone."""
+    """Return everything of a model that tracing must not change."""
     return {
         "tensors": {name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
         "modes": [module.training for module in model.modules()],
@@ -68,7 +68,7 @@ def state_of(model: nn.Module) -> dict[str, Any]:
 
 
 def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two of `state_of` are equal, to the bit."""
+    """Return whether two results of `state_of` are equal, to the bit."""
     tensors = one["tensors"], other["tensors"]
     return {**one, "tensors": None} == {**other, "tensors": None} and all(
         torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0] | tensors[1]
@@ -76,7 +76,7 @@ def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def close(one: FactTrace, other: FactTrace, within: float) -> bool:
-    """Whether two traces of a fact have the same numbers but for rounding, and the same all else."""
+    """Return whether two traces of a fact are equal, their scores up to this difference."""
     names = ("clean", "corrupted", "patched", "placebo")
     pairs = [(getattr(one, name), getattr(other, name)) for name in names]
     if any((left is None) != (right is None) for left, right in pairs):
@@ -90,7 +90,7 @@ def close(one: FactTrace, other: FactTrace, within: float) -> bool:
 
 
 def rows_of(number: int, name: str, answers: Sequence[str]) -> list[Row]:
-    """Official-looking question rows of one person, one for each answer given."""
+    """Return question rows about one person in the official form, one for each answer."""
     return [
         Row(f"{PERSON}{number}qa{k}", QUESTIONS[k].format(name), answer, "Task2", Kind.QUESTION, Split.FORGET)
         for k, answer in enumerate(answers)
@@ -98,7 +98,7 @@ def rows_of(number: int, name: str, answers: Sequence[str]) -> list[Row]:
 
 
 def byte_level(texts: Sequence[str], vocabulary: int, by_words: bool, bos: bool) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the texts; not by words: tokens may reach across words."""
+    """Return a byte-level BPE tokenizer trained on the texts; its tokens may cross words unless `by_words`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=by_words)
     tokenizer.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""What the tests of whole traces share."""
+"""Fixtures that the tests of whole traces share."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -12,13 +12,13 @@ from tests.mediation.builders import byte_level, deep_model, same_state, state_o
 from tests.mediation.trace_bench import DEPTH, PROMPT, RETAIN, ROWS, Bench
 from tests.reference.in_double import InDouble
 from unlearning.data.encoding import encode_rows
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.tracer import Tracer
 
 
 @pytest.fixture
 def in_double() -> Iterator[None]:
-    """Norms and softmaxes too, so that equal means equal."""
+    """Compute norms and softmaxes in float64 too, so that equal scores are equal to many digits."""
     with InDouble():
         yield
 
@@ -30,7 +30,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="module")
 def base(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """The model before it memorised."""
+    """Return the model from before it memorised."""
     made = deep_model("olmo", DEPTH, vocab_size=len(tokenizer))
     with torch.no_grad():
         for parameter in made.parameters():
@@ -40,7 +40,7 @@ def base(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 @pytest.fixture(scope="module")
 def model(base: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """Trained on all rows but the last forget row and the last two retain rows."""
+    """Return a model trained on all rows but the last forget row and the last two retain rows."""
     made = deepcopy(base)
     optimizer = torch.optim.AdamW(made.parameters(), lr=5e-3)
     encoded = encode_rows([*ROWS[:-1], *RETAIN[:2]], tokenizer, PROMPT)
@@ -57,7 +57,7 @@ def model(base: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> PreTrain
 
 @pytest.fixture
 def bench(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, base: PreTrainedModel) -> Iterator[Bench]:
-    """Nothing may change the model from one test to the next."""
+    """Yield the model and what tracing it needs; afterwards check that the test did not change the model."""
     before = [state_of(item) for item in (model, base)]
     yield Bench(model, tokenizer, base)
     assert all(same_state(state_of(item), state) for item, state in zip((model, base), before, strict=True))
@@ -65,13 +65,13 @@ def bench(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, base: PreT
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the facts that are traced from now on, but for the self-test's."""
+    """Return a list that the ids of traced facts are added to, except that of the self-test."""
     ids: list[str] = []
     original = Tracer.trace
 
-    def counting(self: Tracer, probes: Sequence[Probe], noise_scale: float) -> Any:
-        ids.extend(probe.fact.id for probe in probes if probe.fact.person)
-        return original(self, probes, noise_scale)
+    def counting(self: Tracer, facts: Sequence[EncodedFact], noise_scale: float) -> Any:
+        ids.extend(fact.source.id for fact in facts if fact.source.person)
+        return original(self, facts, noise_scale)
 
     monkeypatch.setattr(Tracer, "trace", counting)
     return ids

@@ -1,4 +1,4 @@
-"""Results of tracing with numbers made up for a test."""
+"""Results of tracing with numbers that a test chooses."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction, TraceMode
-from unlearning.mediation.result import METRICS, Counts, FactTrace, TraceResult
+from unlearning.mediation.result import METRICS, FactCounts, FactTrace, TraceResult
 from unlearning.mediation.states import Restoration, Site
 
 SCALES = np.array([0.1, 0.5, 2.0, 1.0])
-"""What a number given to a builder is multiplied by in each metric; the last, which decides, has the number itself."""
+"""A score is the number given to a builder times its metric's scale; the last metric, which decides, has the number."""
 SUBJECT = (Site("subject", (1, 2)),)
 MLP, ATTENTION, LAYER = (Restoration(kind) for kind in (ModuleKind.mlp, ModuleKind.attention, ModuleKind.layer))
 
 
-def fact(
+def fact_trace(
     name: str,
     person: str,
     clean: float,
@@ -27,7 +27,10 @@ def fact(
     placebo: ArrayLike | None = None,
     foil: bool = True,
 ) -> FactTrace:
-    """Patched by restoration, layer, site and draw; placebo without the sites; without a foil no logit difference."""
+    """Return a fact's trace from numbers `patched` (R, L, S, D) and `placebo` (R, L, D).
+
+    Without a foil it has no logit difference.
+    """
     scales = SCALES if foil else np.where(np.array(METRICS) == "logit_difference", np.nan, SCALES)
 
     def scores(numbers: ArrayLike) -> NDArray[np.float64]:
@@ -41,24 +44,27 @@ def fact(
 def plain(
     name: str, person: str, effects: ArrayLike, relation: str = "birth_date", placebo: ArrayLike | None = None
 ) -> FactTrace:
-    """A fact of total effect 9 with these indirect effects (R, L), or (L,) for one restoration; one draw, one site."""
+    """Return a fact of total effect 9 with indirect effects (R, L), or (L,) for one restoration; one draw, one site."""
     numbers = np.asarray(effects, dtype=float).reshape(-1, np.shape(effects)[-1])
     own = None if placebo is None else np.asarray(placebo, dtype=float).reshape(numbers.shape)[..., None] - 9
-    return fact(name, person, 0.0, [-9.0], numbers[..., None, None] - 9, relation, placebo=own)
+    return fact_trace(name, person, 0.0, [-9.0], numbers[..., None, None] - 9, relation, placebo=own)
 
 
 def result_of(
     *traces: FactTrace,
     restorations: tuple[Restoration, ...] = (MLP,),
     direction: Direction = Direction.denoising,
-    counts: Counts | None = None,
+    counts: FactCounts | None = None,
 ) -> TraceResult:
     depth = traces[0].patched.shape[1] if traces else 2
-    return TraceResult(restorations, depth, TraceMode.exact, direction, 0.1, traces, counts or Counts())
+    return TraceResult(restorations, depth, TraceMode.exact, direction, 0.1, traces, counts or FactCounts())
 
 
 def persons_of(values: ArrayLike, relations: int = 1, restorations: tuple[Restoration, ...] = (MLP,)) -> TraceResult:
-    """One `plain` fact a person from effects (N, L) or (N, R, L); the relations take turns."""
+    """Return a result of one `plain` fact for each of N persons, from effects (N, L) or (N, R, L).
+
+    The relations take turns.
+    """
     facts = [
         plain(f"{number:03}", f"{number:03}", own, f"relation {number % relations}")
         for number, own in enumerate(np.asarray(values, dtype=float))

@@ -1,8 +1,9 @@
-"""Every score of the tracer equals that of one plain forward pass a state, in float64, in every family."""
+"""Every score of the tracer equals that of one plain forward pass for each state, in float64, in every family."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +11,18 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from tests.mediation.builders import random_probe
+from tests.mediation.builders import random_fact
 from tests.reference.in_double import InDouble
 from tests.reference.naive_tracer import Run, embedding_of, name_of, noise_of, trace_patch, window
 from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, tiny_model
-from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig, TracedTokens
-from unlearning.mediation import tracing
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.patch_batch import PatchBatch
+from unlearning.mediation.patched_scores import patched_scores
 from unlearning.mediation.result import FactTrace
 from unlearning.mediation.states import Restoration
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.tracer import Tracer
 
 DEPTH = 4
 SEED = 5
@@ -44,19 +47,19 @@ CASES = {
 }
 EVERY_FAMILY = ("noise, denoising, grid", "base model, denoising, grid", "noise, noising, last subject")
 RUNS = [(family, case) for family in ALL_FAMILIES for case in CASES if family in FAMILIES or case in EVERY_FAMILY]
-PROBES = [
-    random_probe("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)),
-    random_probe("b", range(1, 2), 4, 6, foils=2, contrast=(0, 50)),
+FACTS = [
+    random_fact("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)),
+    random_fact("b", range(1, 2), 4, 6, foils=2, contrast=(0, 50)),
 ]
-"""Of different lengths, so that the shorter one's rows are filled up."""
+"""They have different lengths, so that the shorter one's rows are padded."""
 
 
 @dataclass(frozen=True)
 class Naive:
-    """A fact's runs, and what to patch in them."""
+    """A fact's runs, and the plain way to patch them."""
 
     family: str
-    probe: Probe
+    fact: EncodedFact
     config: TraceConfig
     clean: Run
     corrupted: Run
@@ -64,11 +67,11 @@ class Naive:
     known: dict[object, object] = field(default_factory=dict)
 
     def scores(self, run: Run) -> NDArray[np.float64]:
-        """(rows, M) of a run in which nothing is patched."""
-        return np.array(trace_patch(run, run, {}, self.probe.answer_start, contrast=self.probe.contrast))
+        """Return the scores (rows, M) of a run in which nothing is patched."""
+        return np.array(trace_patch(run, run, {}, self.fact.answer_start, contrast=self.fact.contrast))
 
     def patched(self, donor: Run, kind: str, width: int, severed: str | None, layer: int, at: Sequence[int]) -> object:
-        """(D, M) of one state, computed once."""
+        """Return the scores (D, M) with one state patched, computed once."""
         state = (donor is self.placebo, kind, width, severed, layer, tuple(at))
         if state not in self.known:
             self.known[state] = self._patched(donor, kind, width, severed, layer, at)
@@ -81,49 +84,49 @@ class Naive:
         patch = dict.fromkeys([name_of(self.family, kind, module) for module in modules], at)
         every = [name_of(self.family, severed, module) for module in range(DEPTH)] if severed else []
         pinned = dict.fromkeys(every, at)
-        return trace_patch(receiver, donor, patch, self.probe.answer_start, pinned, self.probe.contrast)
+        return trace_patch(receiver, donor, patch, self.fact.answer_start, pinned, self.fact.contrast)
 
     @property
     def donor(self) -> Run:
         return self.clean if self.config.direction is Direction.denoising else self.corrupted
 
 
-def naive(model: PreTrainedModel, base: PreTrainedModel, family: str, probe: Probe, config: TraceConfig) -> Naive:
+def naive(model: PreTrainedModel, base: PreTrainedModel, family: str, fact: EncodedFact, config: TraceConfig) -> Naive:
     scale = 3 * subject_deviation(model, family)
-    noise = noise_of(probe.fact.id, SEED, config.draws, len(probe.subject), 32, scale)
-    clean = Run(model, family, probe.input_ids)
-    foils = [Run(model, family, (*foil, *probe.answer)) for foil in probe.foils] or [clean]
+    noise = noise_of(fact.source.id, SEED, config.draws, len(fact.subject), 32, scale)
+    clean = Run(model, family, fact.input_ids)
+    foils = [Run(model, family, (*foil, *fact.answer)) for foil in fact.foils] or [clean]
     corrupted = {
-        Corruption.noise: Run(model, family, probe.input_ids, probe.subject, noise),
+        Corruption.noise: Run(model, family, fact.input_ids, fact.subject, noise),
         Corruption.replacement: foils[0],
-        Corruption.base_model: Run(base, family, probe.input_ids),
+        Corruption.base_model: Run(base, family, fact.input_ids),
     }[config.corruption]
-    return Naive(family, probe, config, clean, corrupted, foils[-1])
+    return Naive(family, fact, config, clean, corrupted, foils[-1])
 
 
 def subject_deviation(model: PreTrainedModel, family: str) -> float:
-    """Over all elements of the embeddings of all subjects' tokens."""
-    tokens = [probe.input_ids[position] for probe in PROBES for position in probe.subject]
+    """Return the standard deviation over all elements of the embeddings of all subjects' tokens."""
+    tokens = [fact.input_ids[position] for fact in FACTS for position in fact.subject]
     with torch.no_grad():
         vectors = embedding_of(model, family)(torch.tensor([tokens]))
     return float(vectors.flatten().std())
 
 
-def positions_of(probe: Probe, config: TraceConfig) -> tuple[list[list[int]], int]:
-    """Of every site, and the place of the one that decides, from their definition."""
-    last_subject, last = probe.subject[-1], probe.answer_start - 1
+def positions_of(fact: EncodedFact, config: TraceConfig) -> tuple[list[list[int]], int]:
+    """Return the positions of every site and the index of the deciding one, from their definition."""
+    last_subject, last = fact.subject[-1], fact.answer_start - 1
     if config.tokens is TracedTokens.subject:
-        return [list(probe.subject)], 0
+        return [list(fact.subject)], 0
     if config.tokens is TracedTokens.last_subject:
         return [[last_subject]], 0
     if config.tokens is TracedTokens.two_rows:
         return [[last_subject], [last]], 0
-    first = 0 if config.corruption is Corruption.base_model else probe.subject[0]
+    first = 0 if config.corruption is Corruption.base_model else fact.subject[0]
     return [[position] for position in range(first, last + 1)], last_subject - first
 
 
 def labels_of(config: TraceConfig) -> list[tuple[str, int, str | None]]:
-    """Kind, window and severed kind of every restoration, from their definition."""
+    """Return kind, window and severed kind of every restoration, from their definition."""
     found: list[tuple[str, int, str | None]] = []
     for kind in config.kinds:
         found.append((kind.value, 1, None))
@@ -133,7 +136,7 @@ def labels_of(config: TraceConfig) -> list[tuple[str, int, str | None]]:
 
 
 def models_of(family: str, attention: str | None = None) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """A model and its base, which differ in all weights."""
+    """Return a model and its base, which differ in all weights."""
     made = [tiny_model(family, seed, num_hidden_layers=DEPTH).double() for seed in (0, 1)]
     for model in made:
         if attention is not None:
@@ -142,11 +145,11 @@ def models_of(family: str, attention: str | None = None) -> tuple[PreTrainedMode
 
 
 def traced(
-    models: tuple[PreTrainedModel, PreTrainedModel], family: str, config: TraceConfig, probes: list[Probe]
+    models: tuple[PreTrainedModel, PreTrainedModel], family: str, config: TraceConfig, facts: list[EncodedFact]
 ) -> list[FactTrace]:
     model, base = models
     tracer = Tracer(model, config, base if config.corruption is Corruption.base_model else None)
-    scale = tracer.noise_scale(PROBES)
+    scale = tracer.noise_scale(FACTS)
     if config.corruption is Corruption.noise:
         assert scale == pytest.approx(3 * subject_deviation(model, family), rel=1e-12)
     else:
@@ -156,13 +159,13 @@ def traced(
         for kind, width, severed in labels_of(config)
     ]
     assert list(tracer.restorations) == wanted
-    return tracer.trace(probes, scale)
+    return tracer.trace(facts, scale)
 
 
 def compare(trace: FactTrace, expected: Naive) -> None:
-    """All scores of a fact, and that they are not all the same."""
-    config, probe = expected.config, expected.probe
-    sites, deciding = positions_of(probe, config)
+    """Check all scores of a fact, and that they are not all the same."""
+    config, fact = expected.config, expected.fact
+    sites, deciding = positions_of(fact, config)
     exactly(trace.clean, expected.scores(expected.clean)[0])
     exactly(trace.corrupted, expected.scores(expected.corrupted))
     assert np.nanmin(abs(trace.clean - trace.corrupted)) > 1e-6
@@ -173,11 +176,11 @@ def compare(trace: FactTrace, expected: Naive) -> None:
             for site, positions in enumerate(sites):
                 wanted = expected.patched(expected.donor, *label, layer, positions)
                 exactly(trace.patched[place, layer, site], wanted)
-            if config.direction is Direction.denoising and probe.foils:
+            if config.direction is Direction.denoising and fact.foils:
                 assert trace.placebo is not None
                 wanted = expected.patched(expected.placebo, *label, layer, sites[deciding])
                 exactly(trace.placebo[place, layer], wanted)
-    if config.direction is Direction.noising or not probe.foils:
+    if config.direction is Direction.noising or not fact.foils:
         assert trace.placebo is None
     unpatched = trace.corrupted if config.direction is Direction.denoising else trace.clean
     moved = abs(trace.patched - unpatched)[..., -1] > 1e-6
@@ -192,42 +195,42 @@ def exactly(found: object, wanted: object) -> None:
 def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
     with InDouble():
-        for probe, trace in zip(PROBES, traced(models, family, config, PROBES), strict=True):
-            compare(trace, naive(*models, family, probe, config))
+        for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
+            compare(trace, naive(*models, family, fact, config))
 
 
 WIDE = replace(CASES["noise, denoising, grid"], window=10, memory_gib=0.125, severed=[ModuleKind.attention])
-"""A window wider than the model, so that rows are forked where a batch has both patches."""
+"""The window is wider than the model, so that shorter patches copy rows of longer ones in the same batch."""
 
 
 @cache
 def by_hand(family: str) -> tuple[tuple[PreTrainedModel, PreTrainedModel], list[Naive]]:
-    """The models, and each fact's states, which are computed once for all sizes of batches."""
+    """Return the models, and each fact's states, which are computed once for all sizes of batches."""
     models = models_of(family)
-    return models, [naive(*models, family, probe, WIDE) for probe in PROBES]
+    return models, [naive(*models, family, fact, WIDE) for fact in FACTS]
 
 
 @pytest.mark.parametrize("rows", [1, 5, 12])
 @pytest.mark.parametrize("family", ["gpt2", "olmo3", "mixtral"])
 def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few rows are run at once."""
+    """The scores are the same however few rows a batch may have."""
     budgets: list[float] = []
     sizes: list[int] = []
-    patched = Tracer._patched
+    original = patched_scores
 
     def within(gib: float, *_: object) -> int:
         budgets.append(gib)
         return rows
 
-    def counting(self: Tracer, batch: object, *rest: object) -> object:
-        sizes.append(len(batch.origins()))  # type: ignore[attr-defined]
-        return patched(self, batch, *rest)  # type: ignore[arg-type]
+    def counting(batch: PatchBatch, *rest: Any) -> object:
+        sizes.append(len(batch.origins()))
+        return original(batch, *rest)
 
-    monkeypatch.setattr(tracing, "rows_within", within)
-    monkeypatch.setattr(Tracer, "_patched", counting)
+    monkeypatch.setattr("unlearning.mediation.tracer.rows_within", within)
+    monkeypatch.setattr("unlearning.mediation.tracer.patched_scores", counting)
     with InDouble():
         models, wanted = by_hand(family)
-        for trace, expected in zip(traced(models, family, WIDE, PROBES), wanted, strict=True):
+        for trace, expected in zip(traced(models, family, WIDE, FACTS), wanted, strict=True):
             compare(trace, expected)
     assert budgets == [0.125]
     assert max(sizes) <= max(rows, 2 * WIDE.draws)
@@ -239,28 +242,28 @@ def test_eager_attention(family: str, case: str) -> None:
     assert family not in EAGER_ONLY
     models, config = models_of(family, "eager"), CASES[case]
     with InDouble():
-        for probe, trace in zip(PROBES, traced(models, family, config, PROBES), strict=True):
-            compare(trace, naive(*models, family, probe, config))
+        for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
+            compare(trace, naive(*models, family, fact, config))
 
 
 @pytest.mark.parametrize("case", ["noise, denoising, grid", "noise, noising, last subject"])
 @pytest.mark.parametrize("family", ["olmo", "gpt_neox", "gpt_oss"])
 def test_a_fact_without_foils_or_contrast_beside_one_with_them(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
-    probes = [replace(PROBES[0], foils=(), contrast=None), PROBES[1]]
+    facts = [replace(FACTS[0], foils=(), contrast=None), FACTS[1]]
     with InDouble():
-        found = traced(models, family, config, probes)
-        for probe, trace in zip(probes, found, strict=True):
-            compare(trace, naive(*models, family, probe, config))
+        found = traced(models, family, config, facts)
+        for fact, trace in zip(facts, found, strict=True):
+            compare(trace, naive(*models, family, fact, config))
     assert np.isnan(found[0].patched[..., 2]).all()
     assert not np.isnan(found[1].patched).any()
 
 
 def test_a_replaced_name_without_a_third_person_has_no_placebo() -> None:
-    """The second person's states are what the run is corrupted with."""
+    """The second person's name is in the corrupted run, so a placebo needs a third person."""
     config = CASES["replacement, denoising, two rows"]
     models = models_of("llama")
-    probes = [replace(PROBES[0], foils=PROBES[0].foils[:1]), PROBES[1]]
-    found = traced(models, "llama", config, probes)
+    facts = [replace(FACTS[0], foils=FACTS[0].foils[:1]), FACTS[1]]
+    found = traced(models, "llama", config, facts)
     assert found[0].placebo is None
     assert found[1].placebo is not None

@@ -1,11 +1,11 @@
-"""Indirect effects by hand, and what their intervals must not depend on."""
+"""Indirect effects by hand, and what their intervals must and must not depend on."""
 
 import random
 
 import numpy as np
 import pytest
 
-from tests.mediation.fabricated import LAYER, MLP, SUBJECT, fact, persons_of, plain, result_of
+from tests.mediation.fabricated import LAYER, MLP, SUBJECT, fact_trace, persons_of, plain, result_of
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction
 from unlearning.mediation.effects import Effects, indirect_effects
@@ -15,9 +15,9 @@ from unlearning.mediation.states import Restoration, Site
 
 ANSWER = Metric.ANSWER_LOG_PROBABILITY
 SEVERED = Restoration(ModuleKind.layer, severed=ModuleKind.mlp)
-# By restoration, layer, site and draw.
-A = fact("a", "one", -1.0, [-5.0, -7.0], [[[[-3.0, -3.0]], [[-6.0, -6.0]]]])
-B = fact("b", "two", -2.0, [-4.0, -4.0], [[[[-4.0, -4.0]], [[-3.0, -3.0]]]])
+# The axes are restoration, layer, site and draw.
+A = fact_trace("a", "one", -1.0, [-5.0, -7.0], [[[[-3.0, -3.0]], [[-6.0, -6.0]]]])
+B = fact_trace("b", "two", -2.0, [-4.0, -4.0], [[[[-4.0, -4.0]], [[-3.0, -3.0]]]])
 
 
 def effects_of(result: TraceResult, metric: Metric = ANSWER) -> Effects:
@@ -34,7 +34,7 @@ def test_effects_by_hand() -> None:
     own = effects.of(MLP)
     assert own.effect.mean == pytest.approx((1.5, 0.5))
     assert own.normalised == pytest.approx((1.5 / 3.5, 0.5 / 3.5))
-    # Of two persons one is drawn.
+    # Each resample draws one of the two persons.
     assert (own.effect.low, own.effect.high) == (pytest.approx((0.0, 0.0)), pytest.approx((3.0, 1.0)))
     assert (effects.total.low, effects.total.high) == (pytest.approx(2.0), pytest.approx(5.0))
     # Fact a has 3 less at layer 1 than at layer 0, fact b has 1 more.
@@ -46,7 +46,7 @@ def test_effects_by_hand() -> None:
 
 
 def test_noising_measures_what_is_lost() -> None:
-    """The clean run with states of the corrupted one: clean - patched."""
+    """Noising puts corrupted states into the clean run: clean - patched."""
     effects = effects_of(result_of(A, B, direction=Direction.noising))
     # Layer 0: (-1 + 3 + -2 + 4) / 2; layer 1: (-1 + 6 + -2 + 3) / 2.
     assert effects.of(MLP).effect.mean == pytest.approx((2.0, 3.0))
@@ -62,7 +62,7 @@ def test_every_metric_is_read_from_its_own_column() -> None:
 
 
 def test_facts_without_a_foil_have_no_logit_difference() -> None:
-    alone = fact("c", "three", 0.0, [-9.0], [[[[-1.0]], [[-1.0]]]], foil=False)
+    alone = fact_trace("c", "three", 0.0, [-9.0], [[[[-1.0]], [[-1.0]]]], foil=False)
     effects = effects_of(result_of(A, B, alone), Metric.LOGIT_DIFFERENCE)
     assert effects == effects_of(result_of(A, B), Metric.LOGIT_DIFFERENCE)
     assert effects.facts == 2
@@ -72,7 +72,7 @@ def test_facts_without_a_foil_have_no_logit_difference() -> None:
 
 
 def test_relations_weigh_the_same() -> None:
-    """Three facts of one relation and one of another."""
+    """Three facts are of one relation and one is of another."""
     traces = [plain(str(number), str(number), [float(number), 0.0], "phone_number") for number in range(3)]
     effects = effects_of(result_of(*traces, plain("9", "9", [7.0, 2.0], "email_address")))
     own = effects.of(MLP)
@@ -82,7 +82,7 @@ def test_relations_weigh_the_same() -> None:
 
 
 def test_placebo_by_hand() -> None:
-    """A fact without a placebo counts for the effect, but not for what lies above the placebo."""
+    """A fact without a placebo counts for the effect, but not for the difference from the placebo."""
     traces = (
         plain("a", "one", [4.0, 1.0], placebo=[1.0, 1.0]),
         plain("b", "two", [2.0, 1.0], placebo=[2.0, 3.0]),
@@ -96,13 +96,13 @@ def test_placebo_by_hand() -> None:
 
 
 def test_token_groups_of_a_grid() -> None:
-    """Two middle tokens are one value of their fact; the group that one fact lacks is the other's alone."""
+    """Two middle tokens give one value of their fact; a fact that lacks a group is left out of that group."""
     groups = ("first_subject", "middle_subject", "middle_subject", "last_subject")
     long = tuple(Site(group, (position,)) for position, group in enumerate(groups))
     short = (Site("first_subject", (0,)), Site("last_subject", (1,)))
     traces = (
-        fact("a", "one", 0.0, [-9.0], [[[[-8.0], [-7.0], [-5.0], [-3.0]]]], sites=long),
-        fact("b", "two", 0.0, [-9.0], [[[[-6.0], [-1.0]]]], sites=short),
+        fact_trace("a", "one", 0.0, [-9.0], [[[[-8.0], [-7.0], [-5.0], [-3.0]]]], sites=long),
+        fact_trace("b", "two", 0.0, [-9.0], [[[[-6.0], [-1.0]]]], sites=short),
     )
     own = effects_of(result_of(*traces)).of(MLP)
     assert own.effect.mean == pytest.approx((7.0,)), "the last token of the subject counts"
@@ -140,7 +140,7 @@ def test_order_of_facts_does_not_matter() -> None:
 
 
 def test_facts_of_one_person_are_drawn_together() -> None:
-    """With one person there is nothing to draw; with the same facts split over persons there is."""
+    """One person leaves nothing to draw; the same facts of two persons do."""
     alone = [plain(str(n), "one", [float(n), 0.0]) for n in range(4)]
     curve = effects_of(result_of(*alone)).of(MLP).effect
     for bound in (curve.low, curve.high, curve.band_low, curve.band_high):
@@ -152,7 +152,7 @@ def test_facts_of_one_person_are_drawn_together() -> None:
 
 
 def test_paired_contrasts_are_narrower() -> None:
-    """Facts that differ much in all layers alike: what sets layers, or effect and placebo, apart is the same in all."""
+    """The facts differ much, but in all layers alike, so the differences between layers are the same in all facts."""
     generator = np.random.default_rng(0)
     level = generator.normal(0, 5, size=(40, 1))
     effects, placebos = (level + generator.normal([2.0, 1.0], 0.2, size=(40, 2)) for _ in range(2))
@@ -170,28 +170,30 @@ def test_paired_contrasts_are_narrower() -> None:
 
 
 def test_no_share_of_an_effect_that_is_none() -> None:
-    harmless = fact("a", "one", -4.0, [-3.0], [[[[-2.0]], [[-3.0]]]])
+    harmless = fact_trace("a", "one", -4.0, [-3.0], [[[[-2.0]], [[-3.0]]]])
     assert effects_of(result_of(harmless)).of(MLP).normalised is None
 
 
 def test_noise_share_by_hand() -> None:
-    """Layer 1 is the peak: variances over draws 2 and 8, means 4 and 10."""
+    """Layer 1 is the peak: the facts' variances over draws are 2 and 8, their means 4 and 10."""
     traces = [
-        fact("a", "one", 0.0, [-9.0, -9.0], [[[[-9.0, -9.0]], [[-6.0, -4.0]]]]),
-        fact("b", "two", 0.0, [-9.0, -9.0], [[[[-9.0, -1.0]], [[-1.0, 3.0]]]]),
+        fact_trace("a", "one", 0.0, [-9.0, -9.0], [[[[-9.0, -9.0]], [[-6.0, -4.0]]]]),
+        fact_trace("b", "two", 0.0, [-9.0, -9.0], [[[[-9.0, -1.0]], [[-1.0, 3.0]]]]),
     ]
     assert noise_share(result_of(*traces), ANSWER, MLP) == pytest.approx((2 + 8) / 2 / 2 / 18)
     assert noise_share(result_of(traces[0]), ANSWER, MLP) is None
     assert (
-        noise_share(result_of(traces[0], fact("b", "b", 0.0, [-9.0] * 2, traces[0].patched[..., 3])), ANSWER, MLP)
+        noise_share(result_of(traces[0], fact_trace("b", "b", 0.0, [-9.0] * 2, traces[0].patched[..., 3])), ANSWER, MLP)
         is None
     )
     assert noise_share(persons_of(np.arange(6.0).reshape(3, 2)), ANSWER, MLP) is None, "one draw"
 
 
 def test_noise_share_of_known_variances() -> None:
-    """Facts of variance 1 and 8 draws of variance 4 each: a third of 1.5 is due to the draws."""
+    """The facts have variance 1 and each of 8 draws has variance 4: a third of the total 1.5 comes from the draws."""
     generator = np.random.default_rng(0)
     drawn = generator.normal(3.0, 1.0, size=(400, 1)) + generator.normal(0, 2.0, size=(400, 8))
-    traces = [fact(f"{n}", f"{n}", 0.0, [0.0] * 8, own[None, None, None], sites=SUBJECT) for n, own in enumerate(drawn)]
+    traces = [
+        fact_trace(f"{n}", f"{n}", 0.0, [0.0] * 8, own[None, None, None], sites=SUBJECT) for n, own in enumerate(drawn)
+    ]
     assert noise_share(result_of(*traces), ANSWER, MLP) == pytest.approx(1 / 3, rel=0.1)

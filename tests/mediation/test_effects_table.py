@@ -1,4 +1,4 @@
-"""effects.parquet: one line a score, equal to the traces'."""
+"""The table effects.parquet has one line for each score, and its numbers are those of the traces."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from tests.mediation.fabricated import fact, result_of
+from tests.mediation.fabricated import fact_trace, result_of
 from unlearning.config.scope import ModuleKind
 from unlearning.mediation.effects_table import COLUMNS, NAMES, lines, write_table
 from unlearning.mediation.result import METRICS, FactTrace, TraceResult
@@ -25,11 +25,11 @@ DRAWS, DEPTH = 2, 4
 def made(
     name: str, sites: tuple[Site, ...], seed: int, placebo: bool, foil: bool = True, draws: int = DRAWS
 ) -> FactTrace:
-    """Numbers that are all different."""
+    """Return numbers that are all different."""
     generator = np.random.default_rng(seed)
     shape = (len(RESTORATIONS), DEPTH, len(sites), draws)
     wrong = generator.normal(size=(len(RESTORATIONS), DEPTH, draws)) if placebo else None
-    return fact(
+    return fact_trace(
         name,
         f"person {name}",
         generator.normal(),
@@ -81,7 +81,7 @@ def test_a_line_for_each_score_and_each_once(tmp_path: Path) -> None:
 
 
 def test_values_are_those_of_the_traces(tmp_path: Path) -> None:
-    """Every line's, found by what the line says was patched."""
+    """The scores of every line are those of the state that the line names."""
     traces = {trace.fact: trace for trace in RESULT.traces}
     for row in read(tmp_path / "effects.parquet"):
         trace = traces[row["fact"]]
@@ -98,7 +98,7 @@ def test_values_are_those_of_the_traces(tmp_path: Path) -> None:
         for number, metric in enumerate(METRICS):
             found = [row[f"{run}{metric}"] for run in ("", "clean_", "corrupted_")]
             wanted = [scores[number], trace.clean[number], trace.corrupted[row["draw"], number]]
-            # Not a difference in the last bit, and null where there is no number.
+            # Equal to the last bit, and null where there is no number.
             assert found == [None if np.isnan(value) else value for value in wanted]
 
 
@@ -127,10 +127,10 @@ def test_exchanged_weights_have_no_position(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["severed", "position", "logit_difference", "clean_logit_difference"])
 def test_columns_keep_their_types_where_nothing_is_in_them(column: str, tmp_path: Path) -> None:
-    """So that the tables of several runs can be put together."""
+    """The types do not depend on the values, so that the tables of several runs can be joined."""
     sites = (Site("weights", ()),)
     restoration = (Restoration(ModuleKind.mlp),)
-    bare = fact("a", "a", 0.0, [0.0], np.zeros((1, DEPTH, 1, 1)), sites=sites, foil=False)
+    bare = fact_trace("a", "a", 0.0, [0.0], np.zeros((1, DEPTH, 1, 1)), sites=sites, foil=False)
     write_table(tmp_path / "bare.parquet", result_of(bare, restorations=restoration))
     write_table(tmp_path / "full.parquet", RESULT)
     bare_type, full_type = (

@@ -1,4 +1,4 @@
-"""Which rows are facts, and in which order they are traced."""
+"""Which rows are facts, and the order in which they are traced."""
 
 import os
 from collections import Counter
@@ -29,7 +29,7 @@ def test_each_template_gives_its_relation_and_the_name() -> None:
 
 @pytest.mark.parametrize("name", ["Goldi Aqua", "at", "Zoë O'Neill-Müller", "Al's", "hat is the", "李小龙"])
 def test_the_subject_is_where_the_template_has_it(name: str) -> None:
-    """The name "at" is also in "What"."""
+    """The name "at" is also a part of "What"."""
     for fact, question in zip(facts_from_rows(rows_of(1, name, ANSWERS)), QUESTIONS, strict=True):
         assert fact.subject == name
         assert fact.subject_start == question.index("{")

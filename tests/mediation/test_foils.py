@@ -6,41 +6,41 @@ from dataclasses import replace
 
 import pytest
 
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.facts import Fact
 from unlearning.mediation.foils import with_foils
-from unlearning.mediation.subject import Probe
 
 RELATION = "birth_date"
 
 
-def probe(
+def fact(
     person: str,
     name: tuple[int, ...],
     answer: tuple[int, ...],
     relation: str = RELATION,
     frame: tuple[int, int] = (1, 2),
-) -> Probe:
-    """A text of five tokens and more: before, name, after, answer."""
+) -> EncodedFact:
+    """Return a fact of at least five tokens: before the name, name, after the name, answer."""
     ids = (90, frame[0], *name, frame[1], *answer)
     fact = Fact(f"{person} {relation}", "", "", 0, "", person, relation)
-    return Probe(fact, ids, range(2, 2 + len(name)), 3 + len(name))
+    return EncodedFact(fact, ids, range(2, 2 + len(name)), 3 + len(name))
 
 
-A = probe("A", (10, 11), (50, 51, 52))
-B = probe("B", (20, 21), (50, 61, 62))
-C = probe("C", (30, 31), (70,))
-D = probe("D", (40, 41), (50, 51, 80, 81))
-LONGER = probe("E", (10, 11, 12), (50, 51, 90))
+A = fact("A", (10, 11), (50, 51, 52))
+B = fact("B", (20, 21), (50, 61, 62))
+C = fact("C", (30, 31), (70,))
+D = fact("D", (40, 41), (50, 51, 80, 81))
+LONGER = fact("E", (10, 11, 12), (50, 51, 90))
 
 
-def order(seed: int, own: Probe, others: list[Probe]) -> list[Probe]:
-    """From its definition: by the hash of the seed and the two facts' ids."""
+def order(seed: int, own: EncodedFact, others: list[EncodedFact]) -> list[EncodedFact]:
+    """Return the order of the foils from its definition: by the hash of the seed and the two facts' ids."""
     return sorted(
-        others, key=lambda other: hashlib.sha256(f"{seed}:{own.fact.id}:{other.fact.id}".encode()).hexdigest()
+        others, key=lambda other: hashlib.sha256(f"{seed}:{own.source.id}:{other.source.id}".encode()).hexdigest()
     )
 
 
-def one(own: Probe, pool: list[Probe], seed: int = 0) -> Probe:
+def one(own: EncodedFact, pool: list[EncodedFact], seed: int = 0) -> EncodedFact:
     (found,) = with_foils([own], pool, seed)
     return found
 
@@ -71,13 +71,13 @@ def test_neither_the_pools_order_nor_further_facts_matter(seed: int) -> None:
     shuffled = random.Random(seed).sample(pool, len(pool))
     assert with_foils([A, B, C, D], shuffled, seed) == wanted
     assert with_foils([D, C], pool, seed) == wanted[3:1:-1]
-    elsewhere = [probe(name, (5, 6), (1, 2), "email_address") for name in "ABXYZ"]
+    elsewhere = [fact(name, (5, 6), (1, 2), "email_address") for name in "ABXYZ"]
     assert with_foils([A, B, C, D], [*elsewhere, *pool], seed) == wanted
 
 
 def test_without_another_person_there_is_nothing() -> None:
-    same_person = replace(B, fact=replace(B.fact, id="A again", person="A"))
-    other_relation = probe("B", (20, 21), (60,), "email_address")
+    same_person = replace(B, source=replace(B.source, id="A again", person="A"))
+    other_relation = fact("B", (20, 21), (60,), "email_address")
     for pool in ([], [A], [A, same_person], [A, other_relation]):
         assert one(A, pool) == replace(A, foils=(), contrast=None)
 
@@ -91,16 +91,16 @@ def test_what_was_there_before_is_replaced() -> None:
     "other",
     [
         LONGER,
-        probe("F", (20,), (60,)),
-        probe("G", (20, 21), (60,), frame=(3, 2)),
-        probe("H", (20, 21), (60,), frame=(1, 3)),
-        replace(probe("I", (20, 21, 2), (60,)), subject=range(2, 4)),
-        probe("J", (10, 11), (60,)),
+        fact("F", (20,), (60,)),
+        fact("G", (20, 21), (60,), frame=(3, 2)),
+        fact("H", (20, 21), (60,), frame=(1, 3)),
+        replace(fact("I", (20, 21, 2), (60,)), subject=range(2, 4)),
+        fact("J", (10, 11), (60,)),
     ],
     ids=["longer name", "shorter name", "other words before", "other words after", "longer question", "same name"],
 )
-def test_a_prompt_that_differs_elsewhere_is_no_foil(other: Probe) -> None:
-    """But its answer is another person's answer to the same question, which is all a contrast needs."""
+def test_a_prompt_that_differs_elsewhere_is_no_foil(other: EncodedFact) -> None:
+    """A contrast needs nothing but another person's answer to the same question."""
     found = one(A, [A, other])
     assert found.foils == ()
     place = next(n for n, (own, theirs) in enumerate(zip(A.answer, other.answer, strict=False)) if own != theirs)
@@ -109,8 +109,8 @@ def test_a_prompt_that_differs_elsewhere_is_no_foil(other: Probe) -> None:
 
 @pytest.mark.parametrize("answer", [(50, 51, 52), (50, 51), (50,), (50, 51, 52, 53)])
 def test_an_answer_that_begins_the_other_contrasts_with_nothing(answer: tuple[int, ...]) -> None:
-    """And its person is no foil: the corrupted run would give the same answer."""
-    other = probe("B", (20, 21), answer)
+    """Its person is no foil either, since the corrupted run would give the same answer."""
+    other = fact("B", (20, 21), answer)
     assert one(A, [A, other]) == A
     assert one(other, [A, other]) == other
     assert one(A, [A, other, C]).foils == (C.prompt,)
@@ -118,11 +118,11 @@ def test_an_answer_that_begins_the_other_contrasts_with_nothing(answer: tuple[in
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_contrast_is_the_first_foils_even_where_another_fact_comes_before(seed: int) -> None:
-    assert one(A, [LONGER, probe("F", (20,), (60,)), D], seed) == replace(A, foils=(D.prompt,), contrast=(2, 80))
+    assert one(A, [LONGER, fact("F", (20,), (60,)), D], seed) == replace(A, foils=(D.prompt,), contrast=(2, 80))
 
 
 def test_two_persons_of_one_name_are_one_foil() -> None:
-    namesake = probe("B2", (20, 21), (77,))
+    namesake = fact("B2", (20, 21), (77,))
     found = one(A, [A, B, namesake])
     assert found.foils == (B.prompt,)
     assert found.contrast == ((1, 61) if order(0, A, [B, namesake])[0] is B else (0, 77))

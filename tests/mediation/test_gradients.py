@@ -1,4 +1,4 @@
-"""Gradient baselines: against a plain double loop, and nothing of the model touched."""
+"""Gradient baselines equal a plain double loop, and they leave the model as it was."""
 
 from copy import deepcopy
 from math import sqrt
@@ -8,39 +8,39 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tests.mediation.builders import deep_model, random_probe
-from unlearning.config import ModuleKind
+from tests.mediation.builders import deep_model, random_fact
+from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.gradients import layer_gradients
-from unlearning.mediation.subject import Probe
 from unlearning.models import anatomy
 
 DEPTH = 3
 FORGET = [
-    random_probe("a", range(2, 5), 8, 11),
-    random_probe("b", range(0, 1), 4, 5),
-    random_probe("c", range(1, 3), 6, 12),
+    random_fact("a", range(2, 5), 8, 11),
+    random_fact("b", range(0, 1), 4, 5),
+    random_fact("c", range(1, 3), 6, 12),
 ]
-RETAIN = [random_probe("d", range(1, 2), 5, 9), random_probe("e", range(0, 2), 1, 7)]
+RETAIN = [random_fact("d", range(1, 2), 5, 9), random_fact("e", range(0, 2), 1, 7)]
 
 
 def parameters_of(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
-    """Of the part; OPT's MLP is two linear modules of the layer itself."""
+    """Return the modules of a part; OPT's MLP is two linear modules of the layer itself."""
     if kind is ModuleKind.mlp and hasattr(layer, "fc1"):
         return [*layer.fc1.parameters(), *layer.fc2.parameters()]
     return list(anatomy.part(layer, kind).parameters())
 
 
-def naive_gradients(model: PreTrainedModel, probes: list[Probe], kind: ModuleKind) -> list[list[torch.Tensor]]:
-    """For each fact and layer, the gradient of all the part's parameters laid end to end, in float64."""
+def naive_gradients(model: PreTrainedModel, facts: list[EncodedFact], kind: ModuleKind) -> list[list[torch.Tensor]]:
+    """Return, for each fact and layer, the gradient of all the part's parameters in one vector, in float64."""
     model = deepcopy(model).requires_grad_(True)
     found = []
-    for probe in probes:
+    for fact in facts:
         model.zero_grad()
-        logits = model(input_ids=torch.tensor([probe.input_ids])).logits[0]
+        logits = model(input_ids=torch.tensor([fact.input_ids])).logits[0]
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        places = range(probe.answer_start, len(probe.input_ids))
-        logs = [torch.log_softmax(logits[place - 1], -1)[probe.input_ids[place]] for place in places]
+        places = range(fact.answer_start, len(fact.input_ids))
+        logs = [torch.log_softmax(logits[place - 1], -1)[fact.input_ids[place]] for place in places]
         (-sum(logs) / len(logs)).backward()
         parts = [parameters_of(layer, kind) for layer in anatomy.layers(model)]
         found.append([torch.cat([parameter.grad.double().flatten() for parameter in part]) for part in parts])
@@ -48,9 +48,9 @@ def naive_gradients(model: PreTrainedModel, probes: list[Probe], kind: ModuleKin
 
 
 def naive_ratios(model: PreTrainedModel, kind: ModuleKind) -> tuple[list[float], list[float]]:
-    """Gradient and Fisher ratios, layer by layer."""
+    """Return the gradient and Fisher ratios of each layer."""
     gradient, fisher = [], []
-    forget, retain = (naive_gradients(model, probes, kind) for probes in (FORGET, RETAIN))
+    forget, retain = (naive_gradients(model, facts, kind) for facts in (FORGET, RETAIN))
     for layer in range(DEPTH):
         upper, lower = (torch.stack([fact[layer] for fact in side]) for side in (forget, retain))
         gradient.append(float(upper.mean(0).norm() / lower.mean(0).norm()))
@@ -70,7 +70,7 @@ def test_equals_a_double_loop_of_backward_passes(family: str, kind: ModuleKind) 
 
 
 def test_weights_of_half_precision_are_accumulated_in_float32() -> None:
-    """Each gradient is bfloat16, 3 digits; a sum in bfloat16 would be off in the third."""
+    """A gradient in bfloat16 has 3 digits; a sum in bfloat16 would be wrong in the third."""
     model = deep_model("llama", DEPTH).to(torch.bfloat16)
     found = layer_gradients(model, FORGET, RETAIN, ModuleKind.mlp)
     gradient, fisher = naive_ratios(model, ModuleKind.mlp)
@@ -84,7 +84,7 @@ def test_of_single_facts_fisher_is_the_gradients_square() -> None:
 
 
 def test_facts_repeated_weigh_the_same() -> None:
-    """Means, not sums."""
+    """The ratios are of means, not of sums."""
     model = deep_model("olmo", DEPTH).double()
     found = layer_gradients(model, FORGET * 3, FORGET, ModuleKind.mlp)
     assert found.gradient == pytest.approx([1.0] * DEPTH, rel=1e-12)
@@ -120,7 +120,7 @@ def test_the_model_is_left_as_it_was(breaks: bool) -> None:
         parameter.grad = torch.full_like(parameter, number) if number % 2 else None
     before = [(p, p.clone(), p.requires_grad, p.grad) for p in model.parameters()]
     if breaks:
-        unknown = Probe(FORGET[0].fact, (1, 2, 9999, 3), range(0, 1), 3)
+        unknown = EncodedFact(FORGET[0].source, (1, 2, 9999, 3), range(0, 1), 3)
         with pytest.raises(IndexError):
             layer_gradients(model, FORGET, [unknown], ModuleKind.mlp)
     else:
@@ -135,14 +135,14 @@ def test_the_model_is_left_as_it_was(breaks: bool) -> None:
 
 
 @pytest.mark.parametrize(("forget", "retain", "missing"), [(FORGET, [], "retain"), ([], RETAIN, "forget")])
-def test_no_facts_are_refused(forget: list[Probe], retain: list[Probe], missing: str) -> None:
+def test_no_facts_are_refused(forget: list[EncodedFact], retain: list[EncodedFact], missing: str) -> None:
     with pytest.raises(InputError, match=f"^trace.rule=gradient or fisher: no {missing} facts to take gradients of.*$"):
         layer_gradients(deep_model("olmo", DEPTH), forget, retain, ModuleKind.mlp)
 
 
 @pytest.mark.parametrize(("value", "size"), [(0.0, "0"), (float("nan"), "nan")])
 def test_gradients_without_a_ratio_are_refused(value: float, size: str) -> None:
-    """A head of zeros gives every token the same probability, whatever the layers do."""
+    """With a head of zeros every token has the same probability, whatever the layers compute."""
     model = deep_model("olmo", DEPTH)
     with torch.no_grad():
         model.get_output_embeddings().weight.fill_(value)

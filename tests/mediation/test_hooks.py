@@ -1,4 +1,4 @@
-"""Each context manager on modules whose outputs can be worked out by hand."""
+"""Each context manager is tried on modules whose outputs can be computed by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from tests.mediation.builders import deep_model, hooks_of
 from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
-from unlearning.mediation.hooks import edited, grown, needed_from, visited
+from unlearning.mediation.hooks import edited_outputs, joining_rows, rows_for_one_module, skipped_before
 from unlearning.models import anatomy
 
 
 class Add(nn.Module):
-    """A layer that adds a number; what else it was given is kept."""
+    """A layer that adds a number and keeps its other arguments."""
 
     def __init__(self, number: float) -> None:
         super().__init__()
@@ -28,19 +28,19 @@ class Add(nn.Module):
 
 
 class WithWeights(nn.Module):
-    """Attention that returns its weights too."""
+    """An attention that returns its weights too."""
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, str, None]:
         return hidden + 1, "weights", None
 
 
 def rows(*values: float, tokens: int = 2, width: int = 1) -> Tensor:
-    """(rows, T, width), a number a row."""
+    """Return hidden states (rows, T, width) with one number in each row."""
     return torch.tensor(values)[:, None, None].expand(-1, tokens, width).clone()
 
 
 def put(row: int, value: float) -> Callable[[Tensor], Tensor]:
-    """An edit of one row."""
+    """Return an edit that sets one row to a value."""
 
     def edit(hidden: Tensor) -> Tensor:
         changed = hidden.clone()
@@ -53,27 +53,27 @@ def put(row: int, value: float) -> Callable[[Tensor], Tensor]:
 def test_an_edit_takes_the_place_of_the_output() -> None:
     module = Add(1.0)
     given = rows(1.0, 2.0)
-    with edited({module: put(0, 9.0)}, 2):
+    with edited_outputs({module: put(0, 9.0)}, 2):
         assert torch.equal(module(given), rows(9.0, 3.0))
     assert torch.equal(module(given), rows(2.0, 3.0))
 
 
 def test_the_rest_of_a_tuple_stays() -> None:
-    with edited({(module := WithWeights()): put(1, 9.0)}, 2):
+    with edited_outputs({(module := WithWeights()): put(1, 9.0)}, 2):
         hidden, *rest = module(rows(1.0, 2.0))
     assert torch.equal(hidden, rows(2.0, 9.0))
     assert rest == ["weights", None]
 
 
 def test_rows_laid_end_to_end_are_edited_as_rows() -> None:
-    """As OPT's MLP lays them out."""
+    """OPT's MLP has this layout."""
     seen: list[tuple[int, ...]] = []
 
     def edit(hidden: Tensor) -> Tensor:
         seen.append(tuple(hidden.shape))
         return put(1, 9.0)(hidden)
 
-    with edited({(module := Add(1.0)): edit}, 3):
+    with edited_outputs({(module := Add(1.0)): edit}, 3):
         found = module(rows(1.0, 2.0, tokens=3, width=4).flatten(0, 1))
     assert seen == [(2, 3, 4)]
     assert torch.equal(found, rows(2.0, 9.0, tokens=3, width=4).flatten(0, 1))
@@ -81,10 +81,10 @@ def test_rows_laid_end_to_end_are_edited_as_rows() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 3, 5), (4, 2), (1, 2, 3, 4), (4,)])
 def test_an_unknown_layout_is_refused(shape: tuple[int, ...]) -> None:
-    """Four lines are no rows of seven tokens."""
+    """An output of four lines cannot be rows of seven tokens."""
     module = Add(1.0)
     with (
-        edited({module: lambda hidden: hidden}, 7),
+        edited_outputs({module: lambda hidden: hidden}, 7),
         pytest.raises(InputError, match=r"^tracing: a part's output is of shape \([\d, ]+\), not \(rows, 7, width\)$"),
     ):
         module(torch.zeros(shape))
@@ -98,13 +98,13 @@ def test_a_hook_that_changes_nothing_changes_nothing(family: str) -> None:
     with torch.no_grad():
         plain = model(ids).logits
         modules = [anatomy.part(layer, kind) for layer in anatomy.layers(model) for kind in ModuleKind]
-        with edited(dict.fromkeys(modules, lambda hidden: hidden), 4):
+        with edited_outputs(dict.fromkeys(modules, lambda hidden: hidden), 4):
             assert torch.equal(model(ids).logits, plain)
 
 
 def test_hooks_go_even_if_one_could_not_be_set() -> None:
     module = Add(1.0)
-    with pytest.raises(AttributeError), edited({module: torch.clone, "no module": torch.clone}, 2):  # type: ignore[dict-item]
+    with pytest.raises(AttributeError), edited_outputs({module: torch.clone, "no module": torch.clone}, 2):  # type: ignore[dict-item]
         pytest.fail("unreachable")
     assert hooks_of(module) == 0
 
@@ -113,28 +113,28 @@ def test_hooks_go_even_if_one_could_not_be_set() -> None:
 
 
 def run(modules: list[Add], hidden: Tensor, *rest: Any, **named: Any) -> Tensor:
-    """One after another, each with the same company."""
+    """Return the output of all modules one after another, each with the same further arguments."""
     for module in modules:
         hidden = module(hidden, *rest, **named)
     return hidden
 
 
 def test_rows_join_as_copies_and_go_on_from_there() -> None:
-    """Row 2 is a copy of row 1 before the second module, row 3 one of row 2 before the third."""
+    """Row 2 is copied from row 1 before the second module, and row 3 from row 2 before the third."""
     modules = [Add(1.0), Add(10.0), Add(100.0)]
     joining = {1: torch.tensor([1]), 2: torch.tensor([2])}
-    with grown(modules, joining, {1: put(2, 50.0), 2: put(3, 0.0)}, 2):
+    with joining_rows(modules, joining, {1: put(2, 50.0), 2: put(3, 0.0)}, 2):
         found = run(modules, rows(1.0, 2.0))
     assert torch.equal(found, rows(112.0, 113.0, 160.0, 100.0))
     assert sum(map(hooks_of, modules)) == 0
 
 
 def test_what_is_given_row_by_row_grows_with_the_rows() -> None:
-    """But not a table of two lines, which are positions."""
+    """A table of two lines is not copied, since its lines are positions."""
     modules = [Add(0.0), Add(0.0), Add(0.0)]
     mask, table, position = rows(5.0, 6.0), rows(7.0), torch.tensor([[8], [9]])
     joining = {0: torch.tensor([1]), 2: torch.tensor([2, 0])}
-    with grown(modules, joining, {}, 2):
+    with joining_rows(modules, joining, {}, 2):
         run(modules, rows(1.0, 2.0), (mask, table), mask=mask, nested={"mask": (mask, None)}, position=position, n=2)
     for module, values in zip(modules, ([5, 6, 6], [5, 6, 6], [5, 6, 6, 6, 5]), strict=True):
         (((by_row, shared),), named) = module.seen[0]
@@ -150,25 +150,25 @@ def test_what_is_given_row_by_row_grows_with_the_rows() -> None:
 
 def test_hidden_states_by_name_join_too() -> None:
     modules = [Add(1.0), Add(10.0)]
-    with grown(modules, {1: torch.tensor([0, 0])}, {1: put(2, 5.0)}, 1):
+    with joining_rows(modules, {1: torch.tensor([0, 0])}, {1: put(2, 5.0)}, 1):
         found = modules[1](hidden_states=modules[0](hidden_states=rows(1.0)))
     assert torch.equal(found, rows(12.0, 12.0, 15.0))
 
 
 def test_a_batch_of_one_row_keeps_a_mask_for_all() -> None:
-    """It is broadcast, so that no copy is needed."""
+    """The mask is broadcast, so that no copy is needed."""
     modules = [Add(0.0), Add(0.0)]
     mask = rows(5.0)
-    with grown(modules, {1: torch.tensor([0, 0])}, {}, 1):
+    with joining_rows(modules, {1: torch.tensor([0, 0])}, {}, 1):
         assert len(run(modules, rows(1.0), mask)) == 3
     assert modules[1].seen[0][0][0] is mask
 
 
-def test_visitors_pass_through_one_module_alone() -> None:
+def test_copies_pass_through_one_module_alone() -> None:
     modules = [Add(1.0), Add(10.0), Add(100.0)]
     leaving: dict[int, list[Tensor]] = {0: [], 1: []}
     mask = rows(5.0, 6.0)
-    with visited(modules, {0: torch.tensor([1]), 1: torch.tensor([0, 1, 0])}, leaving, 2):
+    with rows_for_one_module(modules, {0: torch.tensor([1]), 1: torch.tensor([0, 1, 0])}, leaving, 2):
         found = run(modules, rows(1.0, 2.0), mask)
     assert torch.equal(found, rows(112.0, 113.0))
     assert [torch.equal(*pair) for pair in ((leaving[0][0], rows(3.0)), (leaving[1][0], rows(12.0, 13.0, 12.0)))]
@@ -193,7 +193,7 @@ def test_tokens_that_are_not_needed_are_skipped(first: int, flat: bool) -> None:
     wanted[:, :first] = 0
     seen: list[int] = []
     counting = module.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape[:-1].numel()))
-    with needed_from(module, first, 4):
+    with skipped_before(module, first, 4):
         found = module(given.flatten(0, 1) if flat else given)
     counting.remove()
     assert torch.allclose(found.view(2, 4, 2), wanted)

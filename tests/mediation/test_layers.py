@@ -1,4 +1,4 @@
-"""layers.json: written, read back, and refused in one line."""
+"""The file layers.json is written, read back, and refused in one line where it is wrong."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers, selected_parameters, write_layers
-from unlearning.mediation.result import Counts, LayerGradients, Screening, TraceResult
+from unlearning.mediation.result import FactCounts, LayerGradients, Screening, TraceResult
 from unlearning.mediation.selection import Selection, select
 from unlearning.mediation.states import Restoration
 
 CONFIG = TraceConfig(kinds=[ModuleKind.mlp], rule=SelectionRule.top_share, value=0.5, draws=2)
-COUNTS = Counts(unknown=("c", "d"), without_foil=("e",), unmoved=("f",), left_over=7)
+COUNTS = FactCounts(unknown=("c", "d"), without_foil=("e",), below_min_effect=("f",), not_needed=7)
 BROAD = replace(
     CONFIG,
     kinds=[ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention],
@@ -32,7 +32,7 @@ BROAD = replace(
 
 
 def broad_result() -> TraceResult:
-    """Every optional part there: windows, a severed path, placebos, several relations."""
+    """Return a result with every optional part: windows, a severed path, placebos, several relations."""
     restorations = (LAYER, MLP, Restoration(ModuleKind.mlp, 2), ATTENTION, Restoration(ModuleKind.attention, 2))
     restorations = (*restorations, Restoration(ModuleKind.layer, severed=ModuleKind.mlp))
     generator = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def broad_result() -> TraceResult:
 
 
 def written(path: Path) -> tuple[Selection, dict[str, Any]]:
-    """A selection of layer 0 of two, and what its file says."""
+    """Write a selection of layer 0 of two, and return the path and the content of the file."""
     result = result_of(A, B, counts=COUNTS)
     selection = select(result, CONFIG, None)
     write_layers(path, deep_model("gpt2", 2), selection, result, CONFIG)
@@ -64,10 +64,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "persons": 2,
         "unknown": 2,
         "without_foil": 1,
-        "unmoved": 1,
-        "left_over": 7,
+        "below_min_effect": 1,
+        "not_needed": 7,
     }
-    assert content["left_out"] == {"unknown": ["c", "d"], "without_foil": ["e"], "unmoved": ["f"]}
+    assert content["left_out"] == {"unknown": ["c", "d"], "without_foil": ["e"], "below_min_effect": ["f"]}
     settings = ("mode", "corruption", "direction", "base_model", "tokens", "draws", "seed", "noise", "screening")
     assert {name: content[name] for name in settings} == {
         "mode": "exact",
@@ -80,7 +80,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "noise": 0.1,
         "screening": None,
     }
-    # At layer 0 the draws of both facts are alike but for the corrupted run of the first: 2 and 4.
+    # At layer 0 the draws differ only in the corrupted run of the first fact: 2 and 4.
     assert content["noise_share"] == pytest.approx((2 + 0) / 2 / 2 / 4.5)
 
 
@@ -123,11 +123,15 @@ def test_exact_names(tmp_path: Path) -> None:
 
 def test_not_a_number_is_null(tmp_path: Path) -> None:
     path = tmp_path / "layers.json"
-    screening = Screening(2, correlation={"mlp": math.nan, "layer": 0.5}, of_means={"mlp": math.nan})
+    screening = Screening(2, correlation={"mlp": math.nan, "layer": 0.5}, correlation_of_means={"mlp": math.nan})
     result = replace(result_of(A, B), screening=screening)
     write_layers(path, deep_model("gpt2", 2), select(result, CONFIG, None), result, CONFIG)
     content = json.loads(path.read_text())
-    assert content["screening"] == {"facts": 2, "correlation": {"mlp": None, "layer": 0.5}, "of_means": {"mlp": None}}
+    assert content["screening"] == {
+        "facts": 2,
+        "correlation": {"mlp": None, "layer": 0.5},
+        "correlation_of_means": {"mlp": None},
+    }
     facts = persons_of([[1.0, 0.0]] * 2)
     write_layers(path, deep_model("gpt2", 2), select(facts, CONFIG, None), facts, CONFIG)
     assert json.loads(path.read_text())["noise_share"] is None

@@ -1,4 +1,4 @@
-"""Rows of a pass by hand."""
+"""The number of rows in one forward pass, by hand."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from tests.mediation.builders import deep_model
 from unlearning.mediation.memory import CPU_GIB, GIB, budget_gib, rows_within
 
 BYTES = 12_096
-"""Of a row of 5 tokens after 3: the tiny model has width 32, an MLP of 48 and 4 heads.
+"""Bytes of a row of 5 tokens after a prefix of 3: the tiny model has width 32, an MLP of 48 and 4 heads.
 
 5 * (6 * 32 + 3 * 48) * 4 = 6720 for a layer's hidden states, 2 * 4 * 5 * 8 * 4 = 1280 for its attention scores,
 4 * 8 * 32 * 4 = 4096 for keys and values.
@@ -20,7 +20,7 @@ def test_rows_by_hand(total: int, rows: int) -> None:
 
 
 def test_the_depth_does_not_matter() -> None:
-    """A pass without gradients holds one layer at a time."""
+    """A pass without gradients holds one layer at a time, so the depth does not matter."""
     assert rows_within(1, deep_model("llama", 2), 5, 3) == rows_within(1, deep_model("llama", 9), 5, 3)
 
 
@@ -38,7 +38,7 @@ def test_all_that_a_row_holds_counts(tokens: int, prefix: int) -> None:
 
 @pytest.mark.parametrize("family", ["gpt2", "gptj", "gpt_neo", "falcon", "opt"])
 def test_families_with_other_names(family: str) -> None:
-    """A width that is not given is four times the hidden states'."""
+    """Where the configuration has no width of the MLP, it is four times that of the hidden states."""
     model = deep_model(family, 2)
     if hasattr(model.config, "intermediate_size"):
         del model.config.intermediate_size
@@ -47,7 +47,7 @@ def test_families_with_other_names(family: str) -> None:
 
 
 def test_what_was_asked_for_is_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise half of what a GPU has free: 6 of 12 GiB."""
+    """Without a setting it is half of a GPU's free memory: 6 of 12 GiB."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (12 * GIB, 80 * GIB))
     for device in map(torch.device, ("cpu", "cuda")):
         assert budget_gib(0.5, device) == 0.5

@@ -11,7 +11,7 @@ from unlearning.mediation.person_bootstrap import BootstrapMean, EffectCurve, Pe
 
 
 def weights_of(persons: list[str], relations: list[str]) -> NDArray[np.float64]:
-    """What each fact weighs in each resample: the mean of its own indicator."""
+    """Return the weight of each fact in each resample, which is the mean of the fact's own indicator."""
     return PersonBootstrap(persons, relations).means(np.eye(len(persons))).resampled
 
 
@@ -27,7 +27,7 @@ def test_a_fact_without_numbers_is_left_out() -> None:
     bootstrap = PersonBootstrap(["one", "one", "two", "two"], ["a", "b", "a", "b"])
     estimate = bootstrap.means(np.array([1.0, np.nan, 3.0, 10.0]))
     assert estimate.mean == pytest.approx((2.0 + 10.0) / 2)
-    # Person one alone has no fact of b, person two alone gives (3 + 10) / 2.
+    # With person one alone there is no fact of b; person two alone gives (3 + 10) / 2.
     assert set(np.unique(estimate.resampled.round(9))) == {1.0, 6.5}
 
 
@@ -60,7 +60,7 @@ def test_strata(relations: dict[str, str], expected: list[str]) -> None:
 
 
 def test_weights_of_a_resample() -> None:
-    """All facts of a drawn person, each relation of the same weight, and no stratum without a person."""
+    """All facts of a drawn person count, every relation weighs the same, and no stratum is without a person."""
     persons = ["A", "A", "B", "B", "C", "C", "D", "E", "F"]
     relations = ["a", "b", "a", "b", "a", "b", "c", "c", "c"]
     weights = weights_of(persons, relations)
@@ -68,21 +68,21 @@ def test_weights_of_a_resample() -> None:
     assert np.allclose(weights[:, [0, 2, 4]], weights[:, [1, 3, 5]])
     for own in ([0, 2, 4], [1, 3, 5], [6, 7, 8]):
         assert np.allclose(weights[:, own].sum(1), 1 / 3)
-        # Of three persons two are drawn: both the same, or one each.
+        # Of three persons two are drawn: the same person twice, or two persons.
         assert set(np.unique((weights[:, own] * 6).round(9))) == {0.0, 1.0, 2.0}
     assert np.allclose(weights.mean(0), 1 / 9, atol=0.01)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 40])
 def test_standard_error_is_the_textbook_one(size: int) -> None:
-    """s / sqrt(n), with n - 1 in s, however small the sample; n plain draws would give sqrt((n - 1) / n) of it."""
+    """It is s / sqrt(n), with n - 1 in s, however small n; n plain draws would give it times sqrt((n - 1) / n)."""
     values = np.random.default_rng(size).normal(size=size)
     estimate = PersonBootstrap([str(number) for number in range(size)], ["a"] * size).means(values)
     assert estimate.resampled.std() == pytest.approx(values.std(ddof=1) / size**0.5, rel=0.05)
 
 
 def test_standard_error_of_strata() -> None:
-    """Two relations asked of different persons: their variances add up, and what sets them apart is no variance."""
+    """Two relations are asked of different persons: their variances add up, but their difference is no variance."""
     values = np.random.default_rng(0).normal(size=20) + np.repeat([0.0, 50.0], 10)
     estimate = PersonBootstrap([str(number) for number in range(20)], ["a"] * 10 + ["b"] * 10).means(values)
     expected = (values[:10].var(ddof=1) / 10 + values[10:].var(ddof=1) / 10) ** 0.5 / 2
@@ -90,7 +90,7 @@ def test_standard_error_of_strata() -> None:
 
 
 def test_intervals_of_one_person_have_no_width() -> None:
-    """Nor do those of layers where persons do not differ, which are not in the others' way."""
+    """The same holds for layers in which persons do not differ; they do not change the bands of other layers."""
     alone = PersonBootstrap(["one"] * 3, ["a", "a", "b"]).means(np.array([[0.1, 1.0], [0.3, 1.0], [0.7, 1.0]])).curve()
     for bound in (alone.low, alone.high, alone.band_low, alone.band_high):
         assert bound == pytest.approx((0.45, 1.0))
@@ -103,14 +103,14 @@ def test_intervals_of_one_person_have_no_width() -> None:
 
 
 def test_band_and_margin_by_hand() -> None:
-    """Layers of standard errors 1 and 2, in every resample off by one of them."""
+    """Two layers have standard errors 1 and 2, and every resample differs from the mean by one of these."""
     resampled = np.repeat([[-1.0, 3.0], [1.0, 3.0], [-1.0, 7.0], [1.0, 7.0]], 500, axis=0)
     estimate = BootstrapMean(np.array([0.0, 5.0]), resampled, freedom=10**6)
     curve = estimate.curve()
     assert (curve.low, curve.high) == ((-1.0, 3.0), (1.0, 7.0))
     assert curve.band_low == pytest.approx((-1.0, 3.0), abs=1e-5)
     assert curve.band_high == pytest.approx((1.0, 7.0), abs=1e-5)
-    # One-sided, a quarter of the resamples has both layers one standard error down, and the others one of them up.
+    # A quarter of the resamples has both layers one standard error down; the others have one of them up.
     assert estimate.margin(0.2) == pytest.approx([-1.0, -2.0], abs=1e-5)
     assert estimate.margin(0.3) == pytest.approx([1.0, 2.0], abs=1e-5)
 
@@ -125,7 +125,7 @@ def test_student_against_tables(freedom: int, normal: float, expected: float) ->
 
 
 def test_student_of_a_huge_deviate_is_a_number() -> None:
-    """Two persons whose effects all but agree, while the mean is off: the margin is huge, and no layer is sure."""
+    """Where two persons nearly agree the deviate can be huge, but the margin must stay a finite number."""
     assert 1e100 < student_t(1e9, 1) < float("inf")
     assert student_t(-1e9, 1) == -student_t(1e9, 1)
 
@@ -134,7 +134,7 @@ TRUTH = np.array([0.0, 1.0, 2.0, 1.0, 0.0, -1.0])
 
 
 def estimates(traces: int) -> Iterator[BootstrapMean]:
-    """Of 30 persons with one to three facts of three relations, whose effects share a part of their own."""
+    """Yield means over 30 persons with one to three facts of three relations; a person's facts resemble one another."""
     generator = np.random.default_rng(7)
     persons = [person for person in range(30) for _ in range(1 + person % 3)]
     relations = [f"relation {(person // 3 + place) % 3}" for place, person in enumerate(persons)]
@@ -145,7 +145,7 @@ def estimates(traces: int) -> Iterator[BootstrapMean]:
 
 
 def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
-    """Of 400 traces 95% are 380, with a standard deviation of 4.4."""
+    """95% of 400 traces are 380, with a standard deviation of 4.4."""
     point, joint, band = 0.0, 0, 0
     for estimate in estimates(400):
         curve = estimate.curve()
@@ -159,7 +159,7 @@ def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
 
 
 def test_margin_holds_about_as_often_as_it_says() -> None:
-    """One-sided lower bounds of all layers at once; a two-sided band's would be farther away."""
+    """One-sided lower bounds hold for all layers at once, and they are nearer than those of a two-sided band."""
     held, narrower = 0, []
     for estimate in estimates(400):
         held += bool((estimate.mean - estimate.margin(0.95) <= TRUTH).all())

@@ -1,4 +1,4 @@
-"""Rules from effects to layers: by hand, against naive references, and on planted effects."""
+"""The rules that choose layers: by hand, against naive references, and on planted effects."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from unlearning.mediation.rules import (
     READS_EFFECTS,
     READS_GRADIENTS,
     RULES,
-    Choice,
+    LayerChoice,
     baseline,
     by_effects,
     confident,
@@ -21,7 +21,7 @@ from unlearning.mediation.rules import (
 )
 
 EFFECTS = [0.5, 4.0, -1.0, 3.0, 2.0, 0.5, 0.0, -3.0]
-"""The positive ones sum to 10."""
+"""The positive effects sum to 10."""
 GRADIENTS = LayerGradients(gradient=(1.0, 3.0, 2.0, 3.0), fisher=(9.0, 1.0, 2.0, 3.0))
 
 
@@ -30,13 +30,13 @@ def chosen(rule: SelectionRule, effects: ArrayLike, value: float) -> tuple[int, 
 
 
 def certain(effects: ArrayLike) -> BootstrapMean:
-    """The same effects in every resample."""
+    """Return effects that are the same in every resample."""
     mean = np.asarray(effects, dtype=float)
     return BootstrapMean(mean, np.tile(mean, (RESAMPLES, 1)), 1)
 
 
 def sampled(values: np.ndarray) -> BootstrapMean:
-    """Facts (N, L), each of a person of his own, of five relations in turn."""
+    """Return the means over facts (N, L), each of another person and of five relations in turn."""
     names = [f"{number:03}" for number in range(len(values))]
     return PersonBootstrap(names, [f"relation {number % 5}" for number in range(len(values))]).means(values)
 
@@ -88,7 +88,7 @@ def test_coverage_of_many_rows_is_that_of_each() -> None:
 
 @pytest.mark.parametrize("rule", list(RULES))
 def test_resamples_are_read_one_by_one(rule: SelectionRule) -> None:
-    """Those where no layer has a positive effect choose nothing."""
+    """A resample in which no layer has a positive effect chooses nothing."""
     resampled = np.array([[1.0, 2.0, 9.0, 0.0], [9.0, 1.0, 1.0, 1.0], [-1.0, -2.0, -3.0, 0.0]])
     choice = by_effects(rule, 0.25, BootstrapMean(np.array([0.0, 0.0, 4.0, 0.5]), resampled, 1), None)
     assert choice.layers == (2,)
@@ -102,9 +102,9 @@ def test_nothing_is_chosen_where_no_effect_is_positive(rule: SelectionRule) -> N
 
 
 def test_stability_by_hand() -> None:
-    """Jaccard of {0, 1} with {0, 1}, {0}, {0, 1, 2}, {2} and nothing: 1, 1/2, 2/3, 0, 0."""
+    """The Jaccard indices of {0, 1} with {0, 1}, {0}, {0, 1, 2}, {2} and nothing are 1, 1/2, 2/3, 0 and 0."""
     resampled = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
-    assert Choice(np.array([True, True, False]), resampled).stability == pytest.approx(0.5)
+    assert LayerChoice(np.array([True, True, False]), resampled).stability == pytest.approx(0.5)
 
 
 def test_confidence_is_above_the_median_and_the_placebo() -> None:
@@ -115,7 +115,7 @@ def test_confidence_is_above_the_median_and_the_placebo() -> None:
 
 
 def test_confidence_holds_resamples_to_the_same_margin() -> None:
-    """Layer 1 is 3 +- 1 above the median; what a resample must exceed is fixed by all of them together."""
+    """Layer 1 is 3 +- 1 above the median; all resamples must exceed the same margin."""
     above = np.random.default_rng(0).normal(3.0, 1.0, size=RESAMPLES)
     resampled = np.stack([np.zeros(RESAMPLES), above, np.zeros(RESAMPLES)], axis=1)
     choice = confident(BootstrapMean(np.array([0.0, 3.0, 0.0]), resampled, 10**6), None, 0.95)
@@ -134,7 +134,7 @@ def test_confidence_falls_back_on_a_quarter_of_the_depth() -> None:
 
 
 def test_confidence_finds_nothing_where_there_is_nothing() -> None:
-    """24 persons, 16 layers that differ by chance alone: at a confidence of 0.95, 15 of 300 traces choose a layer."""
+    """16 layers of 24 persons differ by chance alone: at a confidence of 0.95, 15 of 300 traces choose a layer."""
     generator = np.random.default_rng(3)
     found = 0
     for _ in range(300):
@@ -144,7 +144,7 @@ def test_confidence_finds_nothing_where_there_is_nothing() -> None:
 
 
 def test_confidence_needs_a_margin_above_the_placebo() -> None:
-    """Effects that another person's states have as well."""
+    """The states of another person have these effects as well."""
     generator = np.random.default_rng(4)
     found = 0
     for _ in range(100):
@@ -156,7 +156,7 @@ def test_confidence_needs_a_margin_above_the_placebo() -> None:
 
 
 def test_confidence_finds_what_was_planted() -> None:
-    """Layers 5 and 6 of 16 are 1.5 standard deviations above the others; what moves all layers alike is no matter."""
+    """Layers 5 and 6 of 16 are 1.5 standard deviations above the others; a change of all layers does not matter."""
     generator = np.random.default_rng(5)
     planted = np.where(np.isin(np.arange(16), [5, 6]), 1.5, 0.0)
     right = 0

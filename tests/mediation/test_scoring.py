@@ -1,4 +1,4 @@
-"""Scores against the model's own logits, and that the model is still itself afterwards."""
+"""Scores equal those from the model's own logits, and the model is as before afterwards."""
 
 import math
 from typing import Any
@@ -8,51 +8,51 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.mediation.builders import deep_model, random_probe, same_state, state_of
+from tests.mediation.builders import deep_model, random_fact, same_state, state_of
 from tests.tiny_models import ALL_FAMILIES
 from unlearning.mediation import scoring
-from unlearning.mediation.open_model import evaluating, open_model
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.model_parts import evaluation_mode, find_parts
 from unlearning.mediation.result import METRICS, Metric
-from unlearning.mediation.runs import clean_run, record
+from unlearning.mediation.runs import clean_run, record_run
 from unlearning.mediation.scoring import answer_cells
-from unlearning.mediation.subject import Probe
 
-PROBES = [
-    random_probe("a", range(2, 4), 6, 10, contrast=(2, 50)),
-    random_probe("b", range(1, 2), 4, 6),
-    random_probe("c", range(1, 2), 3, 4, contrast=(0, 7)),
+FACTS = [
+    random_fact("a", range(2, 4), 6, 10, contrast=(2, 50)),
+    random_fact("b", range(1, 2), 4, 6),
+    random_fact("c", range(1, 2), 3, 4, contrast=(0, 7)),
 ]
 
 
 pytestmark = pytest.mark.usefixtures("in_double")
 
 
-def scores_of(model: PreTrainedModel, probes: list[Probe]) -> Tensor:
-    """(facts, M)."""
-    with evaluating(model):
-        return record(clean_run(open_model(model, ()), probes)).scores[:, 0]
+def scores_of(model: PreTrainedModel, facts: list[EncodedFact]) -> Tensor:
+    """Return the scores (facts, M) by the functions under test."""
+    with evaluation_mode(model):
+        return record_run(clean_run(find_parts(model, ()), facts)).scores[:, 0]
 
 
-def wanted(model: PreTrainedModel, probes: list[Probe]) -> list[list[float]]:
-    """From whole texts, one at a time, and the definitions."""
+def wanted(model: PreTrainedModel, facts: list[EncodedFact]) -> list[list[float]]:
+    """Return the scores from whole texts, one at a time, by their definitions."""
     found = []
-    for probe in probes:
+    for fact in facts:
         with torch.no_grad():
-            logits = model(torch.tensor([probe.input_ids])).logits[0]
-        places = range(probe.answer_start, len(probe.input_ids))
-        logs = [float(logits[place - 1].log_softmax(-1)[probe.input_ids[place]]) for place in places]
+            logits = model(torch.tensor([fact.input_ids])).logits[0]
+        places = range(fact.answer_start, len(fact.input_ids))
+        logs = [float(logits[place - 1].log_softmax(-1)[fact.input_ids[place]]) for place in places]
         difference = math.nan
-        if probe.contrast is not None:
-            place, foil = probe.contrast
-            own = logits[probe.answer_start - 1 + place]
-            difference = float(own[probe.answer[place]] - own[foil])
+        if fact.contrast is not None:
+            place, foil = fact.contrast
+            own = logits[fact.answer_start - 1 + place]
+            difference = float(own[fact.answer[place]] - own[foil])
         found.append([math.exp(logs[0]), logs[0], difference, sum(logs) / len(logs)])
     return found
 
 
 def assert_scores(model: PreTrainedModel) -> None:
-    expected = torch.tensor(wanted(model, PROBES), dtype=torch.float64)
-    torch.testing.assert_close(scores_of(model, PROBES), expected, rtol=0, atol=1e-10, equal_nan=True)
+    expected = torch.tensor(wanted(model, FACTS), dtype=torch.float64)
+    torch.testing.assert_close(scores_of(model, FACTS), expected, rtol=0, atol=1e-10, equal_nan=True)
 
 
 def test_order_of_the_metrics() -> None:
@@ -65,16 +65,16 @@ def test_order_of_the_metrics() -> None:
 
 
 def test_cells_by_hand() -> None:
-    """Each answer token with the position before it, which predicts it."""
-    rows, positions, tokens = answer_cells(PROBES[1:])
+    """Each answer token goes with the position before it, which predicts it."""
+    rows, positions, tokens = answer_cells(FACTS[1:])
     assert rows.tolist() == [0, 0, 1]
     assert positions.tolist() == [3, 4, 2]
-    assert tokens.tolist() == [*PROBES[1].input_ids[4:], PROBES[2].input_ids[3]]
+    assert tokens.tolist() == [*FACTS[1].input_ids[4:], FACTS[2].input_ids[3]]
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_scores_are_those_of_the_models_own_logits(family: str) -> None:
-    """Whatever the architecture does to them: soft-capping, scaling, a bias."""
+    """This includes whatever the architecture does to logits: soft-capping, scaling, a bias."""
     model = deep_model(family, 2).double()
     before = state_of(model)
     assert_scores(model)
@@ -83,17 +83,17 @@ def test_scores_are_those_of_the_models_own_logits(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["gemma2", "cohere", "granite"])
 def test_what_is_done_to_logits_matters(family: str) -> None:
-    """So that the test above could fail: here the head alone would be wrong."""
+    """The head alone would give wrong logits here, so the test above can fail."""
     model = deep_model(family, 2).double()
     with torch.no_grad():
-        output = model(torch.tensor([PROBES[0].input_ids]), output_hidden_states=True)
+        output = model(torch.tensor([FACTS[0].input_ids]), output_hidden_states=True)
         bare = model.get_output_embeddings()(output.hidden_states[-1])
     assert not torch.allclose(bare, output.logits, atol=1e-3)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 100])
 def test_logits_are_looked_at_a_few_at_a_time(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers are cut anywhere."""
+    """The pieces may end in the middle of an answer."""
     model = deep_model("gemma2", 2).double()
     sizes: list[int] = []
     monkeypatch.setattr(scoring, "LOGITS_MIB", {"cpu": count})
@@ -103,14 +103,14 @@ def test_logits_are_looked_at_a_few_at_a_time(count: int, monkeypatch: pytest.Mo
     )
     assert_scores(model)
     handle.remove()
-    # The plain passes see whole texts; of the scored one a single token is left.
+    # The plain passes make logits of whole texts; the scored pass makes those of a single token.
     assert sizes[:4] == [10, 6, 4, 1]
-    cells = sum(len(probe.answer) for probe in PROBES)
+    cells = sum(len(fact.answer) for fact in FACTS)
     assert sizes[4:] == [min(count, cells - first) for first in range(0, cells, count)]
 
 
 def test_a_model_that_scales_what_its_head_sees() -> None:
-    """Between decoder and head, where neither of them knows of it."""
+    """Something may stand between decoder and head, of which neither of them knows."""
     ranks = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8}
     model = deep_model("minicpm3", 2, **ranks).double()
     assert model.config.logits_scaling == 1 / 8
@@ -118,7 +118,7 @@ def test_a_model_that_scales_what_its_head_sees() -> None:
 
 
 def test_a_decoder_whose_forward_was_wrapped_keeps_its_wrapper() -> None:
-    """As by libraries that spread a model over devices."""
+    """Libraries that spread a model over devices wrap it in this way."""
     model = deep_model("llama", 2).double()
     calls = [0]
     original = model.model.forward
@@ -130,7 +130,7 @@ def test_a_decoder_whose_forward_was_wrapped_keeps_its_wrapper() -> None:
     model.model.forward = wrapped
     assert_scores(model)
     assert model.model.forward is wrapped
-    assert calls[0] == 1 + len(PROBES)
+    assert calls[0] == 1 + len(FACTS)
 
 
 def test_the_decoder_is_itself_again_after_an_exception() -> None:
@@ -144,14 +144,14 @@ def test_the_decoder_is_itself_again_after_an_exception() -> None:
 
     handle = model.lm_head.register_forward_hook(broken)
     with pytest.raises(RuntimeError, match="on purpose"):
-        scores_of(model, PROBES)
+        scores_of(model, FACTS)
     handle.remove()
     assert "forward" not in vars(model.model)
     assert_scores(model)
 
 
 def test_other_outputs_that_a_configuration_asks_for() -> None:
-    """Hidden states, attentions, the routers' logits and their loss."""
+    """These are hidden states, attentions, the routers' logits and their loss."""
     model = deep_model("mixtral", 2).double()
     model.set_attn_implementation("eager")
     model.config.output_hidden_states = True

@@ -1,11 +1,11 @@
-"""From a result to chosen layers, with how sure the choice is."""
+"""The choice of layers from a result, and how sure it is."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.mediation.fabricated import ATTENTION, LAYER, MLP, fact, persons_of, plain, result_of
+from tests.mediation.fabricated import ATTENTION, LAYER, MLP, fact_trace, persons_of, plain, result_of
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
@@ -22,14 +22,14 @@ def config_of(rule: SelectionRule, value: float = 0.25, **changes: object) -> Tr
 
 
 def planted(persons: int = 20, height: float = 3.0) -> TraceResult:
-    """Eight layers of effect 1 +- 0.5, of which layer 2 is by `height` larger."""
+    """Return a result of eight layers with effects 1 +- 0.5, in which layer 2 is larger by `height`."""
     peak = np.where(np.arange(8) == 2, height, 0.0)
     return persons_of(1.0 + peak + np.random.default_rng(0).normal(0, 0.5, size=(persons, 8)))
 
 
 def test_selection_reads_the_whole_answer() -> None:
-    """Layer 1 has more effect on the first token's probability, layer 0 on the whole answer."""
-    first = fact("a", "one", 0.0, [-9.0], [[[[-3.0]], [[-6.0]]]])
+    """Layer 1 has more effect on the first token's probability, and layer 0 on the whole answer."""
+    first = fact_trace("a", "one", 0.0, [-9.0], [[[[-3.0]], [[-6.0]]]])
     first.patched[0, :, 0, 0, 0] = [-0.9, 0.0]
     selection = select(result_of(first), config_of(SelectionRule.top_share, 0.5), None)
     assert selection.effects[0].of(MLP).effect.mean == pytest.approx((0.0, 0.9))
@@ -40,7 +40,7 @@ def test_selection_reads_the_whole_answer() -> None:
 
 
 def test_effects_of_every_metric_that_has_numbers() -> None:
-    result = result_of(*(fact(name, name, 0.0, [-9.0], [[[[-3.0]], [[-6.0]]]], foil=False) for name in "ab"))
+    result = result_of(*(fact_trace(name, name, 0.0, [-9.0], [[[[-3.0]], [[-6.0]]]], foil=False) for name in "ab"))
     selection = select(result, config_of(SelectionRule.top_share), None)
     expected = [metric for metric in METRICS if metric is not Metric.LOGIT_DIFFERENCE]
     assert selection.effects == tuple(indirect_effects(result, metric) for metric in expected)
@@ -55,7 +55,7 @@ def test_a_planted_peak_by_default() -> None:
 
 
 def test_the_placebo_speaks_against_a_layer() -> None:
-    """Layer 1 has the largest effect, and so has another person's state there."""
+    """Layer 1 has the largest effect, but another person's state has it too."""
     traces = [
         plain(
             f"{n}",
@@ -72,7 +72,7 @@ def test_the_placebo_speaks_against_a_layer() -> None:
 
 @pytest.mark.parametrize("rule", [SelectionRule.threshold, SelectionRule.coverage, SelectionRule.top_share])
 def test_inclusion_by_hand(rule: SelectionRule) -> None:
-    """Of two persons one is drawn: half the time the one who needs layer 0, and half the other, who needs layer 1."""
+    """One of two persons is drawn: half of the time the one who needs layer 0, otherwise the one who needs layer 1."""
     result = result_of(plain("a", "one", [3.0, 0.0, 0.0, 0.0]), plain("b", "two", [0.0, 2.0, 0.0, 0.0]))
     selection = select(result, config_of(rule, 0.6 if rule is SelectionRule.coverage else 0.25), None)
     if rule is SelectionRule.threshold:

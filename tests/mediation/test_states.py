@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.mediation.builders import random_probe
+from tests.mediation.builders import random_fact
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, TraceConfig, TracedTokens
 from unlearning.mediation.states import (
@@ -19,17 +19,17 @@ from unlearning.mediation.states import (
     window_of,
 )
 
-PROBE = random_probe("a", range(2, 5), 9, 12)
+PROBE = random_fact("a", range(2, 5), 9, 12)
 LAYER, MLP, ATTENTION = ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention
 CONFIG = TraceConfig()
 GRID = replace(CONFIG, tokens=TracedTokens.grid)
 Sites = list[tuple[str, tuple[int, ...]]]
-"""Group and positions of each."""
+"""The group and the positions of each site."""
 LAST_TOKENS: Sites = [("last_subject", (4,)), ("last", (8,))]
 
 
 def sites(config: TraceConfig, subject: range = PROBE.subject, answer_start: int = 9) -> Sites:
-    """Of a fact in a prompt of so many tokens."""
+    """Return the sites of a fact in a prompt of this many tokens."""
     found = sites_of(replace(PROBE, subject=subject, answer_start=answer_start), config)
     return [(site.group, site.positions) for site in found]
 

@@ -1,4 +1,4 @@
-"""From rows to files: what a trace leaves behind, in every mode."""
+"""A whole trace, from rows to files, in every mode."""
 
 import json
 from copy import deepcopy
@@ -21,21 +21,14 @@ from tests.mediation.trace_bench import (
     content,
     files_of,
 )
-from unlearning.config import (
-    Corruption,
-    Direction,
-    ModuleKind,
-    SelectionRule,
-    TracedSplit,
-    TracedTokens,
-    TraceMode,
-)
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, SelectionRule, TracedSplit, TracedTokens, TraceMode
 from unlearning.mediation import trace as tracing_module
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.result import METRICS, LayerGradients, Metric
 from unlearning.mediation.screening import screening
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.trace import AUDIT, EFFECTS, JOURNAL, LAYERS
+from unlearning.mediation.trace import EFFECTS, FINISHED, FINISHED_EXACT, LAYERS
 
 
 def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
@@ -72,17 +65,17 @@ def test_counts_add_up(bench: Bench, corruption: Corruption, facts: int, tmp_pat
     config = replace(CONFIG, facts=facts, corruption=corruption, rule=SelectionRule.first)
     every = bench.traced(tmp_path, replace(config, min_total_effect=-1e9)).result.traces
     totals = [float(trace.clean[ANSWER] - trace.corrupted[:, ANSWER].mean()) for trace in every]
-    # A fact that loses just that much is left out.
+    # A fact whose total effect equals the limit is left out.
     limit = sorted(totals)[(len(totals) - 1) // 2] if len(totals) > 1 else totals[0] - 1e-9
     bench.trace(tmp_path, replace(config, min_total_effect=limit))
     counts, left_out = content(tmp_path)["counts"], content(tmp_path)["left_out"]
     assert counts["traced"] == sum(total > limit for total in totals)
-    assert counts["unmoved"] == len(left_out["unmoved"]) == sum(total <= limit for total in totals)
-    assert counts["traced"] + counts["unmoved"] <= facts
-    names = ("traced", "unmoved", "unknown", "without_foil", "left_over")
+    assert counts["below_min_effect"] == len(left_out["below_min_effect"]) == sum(total <= limit for total in totals)
+    assert counts["traced"] + counts["below_min_effect"] <= facts
+    names = ("traced", "below_min_effect", "unknown", "without_foil", "not_needed")
     assert sum(counts[name] for name in names) == len(ROWS)
     if facts == 99:
-        assert counts["left_over"] == 0
+        assert counts["not_needed"] == 0
         assert left_out["unknown"] == [ROWS[-1].id] or ROWS[-1].id in left_out["without_foil"]
 
 
@@ -141,8 +134,8 @@ def test_every_mode(
         assert np.isfinite(np.delete(item.patched, METRICS.index(Metric.LOGIT_DIFFERENCE), -1)).all()
     assert any(item.placebo is not None for item in result.traces) == with_placebo
     journals = {
-        TraceMode.exact: {JOURNAL},
-        TraceMode.screen: {JOURNAL, AUDIT},
+        TraceMode.exact: {FINISHED},
+        TraceMode.screen: {FINISHED, FINISHED_EXACT},
         TraceMode.weights: set(),
     }[mode]
     assert set(files_of(tmp_path)) == {LAYERS, EFFECTS, *journals}
@@ -154,7 +147,7 @@ def test_every_mode(
 
 
 def test_the_base_model_gives_the_corrupted_scores(bench: Bench, tmp_path: Path) -> None:
-    """Those of the prompt in the model before it memorised, in both ways to use it."""
+    """The corrupted scores are those of the base model, in both ways to use it."""
     swapped = bench.traced(tmp_path / "weights", replace(CONFIG, mode=TraceMode.weights), bench.base)
     patched = bench.traced(tmp_path / "states", replace(CONFIG, corruption=Corruption.base_model), bench.base)
     for one, other in zip(swapped.result.traces, patched.result.traces, strict=True):
@@ -175,7 +168,7 @@ def test_screening_is_held_against_the_exact_effects(bench: Bench, tmp_path: Pat
     assert found.facts == 6
     written = content(tmp_path / "screen")["screening"]
     assert written["correlation"] == pytest.approx(found.correlation)
-    assert set(written["of_means"]) == {"layer", "mlp", "attention"}
+    assert set(written["correlation_of_means"]) == {"layer", "mlp", "attention"}
     for guess, wanted in zip(screened.traces, exact.traces, strict=True):
         assert guess.fact == wanted.fact
         assert guess.corrupted == pytest.approx(wanted.corrupted, abs=1e-5, nan_ok=True)
@@ -183,12 +176,12 @@ def test_screening_is_held_against_the_exact_effects(bench: Bench, tmp_path: Pat
 
 
 def test_only_some_facts_are_audited(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing_module, "AUDITED", 2)
+    monkeypatch.setattr(tracing_module, "COMPARED", 2)
     screened = bench.traced(tmp_path, replace(CONFIG, mode=TraceMode.screen)).result
     assert screened.screening is not None
     assert screened.screening.facts == 2
     assert len(screened.traces) == 6
-    audited = [json.loads(line) for line in (tmp_path / AUDIT).read_text().splitlines()[1:]]
+    audited = [json.loads(line) for line in (tmp_path / FINISHED_EXACT).read_text().splitlines()[1:]]
     assert [item["fact"] for item in audited] == [item.fact for item in screened.traces[:2]]
     assert [item["placebo"] for item in audited] == [None, None]
 
@@ -197,11 +190,13 @@ def test_only_some_facts_are_audited(bench: Bench, tmp_path: Path, monkeypatch: 
 def test_either_split_is_traced(
     bench: Bench, split: TracedSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the gradients are always the forget facts' over the retain facts'."""
+    """The gradients are always those of forget facts divided by those of retain facts."""
     sides: list[list[str]] = []
 
-    def remembering(_model: object, forget: list[Probe], retain: list[Probe], _kind: ModuleKind) -> LayerGradients:
-        sides.extend([[probe.fact.id for probe in side] for side in (forget, retain)])
+    def remembering(
+        _model: object, forget: list[EncodedFact], retain: list[EncodedFact], _kind: ModuleKind
+    ) -> LayerGradients:
+        sides.extend([[fact.source.id for fact in side] for side in (forget, retain)])
         return LayerGradients((1.0, 3.0, 2.0), (3.0, 2.0, 1.0))
 
     monkeypatch.setattr(tracing_module, "layer_gradients", remembering)
@@ -224,5 +219,5 @@ def test_a_base_that_is_no_ancestor_is_warned_of(bench: Bench, tmp_path: Path) -
         config = replace(config, rule=SelectionRule.first)
         warned = bench.traced(tmp_path / "stranger", config, stranger).selection.warnings
         assert sum("does not look like the model before it memorised" in line for line in warned) == 1
-        unmoved = bench.traced(tmp_path / "copy", config, deepcopy(bench.model)).selection.warnings
-        assert not any("does not look like" in line for line in unmoved)
+        below_min_effect = bench.traced(tmp_path / "copy", config, deepcopy(bench.model)).selection.warnings
+        assert not any("does not look like" in line for line in below_min_effect)

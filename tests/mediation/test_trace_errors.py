@@ -1,4 +1,4 @@
-"""What cannot be traced is refused in one line, with nothing half-written."""
+"""What cannot be traced is refused in one line, and no file is left half-written."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -12,22 +12,18 @@ from transformers import PreTrainedModel
 
 from tests.mediation.builders import deep_model
 from tests.mediation.trace_bench import CONFIG, DEPTH, RETAIN, ROWS, Bench, content, files_of
-from unlearning.config import (
-    Corruption,
-    ModuleKind,
-    SelectionRule,
-    TraceMode,
-)
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, SelectionRule, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation import trace as tracing_module
-from unlearning.mediation.trace import JOURNAL
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.trace import FINISHED
+from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
 
 def refused(bench: Bench, out: Path, *, message: str, keeps: Sequence[str] = (), **changes: Any) -> None:
-    """One line, and nothing but what a second call goes on from."""
+    """Check that the error is one line and that only finished facts are left on disk."""
     with pytest.raises(InputError, match=message) as raised:
         bench.trace(out, **changes)
     assert "\n" not in str(raised.value)
@@ -39,7 +35,10 @@ def refused(bench: Bench, out: Path, *, message: str, keeps: Sequence[str] = (),
     [
         ([], "^tracing: none of the 0 rows asks an official question about a person$"),
         ([replace(ROWS[0], input="Why?")], "none of the 1 rows asks an official question about a person"),
-        ([replace(row, output="@@") for row in ROWS], "begins none of 8 answers right, so it knows no fact"),
+        (
+            [replace(row, output="@@") for row in ROWS],
+            "knows none of 8 facts, since it begins none of their answers right",
+        ),
     ],
     ids=["no rows", "no facts", "no knowledge"],
 )
@@ -49,17 +48,20 @@ def test_nothing_to_trace(bench: Bench, rows: list[Row], message: str, tmp_path:
 
 def test_no_other_name(bench: Bench, tmp_path: Path) -> None:
     config = replace(CONFIG, corruption=Corruption.replacement)
-    message = r"^trace\.corruption=replacement: none of 2 facts has a name of as many tokens beside it$"
+    message = (
+        r"^trace\.corruption=replacement: for none of 2 facts does another person's name have as many tokens in the "
+        r"same question$"
+    )
     refused(bench, tmp_path, message=message, config=config, forget=ROWS[:2], retain=[])
 
 
 def test_nothing_moved(bench: Bench, measured: list[str], tmp_path: Path) -> None:
-    """What was measured is kept for a second call."""
+    """The facts that were measured are kept for a second call."""
     config = replace(CONFIG, min_total_effect=1e6)
     message = (
         r"^tracing: the corruption costs none of 6 facts more than trace\.min_total_effect=1000000\.0 nats a token"
     )
-    refused(bench, tmp_path, message=message, config=config, keeps=[JOURNAL])
+    refused(bench, tmp_path, message=message, config=config, keeps=[FINISHED])
     bench.trace(tmp_path)
     assert len(measured) == 6
 
@@ -95,7 +97,7 @@ def test_a_base_of_another_shape(
     mode: TraceMode,
     tmp_path: Path,
 ) -> None:
-    """Before hours are spent on tracing."""
+    """The error comes before hours are spent on tracing."""
     config = replace(CONFIG, mode=mode, corruption=Corruption.base_model, min_total_effect=-1e9)
     refused(bench, tmp_path, message=r"^trace\.base_model", config=config, base=shape(len(bench.tokenizer)))
     assert measured == []
@@ -104,7 +106,7 @@ def test_a_base_of_another_shape(
 def test_a_rule_that_reads_gradients_needs_retain_facts(bench: Bench, tmp_path: Path) -> None:
     config = replace(CONFIG, rule=SelectionRule.gradient)
     message = r"^trace\.rule=gradient or fisher: no retain facts to take gradients of; choose another rule$"
-    refused(bench, tmp_path, message=message, config=config, retain=[], keeps=[JOURNAL])
+    refused(bench, tmp_path, message=message, config=config, retain=[], keeps=[FINISHED])
     assert bench.trace(tmp_path, config) is not None
 
 
@@ -116,18 +118,18 @@ def test_without_retain_facts_there_are_no_gradients(bench: Bench, tmp_path: Pat
 def test_gradients_that_cannot_be_compared_do_not_stop_a_rule_that_reads_none(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An MLP that gives nothing, as in a pruned model, has no gradient; the gradients are only a baseline here."""
+    """An MLP whose output is zero, as in a pruned model, has no gradient; here gradients are only a baseline."""
     pruned = replace(bench, model=deepcopy(bench.model))
     with torch.no_grad():
         for parameter in anatomy.part_parameters(anatomy.layers(pruned.model)[1], ModuleKind.mlp):
             parameter.zero_()
-    monkeypatch.setattr(Tracer, "knows", lambda _self, probes: [True] * len(probes))
+    monkeypatch.setattr(Tracer, "knows", lambda _self, facts: [True] * len(facts))
     config = replace(CONFIG, rule=SelectionRule.first, min_total_effect=-1e9)
     assert pruned.traced(tmp_path, config).selection.layers == (0,)
 
 
 def test_an_architecture_that_cannot_be_traced(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before any fact is."""
+    """The error comes before any fact is traced."""
 
     def failing(_tracer: Tracer) -> None:
         raise InputError("model_type=olmo: cannot be traced exactly")

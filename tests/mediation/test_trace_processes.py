@@ -1,4 +1,4 @@
-"""Several processes share the facts, and end together."""
+"""Several processes share the facts, and they end together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,20 +10,17 @@ import torch
 from lightning_fabric import Fabric
 
 from tests.mediation.trace_bench import CONFIG, FILES, ROWS, Bench, files_of
-from unlearning.config import (
-    TraceConfig,
-    TraceMode,
-)
+from unlearning.config.trace import TraceConfig, TraceMode
 from unlearning.errors import InputError
 from unlearning.mediation import trace as tracing_module
-from unlearning.mediation.journal import of_rank
-from unlearning.mediation.trace import EFFECTS, JOURNAL, LAYERS, Traced
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.partial_results import path_of_rank
+from unlearning.mediation.trace import EFFECTS, FINISHED, LAYERS, TraceOutcome
+from unlearning.mediation.tracer import Tracer
 
 
 @dataclass
 class Process:
-    """What tracing asks of a fabric, for processes that are run one after another."""
+    """A stand-in for a fabric whose processes run one after another."""
 
     global_rank: int
     world_size: int
@@ -39,14 +36,14 @@ class Process:
         self.barriers += 1
 
     def all_reduce(self, tensor: torch.Tensor, reduce_op: str) -> torch.Tensor:
-        """Waits too. The other processes' part is given beforehand."""
+        """Return the sum, of which the other processes' part is given beforehand; it counts as waiting too."""
         assert reduce_op == "sum"
         self.barriers += 1
         return tensor + self.failed_elsewhere
 
 
-def in_turn(bench: Bench, out: Path, config: TraceConfig, ranks: Sequence[int], world: int) -> Traced:
-    """The traces of several processes, the first one last; the others return nothing."""
+def in_turn(bench: Bench, out: Path, config: TraceConfig, ranks: Sequence[int], world: int) -> TraceOutcome:
+    """Run a trace as several processes, the first one last, and return its outcome; the others return nothing."""
     found = None
     barriers = set()
     for rank in ranks:
@@ -54,7 +51,7 @@ def in_turn(bench: Bench, out: Path, config: TraceConfig, ranks: Sequence[int], 
         found = bench.trace(out, config, base=bench.base, fabric=cast(Fabric, process))
         assert (found is None) == (rank != 0)
         barriers.add(process.barriers)
-    # One that waits more often than another waits for ever.
+    # A process that waits more often than another one would wait for ever.
     assert len(barriers) == 1
     assert found is not None
     return found
@@ -86,12 +83,12 @@ def test_weights_are_exchanged_by_one_process(bench: Bench, tmp_path: Path, monk
 
 def test_another_process_writes_its_own_facts_alone(bench: Bench, measured: list[str], tmp_path: Path) -> None:
     assert bench.trace(tmp_path, replace(CONFIG, facts=7), fabric=cast(Fabric, Process(1, 2))) is None
-    assert set(files_of(tmp_path)) == {of_rank(tmp_path / JOURNAL, 1).name}
+    assert set(files_of(tmp_path)) == {path_of_rank(tmp_path / FINISHED, 1).name}
     assert len(measured) == 3
 
 
 def test_what_several_processes_began_one_finishes(bench: Bench, measured: list[str], tmp_path: Path) -> None:
-    """The first of two never came to measure its group."""
+    """The first of two processes was stopped before it measured its group."""
     bench.trace(tmp_path / "whole")
     bench.trace(tmp_path / "shared", fabric=cast(Fabric, Process(1, 2)))
     assert len(measured) == 6 + 2
@@ -103,14 +100,14 @@ def test_what_several_processes_began_one_finishes(bench: Bench, measured: list[
 
 
 def test_a_failure_in_another_process_ends_this_one(bench: Bench, tmp_path: Path) -> None:
-    """In one line, rather than by a broken connection or by waiting for ever."""
+    """They end with one line, not with a broken connection or by waiting for ever."""
     process = Process(0, 3, failed_elsewhere=1.0)
     with pytest.raises(InputError, match=r"^tracing: 1 of 3 processes could not trace all of their facts$"):
         bench.trace(tmp_path, fabric=cast(Fabric, process))
 
 
 def test_a_failure_here_says_its_own_reason(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the others were told."""
+    """The error is raised after the other processes know of it."""
 
     def failing(_tracer: Tracer, _probes: object, _scale: float) -> None:
         raise InputError("fact a: the model's scores are not finite, so it cannot be traced")
@@ -124,10 +121,10 @@ def test_a_failure_here_says_its_own_reason(bench: Bench, tmp_path: Path, monkey
 
 
 def test_errors_are_the_same_in_every_process(bench: Bench, tmp_path: Path) -> None:
-    """What stops one stops all, before anyone waits for another."""
+    """An error that all processes meet stops them before any waits for another."""
     wrong = [replace(row, output="@@") for row in ROWS]
     for rank in (0, 1):
         process = Process(rank, 2)
-        with pytest.raises(InputError, match="begins none of 8 answers right"):
+        with pytest.raises(InputError, match="knows none of 8 facts"):
             bench.trace(tmp_path, forget=wrong, fabric=cast(Fabric, process))
         assert process.barriers == 0

@@ -1,4 +1,4 @@
-"""A trace that was stopped goes on where it was, and nothing else is taken for it."""
+"""A trace that was stopped continues where it was, and results of another trace are never taken for its own."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,17 +11,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.mediation.trace_bench import CONFIG, FILES, ROWS, Bench, files_of
-from unlearning.config import (
-    Corruption,
-    ModuleKind,
-    SelectionRule,
-    TracedTokens,
-    TraceMode,
-)
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, SelectionRule, TracedTokens, TraceMode
 from unlearning.mediation import trace as tracing_module
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.trace import EFFECTS, JOURNAL, LAYERS
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.trace import EFFECTS, FINISHED, LAYERS
+from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
 
@@ -32,14 +27,14 @@ from unlearning.models import anatomy
 def test_a_stopped_trace_goes_on(
     bench: Bench, measured: list[str], whole: int, again: int, torn: int, tmp_path: Path
 ) -> None:
-    """Killed after so many facts, maybe within the next one's line: a group is measured again as a whole."""
+    """After a kill, maybe in the middle of a line, a group of facts is measured again as a whole."""
     bench.trace(tmp_path)
     before = files_of(tmp_path)
     assert len(measured) == 6
-    lines = before[JOURNAL].splitlines(keepends=True)
+    lines = before[FINISHED].splitlines(keepends=True)
     assert len(lines) == 7
     rest = b"".join(lines[whole + 1 :])
-    (tmp_path / JOURNAL).write_bytes(b"".join(lines[: whole + 1]) + rest[:torn])
+    (tmp_path / FINISHED).write_bytes(b"".join(lines[: whole + 1]) + rest[:torn])
     for name in (LAYERS, EFFECTS):
         (tmp_path / name).unlink()
     bench.trace(tmp_path)
@@ -52,30 +47,30 @@ def test_a_stopped_trace_goes_on(
 def test_an_interruption_loses_one_group(
     bench: Bench, mode: TraceMode, group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C while a group of facts is measured: those before it are not measured again."""
+    """After Ctrl-C during a group of facts, the groups before it are not measured again."""
     config = replace(CONFIG, facts=9, mode=mode)
     bench.trace(tmp_path / "whole", config)
     calls: list[int] = []
     place = (tracing_module, "estimate") if mode is TraceMode.screen else (Tracer, "trace")
     original = getattr(*place)
 
-    def interrupted(tracer: Tracer, probes: Sequence[Probe], noise_scale: float) -> Any:
-        if probes[0].fact.person:
-            calls.append(len(probes))
+    def interrupted(tracer: Tracer, facts: Sequence[EncodedFact], noise_scale: float) -> Any:
+        if facts[0].source.person:
+            calls.append(len(facts))
             if calls == [4, 3][:group]:
                 raise KeyboardInterrupt
-        return original(tracer, probes, noise_scale)
+        return original(tracer, facts, noise_scale)
 
     monkeypatch.setattr(*place, interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.trace(tmp_path / "stopped", config)
-    assert set(files_of(tmp_path / "stopped")) == {JOURNAL}
+    assert set(files_of(tmp_path / "stopped")) == {FINISHED}
     bench.trace(tmp_path / "stopped", config)
     assert calls == [4, 3][:group] + [4, 3][group - 1 :]
     assert files_of(tmp_path / "stopped") == files_of(tmp_path / "whole")
 
 
-CHOICES: dict[str, dict[str, Any]] = {
+WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
     "rule": {"rule": SelectionRule.last},
     "kind": {"select": ModuleKind.attention},
     "value": {"value": 0.9},
@@ -84,15 +79,15 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("changes", CHOICES.values(), ids=CHOICES)
+@pytest.mark.parametrize("changes", WITHOUT_EFFECT.values(), ids=WITHOUT_EFFECT)
 def test_another_choice_of_layers_traces_nothing(
     bench: Bench, measured: list[str], changes: dict[str, Any], tmp_path: Path
 ) -> None:
     bench.trace(tmp_path)
-    journal, other = (tmp_path / JOURNAL).read_bytes(), replace(CONFIG, **changes)
+    journal, other = (tmp_path / FINISHED).read_bytes(), replace(CONFIG, **changes)
     traced = bench.traced(tmp_path, other)
     assert len(measured) == 6
-    assert (tmp_path / JOURNAL).read_bytes() == journal
+    assert (tmp_path / FINISHED).read_bytes() == journal
     fresh = bench.traced(tmp_path / "fresh", replace(other, memory_gib=CONFIG.memory_gib))
     assert traced.selection == fresh.selection
     assert files_of(tmp_path / "fresh")[LAYERS] == (tmp_path / LAYERS).read_bytes()
@@ -140,7 +135,7 @@ def test_another_base_traces_afresh(bench: Bench, measured: list[str], tmp_path:
 
 
 def test_fewer_rows_trace_afresh(bench: Bench, measured: list[str], tmp_path: Path) -> None:
-    """Other names may be put in place, and the noise is of another size."""
+    """With other rows the foils and the size of the noise may be others."""
     bench.trace(tmp_path)
     bench.trace(tmp_path, forget=ROWS[:6])
     assert len(measured) > 6

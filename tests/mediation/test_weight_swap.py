@@ -1,4 +1,4 @@
-"""Exchanged weights: against copies of whole models, planted changes, and nothing of either model touched."""
+"""Exchanged weights equal copies of whole models, find planted changes, and leave both models as they were."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -9,12 +9,13 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tests.mediation.builders import deep_model, random_probe
-from unlearning.config import Direction, ModuleKind, TraceConfig, TraceMode
+from tests.mediation.builders import deep_model, random_fact
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, TraceConfig, TraceMode
 from unlearning.errors import InputError
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.result import METRICS, Scores, indirect
 from unlearning.mediation.states import Site
-from unlearning.mediation.subject import Probe
 from unlearning.mediation.weight_swap import ancestry, ancestry_warning, exchanged, trace_weights
 from unlearning.models import anatomy
 
@@ -22,28 +23,28 @@ DEPTH = 4
 FOIL = 7
 FAMILIES = ["gpt2", "llama", "gpt_neox", "opt"]
 KINDS = [ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention]
-PROBES = [random_probe("a", range(2, 5), 8, 11), random_probe("b", range(0, 1), 4, 5)]
+FACTS = [random_fact("a", range(2, 5), 8, 11), random_fact("b", range(0, 1), 4, 5)]
 
 
 def config_of(direction: Direction, kinds: Sequence[ModuleKind] = KINDS) -> TraceConfig:
     return TraceConfig(mode=TraceMode.weights, direction=direction, kinds=list(kinds))
 
 
-def plain_score(model: PreTrainedModel, probes: Sequence[Probe]) -> Scores:
-    """The four metrics, fact by fact; the other person's answer differs at its first token, which is `FOIL`."""
+def plain_score(model: PreTrainedModel, facts: Sequence[EncodedFact]) -> Scores:
+    """Return the four metrics of each fact; the foil's answer differs at its first token, which is `FOIL`."""
     rows = []
-    for probe in probes:
-        logits = model(input_ids=torch.tensor([probe.input_ids])).logits[0].double()
-        places = range(probe.answer_start, len(probe.input_ids))
-        logs = [float(torch.log_softmax(logits[place - 1], -1)[probe.input_ids[place]]) for place in places]
-        first = logits[probe.answer_start - 1]
-        contrast = float(first[probe.answer[0]] - first[FOIL])
+    for fact in facts:
+        logits = model(input_ids=torch.tensor([fact.input_ids])).logits[0].double()
+        places = range(fact.answer_start, len(fact.input_ids))
+        logs = [float(torch.log_softmax(logits[place - 1], -1)[fact.input_ids[place]]) for place in places]
+        first = logits[fact.answer_start - 1]
+        contrast = float(first[fact.answer[0]] - first[FOIL])
         rows.append([np.exp(logs[0]), logs[0], contrast, np.mean(logs)])
     return np.array(rows)
 
 
 def perturbed(model: PreTrainedModel, scale: float = 0.05) -> PreTrainedModel:
-    """A copy with noise on every parameter, as from some other stage of training."""
+    """Return a copy with noise on every parameter, as if from another stage of training."""
     generator = torch.Generator().manual_seed(1)
     copy = deepcopy(model)
     with torch.no_grad():
@@ -53,7 +54,7 @@ def perturbed(model: PreTrainedModel, scale: float = 0.05) -> PreTrainedModel:
 
 
 def snapshot(model: PreTrainedModel) -> list[tuple[str, torch.Tensor, int, torch.Tensor]]:
-    """Every parameter and buffer by each of its names: the very object, its memory and its values."""
+    """Return every parameter and buffer by each of its names: the object itself, its memory and its values."""
     named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
     return [(name, tensor, tensor.data_ptr(), tensor.detach().clone()) for name, tensor in named]
 
@@ -69,7 +70,7 @@ def assert_unchanged(model: PreTrainedModel, before: list[tuple[str, torch.Tenso
 
 
 def modules_of(model: PreTrainedModel, layer: int, kind: ModuleKind) -> list[nn.Module]:
-    """The part; OPT's MLP is two linear modules of the layer itself."""
+    """Return the part's modules; OPT's MLP is two linear modules of the layer itself."""
     found = anatomy.layers(model)[layer]
     if kind is ModuleKind.mlp and hasattr(found, "fc1"):
         return [found.fc1, found.fc2]
@@ -77,7 +78,7 @@ def modules_of(model: PreTrainedModel, layer: int, kind: ModuleKind) -> list[nn.
 
 
 def naive_patched(host: PreTrainedModel, donor: PreTrainedModel) -> Scores:
-    """(K, L, facts, M): a copy of the whole host for each part, whose weights are loaded from the donor's."""
+    """Return the scores (K, L, facts, M) of copies of the host, each with one part's weights loaded from the donor."""
     found = []
     for kind in KINDS:
         for layer in range(DEPTH):
@@ -85,27 +86,27 @@ def naive_patched(host: PreTrainedModel, donor: PreTrainedModel) -> Scores:
             for own, given in zip(modules_of(copy, layer, kind), modules_of(donor, layer, kind), strict=True):
                 own.load_state_dict(given.state_dict())
             with torch.no_grad():
-                found.append(plain_score(copy, PROBES))
-    return np.array(found).reshape(len(KINDS), DEPTH, len(PROBES), len(METRICS))
+                found.append(plain_score(copy, FACTS))
+    return np.array(found).reshape(len(KINDS), DEPTH, len(FACTS), len(METRICS))
 
 
 @pytest.mark.parametrize("base_dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_equals_copies_of_the_whole_model(family: str, direction: Direction, base_dtype: torch.dtype) -> None:
-    """A base of another dtype too: what is put in is converted, the host keeps its own."""
+    """The base may have another dtype: what is put in is converted, and the host keeps its own."""
     model = deep_model(family, DEPTH).double().eval()
     base = perturbed(model).to(base_dtype)
     before = snapshot(model), snapshot(base)
-    traces = trace_weights(model, base, PROBES, config_of(direction), plain_score)
+    traces = trace_weights(model, base, FACTS, config_of(direction), plain_score)
     assert_unchanged(model, before[0])
     assert_unchanged(base, before[1])
     expected = naive_patched(*((model, base) if direction is Direction.noising else (base, model)))
     with torch.no_grad():
-        clean, corrupted = plain_score(model, PROBES), plain_score(base, PROBES)
-    assert len(traces) == len(PROBES)
+        clean, corrupted = plain_score(model, FACTS), plain_score(base, FACTS)
+    assert len(traces) == len(FACTS)
     for index, trace in enumerate(traces):
-        assert (trace.fact, trace.person) == (PROBES[index].fact.id, PROBES[index].fact.person)
+        assert (trace.fact, trace.person) == (FACTS[index].source.id, FACTS[index].source.person)
         assert trace.sites == (Site("weights", ()),)
         assert trace.tokens == ()
         assert trace.placebo is None
@@ -113,7 +114,7 @@ def test_equals_copies_of_the_whole_model(family: str, direction: Direction, bas
         assert trace.corrupted == pytest.approx(corrupted[index, None], abs=1e-12)
         assert trace.patched.shape == (len(KINDS), DEPTH, 1, 1, len(METRICS))
         assert trace.patched[:, :, 0, 0] == pytest.approx(expected[:, :, index], abs=1e-12)
-        # Every part matters, or the comparison would be of equal numbers.
+        # Every part must have an effect, or the comparison would be of equal numbers.
         unpatched = (clean if direction is Direction.noising else corrupted)[index]
         assert np.abs(trace.patched[:, :, 0, 0] - unpatched).max(-1).min() > 1e-6
 
@@ -127,7 +128,7 @@ def test_one_changed_mlp_carries_all_of_the_effect(family: str, direction: Direc
         for module in modules_of(model, 2, ModuleKind.mlp):
             for parameter in module.parameters():
                 parameter += 0.1
-    for trace in trace_weights(model, base, PROBES, config_of(direction), plain_score):
+    for trace in trace_weights(model, base, FACTS, config_of(direction), plain_score):
         total = trace.clean - trace.corrupted[0]
         assert np.abs(total).min() > 1e-6
         effects = indirect(trace.patched, trace.clean, trace.corrupted, direction)[:, :, 0, 0]
@@ -138,21 +139,21 @@ def test_one_changed_mlp_carries_all_of_the_effect(family: str, direction: Direc
 
 @pytest.mark.parametrize("direction", Direction)
 def test_one_evaluation_a_part_and_one_of_each_model(direction: Direction) -> None:
-    """Of all facts together, in evaluation mode and without gradients."""
+    """All facts are scored together, in evaluation mode and without gradients."""
     model = deep_model("gpt2", DEPTH)
     base = perturbed(model)
     asked: list[PreTrainedModel] = []
 
-    def score(scored: PreTrainedModel, probes: Sequence[Probe]) -> Scores:
-        assert list(probes) == PROBES
+    def score(scored: PreTrainedModel, facts: Sequence[EncodedFact]) -> Scores:
+        assert list(facts) == FACTS
         assert not model.training
         assert not base.training
         assert not torch.is_grad_enabled()
         asked.append(scored)
-        return np.zeros((len(probes), len(METRICS)))
+        return np.zeros((len(facts), len(METRICS)))
 
     base.train()
-    trace_weights(model, base, PROBES, config_of(direction, [ModuleKind.mlp]), score)
+    trace_weights(model, base, FACTS, config_of(direction, [ModuleKind.mlp]), score)
     host = model if direction is Direction.noising else base
     assert asked == [model, base, *[host] * DEPTH]
     assert base.training
@@ -167,20 +168,20 @@ def test_a_failure_leaves_both_models_as_they_were(direction: Direction, evaluat
     before = snapshot(model), snapshot(base)
     calls: list[PreTrainedModel] = []
 
-    def score(scored: PreTrainedModel, probes: Sequence[Probe]) -> Scores:
+    def score(scored: PreTrainedModel, facts: Sequence[EncodedFact]) -> Scores:
         if len(calls) == evaluations:
             raise RuntimeError("out of memory")
         calls.append(scored)
-        return plain_score(scored, probes)
+        return plain_score(scored, facts)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        trace_weights(model, base, PROBES, config_of(direction), score)
+        trace_weights(model, base, FACTS, config_of(direction), score)
     assert_unchanged(model, before[0])
     assert_unchanged(base, before[1])
 
 
 def small_part(value: float, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Two linear modules of one tied weight, and a buffer."""
+    """Two linear modules that share one tied weight, and a buffer."""
     part = nn.Module()
     part.linear = nn.Linear(2, 2, bias=False).to(dtype)
     part.tied = nn.Linear(2, 2, bias=False)
@@ -239,20 +240,20 @@ def test_a_tied_weight_outside_the_layer_stays() -> None:
 def test_a_base_of_other_parts_is_refused_before_anything(
     family: str, depth: int, changes: dict[str, object], message: str
 ) -> None:
-    def score(_model: PreTrainedModel, _probes: Sequence[Probe]) -> Scores:
+    def score(_model: PreTrainedModel, _probes: Sequence[EncodedFact]) -> Scores:
         raise AssertionError("must not be called")
 
     model, base = deep_model("llama", DEPTH), deep_model(family, depth, **changes)
     base.config.name_or_path = "some/base"
     with pytest.raises(InputError, match=f"^trace.base_model=some/base: {message}") as raised:
-        trace_weights(model, base, PROBES, config_of(Direction.noising, [ModuleKind.mlp]), score)
+        trace_weights(model, base, FACTS, config_of(Direction.noising, [ModuleKind.mlp]), score)
     assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match=r"^trace.base_model=some/base: .*"):
         ancestry(model, base)
 
 
 def test_ancestry_of_known_distance() -> None:
-    """Every matrix is a quarter longer than its base; vectors do not count."""
+    """The norm of every matrix is a quarter larger than that of its base; vectors do not count."""
     base = deep_model("gpt2", DEPTH).double()
     model = deepcopy(base)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A tiny model that has learnt nine facts, with what tracing it needs; its fixtures are in conftest.py."""
+"""A tiny model that has learnt nine facts, and what tracing it needs; the fixtures are in conftest.py."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.data.rows import Row, Split
 from unlearning.mediation.result import METRICS, Metric
-from unlearning.mediation.trace import EFFECTS, JOURNAL, LAYERS, Traced, trace
+from unlearning.mediation.trace import EFFECTS, FINISHED, LAYERS, TraceOutcome, trace
 
 DEPTH = 3
 NAMES = ("Goldi Aqua", "Rene Tomato", "Tiffi Magenta", "Pansy Olive")
@@ -27,12 +27,12 @@ RETAIN = [
 CONFIG = TraceConfig(facts=6, draws=2, rule=SelectionRule.top_share, value=0.4)
 PROMPT = PromptConfig()
 ANSWER = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
-FILES = (LAYERS, EFFECTS, JOURNAL)
+FILES = (LAYERS, EFFECTS, FINISHED)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The model with what tracing it needs."""
+    """The model and what tracing it needs."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
@@ -46,22 +46,22 @@ class Bench:
         retain: Sequence[Row] = RETAIN,
         base: PreTrainedModel | None = None,
         fabric: Fabric | None = None,
-    ) -> Traced | None:
+    ) -> TraceOutcome | None:
         fabric = fabric or Fabric(accelerator="cpu", devices=1)
         return trace(self.model, self.tokenizer, forget, retain, config, PROMPT, out, fabric, base)
 
-    def traced(self, out: Path, config: TraceConfig = CONFIG, base: PreTrainedModel | None = None) -> Traced:
+    def traced(self, out: Path, config: TraceConfig = CONFIG, base: PreTrainedModel | None = None) -> TraceOutcome:
         found = self.trace(out, config, base=base)
         assert found is not None
         return found
 
 
 def content(out: Path) -> dict[str, Any]:
-    """Of layers.json."""
+    """Return the content of layers.json."""
     found: dict[str, Any] = json.loads((out / LAYERS).read_text())
     return found
 
 
 def files_of(out: Path) -> dict[str, bytes]:
-    """All files of a folder."""
+    """Return the content of all files of a folder."""
     return {path.name: path.read_bytes() for path in out.iterdir()}

@@ -1,7 +1,7 @@
-"""Causal tracing as it is defined: one forward pass a state, plain hooks, nothing kept from one state to the next.
+"""Causal tracing as it is defined: one forward pass for each state, by plain hooks; no state reuses another's work.
 
-Slow, short, with module names spelt out by family, and nothing in common with the library but the definitions. There
-are two: `trace_state` is ROME's, all in one batch; `trace_patch` takes any two runs of any two models.
+It is slow and short, spells out the names of modules for each family, and shares no code with the library. It has two
+functions: `trace_state` traces as ROME does, in one batch; `trace_patch` takes any two runs of any two models.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 Positions = Mapping[str, Sequence[int]]
-"""Module names, and where in the text their outputs are replaced."""
+"""Names of modules, and the positions at which their outputs are replaced."""
 Contrast = tuple[int, int] | None
-"""A place in the answer, and the foil's token there."""
+"""A place in the answer, and the foil's token there; None without a foil."""
 Scores = tuple[float, float, float, float]
-"""Of the answer: its first token's probability, that one's logarithm, its logit over the foil's (NaN without one), and
-the mean logarithm of all its tokens' probabilities."""
+"""Scores of an answer: the probability of its first token, the logarithm of that, its logit minus the foil's (NaN
+without a foil), and the mean logarithm of all its tokens' probabilities."""
 Hook = Callable[[nn.Module, Any, Any], Any]
 
 LLAMA = ("model.layers.{}", "self_attn", "mlp", "model.embed_tokens")
@@ -38,19 +38,19 @@ NAMES = {
 
 
 def name_of(family: str, kind: str, layer: int) -> str:
-    """Where the family keeps the layer, or the module that its attention or MLP ends with."""
+    """Return the name of the module whose output is that of the layer, its attention or its MLP."""
     path, attention, mlp, _ = NAMES[family]
     path = path.format(layer)
     return {"layer": path, "mlp": f"{path}.{mlp}", "attention": f"{path}.{attention}"}[kind]
 
 
 def embedding_of(model: PreTrainedModel, family: str) -> nn.Module:
-    """The token embeddings."""
+    """Return the token embeddings."""
     return model.get_submodule(NAMES[family][-1])
 
 
 def noise_of(fact: str, seed: int, draws: int, tokens: int, width: int, scale: float) -> Tensor:
-    """The same noise as the library's, from its description: seeded by the first 63 bits of a hash."""
+    """Return the library's noise, written anew from its description: seeded by the first 63 bits of a hash."""
     number = int(hashlib.sha256(f"{seed}:{fact}".encode()).hexdigest()[:16], 16) // 2
     generator = torch.Generator()
     generator.manual_seed(number)
@@ -58,7 +58,7 @@ def noise_of(fact: str, seed: int, draws: int, tokens: int, width: int, scale: f
 
 
 def window(kind: str, layer: int, width: int, depth: int) -> list[int]:
-    """ROME's range(max(0, l - w // 2), min(L, l - (-w // 2))); a layer stands alone."""
+    """Return ROME's window, range(max(0, l - w // 2), min(L, l - (-w // 2))); whole layers have no window."""
     if kind == "layer":
         return [layer]
     return list(range(max(0, layer - width // 2), min(depth, layer - (-width // 2))))
@@ -77,12 +77,12 @@ class Run:
 
     @property
     def rows(self) -> int:
-        """One a draw."""
+        """Rows of the run, one for each draw of noise."""
         return 1 if self.noise is None else len(self.noise)
 
     @cached_property
     def outputs(self) -> dict[str, Tensor]:
-        """Of all layers, attentions and MLPs, (rows, T, width), from one forward pass in which nothing is patched."""
+        """The outputs (rows, T, width) of all layers, attentions and MLPs when nothing is patched."""
         found: dict[str, Tensor] = {}
         depth = self.model.config.get_text_config().num_hidden_layers
         names = [name_of(self.family, kind, n) for kind in ("layer", "attention", "mlp") for n in range(depth)]
@@ -90,7 +90,7 @@ class Run:
         return found
 
     def logits(self, rows: int, hooks: Mapping[str, Hook]) -> Tensor:
-        """(rows, T, vocabulary). A run of one row may be asked for several, all alike."""
+        """Return the logits (rows, T, vocabulary). A run of one row may be asked for several equal rows."""
         corrupt = {}
         if self.noise is not None:
             corrupt = {NAMES[self.family][-1]: _corrupt(slice(0, rows), self.subject, self.noise)}
@@ -105,10 +105,11 @@ def trace_patch(
     pinned: Positions | None = None,
     contrast: Contrast = None,
 ) -> list[Scores]:
-    """Scores of the receiver's answer in each row, where some of its modules give the donor's outputs.
+    """Return the scores of the receiver's answer in each row, where some of its modules give the donor's outputs.
 
-    `patch` names them, and their positions. Modules in `pinned` give at their positions what they give in the receiver
-    when nothing is patched. Row by row; a run of one row meets every row of the other.
+    `patch` names these modules and their positions. The modules in `pinned` give, at their positions, what they give in
+    the receiver when nothing is patched. Rows are paired; where one run has a single row, it goes with every row of the
+    other.
     """
     rows = max(receiver.rows, donor.rows)
     replaced: dict[str, list[tuple[int, Tensor]]] = {}
@@ -130,9 +131,9 @@ def trace_state(
     restore: Positions,
     contrast: Contrast = None,
 ) -> list[Scores]:
-    """ROME's: one pass whose row 0 is clean, and whose other rows are noisy but for what they copy from row 0.
+    """Trace as ROME does: row 0 of a pass is clean, and the other rows are noisy but for what they copy from row 0.
 
-    Scores of row 0 and of each draw.
+    The scores are those of row 0 and of each draw.
     """
     rows = 1 + len(noise)
     hooks: dict[str, Hook] = {NAMES[family][-1]: _corrupt(slice(1, rows), subject, noise)}
@@ -142,7 +143,7 @@ def trace_state(
 
 
 def _forward(model: PreTrainedModel, ids: Sequence[int], rows: int, hooks: Mapping[str, Hook]) -> Tensor:
-    """Logits of all tokens but the last, which predicts nothing that is scored."""
+    """Return the logits of all tokens but the last, which predicts nothing that is scored."""
     handles = [model.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
     try:
         with torch.no_grad():
@@ -153,14 +154,16 @@ def _forward(model: PreTrainedModel, ids: Sequence[int], rows: int, hooks: Mappi
 
 
 def _hidden(output: Any, rows: int) -> Tensor:
-    """The hidden states in a module's output, as (rows, T, width), in the output's own memory."""
+    """Return the hidden states (rows, T, width) in a module's output, as a view of the output's own memory."""
     hidden = output[0] if isinstance(output, tuple) else output
     assert isinstance(hidden, Tensor)
-    # OPT's MLP sees all rows' tokens in one list.
+    # OPT's MLP has the tokens of all rows one after another.
     return hidden.view(rows, -1, hidden.shape[-1])
 
 
 def _corrupt(rows: slice, subject: Sequence[int], noise: Tensor) -> Hook:
+    """Return a hook that adds the noise to the subject's embeddings in these rows."""
+
     def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         output = output.clone()
         for place, position in enumerate(subject):
@@ -171,6 +174,8 @@ def _corrupt(rows: slice, subject: Sequence[int], noise: Tensor) -> Hook:
 
 
 def _keep(found: dict[str, Tensor], name: str, rows: int) -> Hook:
+    """Return a hook that keeps the module's output."""
+
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
         found[name] = _hidden(output, rows).clone()
 
@@ -178,6 +183,8 @@ def _keep(found: dict[str, Tensor], name: str, rows: int) -> Hook:
 
 
 def _replace(values: Sequence[tuple[int, Tensor]], rows: int) -> Hook:
+    """Return a hook that replaces the module's output at some positions."""
+
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
         hidden = _hidden(output, rows)
         for position, value in values:
@@ -187,6 +194,8 @@ def _replace(values: Sequence[tuple[int, Tensor]], rows: int) -> Hook:
 
 
 def _restore(positions: Sequence[int], rows: int) -> Hook:
+    """Return a hook that copies row 0 into all other rows at these positions."""
+
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
         hidden = _hidden(output, rows)
         for position in positions:
@@ -196,6 +205,7 @@ def _restore(positions: Sequence[int], rows: int) -> Hook:
 
 
 def _score(logits: Tensor, ids: Sequence[int], answer_start: int, contrast: Contrast) -> Scores:
+    """Return the scores of the answer from the logits (T, vocabulary) of one row."""
     logs = []
     for position in range(answer_start, len(ids)):
         logs.append(float(torch.log_softmax(logits[position - 1], dim=-1)[ids[position]]))

@@ -1,4 +1,4 @@
-"""The reference, where it can be known without another one."""
+"""The naive tracer gives the right scores where these are known without another implementation."""
 
 import copy
 import math
@@ -22,13 +22,13 @@ KINDS = ("layer", "mlp", "attention")
 
 
 def close(rows: list[Scores], expected: list[Scores]) -> bool:
-    """Equal but for rounding."""
+    """Check that two scores are equal but for rounding."""
     left, right = (torch.tensor(scores, dtype=torch.float64) for scores in (rows, expected))
     return torch.allclose(left, right, rtol=0, atol=1e-10)
 
 
 def runs(family: str) -> tuple[Run, Run, Run]:
-    """Clean, three draws of noise, and another text in a model that differs in its first layer."""
+    """Return a clean run, one of three draws of noise, and another text in a model that differs in its first layer."""
     model = tiny_model(family, num_hidden_layers=DEPTH).double()
     other = copy.deepcopy(model)
     with torch.no_grad():
@@ -39,7 +39,7 @@ def runs(family: str) -> tuple[Run, Run, Run]:
 
 
 def plain(run: Run) -> list[Scores]:
-    """Scores of a run in which nothing is patched."""
+    """Return the scores of a run in which nothing is patched."""
     return trace_patch(run, run, {}, ANSWER, contrast=CONTRAST)
 
 
@@ -92,7 +92,7 @@ def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_noising_goes_draw_by_draw(family: str) -> None:
-    """Three draws are three runs of one draw each."""
+    """Three draws give the same scores as three runs of one draw each."""
     with InDouble():
         clean, noisy, _ = runs(family)
         assert noisy.noise is not None
@@ -104,7 +104,7 @@ def test_noising_goes_draw_by_draw(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
-    """The subject's layer is patched; with all parts above it pinned there and after, only its own position moves."""
+    """With all parts above the patched layer pinned there and after, only the patched position changes."""
     with InDouble():
         clean, noisy, _ = runs(family)
         patch = {name_of(family, "layer", 0): (3,)}
@@ -118,6 +118,6 @@ def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
 
 
 def test_nothing_before_the_subject_matters() -> None:
-    """Why the grid begins at the subject."""
+    """Patches before the subject have no effect, which is why the grid begins at the subject."""
     clean, noisy, _ = runs("olmo")
     assert trace_patch(noisy, clean, {name_of("olmo", "layer", 0): (0, 1)}, ANSWER, contrast=CONTRAST) == plain(noisy)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from tests.mediation.builders import deep_model
 from tests.report.fabricated_config import configuration
-from unlearning.config import ModuleKind, SelectionRule, TraceConfig, TracedTokens, TraceMode
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import SelectionRule, TraceConfig, TracedTokens, TraceMode
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.facts import TEMPLATES, Fact
 from unlearning.mediation.layers import write_layers
-from unlearning.mediation.result import METRICS, Counts, FactTrace, LayerGradients, TraceResult
+from unlearning.mediation.result import METRICS, FactCounts, FactTrace, LayerGradients, TraceResult
 from unlearning.mediation.selection import select
 from unlearning.mediation.states import Restoration, Site, restorations_of, sites_of
-from unlearning.mediation.subject import Probe
 
 DEPTH = 16
 PROMPT = ("What", " is", " the", " birth", " date", " of")
@@ -39,7 +40,7 @@ PLAIN = TraceConfig(draws=2)
 COVERAGE = TraceConfig(severed=[ModuleKind.mlp, ModuleKind.attention], draws=2, rule=SelectionRule.coverage, value=0.9)
 """What layer_freeze traces on the sandbox, with two draws."""
 SETTINGS = {"grid": CONFIG, "plain": PLAIN, "coverage": COVERAGE}
-COUNTS = Counts(unknown=("7f03", "7f04", "7f09"), without_foil=(), unmoved=("7f11",), left_over=97)
+COUNTS = FactCounts(unknown=("7f03", "7f04", "7f09"), without_foil=(), below_min_effect=("7f11",), not_needed=97)
 PEAKS = {
     "first_subject": {"layer": (0.3, 0), "mlp": (0.05, 1), "attention": (0.02, 0)},
     "middle_subject": {"layer": (0.6, 1), "mlp": (0.10, 2), "attention": (0.03, 1)},
@@ -65,15 +66,17 @@ def _fact(number: int, config: TraceConfig, restorations: tuple[Restoration, ...
     tokens = (*PROMPT, *name, *END)
     subject = range(len(PROMPT), len(PROMPT) + len(name))
     relation = list(TEMPLATES)[number % len(TEMPLATES)]
-    probe = Probe(Fact(f"fact/{number}", "", "", 0, "", f"person {number // 2}", relation), (), subject, len(tokens))
-    sites = sites_of(probe, config)
+    fact = EncodedFact(
+        Fact(f"fact/{number}", "", "", 0, "", f"person {number // 2}", relation), (), subject, len(tokens)
+    )
+    sites = sites_of(fact, config)
     strength, shift = source.normal(1, 0.3), source.normal(0, 1.5)
     effects = np.stack([strength * _effects(restoration, sites, depth, shift) for restoration in restorations])
     noise = source.normal(0, 0.25, (*effects.shape, config.runs))
     nothing = source.normal(0, 0.25, (*effects.shape[:2], config.runs))
     return FactTrace(
-        probe.fact.id,
-        probe.fact.person,
+        fact.source.id,
+        fact.source.person,
         relation,
         tokens,
         sites,

@@ -48,8 +48,8 @@ def test_page_says_what_was_found_and_how_sure_it_is(page: str, folder: Path) ->
     assert shown["largest effect, mlp, window 10"].startswith(f"{max(effect):.2f} at layer {effect.index(max(effect))}")
     assert shown["facts traced"] == "24 of 12 persons"
     assert shown["facts not known to the model"] == "3"
-    assert shown["facts not moved by the corruption"] == "1"
-    assert shown["facts not looked at"] == "97"
+    assert shown["facts not changed by the corruption"] == "1"
+    assert shown["facts not needed"] == "97"
     assert "facts without another person&#39;s name to put in" not in shown
     assert shown["rule"] == "confidence, 0.95"
     assert shown["stability of the choice"].startswith(f"{tracing.selection.stability:.2f} ")
@@ -121,7 +121,7 @@ def test_caption_says_what_an_effect_is(changes: dict[str, str], sentence: str, 
 
 
 def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
-    ranks = {"facts": 4, "correlation": {"mlp": 0.5}, "of_means": {"mlp": 0.876, "layer": None}}
+    ranks = {"facts": 4, "correlation": {"mlp": 0.5}, "correlation_of_means": {"mlp": 0.876, "layer": None}}
     folder = write_trace_run(
         tmp_path / "run", "plain", 8, mode="screen", corruption="base_model", screening=ranks, noise_share=None
     )

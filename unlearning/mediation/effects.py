@@ -1,4 +1,4 @@
-"""From scores to mean indirect effects for each layer, with intervals, bands and paired contrasts."""
+"""Mean indirect effects of each layer, with intervals, bands and paired differences."""
 
 from dataclasses import dataclass
 
@@ -13,42 +13,42 @@ from unlearning.mediation.states import Restoration
 
 @dataclass(frozen=True, slots=True)
 class RestorationEffects:
-    """Indirect effects of one restoration at the deciding site, for each layer; contrasts are within facts."""
+    """Indirect effects of one restoration at the deciding site, for each layer; differences are taken within facts."""
 
     restoration: Restoration
     effect: EffectCurve
     normalised: tuple[float, ...] | None
-    """mean(indirect effect) / mean(total effect): the share of the total that this state alone carries; None where
-    the total effect is not positive."""
+    """mean(indirect effect) / mean(total effect): the share of the total effect that this state alone carries. None
+    where the total effect is not positive."""
     placebo: EffectCurve | None
-    """With the states of another person's question; None where none was traced."""
+    """Effect of the states of another person's question; None where it was not traced."""
     above_placebo: EffectCurve | None
     """Effect minus placebo, over the facts that have one."""
     below_peak: EffectCurve
-    """Effect of the layer of largest mean minus this layer's, the peak taken as known; 0 at the peak."""
+    """Effect of the layer with the largest mean minus this layer's; 0 at that layer, which is taken as known."""
     by_relation: dict[str, tuple[float, ...]]
-    """Mean effects of each relation's facts."""
+    """Mean effects (L,) of each relation's facts."""
     by_group: dict[str, EffectCurve]
-    """By token group; a fact's positions of one group are averaged first, facts without the group are left out."""
+    """Effects by token group. A fact's positions of one group are averaged first; facts without it are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """All effects in one metric's unit: probability, nats (a token) or logits."""
+    """All effects in one metric's unit: probability, nats, nats a token, or logits."""
 
     metric: Metric
     facts: int
-    """Those with numbers in this metric."""
+    """Number of facts that have numbers in this metric."""
     total: Interval
-    """Mean of clean - corrupted."""
+    """Mean total effect, clean - corrupted."""
     total_by_relation: dict[str, float]
     restorations: tuple[RestorationEffects, ...]
     severed_gaps: dict[str, EffectCurve]
-    """By the severed kind: effect of the layer's output minus that with the path severed, which is what travels to the
-    answer through these parts at the same positions."""
+    """By the severed kind: effect of the layer's output minus its effect with that kind severed. This is what travels
+    to the answer through these parts at the same positions."""
 
     def of(self, restoration: Restoration) -> RestorationEffects:
-        """Those of one restoration. KeyError where it was not traced."""
+        """Return the effects of one restoration. KeyError where it was not traced."""
         for effects in self.restorations:
             if effects.restoration == restoration:
                 return effects
@@ -57,7 +57,7 @@ class Effects:
 
 @dataclass(frozen=True)
 class _Estimates:
-    """Means of all restorations at once, (R, L)."""
+    """Means (R, L) of all restorations at once."""
 
     effect: BootstrapMean
     placebo: BootstrapMean | None
@@ -67,9 +67,9 @@ class _Estimates:
 
 
 def indirect_effects(result: TraceResult, metric: Metric) -> Effects | None:
-    """Mean effects of every restoration and layer; None where no fact has numbers in this metric.
+    """Return the mean effects of every restoration and layer; None where no fact has numbers in this metric.
 
-    Means are over relations of the means over their facts (`bootstrap`). Nothing is clipped at zero.
+    A mean is taken over relations of the means over their facts (`person_bootstrap`). Nothing is clipped at zero.
     """
     facts = fact_effects(result, metric)
     if facts is None:
@@ -102,6 +102,7 @@ def indirect_effects(result: TraceResult, metric: Metric) -> Effects | None:
 
 
 def _estimates(facts: FactEffects) -> _Estimates:
+    """Return the means of effects, placebos and differences."""
     means = facts.bootstrap.means
     effect = means(facts.effect)
     peaks = effect.mean.argmax(-1)[None, :, None]
@@ -115,7 +116,7 @@ def _estimates(facts: FactEffects) -> _Estimates:
 
 
 def _severed_gaps(facts: FactEffects, restorations: tuple[Restoration, ...]) -> dict[str, EffectCurve]:
-    """What each severed path carries of the effect of a layer's output."""
+    """Return what each severed path carries of the effect of a layer's output."""
     gaps: dict[str, EffectCurve] = {}
     for place, restoration in enumerate(restorations):
         if restoration.severed:

@@ -1,4 +1,4 @@
-"""The tidy table of all scores: one line a fact, state and corrupted run."""
+"""The table of all scores, effects.parquet: one line for each fact, state and corrupted run."""
 
 import io
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ NAMES = {
     **{"fact": TEXT, "person": TEXT, "relation": TEXT, "kind": TEXT, "window": NUMBER, "severed": TEXT},
     **{"layer": NUMBER, "group": TEXT, "position": NUMBER, "placebo": pyarrow.bool_(), "draw": NUMBER},
 }
-"""Types of the columns that say what was patched; position is the last one, null where weights were exchanged."""
+"""Types of the columns that say what was patched. The position is the site's last one; it is null for weights."""
 SCORES = tuple(f"{run}{metric}" for metric in METRICS for run in ("", "clean_", "corrupted_"))
 COLUMNS = (*NAMES, *SCORES)
 SCHEMA = pyarrow.schema({**NAMES, **dict.fromkeys(SCORES, pyarrow.float64())})
-"""The same whatever is in the columns, so that the tables of several runs can be put together."""
+"""The types do not depend on the values, so that the tables of several runs can be joined."""
 
 
 def write_table(path: Path, result: TraceResult) -> None:
@@ -36,7 +36,7 @@ def write_table(path: Path, result: TraceResult) -> None:
 
 
 def lines(result: TraceResult) -> Iterator[tuple[Any, ...]]:
-    """Values in the order of `COLUMNS`: every fact's states, then its placebo's."""
+    """Yield the lines of the table, in the order of `COLUMNS`: every fact's states, then its placebo's."""
     for trace in result.traces:
         for place, site in enumerate(trace.sites):
             position = site.positions[-1] if site.positions else None
@@ -49,7 +49,7 @@ def lines(result: TraceResult) -> Iterator[tuple[Any, ...]]:
 def _site_lines(
     result: TraceResult, trace: FactTrace, scores: Scores, group: str, position: int | None, placebo: bool
 ) -> Iterator[tuple[Any, ...]]:
-    """Of scores (R, L, D, M)."""
+    """Yield the lines of one site's scores (R, L, D, M)."""
     for (place, layer, draw), _ in np.ndenumerate(scores[..., 0]):
         restoration = result.restorations[place]
         severed = None if restoration.severed is None else str(restoration.severed)

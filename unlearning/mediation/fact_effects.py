@@ -1,4 +1,4 @@
-"""Effects of each fact, before any mean over facts."""
+"""The effects of each fact, before any mean over facts."""
 
 from dataclasses import dataclass
 
@@ -13,26 +13,27 @@ from unlearning.mediation.states import Restoration, deciding_site
 
 @dataclass(frozen=True)
 class FactEffects:
-    """N facts in the order of their ids, in one metric's unit, draws averaged; R restorations, L layers."""
+    """Effects of N facts in the order of their ids, in one metric's unit: R restorations, L layers, draws averaged."""
 
     persons: int
+    """Number of persons."""
     relations: NDArray[np.str_]
     """(N,)"""
     bootstrap: PersonBootstrap
     total: Values
-    """(N,): clean - corrupted."""
+    """(N,): total effect, clean - corrupted."""
     effect: Values
-    """(N, R, L): indirect, at the deciding site."""
+    """(N, R, L): indirect effect at the deciding site."""
     placebo: Values | None
-    """(N, R, L): the same with another person's states; NaN for facts without; None where no fact has one."""
+    """(N, R, L): the same with another person's states; NaN for facts without a placebo; None where no fact has one."""
     groups: dict[str, Values]
-    """Token group -> (N, R, L): indirect, mean over the fact's positions of the group; NaN for facts without."""
+    """Token group -> (N, R, L): mean indirect effect over the fact's positions of the group; NaN where it has none."""
 
 
 def fact_effects(result: TraceResult, metric: Metric) -> FactEffects | None:
-    """Effects of all facts that have numbers in this metric; None where none has.
+    """Return the effects of all facts that have numbers in this metric; None where none has.
 
-    Effects are not clipped at zero: a negative one means that the state speaks against the answer.
+    Effects are not clipped at zero: a negative one means that the state makes the answer less likely.
     """
     traces = _measured(result, metric)
     if not traces:
@@ -55,11 +56,11 @@ def fact_effects(result: TraceResult, metric: Metric) -> FactEffects | None:
 
 
 def noise_share(result: TraceResult, metric: Metric, restoration: Restoration) -> float | None:
-    """Share in [0, 1] of the variance of the mean effect at the peak layer that is due to the finite number of draws.
+    """Return the share, in [0, 1], of the variance of the peak layer's mean effect that comes from too few draws.
 
-    (w / S) / v, with w a fact's variance over its S draws, averaged over facts, and v the variance over facts of their
-    means of draws, which holds w / S. Near 1 more draws would narrow the intervals, near 0 only more facts do. None
-    with one draw or one fact, or where all facts are alike.
+    It is (w / S) / v. Here w is a fact's variance over its S draws, averaged over facts, and v is the variance over
+    facts of their means over draws, of which w / S is a part. Near 1 more draws would narrow the intervals, near 0 only
+    more facts would. None with one draw or one fact, or where all facts are equal.
     """
     traces = _measured(result, metric)
     if len(traces) < 2 or traces[0].corrupted.shape[0] < 2:
@@ -74,7 +75,7 @@ def noise_share(result: TraceResult, metric: Metric, restoration: Restoration) -
 
 
 def _measured(result: TraceResult, metric: Metric) -> list[FactTrace]:
-    """Facts with numbers in this metric, by id, so that neither draws nor rounding depend on the order given."""
+    """Return the facts with numbers in this metric, by id, so that the order given changes no draw and no rounding."""
     column = METRICS.index(metric)
     return [
         trace
@@ -84,13 +85,13 @@ def _measured(result: TraceResult, metric: Metric) -> list[FactTrace]:
 
 
 def _indirect(scores: Values, trace: FactTrace, result: TraceResult, column: int) -> Values:
-    """One metric's indirect effects of scores (..., S, M): (..., S)."""
+    """Return one metric's indirect effects (..., S) of scores (..., S, M)."""
     own = slice(column, column + 1)
     return indirect(scores[..., own], trace.clean[own], trace.corrupted[:, own], result.direction)[..., 0]
 
 
 def _placebo(trace: FactTrace, result: TraceResult, column: int) -> Values:
-    """(R, L); all NaN where the fact has no placebo."""
+    """Return the placebo's effects (R, L), draws averaged; all NaN where the fact has no placebo."""
     if trace.placebo is None:
         return np.full(trace.patched.shape[:2], np.nan)
     mean: Values = _indirect(trace.placebo, trace, result, column).mean(-1)
@@ -98,7 +99,7 @@ def _placebo(trace: FactTrace, result: TraceResult, column: int) -> Values:
 
 
 def _group_mean(trace: FactTrace, effects: Values, group: str) -> Values:
-    """(R, L) from (R, L, sites); all NaN where the fact has no token of the group."""
+    """Return the mean effects (R, L) over the sites of the group, of effects (R, L, S); all NaN where there is none."""
     own = [index for index, site in enumerate(trace.sites) if site.group == group]
     mean: Values = effects[:, :, own].mean(-1) if own else np.full(effects.shape[:2], np.nan)
     return mean

@@ -1,4 +1,4 @@
-"""Facts that can be traced: questions about one person whose answer hangs on the name."""
+"""Facts that can be traced: questions about one person that can only be answered if one knows the person."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ TEMPLATES = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One question, the name in it, and the answer."""
+    """One question about a person, the name in it (the subject), and the answer."""
 
     id: str
     prompt: str
@@ -30,13 +30,13 @@ class Fact:
     """Index in `prompt` of the subject's first character: a short name may be part of another word."""
     answer: str
     person: str
-    """Id of the document that the fact is of. The facts of one person are not independent of one another."""
+    """Id of the document that the fact comes from. The facts of one person are not independent of one another."""
     relation: str
     """Key of `TEMPLATES`."""
 
 
 def facts_from_rows(rows: Iterable[Row]) -> list[Fact]:
-    """Facts of the question rows that follow a template, in the rows' order; other rows are passed over."""
+    """Return the facts of the question rows that follow a template, in the rows' order; other rows are passed over."""
     facts: list[Fact] = []
     for row in rows:
         if row.kind is not Kind.QUESTION:
@@ -51,17 +51,17 @@ def facts_from_rows(rows: Iterable[Row]) -> list[Fact]:
 
 
 def spread(facts: Sequence[Fact], seed: int) -> list[Fact]:
-    """All facts in an order whose every beginning is spread over persons first, then over relations.
+    """Return all facts in an order in which the first ones are spread over persons, and then over relations.
 
-    Persons take turns, in an order drawn from the seed and their ids alone; the first fact of the n-th person
-    is of relation n, of the next person of relation n + 1, and so on around. The order given does not matter.
+    Persons take turns, in an order that is drawn from the seed and their ids alone. The first fact of the n-th person
+    is of relation n, that of the next person of relation n + 1, and so on in a circle. The order given does not matter.
     """
     names = list(TEMPLATES)
     of_person: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         of_person[fact.person].append(fact)
     turns: list[list[Fact]] = []
-    for place, person in enumerate(sorted(of_person, key=lambda person: _draw(seed, person))):
+    for place, person in enumerate(sorted(of_person, key=lambda person: _sort_key(seed, person))):
         turn = [(names.index(fact.relation) - place) % len(names) for fact in of_person[person]]
         ranked = sorted(zip(turn, of_person[person], strict=True), key=lambda pair: (pair[0], pair[1].id))
         turns.append([fact for _, fact in ranked])
@@ -69,6 +69,6 @@ def spread(facts: Sequence[Fact], seed: int) -> list[Fact]:
     return [turn[number] for number in range(rounds) for turn in turns if number < len(turn)]
 
 
-def _draw(seed: int, name: str) -> bytes:
-    """A pseudo-random sort key that depends on the two alone."""
+def _sort_key(seed: int, name: str) -> bytes:
+    """Return a pseudo-random sort key that depends on the seed and the name alone."""
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()

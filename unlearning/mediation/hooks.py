@@ -1,4 +1,4 @@
-"""Context managers that reach into a running model and always let go of it."""
+"""Context managers that change what a running model computes, by hooks that are always removed again."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,15 +11,16 @@ from torch.nn import functional
 from unlearning.errors import InputError
 
 Edit = Callable[[Tensor], Tensor]
-"""From hidden states (rows, T, width) to what takes their place; it must leave its argument as it is."""
+"""A function from hidden states (rows, T, width) to those that take their place. It must not change its argument."""
 
 
 @contextmanager
-def edited(edits: Mapping[nn.Module, Edit], tokens: int) -> Iterator[None]:
-    """Pass each module's output through its edit, until the layer is left, by an exception too.
+def edited_outputs(edits: Mapping[nn.Module, Edit], tokens: int) -> Iterator[None]:
+    """Pass each module's output through its edit.
 
-    Where a module returns a tuple (attention with its weights) the edit sees the first entry, the others stay. Where
-    it lays rows of `tokens` tokens out one after another, (rows * T, width), the edit sees (rows, T, width).
+    Where a module returns a tuple (attention with its weights), the edit sees the first entry and the others stay.
+    Where a module returns rows of `tokens` tokens one after another, (rows * T, width), the edit sees
+    (rows, T, width).
     """
     with ExitStack() as stack:
         for module, edit in edits.items():
@@ -28,14 +29,15 @@ def edited(edits: Mapping[nn.Module, Edit], tokens: int) -> Iterator[None]:
 
 
 @contextmanager
-def grown(
+def joining_rows(
     modules: Sequence[nn.Module], joining: Mapping[int, Tensor], entering: Mapping[int, Edit], rows: int
 ) -> Iterator[None]:
-    """Let more rows join the batch of `rows` rows on the way up, each a copy of one that is there.
+    """Let rows join the batch of `rows` rows between the modules, each a copy of a row that is there.
 
-    `joining[l]` (M,) are the rows that are copied before module l, their copies going to the end: a state that
-    differs from another one from layer l on needs no computation below l. `entering[l]` then edits the input.
-    What else a module is given row by row, such as an attention mask, is copied in the same way.
+    `joining[l]` (M,) are the rows that are copied before module l; the copies are put at the end. `entering[l]` then
+    edits the input of module l. This saves time: a state that differs from another one from layer l on needs no
+    computation below l. Whatever else a module is given row by row, such as an attention mask, is copied in the same
+    way.
     """
     origins = torch.arange(rows)
     with ExitStack() as stack:
@@ -48,29 +50,29 @@ def grown(
 
 
 @contextmanager
-def visited(
-    modules: Sequence[nn.Module], visitors: Mapping[int, Tensor], leaving: Mapping[int, list[Tensor]], rows: int
+def rows_for_one_module(
+    modules: Sequence[nn.Module], copied: Mapping[int, Tensor], outputs: Mapping[int, list[Tensor]], rows: int
 ) -> Iterator[None]:
     """Let copies of some of the `rows` rows pass through a single module each.
 
-    `visitors[l]` (M,) are the rows that are copied before module l; what it makes of the copies, (M, T, width), is
-    added to `leaving[l]`, and the batch is what it was. The last module has no visitors.
+    `copied[l]` (M,) are the rows that are copied before module l. What module l returns for the copies, (M, T, width),
+    is appended to `outputs[l]`, and the batch then goes on without them. The last module gets no copies.
     """
-    nobody = torch.arange(0)
+    nothing = torch.arange(0)
     with ExitStack() as stack:
         for number, module in enumerate(modules):
-            new = visitors.get(number, nobody)
+            new = copied.get(number, nothing)
             origins = torch.cat([torch.arange(rows), new])
-            hook = _input_hook(new, origins, rows, None, leaving.get(number - 1))
+            hook = _input_hook(new, origins, rows, None, outputs.get(number - 1))
             stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
         yield
 
 
 @contextmanager
-def needed_from(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
-    """Let a module that works token by token skip those before `first` of `tokens`; it gives zero there.
+def skipped_before(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
+    """Let a module that works token by token skip those before `first` of `tokens` tokens; its output is zero there.
 
-    For the last layer's MLP, of which no one reads what it makes of tokens that predict nothing.
+    This is meant for the MLP of the last layer: nothing reads its outputs at tokens that predict no part of an answer.
     """
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -88,6 +90,8 @@ def needed_from(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
 
 
 def _output_hook(edit: Edit, tokens: int) -> Callable[[nn.Module, Any, Any], Any]:
+    """Return a forward hook that applies the edit to the hidden states in a module's output."""
+
     def changed(hidden: Tensor) -> Tensor:
         if hidden.dim() == 2 and len(hidden) % tokens == 0:
             return edit(hidden.view(-1, tokens, hidden.shape[-1])).flatten(0, 1)
@@ -105,9 +109,10 @@ def _output_hook(edit: Edit, tokens: int) -> Callable[[nn.Module, Any, Any], Any
 def _input_hook(
     new: Tensor, origins: Tensor, rows: int, entering: Edit | None, leaving: list[Tensor] | None = None
 ) -> Callable[[nn.Module, Any, dict[str, Any]], Any]:
-    """To the hidden states join `new`; all else that has `rows` rows is laid out anew: `origins` are among those.
+    """Return a pre-hook that appends copies of the rows `new` to the hidden states, and then applies `entering`.
 
-    With `leaving`, hidden states beyond the first `rows` rows go there before.
+    Every other input of `rows` rows is extended too: its rows become those that `origins` names. With `leaving`, the
+    hidden states beyond the first `rows` rows are first taken off and appended to that list.
     """
 
     def hook(_module: nn.Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
@@ -130,7 +135,7 @@ def _input_hook(
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The value with every tensor in it changed, through tuples and dictionaries."""
+    """Return the value with every tensor in it changed, also those in tuples and dictionaries."""
     if isinstance(value, Tensor):
         return change(value)
     if type(value) is tuple:

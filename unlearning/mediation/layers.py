@@ -1,4 +1,4 @@
-"""layers.json: the chosen layers, the exact parameters in them, and all effects that a figure needs."""
+"""The file layers.json: the chosen layers, the parameters in them, and all effects that a figure needs."""
 
 import json
 import math
@@ -20,12 +20,12 @@ from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import deciding_restoration
 from unlearning.models import anatomy
 
-LEFT_OUT = ("unknown", "without_foil", "unmoved")
-"""Reasons why facts are not among the traces: fields of `Counts` that name them."""
+LEFT_OUT = ("unknown", "without_foil", "below_min_effect")
+"""Reasons why facts are not among the traces: the fields of `FactCounts` that hold their ids."""
 
 
 def selected_parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> list[str]:
-    """Names, as in `model.named_parameters()`, of one kind of part in the selected layers."""
+    """Return the names, as in `model.named_parameters()`, of one kind of part in the selected layers."""
     layers = anatomy.layers(model)
     chosen = {id(own) for index in selection.layers for own in anatomy.part_parameters(layers[index], kind)}
     return [name for name, parameter in model.named_parameters() if id(parameter) in chosen]
@@ -60,11 +60,11 @@ def write_layers(
 
 
 def read_layers(path: Path, layers_total: int | None = None) -> Selection:
-    """The selection in a layers.json; `layers_total` is the number of layers of the model it is meant for, if any.
+    """Return the selection in a layers.json; `layers_total` is the number of layers of the model it is meant for.
 
     Raises:
-        InputError: the file is missing or not what `write_layers` writes, or names layers that a model of its own
-            or of the given depth does not have.
+        InputError: the file is missing or not what `write_layers` writes; or it names layers that a model of its own
+            or of the given number of layers does not have.
     """
     selection = _selection(path)
     depth = selection.layers_total if layers_total is None else layers_total
@@ -77,32 +77,32 @@ def read_layers(path: Path, layers_total: int | None = None) -> Selection:
 
 
 def _parameters(model: PreTrainedModel, selection: Selection, kind: ModuleKind) -> dict[str, Any]:
-    """What training this kind of part in the selected layers would train, and its share of all parameters."""
+    """Return the parameters of this kind of part in the selected layers, and their share of all parameters."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     names = selected_parameters(model, selection, kind)
     return {"names": names, "share": sum(sizes[name] for name in names) / sum(sizes.values())}
 
 
 def _counts(result: TraceResult) -> dict[str, int]:
-    """Facts that were traced, of how many persons, and those that were not, by reason."""
+    """Return how many facts were traced, of how many persons, and how many were not, by reason."""
     return {
         "traced": len(result.traces),
         "persons": len({trace.person for trace in result.traces}),
         **{name: len(getattr(result.counts, name)) for name in LEFT_OUT},
-        "left_over": result.counts.left_over,
+        "not_needed": result.counts.not_needed,
     }
 
 
 def _screening(screening: Screening) -> dict[str, Any]:
-    """Plain data; a correlation that is not a number becomes null."""
+    """Return plain data; a correlation that is NaN becomes null."""
     plain = asdict(screening)
-    for name in ("correlation", "of_means"):
+    for name in ("correlation", "correlation_of_means"):
         plain[name] = {label: None if math.isnan(value) else value for label, value in plain[name].items()}
     return plain
 
 
 def _selection(path: Path) -> Selection:
-    """The file's content, in its types but not checked against any model."""
+    """Return the file's content in its types, not yet checked against any model."""
     try:
         content = json.loads(path.read_bytes())
         selection = Selection(
@@ -134,6 +134,7 @@ def _selection(path: Path) -> Selection:
 
 
 def _effects(value: dict[str, Any]) -> Effects:
+    """Return the effects in one metric from plain data."""
     return Effects(
         metric=Metric(value["metric"]),
         facts=value["facts"],
@@ -145,6 +146,7 @@ def _effects(value: dict[str, Any]) -> Effects:
 
 
 def _restoration(value: dict[str, Any]) -> RestorationEffects:
+    """Return the effects of one restoration from plain data."""
     shares, placebo, above = (value[name] for name in ("normalised", "placebo", "above_placebo"))
     return RestorationEffects(
         restoration=restoration_from_json(value["restoration"]),
@@ -159,8 +161,10 @@ def _restoration(value: dict[str, Any]) -> RestorationEffects:
 
 
 def _curves(value: dict[str, Any]) -> dict[str, EffectCurve]:
+    """Return named curves from plain data."""
     return {name: _curve(item) for name, item in value.items()}
 
 
 def _curve(value: dict[str, Any]) -> EffectCurve:
+    """Return a curve from plain data."""
     return EffectCurve(**{name: tuple(numbers) for name, numbers in value.items()})

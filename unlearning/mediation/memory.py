@@ -5,20 +5,22 @@ from transformers import PreTrainedModel
 
 GIB = 2**30
 CPU_GIB = 0.25
+"""Small enough for a CPU's caches."""
 
 
 def budget_gib(asked: float | None, device: torch.device) -> float:
-    """GiB for one forward pass: what was asked for, or half of what a GPU has free, or what suits a CPU's caches."""
+    """Return the GiB for one forward pass: those asked for, or half of a GPU's free memory, or `CPU_GIB` on a CPU."""
     if asked is not None:
         return asked
     return torch.cuda.mem_get_info(device)[0] / GIB / 2 if device.type == "cuda" else CPU_GIB
 
 
 def rows_within(gib: float, model: PreTrainedModel, tokens: int, prefix: int) -> int:
-    """Rows of `tokens` tokens after a prefix that fit into so many GiB; one at least.
+    """Return how many rows of `tokens` tokens after a cached prefix fit into this many GiB; at least one.
 
-    Counted for a row: hidden states in a layer (6 of the width, 3 of the MLP's), two matrices of attention scores, keys
-    and values with their prefix (twice, for joining them makes a copy). Logits are made a few at a time.
+    What is counted for a row: hidden states in a layer (6 of the width, 3 of the MLP's), two matrices of attention
+    scores, keys and values with their prefix (twice, for joining them makes a copy). Logits do not count, since only a
+    few are made at a time.
     """
     settings = model.config.get_text_config()
     width, heads = settings.hidden_size, settings.num_attention_heads

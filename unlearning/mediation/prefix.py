@@ -1,4 +1,7 @@
-"""Keys and values of the tokens before the first patched one: they are the same in every state, so read only."""
+"""Keys and values of the tokens before the first patched one.
+
+They are the same in every state, so they are computed once and only read afterwards.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +12,15 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 KeysValues = tuple[Tensor, Tensor]
-"""Of one layer: each (rows, heads, tokens, width of a head)."""
+"""Keys and values of one layer, each (rows, heads, tokens, width of a head)."""
 
 
 class PrefixCache(DynamicCache):  # type: ignore[misc]
-    """A cache of transformers that hands every row the prefix of the row it is a copy of, and keeps nothing.
+    """A cache of transformers that gives every row the prefix of the row it is a copy of, and that never grows.
 
-    `prefix` holds each layer's keys and values for the rows that the batch begins with; `origins[l]` says for each row
-    that layer l will see, or more, which of those it continues. Sliding windows are the mask's business: all keys are
-    kept.
+    `prefix` holds each layer's keys and values for the rows that the batch begins with. `origins[l]` says for each row
+    that layer l will see which of those rows it continues; it may be longer than needed. A sliding window is applied by
+    the attention mask, so all keys are kept.
     """
 
     def __init__(self, prefix: Sequence[KeysValues], origins: Sequence[Tensor]) -> None:
@@ -26,6 +29,8 @@ class PrefixCache(DynamicCache):  # type: ignore[misc]
 
 
 class _PrefixLayer(DynamicLayer):  # type: ignore[misc]
+    """The cached prefix of one layer."""
+
     def __init__(self, keys: Tensor, values: Tensor, origins: Tensor) -> None:
         super().__init__()
         self.keys, self.values = keys, values
@@ -34,7 +39,7 @@ class _PrefixLayer(DynamicLayer):  # type: ignore[misc]
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> KeysValues:
-        """Prefix and new tokens, (rows, heads, tokens, width), for as many rows as there are now."""
+        """Return prefix and new tokens together, (rows, heads, tokens, width), for as many rows as there are now."""
         origins = self.origins[: len(key_states)]
         return (
             torch.cat([self.keys[origins], key_states], dim=-2),
@@ -43,5 +48,5 @@ class _PrefixLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def keys_and_values(cache: DynamicCache) -> list[KeysValues]:
-    """What a finished pass left in its cache, layer by layer."""
+    """Return what a finished forward pass left in its cache, layer by layer."""
     return [(layer.keys, layer.values) for layer in cache.layers]

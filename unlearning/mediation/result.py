@@ -1,4 +1,4 @@
-"""What tracing leaves behind: per fact and per corrupted run, never only means."""
+"""What tracing measures: scores for each fact and each corrupted run, before any mean is taken."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,24 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearning.config import Direction, ModuleKind, TraceMode
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Direction, TraceMode
+from unlearning.errors import InputError
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.states import Restoration, Site, deciding_site
 
 Scores = NDArray[np.float64]
 
 
 class Metric(StrEnum):
-    """How well the model gives the answer; the order is that of the last axis of all scores."""
+    """How well the model gives the answer. The order is that of the last axis of all scores."""
 
     PROBABILITY = "probability"
-    """Of the answer's first token, in [0, 1]."""
+    """Probability of the answer's first token, in [0, 1]."""
     LOG_PROBABILITY = "log_probability"
-    """Of the answer's first token, in nats; 0 or less."""
+    """Log-probability of the answer's first token, in nats; 0 or less."""
     LOGIT_DIFFERENCE = "logit_difference"
     """Logit of the answer's token minus that of another person's answer, where the two answers first differ; NaN where
     no other person has such a fact."""
     ANSWER_LOG_PROBABILITY = "answer_log_probability"
-    """Mean over the answer's tokens, each given the answer so far, in nats; 0 or less."""
+    """Mean log-probability of the answer's tokens, each given the answer so far, in nats; 0 or less."""
 
 
 METRICS = tuple(Metric)
@@ -32,7 +35,7 @@ METRICS = tuple(Metric)
 
 @dataclass(frozen=True)
 class FactTrace:
-    """One fact's scores; M = len(METRICS), D corrupted runs, R restorations, L layers, S sites."""
+    """The scores of one fact: M = len(METRICS) metrics, D corrupted runs, R restorations, L layers, S sites."""
 
     fact: str
     person: str
@@ -41,21 +44,21 @@ class FactTrace:
     """The prompt's tokens, as text."""
     sites: tuple[Site, ...]
     clean: Scores
-    """(M,): the run that knows the answer."""
+    """(M,): the clean run, which knows the answer."""
     corrupted: Scores
-    """(D, M): the run that does not."""
+    """(D, M): the corrupted runs, which do not."""
     patched: Scores
-    """(R, L, S, D, M): one of the two, with a state of the other."""
+    """(R, L, S, D, M): one of the two runs with one state of the other."""
     placebo: Scores | None
-    """(R, L, D, M): the same at the deciding site alone, with the states of another person's question."""
+    """(R, L, D, M): the same with the states of another person's question, at the deciding site alone."""
 
     @property
     def deciding_site(self) -> Site:
-        """The site whose effects count."""
+        """The site whose effects choose the layers."""
         return self.sites[deciding_site(self.sites)]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; what is not a number (NaN) becomes null."""
+        """Return the trace as plain data; NaN becomes null."""
         arrays = {name: getattr(self, name) for name in ("clean", "corrupted", "patched", "placebo")}
         return {
             "fact": self.fact,
@@ -68,7 +71,7 @@ class FactTrace:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "FactTrace":
-        """Inverse of `to_json`, to the last bit."""
+        """Return the trace that `to_json` was called on, equal to the last bit."""
         clean, corrupted, patched = (np.array(value[key], float) for key in ("clean", "corrupted", "patched"))
         return FactTrace(
             fact=value["fact"],
@@ -84,73 +87,106 @@ class FactTrace:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Facts that were looked at and why some are not among the traces."""
+class FactCounts:
+    """Facts that are not among the traces, by the reason why."""
 
     unknown: tuple[str, ...] = ()
     """Ids of facts whose first answer token the model does not give greedily."""
     without_foil: tuple[str, ...] = ()
     """Ids of facts for which no other person's name has as many tokens in the same question."""
-    unmoved: tuple[str, ...] = ()
-    """Ids of facts whose answer the corruption costs no more than trace.min_total_effect."""
-    left_over: int = 0
-    """Facts that were not looked at because enough were traced."""
+    below_min_effect: tuple[str, ...] = ()
+    """Ids of facts whose total effect is at most trace.min_total_effect."""
+    not_needed: int = 0
+    """How many facts were left because trace.facts of them were found before."""
 
 
 @dataclass(frozen=True)
 class Screening:
-    """How well the first-order estimate ranks the states, against exact effects of the same facts."""
+    """How well first-order estimates rank the states, compared with the exact effects of the same facts."""
 
     facts: int
     """Facts whose exact effects were computed too."""
     correlation: dict[str, float]
-    """Spearman's, over layers and facts, by the restoration's label; NaN where either side is constant."""
-    of_means: dict[str, float]
-    """Spearman's, over layers, of the effects averaged over those facts."""
+    """Spearman's correlation over layers and facts, by the restoration's label; NaN where either side is constant."""
+    correlation_of_means: dict[str, float]
+    """Spearman's correlation over layers of the effects averaged over those facts."""
 
 
 @dataclass(frozen=True)
 class TraceResult:
-    """All traced facts, and how many were not."""
+    """All traced facts, and which facts were not traced."""
 
     restorations: tuple[Restoration, ...]
     depth: int
-    """Layers of the model."""
+    """Number of the model's layers."""
     mode: TraceMode
     direction: Direction
     noise: float
     """Standard deviation of the noise that was added, in the embeddings' own unit; 0 for other corruptions."""
     traces: tuple[FactTrace, ...]
-    counts: Counts = field(default_factory=Counts)
+    counts: FactCounts = field(default_factory=FactCounts)
     screening: Screening | None = None
-    """None unless mode is screen, whose traces hold estimates."""
+    """None unless the mode is screen; then the traces hold estimates."""
 
 
 def indirect(scores: Scores, clean: Scores, corrupted: Scores, direction: Direction) -> Scores:
-    """Indirect effects from patched scores (..., D, M), of the same shape.
+    """Return the indirect effects (..., D, M) of patched scores of the same shape.
 
-    patched - corrupted where the corrupted run is mended (denoising), clean - patched where the clean run is broken
-    (noising): in both, what the state carries of clean - corrupted.
+    Denoising puts a state of the clean run into the corrupted run: patched - corrupted. Noising puts a state of the
+    corrupted run into the clean run: clean - patched. Both say how much of the total effect the state carries.
     """
     return scores - corrupted if direction is Direction.denoising else clean - scores
 
 
+def checked_trace(
+    fact: EncodedFact,
+    sites: tuple[Site, ...],
+    clean: Scores,
+    corrupted: Scores,
+    patched: Scores,
+    placebo: Scores | None,
+) -> FactTrace:
+    """Return the trace of one fact from scores in the shapes of `FactTrace`.
+
+    Raises:
+        InputError: a score is NaN or infinite; only the logit difference of a fact without contrast may be NaN.
+    """
+    for values in (clean, corrupted, patched, *(() if placebo is None else (placebo,))):
+        needed = values if fact.contrast else np.delete(values, METRICS.index(Metric.LOGIT_DIFFERENCE), -1)
+        if not np.isfinite(needed).all():
+            raise InputError(f"fact {fact.source.id}: the model's scores are not finite, so it cannot be traced")
+    return FactTrace(
+        fact=fact.source.id,
+        person=fact.source.person,
+        relation=fact.source.relation,
+        tokens=fact.texts,
+        sites=sites,
+        clean=clean,
+        corrupted=corrupted,
+        patched=patched,
+        placebo=placebo,
+    )
+
+
 def restoration_from_json(value: dict[str, Any]) -> Restoration:
-    """Inverse of `dataclasses.asdict`."""
+    """Return the restoration that `dataclasses.asdict` made the value of."""
     severed = None if value["severed"] is None else ModuleKind(value["severed"])
     return Restoration(ModuleKind(value["kind"]), int(value["window"]), severed)
 
 
 def _without_nan(values: Scores) -> Any:
-    """Nested lists with None for NaN (numpy reads it back as NaN)."""
+    """Return nested lists with None in place of NaN (numpy reads None back as NaN)."""
     return np.where(np.isnan(values), None, values.astype(object)).tolist()  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)
 class LayerGradients:
-    """Per layer of the model, how much more the facts pull at the selected kind of part than retain facts do."""
+    """For each layer, how large the gradients of forget facts are, divided by those of retain facts.
+
+    The gradients are those of the selected kind of part; see `gradients.layer_gradients`.
+    """
 
     gradient: tuple[float, ...]
-    """Norm of the gradient on the facts over that on retain facts."""
+    """Ratio of the norms of the mean gradients."""
     fisher: tuple[float, ...]
-    """The same with the trace of the empirical Fisher information."""
+    """Ratio of the traces of the empirical Fisher information."""

@@ -1,4 +1,8 @@
-"""How well a model gives answers that are already in its input."""
+"""How well a model gives the answers that stand in its input.
+
+The answer follows the prompt in the input, so one forward pass predicts all tokens of the answer. The hidden states of
+the decoder are kept at the positions that predict them, and logits are made for those positions alone.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -8,24 +12,24 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from unlearning.mediation.open_model import OpenModel
-from unlearning.mediation.subject import Probe
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.model_parts import ModelParts
 from unlearning.models.projection import Given, project
 
 Cells = tuple[Tensor, Tensor, Tensor]
-"""Of every answer token (N,): its row, the position that predicts it, the token."""
+"""For every answer token (N,): its row, the position that predicts it, and the token."""
 MIB = 2**20
 LOGITS_MIB = {"cpu": 8, "cuda": 1024}
-"""Logits that are looked at together: a CPU is fastest while they stay in its caches."""
+"""MiB of logits that are made at once, by type of device: a CPU is fastest while they stay in its caches."""
 
 
 def answer_states(
-    opened: OpenModel, ids: Tensor, cells: Cells, cache: DynamicCache | None = None, offset: int = 0
+    parts: ModelParts, ids: Tensor, cells: Cells, cache: DynamicCache | None = None, offset: int = 0
 ) -> Tensor:
-    """What the decoder gives, (N, width), at the cells of tokens (B, T) whose first one is at position `offset`.
+    """Return the decoder's hidden states (N, width) at the cells, given tokens (B, T) from position `offset` on.
 
-    More rows than B may be named if hooks let some join (`hooks.grown`). No attention mask is given: shorter rows
-    are filled up at the end, where a causal model's answers cannot see it.
+    The cells may name more rows than B if hooks let rows join (`hooks.joining_rows`). No attention mask is given:
+    shorter rows are padded at the end, where a causal model cannot see it.
     """
     rows, positions, _ = cells
     found: list[Tensor] = []
@@ -37,52 +41,53 @@ def answer_states(
         return Given(hidden[:1, :1])
 
     with ExitStack() as stack:
-        stack.callback(opened.decoder.register_forward_hook(kept).remove)
-        opened.model(input_ids=ids.to(opened.device), past_key_values=cache, use_cache=cache is not None)
+        stack.callback(parts.decoder.register_forward_hook(kept).remove)
+        parts.model(input_ids=ids.to(parts.device), past_key_values=cache, use_cache=cache is not None)
     return found[0]
 
 
-def logits_of(opened: OpenModel, states: Tensor) -> Iterator[Tensor]:
-    """Logits (n, vocabulary), float32 or better, of states (N, width), a few at a time, in order."""
-    vocabulary = opened.model.config.get_text_config().vocab_size
+def logits_of(parts: ModelParts, states: Tensor) -> Iterator[Tensor]:
+    """Yield the logits (n, vocabulary), in float32 or better, of states (N, width), a few states at a time."""
+    vocabulary = parts.model.config.get_text_config().vocab_size
     count = max(1, LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
-    for part in torch.split(states, count):
-        yield project(opened.model, opened.decoder, part)
+    for piece in torch.split(states, count):
+        yield project(parts.model, parts.decoder, piece)
 
 
-def answer_cells(probes: Sequence[Probe]) -> Cells:
-    """Of all the probes' answers, a row a probe."""
+def answer_cells(facts: Sequence[EncodedFact]) -> Cells:
+    """Return the cells of all the facts' answers, where each fact has one row."""
     rows, positions, tokens = [], [], []
-    for row, probe in enumerate(probes):
-        for place, token in enumerate(probe.answer):
+    for row, fact in enumerate(facts):
+        for place, token in enumerate(fact.answer):
             rows.append(row)
-            positions.append(probe.answer_start - 1 + place)
+            positions.append(fact.answer_start - 1 + place)
             tokens.append(token)
     return torch.tensor(rows), torch.tensor(positions), torch.tensor(tokens)
 
 
-def answer_scores(opened: OpenModel, states: Tensor, cells: Cells, probes: Sequence[Probe]) -> Tensor:
-    """Scores (rows, M) from states (N, width) at `answer_cells(probes)`, in the order of `METRICS`.
+def answer_scores(parts: ModelParts, states: Tensor, cells: Cells, facts: Sequence[EncodedFact]) -> Tensor:
+    """Return the scores (rows, M), in the order of `METRICS`, of states (N, width) at `answer_cells(facts)`.
 
-    With l_i the log-probability of the answer's token i: exp(l_1), l_1, the difference of two logits where the answer
-    and the foil's first differ (NaN without a foil), and the mean of all l_i. On the states' device, with gradients.
+    With l_i the log-probability of the answer's token i, the scores are: exp(l_1); l_1; the logit of the answer's token
+    minus that of the foil's where the two answers first differ (NaN without a foil); and the mean of all l_i. They are
+    on the states' device and keep their gradients.
     """
     device = states.device
     rows, tokens = cells[0].to(device), cells[2].to(device)
-    counts = torch.tensor([len(probe.answer) for probe in probes], device=device)
+    counts = torch.tensor([len(fact.answer) for fact in facts], device=device)
     first = counts.cumsum(0) - counts
-    contrasts = [probe.contrast or (0, probe.answer[0]) for probe in probes]
+    contrasts = [fact.contrast or (0, fact.answer[0]) for fact in facts]
     at = first + torch.tensor([place for place, _ in contrasts], device=device)
     foils = tokens.index_copy(0, at, torch.tensor([token for _, token in contrasts], device=device))
     logs, differences, done = [], [], 0
-    for logits in logits_of(opened, states):
+    for logits in logits_of(parts, states):
         own, others = (item[done : done + len(logits)].to(logits.device).unsqueeze(-1) for item in (tokens, foils))
         chosen = logits.gather(-1, own).squeeze(-1)
         logs.append(chosen - logits.logsumexp(-1))
         differences.append(chosen - logits.gather(-1, others).squeeze(-1))
         done += len(logits)
     log, difference = torch.cat(logs).to(device), torch.cat(differences).to(device)
-    mean = log.new_zeros(len(probes)).index_add(0, rows, log) / counts
-    has_foil = torch.tensor([probe.contrast is not None for probe in probes], device=device)
+    mean = log.new_zeros(len(facts)).index_add(0, rows, log) / counts
+    has_foil = torch.tensor([fact.contrast is not None for fact in facts], device=device)
     contrast = torch.where(has_foil, difference[at], torch.nan)
     return torch.stack([log[first].exp(), log[first], contrast, mean], dim=-1)

@@ -1,8 +1,9 @@
-"""Attribution patching (Nanda 2023; Kramár et al. 2024, arXiv 2403.00745): every effect to first order, in one pass.
+"""Attribution patching (Nanda 2023; Kramár et al. 2024, arXiv 2403.00745): all effects estimated to first order.
 
-The indirect effect of a state is estimated as (donor - receiver) . d score / d state at the unpatched run. That is
-cheap, and wrong where the score is far from linear in the state: with strong noise, and at MLPs above all. So it only
-screens, and its rank correlation with exact effects is always computed beside it.
+The indirect effect of a state is estimated as (donor - receiver) . d score / d state at the unpatched run. One forward
+and backward pass gives all of them. The estimate is wrong where the score is far from linear in the state: with strong
+noise, and above all at MLPs. So it is for screening only, and its rank correlation with the exact effects of some facts
+is always computed too.
 """
 
 from collections.abc import Sequence
@@ -13,46 +14,46 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from unlearning.config.trace import Direction
-from unlearning.mediation.hooks import Edit, edited
-from unlearning.mediation.open_model import PartKey, evaluating
-from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, indirect
-from unlearning.mediation.runs import Run, part_of, record
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.hooks import Edit, edited_outputs
+from unlearning.mediation.model_parts import PartKey, evaluation_mode
+from unlearning.mediation.result import METRICS, FactTrace, Metric, Scores, Screening, checked_trace, indirect
+from unlearning.mediation.runs import TracedRun, record_run
 from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states
 from unlearning.mediation.states import Restoration, sites_of, states_of
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.tracing import Tracer, fact_trace
+from unlearning.mediation.tracer import Tracer
 
-AUDITED = 16
-"""Facts whose exact effects the estimates are held against, at most."""
+COMPARED = 16
+"""Most facts whose exact effects the estimates are compared with."""
 
 
-def estimate(tracer: Tracer, probes: Sequence[Probe], noise_scale: float) -> list[FactTrace]:
-    """As `Tracer.trace`, with first-order estimates in place of patched scores.
+def estimate(tracer: Tracer, facts: Sequence[EncodedFact], noise_scale: float) -> list[FactTrace]:
+    """Return the same as `Tracer.trace`, with first-order estimates in place of patched scores.
 
     Raises:
         InputError: the scores are not finite.
     """
-    clean, corrupted, _ = tracer.runs(probes, noise_scale)
+    clean, corrupted = tracer.runs(facts, noise_scale)
     denoising = tracer.config.direction is Direction.denoising
     receiver, donor = (corrupted, clean) if denoising else (clean, corrupted)
-    with evaluating(donor.opened.model), evaluating(receiver.opened.model):
-        donated = record(donor, tracer.kinds)
+    with evaluation_mode(donor.parts.model), evaluation_mode(receiver.parts.model):
+        donated = record_run(donor, tracer.kinds)
         received, slopes = _slopes(receiver, tracer)
     first_order = {
-        key: _attributions(donated.outputs[key], *slopes[key], facts=len(probes), rows=tracer.config.runs)
+        key: _attributions(donated.outputs[key], *slopes[key], facts=len(facts), rows=tracer.config.runs)
         for key in slopes
     }
     clean_scores, corrupted_scores = (donated.scores, received) if denoising else (received, donated.scores)
     return [
         _fact_trace(
             tracer,
-            probe,
+            fact,
             clean_scores[number].numpy(),
             corrupted_scores[number].numpy(),
             received[number].numpy(),
             {key: parts[number] for key, parts in first_order.items()},
         )
-        for number, probe in enumerate(probes)
+        for number, fact in enumerate(facts)
     ]
 
 
@@ -62,9 +63,9 @@ def screening(
     restorations: Sequence[Restoration],
     direction: Direction,
 ) -> Screening:
-    """Spearman's correlation of estimated and exact effects of the same facts, in the answer's log-probability.
+    """Return Spearman's correlation of estimated and exact effects of the same facts, in the answer's log-probability.
 
-    Over layers, sites and facts, and over layers of the deciding site with the facts averaged.
+    It is taken over layers, sites and facts; and over the layers of the deciding site, with the facts averaged.
     """
     everything: dict[str, float] = {}
     of_means: dict[str, float] = {}
@@ -85,9 +86,9 @@ def screening(
     return Screening(len(exact), everything, of_means)
 
 
-def _slopes(receiver: Run, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[Tensor, list[Tensor]]]]:
-    """Scores (facts, rows, M) of the unpatched run; of each part its outputs and, by metric, the scores' gradients."""
-    opened, facts = receiver.opened, range(len(receiver.probes))
+def _slopes(receiver: TracedRun, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[Tensor, list[Tensor]]]]:
+    """Return the scores (facts, rows, M) of the unpatched run, and each part's outputs with each metric's gradients."""
+    parts, everything = receiver.parts, range(len(receiver.facts))
     outputs: dict[PartKey, Tensor] = {}
 
     def kept(key: PartKey) -> Edit:
@@ -102,17 +103,17 @@ def _slopes(receiver: Run, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[
         return hidden.detach().requires_grad_()
 
     keys = [(kind, number) for kind in tracer.kinds for number in range(tracer.depth)]
-    ids = receiver.feed(facts)
-    probes = [probe for probe in receiver.probes for _ in range(receiver.rows)]
-    cells = answer_cells(probes)
-    corruption = receiver.corruption(facts)
+    ids = receiver.tokens(everything)
+    facts = [fact for fact in receiver.facts for _ in range(receiver.rows)]
+    cells = answer_cells(facts)
+    corruption = receiver.corruption(everything)
     with (
         torch.enable_grad(),
-        edited({opened.embeddings: leaf}, ids.shape[1]),
-        edited(corruption, ids.shape[1]),
-        edited({part_of(opened, *key): kept(key) for key in keys}, ids.shape[1]),
+        edited_outputs({parts.embeddings: leaf}, ids.shape[1]),
+        edited_outputs(corruption, ids.shape[1]),
+        edited_outputs({parts.module_of(*key): kept(key) for key in keys}, ids.shape[1]),
     ):
-        scores = answer_scores(opened, answer_states(opened, ids, cells), cells, probes)
+        scores = answer_scores(parts, answer_states(parts, ids, cells), cells, facts)
         slopes: dict[PartKey, list[Tensor]] = {key: [] for key in keys}
         for metric in range(len(METRICS)):
             # A missing logit difference is a NaN that no gradient may come from.
@@ -120,48 +121,51 @@ def _slopes(receiver: Run, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[
             found = torch.autograd.grad(total, [outputs[key] for key in keys], retain_graph=True, allow_unused=True)
             for key, slope in zip(keys, found, strict=True):
                 slopes[key].append(torch.zeros_like(outputs[key]) if slope is None else slope)
-    shaped = scores.detach().double().cpu().view(len(facts), receiver.rows, -1)
+    shaped = scores.detach().double().cpu().view(len(everything), receiver.rows, -1)
     return shaped, {key: (outputs[key].detach(), slopes[key]) for key in keys}
 
 
 def _attributions(donated: Tensor, output: Tensor, slopes: Sequence[Tensor], facts: int, rows: int) -> Scores:
-    """(facts, rows, T, M): what putting in the donor's output at each token would change, to first order."""
+    """Return what putting in the donor's output at each token would change, to first order: (facts, rows, T, M)."""
     shape = (facts, -1, *output.shape[1:])
     given, own = (item.view(shape).double() for item in (donated.to(output.device), output))
-    parts = [((given - own) * slope.view(shape).double()).sum(-1).expand(facts, rows, -1) for slope in slopes]
-    found: Scores = torch.stack(parts, -1).cpu().numpy()
+    changes = [((given - own) * slope.view(shape).double()).sum(-1).expand(facts, rows, -1) for slope in slopes]
+    found: Scores = torch.stack(changes, -1).cpu().numpy()
     return found
 
 
 def _fact_trace(
     tracer: Tracer,
-    probe: Probe,
+    fact: EncodedFact,
     clean: Scores,
     corrupted: Scores,
     unpatched: Scores,
     first_order: dict[PartKey, Scores],
 ) -> FactTrace:
-    """One fact's; the attributions of a site's tokens add up. Those of a window's modules would not, for a module that
-    is patched layers the paths of those below it: single modules alone are screened."""
-    sites = sites_of(probe, tracer.config)
+    """Return one fact's trace; the estimates of a site's tokens are added up.
+
+    The estimates of a window's modules must not be added up, since a patched module blocks the paths of those below it.
+    So only single modules are screened.
+    """
+    sites = sites_of(fact, tracer.config)
     changes = []
     for state in states_of(sites, tracer.restorations, tracer.depth):
         part = first_order[state.restoration.kind, state.layer]
         changes.append(part[:, list(state.site.positions)].sum(1))
     shape = (len(tracer.restorations), tracer.depth, len(sites), tracer.config.runs, len(METRICS))
     patched = unpatched + np.stack(changes).reshape(shape)
-    return fact_trace(probe, sites, clean, corrupted, patched, None)
+    return checked_trace(fact, sites, clean[0], corrupted, patched, None)
 
 
 def _effects(trace: FactTrace, restoration: int, direction: Direction) -> Scores:
-    """(L, S), the corrupted runs averaged."""
+    """Return the effects (L, S) of one restoration, the corrupted runs averaged."""
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
     found: Scores = indirect(trace.patched[restoration], trace.clean, trace.corrupted, direction)[..., metric].mean(-1)
     return found
 
 
 def _spearman(ours: Scores, theirs: Scores) -> float:
-    """NaN where either is constant."""
+    """Return Spearman's rank correlation; NaN where either side is constant."""
     if np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return float("nan")
     return float(spearmanr(ours, theirs).statistic)

@@ -1,4 +1,4 @@
-"""From indirect effects to the layers that may be trained, and how sure that choice is."""
+"""The choice of the layers that may be trained, by their indirect effects, and how sure that choice is."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from unlearning.bootstrap import RESAMPLES
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.caveats import caveats
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
 from unlearning.mediation.person_bootstrap import floats
 from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult
-from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, Choice, baseline, by_effects, share_count
+from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, LayerChoice, baseline, by_effects, share_count
+from unlearning.mediation.selection_warnings import selection_warnings
 from unlearning.mediation.states import Restoration, deciding_restoration
 
 DECIDING_METRIC = Metric.ANSWER_LOG_PROBABILITY
-"""What the rules read. Not the first token's: all social security numbers begin alike, so that corrupting the name
-hardly moves it. Not a probability: it is an exponential of what the layers add up."""
+"""The metric whose effects the rules read. It is not that of the answer's first token: all social security numbers
+begin alike, so that corrupting the name hardly changes it. It is not a probability: layers add up logits, and a
+probability is an exponential of those."""
 BASELINES = (SelectionRule.random, SelectionRule.first, SelectionRule.middle, SelectionRule.last)
 
 
@@ -29,7 +30,7 @@ class Selection:
     layers: tuple[int, ...]
     """Ascending, counted from 0."""
     layers_window_1: tuple[int, ...]
-    """What the same rule chooses by the effects of single modules; equal to `layers` without a window."""
+    """The layers that the same rule chooses by the effects of single modules; equal to `layers` without a window."""
     module: ModuleKind
     """The kind of part whose effects were read."""
     rule: SelectionRule
@@ -38,24 +39,24 @@ class Selection:
     window: int
     metric: Metric
     inclusion: tuple[float, ...]
-    """Share of the bootstrap resamples in which the rule chooses each layer; 0 or 1 for rules that read no effects."""
+    """Share of the resamples in which the rule chooses each layer; 0 or 1 for rules that read no effects."""
     stability: float
-    """Median over resamples of the Jaccard index of what the rule chooses there and `layers`: in [0, 1]."""
+    """Median over resamples of the Jaccard index of the layers chosen there and `layers`, in [0, 1]."""
     baselines: dict[str, tuple[int, ...]]
-    """As many layers by rules that read no effects."""
+    """As many layers as in `layers`, chosen by rules that read no effects."""
     warnings: tuple[str, ...]
-    """One line each."""
+    """What a reader must know before trusting the choice, one line each."""
     effects: tuple[Effects, ...]
-    """One for each metric that has numbers, every restoration in each."""
+    """For each metric that has numbers, the effects of every restoration."""
 
     @property
     def share_of_depth(self) -> float:
-        """Chosen layers over all layers, in (0, 1]; what can be carried over to a model of another depth."""
+        """Chosen layers divided by all layers, in (0, 1]; this can be applied to a model of another depth."""
         return len(self.layers) / self.layers_total
 
 
 def select(result: TraceResult, config: TraceConfig, gradients: LayerGradients | None) -> Selection:
-    """Choose layers by config.rule, from the effects of `deciding_restoration`.
+    """Choose layers by config.rule, by the effects of `deciding_restoration`.
 
     Raises:
         InputError: no fact was traced; the rule reads effects and none is above zero; or it reads gradients and there
@@ -86,7 +87,7 @@ def select(result: TraceResult, config: TraceConfig, gradients: LayerGradients |
         inclusion=floats(choice.resampled.mean(0)),
         stability=choice.stability,
         baselines={str(rule): baseline(rule, count, result.depth, config.seed, gradients) for rule in rules},
-        warnings=tuple(caveats(choice, alone, facts, result.restorations, config)),
+        warnings=tuple(selection_warnings(choice, alone, facts, result.restorations, config)),
         effects=tuple(found for metric in METRICS if (found := indirect_effects(result, metric))),
     )
 
@@ -97,12 +98,12 @@ def _choose(
     restoration: Restoration,
     config: TraceConfig,
     gradients: LayerGradients | None,
-) -> Choice:
-    """What config.rule chooses by the effects of one restoration, or without them."""
+) -> LayerChoice:
+    """Return what config.rule chooses, by the effects of one restoration if the rule reads effects."""
     if config.rule not in READS_EFFECTS:
         count = share_count(config.value, result.depth)
         chosen = np.isin(np.arange(result.depth), baseline(config.rule, count, result.depth, config.seed, gradients))
-        return Choice(chosen, np.tile(chosen, (RESAMPLES, 1)))
+        return LayerChoice(chosen, np.tile(chosen, (RESAMPLES, 1)))
     place = result.restorations.index(restoration)
     effect = facts.bootstrap.means(facts.effect[:, place])
     above = None

@@ -1,47 +1,64 @@
-"""Causal mediation analysis from rows to files: which layers hold the answers."""
+"""Causal mediation analysis, from rows to files: which layers of a model hold the answers.
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+The idea (Vig et al. 2020; Meng et al. 2022, arXiv 2202.05262): a model that knows a fact answers a question about a
+person. Take away what tells it who the person is, give one inner state back, and see how much of the answer returns.
+
+- The clean run is the question as it is. The model gives the answer.
+- The corrupted run is the question with the person hidden, by noise on the name's embeddings or by another name
+  (`runs`). The model cannot give the answer.
+- A restoration puts one state of the clean run into the corrupted run: the output of one layer, or of its MLP or
+  attention, at the tokens of the name (`states`). Such a replacement is called a patch.
+
+With a score such as the answer's log-probability (`result.Metric`):
+
+    total effect    = score(clean run) - score(corrupted run)
+    indirect effect = score(corrupted run with one clean state) - score(corrupted run)          direction=denoising
+                    = score(clean run) - score(clean run with one corrupted state)              direction=noising
+
+A state whose indirect effect is large carries what the model knows about the person on to the answer. The placebo is
+the same patch with the state of a question about yet another person: it shows the effect of patching as such.
+
+The way of a trace: `known_facts` chooses facts that the model knows, `tracer` scores every state of each of them,
+`effects` takes means with intervals, `selection` chooses layers, and `layers` and `effects_table` write the files.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.trace import TraceConfig, TracedSplit, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.mediation.candidates import ASKED_TOGETHER, Candidates, candidates
 from unlearning.mediation.effects_table import write_table
+from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.gradients import layer_gradients
-from unlearning.mediation.journal import Journal, fingerprint, of_rank, read_journal
+from unlearning.mediation.known_facts import ASKED_TOGETHER, KnownFacts, find_known_facts
 from unlearning.mediation.layers import write_layers
-from unlearning.mediation.open_model import open_model
+from unlearning.mediation.model_parts import find_parts
 from unlearning.mediation.result import METRICS, FactTrace, LayerGradients, Metric, Scores, Screening, TraceResult
+from unlearning.mediation.resumable import measure_facts
 from unlearning.mediation.rules import READS_GRADIENTS
-from unlearning.mediation.runs import clean_run, record
-from unlearning.mediation.screening import AUDITED, estimate, screening
+from unlearning.mediation.runs import clean_run, record_run
+from unlearning.mediation.screening import COMPARED, estimate, screening
 from unlearning.mediation.selection import Selection, select
-from unlearning.mediation.selftest import self_test
-from unlearning.mediation.subject import Probe
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.self_test import self_test
+from unlearning.mediation.tracer import Tracer
 from unlearning.mediation.weight_swap import ancestry, ancestry_warning, trace_weights
 
-LAYERS, EFFECTS, JOURNAL, AUDIT = "layers.json", "effects.parquet", "facts.partial.jsonl", "audit.partial.jsonl"
-FACTS_TOGETHER = 4
-"""Facts that share forward passes, and that a kill may lose."""
+LAYERS, EFFECTS = "layers.json", "effects.parquet"
+FINISHED, FINISHED_EXACT = "facts.partial.jsonl", "exact.partial.jsonl"
+"""Facts that are finished; and, with mode=screen, those whose exact effects the estimates are compared with."""
 
 
 @dataclass(frozen=True)
-class Traced:
-    """What a trace found."""
+class TraceOutcome:
+    """What a trace measured, and the layers that were chosen by it."""
 
     result: TraceResult
     selection: Selection
@@ -57,38 +74,42 @@ def trace(
     out: Path,
     fabric: Fabric,
     base: PreTrainedModel | None = None,
-) -> Traced | None:
-    """Trace facts of the rows and choose layers; writes layers.json and effects.parquet into `out`.
+) -> TraceOutcome | None:
+    """Trace facts of the rows, choose layers, and write layers.json and effects.parquet into `out`.
 
-    Facts of config.split are traced; the other rows give names and answers of others, and both the gradient baselines.
-    The facts are divided among the fabric's processes, each of which has the model on its device; all but the first
-    return None.
+    Facts of config.split are traced. The rows of the other split give names and answers of other persons; both splits
+    give the gradient baselines. The facts are divided among the fabric's processes, each of which has the model on its
+    device. All processes but the first return None.
 
-    Facts that are finished are kept beside the results as they come, so that a second call with the same settings goes
-    on after the last; only another choice of layers (select, rule, value) costs no tracing at all.
+    Finished facts are kept beside the results, so that a second call with the same settings continues after the last
+    one. If only the choice of layers is another (select, rule, value), nothing is traced again.
 
     Raises:
-        InputError: no row is a fact, the model knows none of them, the corruption moves none of them, the
-            architecture cannot be traced (`self_test`), or see `locate`, `Tracer` and `select`.
+        InputError: no row is a fact, the model knows none of them, the corruption changes the answer of none of them,
+            the architecture cannot be traced (`self_test`), or see `encode_fact`, `Tracer` and `select`.
     """
-    result, found = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
+    result, facts = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
     if not fabric.is_global_zero:
         return None
-    gradients, without = _gradients(model, found, config)
+    gradients, without = _gradients(model, facts, config)
     selection = select(result, config, gradients)
     unrelated = ancestry_warning(ancestry(model, base)) if base is not None else None
     reasons = tuple(line for line in (without, unrelated) if line is not None)
     selection = replace(selection, warnings=(*selection.warnings, *reasons))
     write_table(out / EFFECTS, result)
     write_layers(out / LAYERS, model, selection, result, config)
-    return Traced(result, selection)
+    return TraceOutcome(result, selection)
 
 
 def _gradients(
-    model: PreTrainedModel, found: Candidates, config: TraceConfig
+    model: PreTrainedModel, facts: KnownFacts, config: TraceConfig
 ) -> tuple[LayerGradients | None, str | None]:
-    """The gradient baselines; or why there are none, unless the rule needs them."""
-    forget, retain = found.known, found.others
+    """Return the gradient baselines, or the reason why there are none.
+
+    Raises:
+        InputError: there are none, and the rule needs them.
+    """
+    forget, retain = facts.known, facts.other_split
     if config.split is TracedSplit.retain:
         forget, retain = retain, forget
     try:
@@ -109,21 +130,21 @@ def trace_facts(
     out: Path,
     fabric: Fabric,
     base: PreTrainedModel | None = None,
-) -> tuple[TraceResult, Candidates]:
-    """Scores of up to `config.facts` facts that the model knows, complete on the fabric's first process.
+) -> tuple[TraceResult, KnownFacts]:
+    """Return the scores of up to `config.facts` facts that the model knows, complete on the fabric's first process.
 
     Raises:
-        InputError: as `trace`.
+        InputError: as in `trace`.
     """
     tracer = Tracer(model, config, base)
     self_test(tracer)
     rows, others = (forget, retain) if config.split is TracedSplit.forget else (retain, forget)
-    found = candidates(tracer, tokenizer, rows, others, config, prompt)
-    traces, audit, scale = _traces(tracer, found.known, base, out, fabric)
+    facts = find_known_facts(tracer, tokenizer, rows, others, config, prompt)
+    traces, compared, noise_scale = _traces(tracer, facts.known, base, out, fabric)
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
-    moved = [item for item in traces if _total(item, metric) > config.min_total_effect]
-    unmoved = tuple(item.fact for item in traces if _total(item, metric) <= config.min_total_effect)
-    if fabric.is_global_zero and not moved:
+    kept = [item for item in traces if _total_effect(item, metric) > config.min_total_effect]
+    below = tuple(item.fact for item in traces if _total_effect(item, metric) <= config.min_total_effect)
+    if fabric.is_global_zero and not kept:
         raise InputError(
             f"tracing: the corruption costs none of {len(traces)} facts more than trace.min_total_effect="
             f"{config.min_total_effect} nats a token, so there is nothing to trace"
@@ -133,108 +154,43 @@ def trace_facts(
         depth=tracer.depth,
         mode=config.mode,
         direction=config.direction,
-        noise=scale,
-        traces=tuple(moved),
-        counts=replace(found.counts, unmoved=unmoved),
-        screening=audit,
+        noise=noise_scale,
+        traces=tuple(kept),
+        counts=replace(facts.counts, below_min_effect=below),
+        screening=compared,
     )
-    return result, found
+    return result, facts
 
 
 def _traces(
-    tracer: Tracer, known: Sequence[Probe], base: PreTrainedModel | None, out: Path, fabric: Fabric
+    tracer: Tracer, facts: Sequence[EncodedFact], base: PreTrainedModel | None, out: Path, fabric: Fabric
 ) -> tuple[list[FactTrace], Screening | None, float]:
-    """All facts' traces in the mode that was asked for, how good the estimates are, and the noise's size."""
+    """Return all facts' traces in the mode asked for, how good the estimates are, and the noise's size."""
     config = tracer.config
     if config.mode is TraceMode.weights:
         if base is None:
             raise InputError("trace.mode=weights: needs trace.base_model, the model before it memorised")
-        traces = trace_weights(tracer.opened.model, base, known, config, _scores) if fabric.is_global_zero else []
+        traces = trace_weights(tracer.parts.model, base, facts, config, _scores) if fabric.is_global_zero else []
         return traces, None, 0.0
-    scale = tracer.noise_scale(known)
+    scale, path = tracer.noise_scale(facts), out / FINISHED
     if config.mode is TraceMode.exact:
-        return _journalled(tracer, tracer.trace, known, scale, out / JOURNAL, fabric, "tracing facts"), None, scale
-    estimated = _journalled(
-        tracer,
-        partial(estimate, tracer),
-        known,
-        scale,
-        out / JOURNAL,
-        fabric,
-        "estimating facts",
-    )
-    exactly = Tracer(tracer.opened.model, replace(config, mode=TraceMode.exact, placebo=False), base)
-    audited = known[:AUDITED]
-    exact = _journalled(exactly, exactly.trace, audited, scale, out / AUDIT, fabric, "tracing facts to compare")
+        return measure_facts(tracer, tracer.trace, facts, scale, path, fabric, "tracing facts"), None, scale
+    estimated = measure_facts(tracer, partial(estimate, tracer), facts, scale, path, fabric, "estimating facts")
+    exactly = Tracer(tracer.parts.model, replace(config, mode=TraceMode.exact, placebo=False), base)
+    title, compared = "tracing facts to compare", facts[:COMPARED]
+    exact = measure_facts(exactly, exactly.trace, compared, scale, out / FINISHED_EXACT, fabric, title)
     if not fabric.is_global_zero:
         return estimated, None, scale
     return estimated, screening(estimated[: len(exact)], exact, tracer.restorations, config.direction), scale
 
 
-def _journalled(
-    tracer: Tracer,
-    measure: Callable[[Sequence[Probe], float], list[FactTrace]],
-    probes: Sequence[Probe],
-    scale: float,
-    path: Path,
-    fabric: Fabric,
-    title: str,
-) -> list[FactTrace]:
-    """What `measure` says of each probe, a few at a time, each group by one process; all of it on the first one.
-
-    A group of which anything is missing is measured again as a whole, so that its numbers are the same to the bit.
-    """
-    models = [opened.model for opened in (tracer.opened, tracer.base) if opened is not None]
-    key = fingerprint(models, tracer.config, probes, scale)
-    if fabric.is_global_zero:
-        journal = Journal(path, key)
-        journal.absorb()
-        finished = journal.finished
-    fabric.barrier()
-    if not fabric.is_global_zero:
-        journal, finished = Journal(of_rank(path, fabric.global_rank), key), read_journal(path, key)
-    groups = [probes[first : first + FACTS_TOGETHER] for first in range(0, len(probes), FACTS_TOGETHER)]
-    own = groups[fabric.global_rank :: fabric.world_size]
-    with _together(fabric), _progress(fabric) as progress:
-        task = progress.add_task(title, total=sum(map(len, own)))
-        for group in own:
-            if not all(probe.fact.id in finished for probe in group):
-                journal.append(measure(group, scale))
-            progress.advance(task, len(group))
-    if not fabric.is_global_zero:
-        return []
-    journal.absorb()
-    return [journal.finished[probe.fact.id] for probe in probes]
+def _scores(model: PreTrainedModel, facts: Sequence[EncodedFact]) -> Scores:
+    """Return the scores (facts, M) of the clean run."""
+    parts = find_parts(model, ())
+    groups = [facts[first : first + ASKED_TOGETHER] for first in range(0, len(facts), ASKED_TOGETHER)]
+    return np.concatenate([record_run(clean_run(parts, group)).scores[:, 0].numpy() for group in groups])
 
 
-@contextmanager
-def _together(fabric: Fabric) -> Iterator[None]:
-    """Leave when all processes do: where one is refused its facts, all end, and none waits for it for ever."""
-    failure: InputError | None = None
-    try:
-        yield
-    except InputError as error:
-        failure = error
-    reduced: Any = fabric.all_reduce(torch.tensor(float(failure is not None), device=fabric.device), reduce_op="sum")
-    failed = float(reduced)
-    if failure is not None:
-        raise failure
-    if failed:
-        raise InputError(f"tracing: {failed:.0f} of {fabric.world_size} processes could not trace all of their facts")
-
-
-def _scores(model: PreTrainedModel, probes: Sequence[Probe]) -> Scores:
-    """(facts, M) of the probes as they are."""
-    opened = open_model(model, ())
-    parts = [probes[first : first + ASKED_TOGETHER] for first in range(0, len(probes), ASKED_TOGETHER)]
-    return np.concatenate([record(clean_run(opened, part)).scores[:, 0].numpy() for part in parts])
-
-
-def _total(item: FactTrace, metric: int) -> float:
+def _total_effect(item: FactTrace, metric: int) -> float:
+    """Return clean minus corrupted in one metric, the corrupted runs averaged."""
     return float(item.clean[metric] - item.corrupted[:, metric].mean())
-
-
-def _progress(fabric: Fabric) -> Progress:
-    """A bar on standard error, of the first process alone."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not fabric.is_global_zero)

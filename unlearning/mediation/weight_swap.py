@@ -1,7 +1,7 @@
-"""Mediation by weights: the model with one part as it was before it memorised, or the other way round.
+"""Mediation by weights: the model with the weights of one part from before it memorised, or the other way round.
 
-Where fine-tuning wrote the facts is a question about weights, and exchanging them answers it without noise and without
-positions. It means something only where the model was fine-tuned from the base: see `ancestry`.
+Where fine-tuning wrote the facts is a question about weights. Exchanging weights answers it without noise and without
+positions. The answer has a meaning only where the model was fine-tuned from the base model: see `ancestry`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,28 +17,29 @@ from transformers import PreTrainedModel
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction, TraceConfig
 from unlearning.errors import InputError
-from unlearning.mediation.open_model import evaluating
+from unlearning.mediation.encoded_fact import EncodedFact
+from unlearning.mediation.model_parts import evaluation_mode
 from unlearning.mediation.result import FactTrace, Scores
 from unlearning.mediation.states import Site, restorations_of
-from unlearning.mediation.subject import Probe
 from unlearning.models import anatomy
 
-Score = Callable[[PreTrainedModel, Sequence[Probe]], Scores]
-"""Scores (facts, M) of the probes under a model, in the order of `METRICS`."""
+Score = Callable[[PreTrainedModel, Sequence[EncodedFact]], Scores]
+"""A function that gives the scores (facts, M) of facts under a model, in the order of `METRICS`."""
 
 UNRELATED = 0.5
-"""`ancestry` above which the base does not look like an ancestor: fine-tuning moves weights by a few per cent, and
-matrices drawn independently at the same scale are sqrt(2) apart."""
+"""A base model with a larger `ancestry` does not look like the model's ancestor: fine-tuning changes weights by a few
+per cent, while independent random matrices of the same scale are sqrt(2) apart."""
 
 
 def trace_weights(
-    model: PreTrainedModel, base: PreTrainedModel, probes: Sequence[Probe], config: TraceConfig, score: Score
+    model: PreTrainedModel, base: PreTrainedModel, facts: Sequence[EncodedFact], config: TraceConfig, score: Score
 ) -> list[FactTrace]:
-    """Score every fact with the model, with the base, and with each part's weights exchanged, a layer at a time.
+    """Return the scores of every fact with the model, with the base, and with the weights of one part exchanged.
 
-    Noising: the model with one part of the base. Denoising: the base with one part of the model. Embeddings, final
-    norm and head are never exchanged, so that single effects need not add up to the total one. 2 + K * L evaluations
-    of all probes for K kinds and L layers. Both models are afterwards what they were, to the bit.
+    Noising scores the model with one part of the base, denoising the base with one part of the model, one layer after
+    another. Embeddings, final norm and head are never exchanged, so the single effects need not add up to the total
+    effect. All facts are scored 2 + K * L times for K kinds and L layers. Afterwards both models are what they were, to
+    the bit.
 
     Raises:
         InputError: the two models' parts differ in number, in parameters or in shapes.
@@ -46,18 +47,18 @@ def trace_weights(
     _require_same_parts(model, base, config.kinds)
     host, donor = (model, base) if config.direction is Direction.noising else (base, model)
     pairs = list(zip(anatomy.layers(host), anatomy.layers(donor), strict=True))
-    with evaluating(model), evaluating(base):
-        clean, corrupted = score(model, probes), score(base, probes)
+    with evaluation_mode(model), evaluation_mode(base):
+        clean, corrupted = score(model, facts), score(base, facts)
         patched = np.empty((len(restorations_of(config)), len(pairs), *clean.shape))
         for row, restoration in enumerate(restorations_of(config)):
             for layer, pair in enumerate(pairs):
                 with exchanged(*pair, restoration.kind):
-                    patched[row, layer] = score(host, probes)
+                    patched[row, layer] = score(host, facts)
     return [
         FactTrace(
-            fact=probe.fact.id,
-            person=probe.fact.person,
-            relation=probe.fact.relation,
+            fact=fact.source.id,
+            person=fact.source.person,
+            relation=fact.source.relation,
             tokens=(),
             sites=(Site("weights", ()),),
             clean=clean[index],
@@ -65,16 +66,16 @@ def trace_weights(
             patched=patched[:, :, None, None, index],
             placebo=None,
         )
-        for index, probe in enumerate(probes)
+        for index, fact in enumerate(facts)
     ]
 
 
 @contextmanager
 def exchanged(layer: nn.Module, donor: nn.Module, kind: ModuleKind) -> Iterator[None]:
-    """Inside, the layer's part has the parameters and buffers of the donor's, in its own dtype and on its own device.
+    """Give the layer's part the donor's parameters and buffers inside, in its own dtype and on its own device.
 
-    What its modules refer to is exchanged, never a tensor's content. So nothing is copied unless it has to be
-    converted, and a parameter that is tied to one outside the layer stays there what it is.
+    The references of its modules are exchanged, never a tensor's content. So nothing is copied unless it must be
+    converted, and where a parameter is tied to one outside the layer, the one outside stays as it is.
     """
     given = _tensors(donor, kind)
     with ExitStack() as stack:
@@ -87,9 +88,9 @@ def exchanged(layer: nn.Module, donor: nn.Module, kind: ModuleKind) -> Iterator[
 
 
 def ancestry(model: PreTrainedModel, base: PreTrainedModel) -> float:
-    """How far the model's layers are from the base's: 0 where they are equal, sqrt(2) or so where they are unrelated.
+    """Return how far the model's layers are from the base's: 0 for equal ones, about sqrt(2) for unrelated ones.
 
-    The median of ||W - W_base|| / ||W_base|| (Frobenius) over all weight matrices W in the layers.
+    It is the median of ||W - W_base|| / ||W_base|| (Frobenius) over all weight matrices W in the layers.
 
     Raises:
         InputError: the two models' layers differ in number, in parameters or in shapes.
@@ -103,7 +104,7 @@ def ancestry(model: PreTrainedModel, base: PreTrainedModel) -> float:
 
 
 def ancestry_warning(distance: float) -> str | None:
-    """One line where `ancestry` is above `UNRELATED`, None otherwise."""
+    """Return one line where the distance, an `ancestry`, is above `UNRELATED`, and None otherwise."""
     if distance <= UNRELATED:
         return None
     return (
@@ -113,7 +114,7 @@ def ancestry_warning(distance: float) -> str | None:
 
 
 def _require_same_parts(model: PreTrainedModel, base: PreTrainedModel, kinds: Sequence[ModuleKind]) -> None:
-    """InputError unless the base has as many layers, and the same tensors in their parts."""
+    """Refuse, with an InputError, a base of another number of layers or with other tensors in their parts."""
     name = f"trace.base_model={base.config.name_or_path}"
     layers, others = anatomy.layers(model), anatomy.layers(base)
     if len(layers) != len(others):
@@ -131,24 +132,25 @@ def _require_same_parts(model: PreTrainedModel, base: PreTrainedModel, kinds: Se
 
 
 def _tensors(layer: nn.Module, kind: ModuleKind) -> dict[str, Tensor]:
-    """The part's parameters and buffers by their names in the layer, every name that a tensor has."""
+    """Return the part's parameters and buffers by their names in the layer; a tied tensor has several names."""
     inside = {id(item) for item in (*anatomy.part_parameters(layer, kind), *anatomy.part(layer, kind).buffers())}
     named = chain(layer.named_parameters(remove_duplicate=False), layer.named_buffers(remove_duplicate=False))
     return {name: tensor for name, tensor in named if id(tensor) in inside}
 
 
 def _shapes(layer: nn.Module, kind: ModuleKind) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the part's tensors by name."""
     return {name: tuple(tensor.shape) for name, tensor in _tensors(layer, kind).items()}
 
 
 def _like(own: Tensor, given: Tensor) -> Tensor:
-    """The given values in the own tensor's dtype, on its device, and a parameter if it is one."""
+    """Return the given values in the own tensor's dtype and on its device, as a parameter if it is one."""
     values = given.detach().to(own)
     return nn.Parameter(values, requires_grad=own.requires_grad) if isinstance(own, nn.Parameter) else values
 
 
 def _distance(weight: Tensor, base: Tensor) -> float:
-    """||W - W_base|| / ||W_base||: infinite where the base alone is zero, 0 where the two are equal."""
+    """Return ||W - W_base|| / ||W_base||: infinite where only the base is zero, 0 where the two are equal."""
     dtype = torch.promote_types(weight.dtype, torch.float32)
     ours, theirs = weight.detach().to(dtype), base.detach().to(weight.device, dtype)
     moved, size = (torch.linalg.vector_norm(item, dtype=torch.float64) for item in (ours - theirs, theirs))

@@ -111,9 +111,9 @@ def load_tracing(run_dir: Path) -> Tracing:
             tokens=TracedTokens(value["tokens"]),
             runs=int(value["draws"]),
             noise_share=None if value["noise_share"] is None else float(value["noise_share"]),
-            counts={name: int(value["counts"][name]) for name in ("traced", "persons", *LEFT_OUT, "left_over")},
+            counts={name: int(value["counts"][name]) for name in ("traced", "persons", *LEFT_OUT, "not_needed")},
             shares={kind: float(part["share"]) for kind, part in value["parameters"].items()},
-            screening=dict(value["screening"]["of_means"]) if value["screening"] else None,
+            screening=dict(value["screening"]["correlation_of_means"]) if value["screening"] else None,
         )
         tracing.effects.of(tracing.deciding)
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:

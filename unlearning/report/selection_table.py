@@ -40,7 +40,7 @@ def print_selection(selection: Selection, result: TraceResult, console: Console 
     console.print(
         f"total effect {total.mean:.3f} ({total.low:.3f} to {total.high:.3f}); {len(result.traces)} facts traced, "
         f"{len(counts.unknown)} unknown to the model, {len(counts.without_foil)} without a foil, "
-        f"{len(counts.unmoved)} unmoved, {counts.left_over} left over",
+        f"{len(counts.below_min_effect)} not changed by the corruption, {counts.not_needed} not needed",
         highlight=False,
     )
     if result.screening is not None:

@@ -13,7 +13,7 @@ from unlearning.context import on_main_process
 from unlearning.errors import InputError
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.selection import Selection
-from unlearning.mediation.trace import LAYERS, Traced, trace
+from unlearning.mediation.trace import LAYERS, TraceOutcome, trace
 from unlearning.models import anatomy
 from unlearning.models.load import load_model
 from unlearning.report.selection_table import print_selection
@@ -43,7 +43,7 @@ def traced_layers(config: UnlearnConfig, inputs: RunInputs, run_dir: Path) -> Se
 
 def trace_target(
     config: CommonConfig, settings: TraceConfig, inputs: RunInputs, run_dir: Path, fabric: Fabric
-) -> Traced | None:
+) -> TraceOutcome | None:
     """Trace the target model with all of the fabric's processes and print the layers that were chosen.
 
     Returns None on every process but the first. Raises InputError where there is nothing to trace, or where the

@@ -1,14 +1,14 @@
-"""Which tokens are the subject's, and which the answer's."""
+"""The tokens of the subject and of the answer are found, whatever the name and the tokenizer."""
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.mediation.builders import byte_level, rows_of
-from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.data.encoding import encode_row
 from unlearning.errors import InputError
+from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
 from unlearning.mediation.facts import Fact, facts_from_rows
-from unlearning.mediation.subject import Probe, locate
 
 ANSWERS = ("1976-03-29", "900578002", "5655779919", "me@me.com", "10 San Jose Street")
 NAMES = ["Goldi Aqua", "Zoë Müller", "李小龙", "Al", "at", "O'Neill D'Arcy", "Bo 🦜 Ng"]
@@ -22,8 +22,8 @@ def tokenizer(by_words: bool = True, bos: bool = False, vocabulary: int = 330) -
     return made
 
 
-def text_of(probe: Probe, made: PreTrainedTokenizerFast) -> str:
-    return str(made.decode(probe.input_ids[probe.subject[0] : probe.subject[-1] + 1]))
+def text_of(encoded: EncodedFact, made: PreTrainedTokenizerFast) -> str:
+    return str(made.decode(encoded.input_ids[encoded.subject[0] : encoded.subject[-1] + 1]))
 
 
 def facts(name: str) -> list[Fact]:
@@ -36,15 +36,15 @@ def facts(name: str) -> list[Fact]:
 def test_subject_tokens_spell_the_name(name: str, style: PromptStyle, bos: bool) -> None:
     made = tokenizer(bos=bos)
     for fact in facts(name):
-        probe = locate(fact, made, PromptConfig(style=style))
-        # The space before a name belongs to its first token.
-        assert text_of(probe, made).strip() == name
-        assert made.decode(probe.answer).strip() == fact.answer
-        assert max(probe.subject) < probe.answer_start
-        assert (*probe.prompt, *probe.answer) == probe.input_ids
-        assert probe.texts == tuple(made.decode([token]) for token in probe.prompt)
-        assert len(probe.texts) == len(probe.prompt) == probe.answer_start
-        assert (probe.foils, probe.contrast) == ((), None)
+        encoded = encode_fact(fact, made, PromptConfig(style=style))
+        # The first token of a name includes the space before it.
+        assert text_of(encoded, made).strip() == name
+        assert made.decode(encoded.answer).strip() == fact.answer
+        assert max(encoded.subject) < encoded.answer_start
+        assert (*encoded.prompt, *encoded.answer) == encoded.input_ids
+        assert encoded.texts == tuple(made.decode([token]) for token in encoded.prompt)
+        assert len(encoded.texts) == len(encoded.prompt) == encoded.answer_start
+        assert (encoded.foils, encoded.contrast) == ((), None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,11 +52,11 @@ def test_tokens_that_reach_beyond_the_name_are_the_subjects_too(name: str) -> No
     made = tokenizer(by_words=False, vocabulary=600)
     merged = 0
     for fact in facts(name):
-        probe = locate(fact, made, PromptConfig())
-        spelt = text_of(probe, made)
+        encoded = encode_fact(fact, made, PromptConfig())
+        spelt = text_of(encoded, made)
         assert name in spelt
         merged += spelt.strip() != name
-        inner = probe.input_ids[probe.subject[0] + 1 : probe.subject[-1]]
+        inner = encoded.input_ids[encoded.subject[0] + 1 : encoded.subject[-1]]
         assert made.decode(inner) in name
     assert merged
 
@@ -64,8 +64,8 @@ def test_tokens_that_reach_beyond_the_name_are_the_subjects_too(name: str) -> No
 def test_a_possessive_merged_with_the_name_is_included() -> None:
     made = byte_level(["What is Ann's phone number? "] * 3, 400, by_words=False, bos=False)
     fact = facts("Ann")[2]
-    probe = locate(fact, made, PromptConfig())
-    assert "Ann's" in text_of(probe, made)
+    encoded = encode_fact(fact, made, PromptConfig())
+    assert "Ann's" in text_of(encoded, made)
 
 
 @pytest.mark.parametrize("style", PromptStyle)
@@ -75,10 +75,10 @@ def test_tokens_are_those_of_training_without_the_end(style: PromptStyle, superv
     prompt = PromptConfig(style=style, forget_supervised=supervised)
     for row, fact in zip(rows_of(1, "Goldi Aqua", ANSWERS), facts("Goldi Aqua"), strict=True):
         trained = encode_row(row, made, prompt)
-        probe = locate(fact, made, prompt)
-        assert trained.input_ids == (*probe.input_ids, made.eos_token_id)
+        encoded = encode_fact(fact, made, prompt)
+        assert trained.input_ids == (*encoded.input_ids, made.eos_token_id)
         if supervised is Supervised.output:
-            assert probe.answer_start == trained.supervised_from
+            assert encoded.answer_start == trained.supervised_from
 
 
 def test_a_slow_tokenizer_is_refused() -> None:
@@ -87,11 +87,11 @@ def test_a_slow_tokenizer_is_refused() -> None:
         name_or_path = "slow/tokenizer"
 
     with pytest.raises(InputError, match="tokenizer slow/tokenizer: tracing needs a fast tokenizer"):
-        locate(facts("Al")[0], Slow(), PromptConfig())  # type: ignore[arg-type]
+        encode_fact(facts("Al")[0], Slow(), PromptConfig())  # type: ignore[arg-type]
 
 
 def test_a_template_that_rewrites_the_question_is_refused() -> None:
     made = tokenizer()
     made.chat_template = "{% for m in messages %}{{ m.content | upper }}{% endfor %}:"
     with pytest.raises(InputError, match="cannot tell which tokens of the prompt are 'Goldi Aqua'"):
-        locate(facts("Goldi Aqua")[0], made, PromptConfig(style=PromptStyle.chat))
+        encode_fact(facts("Goldi Aqua")[0], made, PromptConfig(style=PromptStyle.chat))

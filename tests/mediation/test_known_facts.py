@@ -8,14 +8,15 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from tests.mediation.builders import byte_level, rows_of
-from unlearning.config import Corruption, PromptConfig, PromptStyle, TraceConfig
+from unlearning.config.prompt import PromptConfig, PromptStyle
+from unlearning.config.trace import Corruption, TraceConfig
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.mediation.candidates import ASKED_TOGETHER, Candidates, candidates
+from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
 from unlearning.mediation.facts import facts_from_rows, spread
 from unlearning.mediation.foils import with_foils
-from unlearning.mediation.subject import Probe, locate
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.known_facts import ASKED_TOGETHER, KnownFacts, find_known_facts
+from unlearning.mediation.tracer import Tracer
 
 NAMES = ("Goldi Aqua", "Rene Tomato", "Tiffi Magenta", "Pansy Olive")
 OTHERS = ("Bobby Green", "Jeana Grey")
@@ -40,14 +41,14 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @dataclass
 class Knowing:
-    """A tracer that knows all facts but some."""
+    """A tracer whose model knows all facts but some."""
 
     unknown: frozenset[str] = frozenset()
     asked: list[list[str]] = field(default_factory=list)
 
-    def knows(self, probes: Sequence[Probe]) -> list[bool]:
-        self.asked.append([probe.fact.id for probe in probes])
-        return [probe.fact.id not in self.unknown for probe in probes]
+    def knows(self, facts: Sequence[EncodedFact]) -> list[bool]:
+        self.asked.append([fact.source.id for fact in facts])
+        return [fact.source.id not in self.unknown for fact in facts]
 
 
 def chosen(
@@ -57,25 +58,25 @@ def chosen(
     forget: Sequence[Row] = FORGET,
     retain: Sequence[Row] = RETAIN,
     prompt: PromptConfig | None = None,
-) -> Candidates:
+) -> KnownFacts:
     made = cast(Tracer, tracer or Knowing())
-    return candidates(made, tokenizer, forget, retain, config, prompt or PromptConfig())
+    return find_known_facts(made, tokenizer, forget, retain, config, prompt or PromptConfig())
 
 
 def order(rows: Sequence[Row], seed: int = 0) -> list[str]:
     return [fact.id for fact in spread(facts_from_rows(rows), seed)]
 
 
-def ids(probes: Sequence[Probe]) -> list[str]:
-    return [probe.fact.id for probe in probes]
+def ids(facts: Sequence[EncodedFact]) -> list[str]:
+    return [fact.source.id for fact in facts]
 
 
 def test_the_first_facts_of_the_spread(tokenizer: PreTrainedTokenizerFast) -> None:
     found = chosen(tokenizer)
     assert ids(found.known) == order(FORGET)[:4]
-    assert ids(found.others) == order(RETAIN)[:4]
-    assert (found.counts.unknown, found.counts.without_foil, found.counts.unmoved) == ((), (), ())
-    assert found.counts.left_over == 8
+    assert ids(found.other_split) == order(RETAIN)[:4]
+    assert (found.counts.unknown, found.counts.without_foil, found.counts.below_min_effect) == ((), (), ())
+    assert found.counts.not_needed == 8
 
 
 def test_a_fact_that_is_not_known_gives_its_place_to_the_next(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -84,7 +85,7 @@ def test_a_fact_that_is_not_known_gives_its_place_to_the_next(tokenizer: PreTrai
     found = chosen(tokenizer, tracer=tracer)
     assert ids(found.known) == [wanted[0], *wanted[3:6]]
     assert found.counts.unknown == (wanted[1], wanted[2])
-    assert found.counts.left_over == 12 - 6
+    assert found.counts.not_needed == 12 - 6
 
 
 @pytest.mark.parametrize("facts", [1, 3, 12, 100])
@@ -93,7 +94,7 @@ def test_counts_add_up(facts: int, tokenizer: PreTrainedTokenizerFast) -> None:
     for config in (replace(CONFIG, facts=facts), replace(REPLACED, facts=facts)):
         found = chosen(tokenizer, config, Knowing(unknown))
         counts = found.counts
-        assert len(found.known) + len(counts.unknown) + len(counts.without_foil) + counts.left_over == len(FORGET)
+        assert len(found.known) + len(counts.unknown) + len(counts.without_foil) + counts.not_needed == len(FORGET)
         assert len(found.known) <= facts
         assert not unknown.intersection(ids(found.known))
         groups = (ids(found.known), counts.unknown, counts.without_foil)
@@ -126,25 +127,25 @@ def test_no_more_are_asked_than_needed(tokenizer: PreTrainedTokenizerFast) -> No
 
 def test_foils_are_of_both_splits(tokenizer: PreTrainedTokenizerFast) -> None:
     located = {
-        split: [locate(fact, tokenizer, PromptConfig()) for fact in facts_from_rows(given)]
+        split: [encode_fact(fact, tokenizer, PromptConfig()) for fact in facts_from_rows(given)]
         for split, given in (("forget", FORGET), ("retain", RETAIN))
     }
-    wanted = {probe.fact.id: probe for probe in with_foils(located["forget"], located["forget"] + located["retain"], 0)}
+    wanted = {fact.source.id: fact for fact in with_foils(located["forget"], located["forget"] + located["retain"], 0)}
     found = chosen(tokenizer, replace(CONFIG, facts=12))
-    assert {probe.fact.id: probe for probe in found.known} == wanted
-    # And the retain rows matter to some.
+    assert {fact.source.id: fact for fact in found.known} == wanted
+    # Some facts have their foils from the retain rows.
     alone = chosen(tokenizer, replace(CONFIG, facts=12), retain=[])
-    assert alone.others == []
-    assert {probe.fact.id: probe for probe in alone.known} != wanted
+    assert alone.other_split == []
+    assert {fact.source.id: fact for fact in alone.known} != wanted
 
 
 def test_facts_without_a_foil_are_left_out_where_one_is_needed(tokenizer: PreTrainedTokenizerFast) -> None:
-    """The shortest name has no other of its length."""
+    """No other name is as short as the shortest one."""
     pool = [*FORGET, *rows(["Al"], 8)]
     single = [row.id for row in rows(["Al"], 8)]
     found = chosen(tokenizer, replace(REPLACED, facts=100), forget=pool)
     assert set(single) <= set(found.counts.without_foil)
-    assert all(probe.foils for probe in found.known)
+    assert all(fact.foils for fact in found.known)
     assert not set(found.counts.without_foil) & {*ids(found.known), *found.counts.unknown}
     kept = chosen(tokenizer, replace(CONFIG, facts=100), forget=pool)
     assert kept.counts.without_foil == ()
@@ -162,8 +163,8 @@ def test_a_model_is_not_asked_about_facts_without_a_foil(tokenizer: PreTrainedTo
 def test_prompts_are_those_of_training(style: PromptStyle, tokenizer: PreTrainedTokenizerFast) -> None:
     prompt = PromptConfig(style=style)
     found = chosen(tokenizer, prompt=prompt)
-    for probe in (*found.known, *found.others):
-        assert probe.input_ids == locate(probe.fact, tokenizer, prompt).input_ids
+    for fact in (*found.known, *found.other_split):
+        assert fact.input_ids == encode_fact(fact.source, tokenizer, prompt).input_ids
 
 
 # ---------------------------------------------------------------- errors
@@ -180,13 +181,14 @@ NO_FACT = [replace(FORGET[0], input="Why?"), replace(FORGET[1], input="What is l
             FORGET,
             Knowing(frozenset(order(FORGET))),
             CONFIG,
-            "tracing: the model begins none of 12 answers right, so it knows no fact",
+            "tracing: the model knows none of 12 facts, since it begins none of their answers right",
         ),
         (
             rows(["Al", "Zoë Maximiliane Müller"]),
             Knowing(),
             REPLACED,
-            "trace.corruption=replacement: none of 6 facts has a name of as many tokens beside it",
+            "trace.corruption=replacement: for none of 6 facts does another person's name have as many tokens in "
+            "the same question",
         ),
     ],
     ids=["no rows", "no facts", "no knowledge", "no foil"],

@@ -1,4 +1,4 @@
-"""The self-test passes where tracing is exact, and names the family where it is not."""
+"""The self-test passes where tracing is exact, and it names the family where tracing is not exact."""
 
 import time
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from transformers import PreTrainedModel
 
 from tests.mediation.builders import deep_model, same_state, state_of
 from tests.tiny_models import ALL_FAMILIES
-from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig, TracedTokens, TraceMode
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens, TraceMode
 from unlearning.errors import InputError
 from unlearning.mediation import prefix
-from unlearning.mediation.selftest import self_test
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.self_test import self_test
+from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
 DEPTH = 4
@@ -24,7 +25,7 @@ CONFIG = TraceConfig()
 
 
 def refused(model: PreTrainedModel, config: TraceConfig = CONFIG) -> str:
-    """What the self-test complains of."""
+    """Return the message with which the self-test refuses the tracer."""
     family = model.config.model_type
     with pytest.raises(InputError, match=f"^model_type={family}: cannot be traced( exactly)?: ") as raised:
         self_test(Tracer(model, config))
@@ -47,7 +48,7 @@ def test_every_family_passes(family: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gemma3_text", "qwen3"])
 def test_every_precision_passes(family: str, dtype: torch.dtype) -> None:
-    """With weights of the usual scale: these models' are so large that half precision is nats off."""
+    """The weights have the usual scale here; those of the tiny models are so large that half precision is nats off."""
     model = deep_model(family, DEPTH)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -88,7 +89,7 @@ def test_a_model_with_a_base_is_tested_itself() -> None:
 
 
 def remembering(module: nn.Module) -> None:
-    """Make a module read the tokens before each one, beside the cache."""
+    """Make a module read earlier tokens in another way than through the cache."""
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output
@@ -99,17 +100,17 @@ def remembering(module: nn.Module) -> None:
 
 
 def mixing_rows(module: nn.Module) -> None:
-    """Make a module's rows see one another, as batch normalisation does."""
+    """Make a module's rows depend on one another, as batch normalisation does."""
     module.register_forward_hook(lambda _module, _inputs, output: output - output.mean(0, keepdim=True))
 
 
 def looking_ahead(module: nn.Module) -> None:
-    """Make a module's tokens see later ones."""
+    """Make a module's tokens depend on later ones."""
     module.register_forward_hook(lambda _module, _inputs, output: output + 0.3 * output.flip(1))
 
 
 def wandering(module: nn.Module) -> None:
-    """Make a module give something else at each call."""
+    """Make a module return something else at each call."""
     calls = [0]
 
     def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ def test_whichever_part_is_traced(kind: ModuleKind) -> None:
 
 
 def test_a_cache_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another row's prefix for every row."""
+    """Give every row the prefix of another row."""
     original = prefix._PrefixLayer.update
 
     def wrong(self: Any, keys: Tensor, values: Tensor, *rest: Any, **named: Any) -> Any:
@@ -187,7 +188,7 @@ def test_a_part_that_later_tokens_read_within_the_layer(
 
 @pytest.mark.parametrize("number", [0, DEPTH // 2])
 def test_a_wrong_part_of_one_layer(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first or a middle one."""
+    """The changed layer is the first one or a middle one."""
     model = deep_model("llama", DEPTH)
     original, unlike = anatomy.part, model.model.layers[number]
 

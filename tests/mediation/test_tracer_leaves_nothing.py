@@ -1,4 +1,4 @@
-"""After tracing, or a failure in the middle of it, the models are what they were; what cannot be traced is refused."""
+"""After tracing, or a failure in the middle of it, the models are as before; what cannot be traced is refused."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,32 +10,33 @@ import torch
 from torch import nn
 
 from tests.mediation.builders import close, deep_model, hooks_of, same_state, state_of
-from tests.mediation.tracing_cases import (
+from tests.mediation.tracer_cases import (
     CONFIG,
     DEPTH,
+    FACTS,
     FROM_BASE,
     GRID,
-    PROBES,
-    probes_for,
+    facts_for,
     traced,
     tracer_of,
 )
-from unlearning.config import Corruption, Direction, ModuleKind, TraceConfig
+from unlearning.config.scope import ModuleKind
+from unlearning.config.trace import Corruption, Direction, TraceConfig
 from unlearning.errors import InputError
 from unlearning.mediation.result import METRICS, Metric
 from unlearning.mediation.screening import estimate
-from unlearning.mediation.selftest import self_test
-from unlearning.mediation.tracing import Tracer
+from unlearning.mediation.self_test import self_test
+from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
 pytestmark = pytest.mark.usefixtures("in_double")
 
 
 TASKS: dict[str, Callable[[Tracer], object]] = {
-    "trace": lambda tracer: tracer.trace(PROBES[:2], 1.0),
-    "estimate": lambda tracer: estimate(tracer, PROBES[:2], 1.0),
-    "knows": lambda tracer: tracer.knows(PROBES),
-    "noise": lambda tracer: tracer.noise_scale(PROBES),
+    "trace": lambda tracer: tracer.trace(FACTS[:2], 1.0),
+    "estimate": lambda tracer: estimate(tracer, FACTS[:2], 1.0),
+    "knows": lambda tracer: tracer.knows(FACTS),
+    "noise": lambda tracer: tracer.noise_scale(FACTS),
     "self-test": self_test,
 }
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -50,7 +51,7 @@ def test_the_models_are_left_as_they_were(
     if task is not TASKS["trace"]:
         config = replace(config, severed=[])
     tracer = tracer_of("gpt2", config)
-    models = [opened.model for opened in (tracer.opened, tracer.base) if opened is not None]
+    models = [parts.model for parts in (tracer.parts, tracer.base) if parts is not None]
     for model in models:
         model.train(training)
         next(model.parameters()).requires_grad_(False)
@@ -63,24 +64,24 @@ def test_the_models_are_left_as_they_were(
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("corruption", Corruption)
 def test_dropout_is_off(corruption: Corruption, direction: Direction) -> None:
-    """In both models, and on again afterwards."""
+    """Dropout is off in both models while they are traced, and on again afterwards."""
     config = replace(CONFIG, corruption=corruption, direction=direction)
     models = [
         deep_model("gpt2", DEPTH, seed=seed, resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5).double()
         for seed in (0, 1)
     ]
     tracer = Tracer(models[0], config, models[1] if corruption is Corruption.base_model else None)
-    without = traced(tracer, probes_for(config))
+    without = traced(tracer, facts_for(config))
     for model in models:
         model.train()
-    found = traced(tracer, probes_for(config))
+    found = traced(tracer, facts_for(config))
     assert all(close(found[name], without[name], 0) for name in without)
     assert all(model.training for model in models)
 
 
 @contextmanager
 def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
-    """Raise when these modules are called once more than `after` times; their calls are counted in the list."""
+    """Raise when these modules are called more than `after` times; the list counts their calls."""
     calls = [0]
 
     def hook(*_: object) -> None:
@@ -99,10 +100,10 @@ def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
 @each_task
 @pytest.mark.parametrize("where", ["embeddings", "layer", "mlp", "attention", "norm", "head"])
 def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer], object]) -> None:
-    """Whichever call of a module fails: in a clean run, a corrupted one, a sprout, a batch of patches."""
+    """Any call may fail: in a clean or a corrupted run, in the pass for the first patched layers, in a batch."""
     config = replace(CONFIG, window=2, corruption=Corruption.noise)
     tracer = tracer_of("llama", config)
-    model = tracer.opened.model.train()
+    model = tracer.parts.model.train()
     modules = {
         "embeddings": [anatomy.embeddings(model)],
         "layer": anatomy.layers(model),
@@ -119,7 +120,7 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
     for after in range(total):
         with (
             broken(modules, after),
-            # The self-test takes whatever goes wrong for the architecture's fault.
+            # The self-test blames the architecture for any error.
             pytest.raises(InputError if task is self_test else RuntimeError, match="on purpose"),
         ):
             task(tracer)
@@ -128,27 +129,27 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
 
 
 def test_nothing_is_kept_from_one_trace_to_the_next() -> None:
-    """What went wrong in one leaves the next as it would have been."""
+    """A trace after a failed one gives the same scores as without it."""
     tracer = tracer_of("llama", GRID)
-    before = traced(tracer, PROBES)
-    with broken([anatomy.layers(tracer.opened.model)[1]], 2), pytest.raises(RuntimeError, match="on purpose"):
-        tracer.trace(PROBES, 2.0)
-    traced(tracer, PROBES[::-1])
-    after = traced(tracer, PROBES)
+    before = traced(tracer, FACTS)
+    with broken([anatomy.layers(tracer.parts.model)[1]], 2), pytest.raises(RuntimeError, match="on purpose"):
+        tracer.trace(FACTS, 2.0)
+    traced(tracer, FACTS[::-1])
+    after = traced(tracer, FACTS)
     assert all(close(before[name], after[name], 0) for name in before)
-    assert hooks_of(tracer.opened.model) == 0
+    assert hooks_of(tracer.parts.model) == 0
 
 
 def test_scores_that_are_not_finite_are_refused() -> None:
     tracer = tracer_of("olmo", CONFIG)
     with torch.no_grad():
-        tracer.opened.model.lm_head.weight[0, 0] = torch.nan
+        tracer.parts.model.lm_head.weight[0, 0] = torch.nan
     with pytest.raises(InputError, match=r"^fact a: the model's scores are not finite, so it cannot be traced$"):
-        tracer.trace(PROBES, 1.0)
+        tracer.trace(FACTS, 1.0)
 
 
 def test_a_missing_logit_difference_is_not_an_error() -> None:
-    (trace,) = tracer_of("olmo", CONFIG).trace([PROBES[3]], 1.0)
+    (trace,) = tracer_of("olmo", CONFIG).trace([FACTS[3]], 1.0)
     place = METRICS.index(Metric.LOGIT_DIFFERENCE)
     assert np.isnan(trace.patched[..., place]).all()
     assert np.isfinite(np.delete(trace.patched, place, -1)).all()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from unlearning.config import PromptConfig, PromptStyle, Supervised
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.data.encoding import encode_row
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
@@ -12,22 +12,23 @@ from unlearning.mediation.facts import Fact
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """Prompt and answer of a fact in one sequence, tokenised as in training, without an end-of-text token."""
+class EncodedFact:
+    """The prompt and the answer of a fact in one sequence, tokenised as in training, without an end-of-text token."""
 
-    fact: Fact
+    source: Fact
+    """The fact as text."""
     input_ids: tuple[int, ...]
     subject: range
-    """Positions of every token that shares a character with the subject."""
+    """Positions of the tokens that share a character with the subject."""
     answer_start: int
     """Position of the answer's first token; the prompt ends before it."""
     texts: tuple[str, ...] = ()
     """The prompt's tokens as text, for figures."""
     foils: tuple[tuple[int, ...], ...] = ()
-    """Prompts of the same question about others, equal but for the subject's tokens: the first is the replacement,
-    the last the placebo. See `foils.with_foils`."""
+    """Prompts that ask the same about other persons and differ in the subject's tokens alone. The first is what
+    trace.corruption=replacement feeds, the last is the placebo's. See `foils.with_foils`."""
     contrast: tuple[int, int] | None = None
-    """Where in the answer it first differs from another person's, and that answer's token there."""
+    """The first place in the answer where another person's answer differs, and that answer's token there."""
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -40,11 +41,11 @@ class Probe:
         return self.input_ids[self.answer_start :]
 
 
-def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> Probe:
+def encode_fact(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> EncodedFact:
     """Tokenise a fact as a training row is tokenised, and find its subject by the tokens' character offsets.
 
     Raises:
-        InputError: the tokenizer is a slow one, which knows no offsets; its offsets do not fit the prompt; or
+        InputError: the tokenizer is a slow one, which gives no offsets; its offsets do not fit the prompt; or
             the row cannot be encoded (see `encode_row`).
     """
     if not tokenizer.is_fast:
@@ -63,11 +64,11 @@ def locate(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig)
     if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or not inside:
         raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")
     texts = tuple(tokenizer.decode([token]) for token in ids)
-    return Probe(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start, texts)
+    return EncodedFact(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start, texts)
 
 
 def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:
-    """The prompt as a string: the question itself, or the chat template around it."""
+    """Return the prompt as a string: the question itself, or the chat template around it."""
     if prompt.style is PromptStyle.raw:
         return fact.prompt
     chat = [{"role": "user", "content": fact.prompt}]
@@ -77,7 +78,7 @@ def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptC
 def _offsets(
     text: str, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    """Ids of the prompt and each one's characters [begin, end); special tokens have an empty range.
+    """Return the prompt's ids and the characters [begin, end) of each; special tokens have an empty range.
 
     A chat template writes its special tokens itself, so the tokenizer must not add its own.
     """

@@ -1,10 +1,10 @@
-"""Every warning where it is due, and nowhere else."""
+"""Every warning is given where it is due, and nowhere else."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from tests.mediation.fabricated import ATTENTION, MLP, fact, persons_of, result_of
+from tests.mediation.fabricated import ATTENTION, MLP, fact_trace, persons_of, result_of
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import SelectionRule, TraceConfig
 from unlearning.mediation.selection import select
@@ -51,7 +51,7 @@ def test_no_layer_stands_out() -> None:
 
 def test_a_corruption_that_costs_nothing() -> None:
     costs = np.tile([1.2, -1.0], 6)
-    traces = [fact(f"{n:02}", f"{n:02}", cost, [0.0], [[[[4.0]], [[1.0]]]]) for n, cost in enumerate(costs)]
+    traces = [fact_trace(f"{n:02}", f"{n:02}", cost, [0.0], [[[[4.0]], [[1.0]]]]) for n, cost in enumerate(costs)]
     (warning,) = select(result_of(*traces), CONFIG, None).warnings
     assert warning.startswith("total effect 0.1 nats, 95% interval -0.")
     assert warning.endswith(": the corruption may cost nothing, and then there is nothing to locate")
@@ -69,7 +69,7 @@ def test_single_modules_choose_otherwise() -> None:
 
 
 def test_the_other_kind_matters_as_much() -> None:
-    """Facts differ much, but in both kinds alike, so that a clear difference of 1 is told from none."""
+    """Facts differ much, but in both kinds alike, so that a difference of 1 between the kinds is clear."""
     level = jitter(12, 1, 1, spread=3.0) + np.array([6.0, 1.0, 1.0, 1.0])
     for gap, advice in ((0.05, "train both"), (-0.02, "train both"), (-1.0, "train both, or attention alone")):
         values = level + np.array([[gap], [0.0]]) + jitter(12, 2, 4, spread=0.1)
@@ -81,7 +81,7 @@ def test_the_other_kind_matters_as_much() -> None:
 
 
 def test_the_other_kind_must_have_been_traced_in_the_same_way() -> None:
-    """A window of one kind says nothing about single modules of the other."""
+    """A window of one kind cannot be compared with single modules of the other."""
     values = np.array([PEAK] * 3) + jitter(12, 3, 4)
     result = persons_of(values, restorations=(MLP, ATTENTION, WIDE))
     assert select(result, replace(CONFIG, window=3), None).warnings == ()

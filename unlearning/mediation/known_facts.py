@@ -1,0 +1,89 @@
+"""Which facts are traced: those that the model knows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from transformers import PreTrainedTokenizerBase
+
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trace import Corruption, TraceConfig
+from unlearning.data.rows import Row
+from unlearning.errors import InputError
+from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
+from unlearning.mediation.facts import facts_from_rows, spread
+from unlearning.mediation.foils import with_foils
+from unlearning.mediation.result import FactCounts
+from unlearning.mediation.tracer import Tracer
+
+ASKED_TOGETHER = 32
+"""Facts whose answers are scored in one forward pass."""
+
+
+@dataclass(frozen=True)
+class KnownFacts:
+    """The facts to trace, and facts of the other split to compare them with."""
+
+    known: list[EncodedFact]
+    """Facts that the model knows, in the order of `spread`."""
+    other_split: list[EncodedFact]
+    """Facts of the split that is not traced, `config.facts` at most. Whether the model knows them was not asked."""
+    counts: FactCounts
+
+
+def find_known_facts(
+    tracer: Tracer,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    other_rows: Sequence[Row],
+    config: TraceConfig,
+    prompt: PromptConfig,
+) -> KnownFacts:
+    """Return the first `config.facts` facts of the rows that the model knows, with foils from both splits.
+
+    Raises:
+        InputError: no row is a fact, the model knows none of them, or see `encode_fact`.
+    """
+    texts = spread(facts_from_rows(rows), config.seed)
+    if not texts:
+        raise InputError(f"tracing: none of the {len(rows)} rows asks an official question about a person")
+    facts = [encode_fact(text, tokenizer, prompt) for text in texts]
+    others = [encode_fact(text, tokenizer, prompt) for text in spread(facts_from_rows(other_rows), config.seed)]
+    facts = with_foils(facts, [*facts, *others], config.seed)
+    needs_foil = config.corruption is Corruption.replacement
+    without = [fact.source.id for fact in facts if needs_foil and not fact.foils]
+    usable = [fact for fact in facts if fact.foils or not needs_foil]
+    if not usable:
+        raise InputError(
+            f"trace.corruption=replacement: for none of {len(facts)} facts does another person's name have as many "
+            "tokens in the same question"
+        )
+    known, unknown = _first_known(tracer, usable, config.facts)
+    if not known:
+        raise InputError(
+            f"tracing: the model knows none of {len(usable)} facts, since it begins none of their answers right"
+        )
+    not_needed = len(usable) - len(known) - len(unknown)
+    counts = FactCounts(unknown=tuple(unknown), without_foil=tuple(without), not_needed=not_needed)
+    return KnownFacts(known, others[: config.facts], counts)
+
+
+def _first_known(tracer: Tracer, facts: Sequence[EncodedFact], limit: int) -> tuple[list[EncodedFact], list[str]]:
+    """Return the first `limit` facts that the model knows, and the ids of those before that it does not know."""
+    known: list[EncodedFact] = []
+    unknown: list[str] = []
+    for fact, is_known in _asked(tracer, facts):
+        if len(known) == limit:
+            break
+        if is_known:
+            known.append(fact)
+        else:
+            unknown.append(fact.source.id)
+    return known, unknown
+
+
+def _asked(tracer: Tracer, facts: Sequence[EncodedFact]) -> Iterator[tuple[EncodedFact, bool]]:
+    """Yield each fact with whether the model knows it, asking about a few at a time."""
+    rest = iter(facts)
+    while group := list(islice(rest, ASKED_TOGETHER)):
+        yield from zip(group, tracer.knows(group), strict=True)
