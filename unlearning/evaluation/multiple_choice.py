@@ -1,4 +1,7 @@
-"""Utility: accuracy on four-way questions of general knowledge, in two formats."""
+"""Utility: accuracy on four-way questions of general knowledge; 0 to 1, higher is better, 0.25 is chance.
+
+In the cloze format the most likely option counts as the model's answer, in the letter format the most likely of A-D.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,12 +32,12 @@ def cloze_correct(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> list[bool]:
-    """Whether the right option is the most likely continuation of the question, by question.
+    """Return, for each question, whether its right option is the most likely continuation.
 
-    Score of option o after prompt c: sum of log p(token) over the tokens of " o" after c, divided by the characters of
-    o, so that long options are not at a disadvantage (OLMES, arXiv 2406.08446, "character" normalisation; the space is
-    not counted, as in lm-evaluation-harness's acc_norm). Of equal scores the first wins. The question goes through the
-    model once, whatever the number of its options.
+    The score of option o after prompt c is the sum of log p(token) over the tokens of " o" after c, divided by the
+    characters of o, so that long options have no disadvantage (OLMES, arXiv 2406.08446, "character" normalisation; the
+    space is not counted, as in acc_norm of lm-evaluation-harness). Of equal scores the first wins. A question goes
+    through the model once, whatever the number of its options.
 
     Raises InputError for a question longer than the model's context, and for a score that is not a number.
     """
@@ -44,7 +47,7 @@ def cloze_correct(
     ]
     encoded = iter(_token_ids(tokenizer, texts))
     items = [
-        _branched(model, question, [next(encoded) for _ in ends])
+        _split_at_options(model, question, [next(encoded) for _ in ends])
         for question, ends in zip(questions, continuations, strict=True)
     ]
     sums = continuation_log_likelihoods(model, items, batch_tokens, advance)
@@ -52,15 +55,16 @@ def cloze_correct(
 
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Of each text, special tokens included; in one call, which a fast tokenizer runs in parallel."""
+    """Return the token ids of each text, special tokens included."""
+    # One call for all texts, since a fast tokenizer encodes them in parallel.
     ids: list[list[int]] = tokenizer(list(texts))["input_ids"] if texts else []
     return ids
 
 
-def _branched(model: PreTrainedModel, question: Question, encoded: Sequence[list[int]]) -> PromptContinuations:
-    """The tokens of the question with each option, cut where an option first differs from the question alone.
+def _split_at_options(model: PreTrainedModel, question: Question, encoded: Sequence[list[int]]) -> PromptContinuations:
+    """Return the question with its options as continuations, cut where an option first differs from the question alone.
 
-    `encoded` begins with the question alone.
+    `encoded` has the tokens of the question alone, then those of the question with each option.
     """
     alone, *whole = encoded
     for tokens in whole:
@@ -71,7 +75,8 @@ def _branched(model: PreTrainedModel, question: Question, encoded: Sequence[list
 
 
 def _shared_beginning(sequences: Sequence[list[int]]) -> int:
-    """Number of tokens that all sequences begin with: those of the least and the greatest, which differ first."""
+    """Return the number of tokens that all sequences begin with."""
+    # In lexical order the least and the greatest sequence differ first.
     pairs = zip(min(sequences), max(sequences), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
@@ -93,11 +98,11 @@ def letters_correct(
     advance: Callable[[int], None],
     head: str = MMLU_HEAD,
 ) -> list[bool]:
-    """Whether the right letter is the most probable of A-D after the question with its options, by question.
+    """Return, for each question, whether its right letter is the most probable of A-D after the question.
 
-    The first `shots` examples of the question's subject come before it, fewer where the prompt would be too long. A
-    letter's probability is that of the last token of " A" right after "Answer:", as in the official script. What the
-    prompts of a subject begin with goes through the model once. `head` opens each prompt.
+    The first `shots` examples of the question's subject come before it, fewer where the prompt would be too long. The
+    probability of a letter is that of the last token of " A" right after "Answer:", as in the official script. The
+    common beginning of a subject's prompts goes through the model once. `head` is the first line of each prompt.
 
     Raises InputError for a question that is too long without examples, for letters that share a token, and for logits
     that are not a number.
@@ -136,9 +141,10 @@ def _fitting_prompt(
     tokens: list[int],
     head: str,
 ) -> tuple[list[int], int]:
-    """Token ids of the prompt, and the number of examples in it; `tokens` are those with all examples.
+    """Return the token ids of the longest prompt that fits, and the number of examples in it.
 
-    PROMPT_LIMIT_TOKENS bounds what examples may fill; a question by itself may be as long as the model's context.
+    `tokens` is the prompt with all examples. A prompt with examples may have PROMPT_LIMIT_TOKENS tokens; a question by
+    itself may be as long as the model's context.
     """
     context = context_tokens(model)
     for used in range(len(worked), -1, -1):
@@ -157,9 +163,10 @@ def last_logits(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> Tensor:
-    """Logits (prompts, wanted) of the wanted tokens after each prompt; what all prompts begin with is worked out once.
+    """Return the logits (prompts, wanted) of the wanted tokens after each prompt.
 
-    A batch holds about `batch_tokens` cache slots, or one prompt.
+    The common beginning of all prompts goes through the model once. A batch holds about `batch_tokens` cache slots, or
+    one prompt.
     """
     lengths = [len(prompt) for prompt in prompts]
     batches = length_batches(lengths, batch_tokens)

@@ -1,4 +1,9 @@
-"""The metrics of MUSE (Shi et al. 2024, arXiv 2407.06460) on one model, as its released code computes them."""
+"""MUSE (Shi et al. 2024, arXiv 2407.06460): its metrics on one model, as its released code computes them.
+
+- Verbatim memorisation (VerbMem) and knowledge memorisation (KnowMem): ROUGE-L F1, 0 to 1. Lower is better on the
+  forget set, higher on the retain set.
+- Privacy leakage (PrivLeak): 100 (AUC - A) / A in percent, where A is the AUC of the retrained model; 0 is best.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,19 +29,21 @@ from unlearning.evaluation.rouge import SPLITTER, common_subsequence
 from unlearning.evaluation.text import official_text
 
 VERBATIM_TOKENS = 128
-"""Of a continuation, both the generated and the true one."""
+"""Most tokens of a continuation, both of the generated and of the true one."""
 KNOWLEDGE_TOKENS = 32
+"""Most tokens of an answer."""
 ENDS = ("\n\n", "\nQuestion", "Question:")
-"""An answer ends before any of these: the examples before a question make models go on with one of their own."""
+"""An answer ends before any of these, since models continue with another question, as in the examples before it."""
 MIN_K_SHARE = 0.4
+"""Share of a document's tokens whose loss counts."""
 UNSCORED = "."
-"""Expected in place of the answer, so that generation ends for no score's sake: F1 counts what follows the answer."""
+"""Output given to `generate`, which stops no answer early for it: F1 also counts what follows the right answer."""
 
 
 def muse(evaluated: EvaluatedModel) -> list[ItemScore]:
-    """ROUGE-L F1 of each passage and question, Min-40% loss of each document; empty without MUSE's questions.
+    """Return ROUGE-L F1 of each passage and question, and the Min-40% loss of each document.
 
-    Groups are verbatim, knowledge_forget, knowledge_retain, members and nonmembers.
+    The groups are verbatim, knowledge_forget, knowledge_retain, members and nonmembers. Empty without MUSE's questions.
 
     Raises InputError for what does not fit into the model's context, and for losses or logits that are not a number.
     """
@@ -45,7 +52,7 @@ def muse(evaluated: EvaluatedModel) -> list[ItemScore]:
         return []
     texts = {"verbatim": sets.verbatim, "knowledge_forget": sets.forget, "knowledge_retain": sets.retain}
     documents = {"members": corpus.members, "nonmembers": corpus.nonmembers}
-    # Of all items in one order, so that several processes share each kind of them.
+    # The processes divide one list of all items, so that each gets a share of every kind.
     items = [(group, item) for kind in (texts, documents) for group, found in kind.items() for item in found]
     own = evaluated.share.of(items)
     scores = []
@@ -69,9 +76,9 @@ def muse_metrics(items: Sequence[ItemScore], reference: Sequence[ItemScore] | No
 
 
 def privacy_auc(items: Sequence[ItemScore]) -> float | None:
-    """Share of pairs of a member and a non-member of which the member has the greater loss; None without pairs.
+    """Return how often a member has a greater loss than a non-member, over all pairs, 0 to 1; None without pairs.
 
-    Equal losses count half. This is one less the usual AUC of a loss: near 0 the model still knows its members.
+    Equal losses count half. This is 1 - the usual AUC of a loss: near 0 the model still knows its members.
     """
     losses = [(item.group == "members", item.values["min_40_nats"]) for item in items if "min_40_nats" in item.values]
     if len({member for member, _ in losses}) < 2:
@@ -80,12 +87,12 @@ def privacy_auc(items: Sequence[ItemScore]) -> float | None:
 
 
 def privacy_leakage(auc: float | None, retrained: float | None) -> float | None:
-    """100 (auc - retrained) / retrained, -100 or more; None where one is missing or `retrained` is 0."""
+    """Return 100 (auc - retrained) / retrained, -100 or more; None if one is missing or `retrained` is 0."""
     return 100 * (auc - retrained) / retrained if auc is not None and retrained else None
 
 
 def rouge_l_f1(expected: str, generated: str) -> float:
-    """2 LCS / (words in expected + words in generated), 0 to 1; words are not stemmed, as in MUSE's code."""
+    """Return 2 LCS / (words in expected + words in generated), 0 to 1; words are not stemmed, as in MUSE's code."""
     target, said = SPLITTER.tokenize(expected), SPLITTER.tokenize(generated)
     return 2 * common_subsequence(target, said) / (len(target) + len(said)) if target and said else 0.0
 
@@ -97,7 +104,7 @@ def least_likely_losses(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> list[float]:
-    """Min-40% loss of each document's raw text, in nats a token; see `min_k_loss`.
+    """Return the Min-40% loss of each document's raw text, in nats a token; see `min_k_loss`.
 
     Raises InputError for a document longer than the model's context, one of fewer than two tokens, or a loss that is
     not a number.
@@ -125,9 +132,10 @@ def least_likely_losses(
 
 
 def min_k_loss(nats: Tensor) -> float:
-    """Mean of the greatest 40% of the tokens' losses (N,), rounded down, but of one at least.
+    """Return the mean of the greatest 40% of the tokens' losses (N,).
 
-    Source: Min-K% Prob, Shi et al. 2024, arXiv 2310.16789; MUSE takes k = 40.
+    The number of tokens is rounded down, and is at least one. Source: Min-K% Prob, Shi et al. 2024, arXiv 2310.16789;
+    MUSE takes k = 40.
     """
     greatest = nats.topk(max(1, int(len(nats) * MIN_K_SHARE))).values
     mean: float = greatest.double().mean().item()
@@ -135,14 +143,14 @@ def min_k_loss(nats: Tensor) -> float:
 
 
 def answer_part(text: str) -> str:
-    """The text before the first of ENDS."""
+    """Return the text before the first of ENDS."""
     for end in ENDS:
         text = text.split(end)[0]
     return text
 
 
 def _texts(evaluated: EvaluatedModel, group: str, rows: Sequence[Row], new_tokens: int) -> list[ItemScore]:
-    """Score of each row's greedy answer; a passage's true continuation is cut to as many tokens."""
+    """Return the score of each row's greedy answer; the true continuation of a passage is cut to as many tokens."""
     if not rows:
         return []
     tokenizer = evaluated.tokenizer

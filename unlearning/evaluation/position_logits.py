@@ -1,7 +1,7 @@
-"""The output projection at the positions that are asked for and no others, with few logits in memory at a time.
+"""The output projection at chosen positions only, with few logits in memory at a time.
 
-With a vocabulary of 50,000 the projection takes longer than the layers of a small model, and logits of all positions at
-once half as long again, for memory that is new each time.
+With a vocabulary of 50,000 the projection takes longer than the layers of a small model. Logits of all positions at
+once take half as long again, because their memory is allocated anew each time.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,10 @@ from unlearning.models.token_values import LOGITS_MIB, MIB
 
 
 def logits_by_part(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Logits (n, V), float32 or better, of some of the decoder's states (N, width) at a time, and of which."""
+    """Yield the logits of the decoder's states (N, width), part by part: which states, and logits (n, V) of them.
+
+    The logits are in float32 or better.
+    """
     vocabulary: int = model.get_input_embeddings().weight.shape[0]
     most = max(1, LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
     number = -(-len(states) // most)
@@ -27,7 +30,7 @@ def logits_by_part(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -
 def log_probabilities(
     model: PreTrainedModel, decoder: nn.Module, states: Tensor, places: Tensor, tokens: Tensor
 ) -> Tensor:
-    """Log p (M,), in nats, of tokens (M,) after the states (N, width) at places (M,)."""
+    """Return log p (M,), in nats, of tokens (M,), each after the state at its place (M,) among states (N, width)."""
     values = torch.zeros(len(tokens), dtype=torch.promote_types(states.dtype, torch.float32), device=states.device)
     for some, logits in logits_by_part(model, decoder, states):
         own = (places >= some.start) & (places < some.stop)
@@ -37,13 +40,20 @@ def log_probabilities(
 
 
 def most_likely_tokens(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
-    """Highest logit (N,), NaN where one is NaN, and its token (N,), the first of equals, after states (N, width)."""
+    """Return the highest logit (N,) after each of the states (N, width), and its token (N,), the first of equals.
+
+    The logit is NaN where any logit is NaN.
+    """
     found = [_highest(logits) for _, logits in logits_by_part(model, decoder, states)]
     return torch.cat([values for values, _ in found]), torch.cat([tokens for _, tokens in found])
 
 
 def _highest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """`logits.max(1)`, stretch by stretch: a fifth of the time on a CPU, which is fast at values and slow at places."""
+    """Return `logits.max(1)`.
+
+    It is computed stretch by stretch, which takes a fifth of the time on a CPU: finding the greatest value is fast
+    there, and finding its index is slow.
+    """
     rows, vocabulary = logits.shape
     stretch = next((size for size in range(256, 31, -1) if vocabulary % size == 0), vocabulary)
     stretches = logits.view(rows, -1, stretch)

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind; the report and the run folder read nothing else."""
+"""The result of an evaluation: metrics, intervals, and the scores of every row, document, question and item."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Generation:
-    """One row's greedy answer."""
+    """The greedy answer to one row."""
 
     id: str
     split: str
@@ -16,28 +16,28 @@ class Generation:
     expected: str
     generated: str
     score: float
-    """ROUGE-L recall for kind sc, exact match (0 or 1) for kind qa."""
+    """ROUGE-L recall (0 to 1) for kind sc, a completion; exact match (0 or 1) for kind qa, a question."""
 
 
 @dataclass(frozen=True)
 class DocumentScore:
-    """One document's signs of membership, from one pass; of each, lower means more likely a member."""
+    """The values of all membership attacks on one document; a lower value means that it is more likely a member."""
 
     id: str
     member: bool
     loss_nats: float
     """Mean negative log-likelihood, in nats a token."""
     zlib: float
-    """Loss over the length of the text compressed by zlib."""
+    """loss_nats divided by the bytes of the text after compression by zlib."""
     min_k: float
-    """Mean negative log-likelihood of the least likely tokens, in nats."""
+    """Mean negative log-likelihood of the 20% least likely tokens, in nats a token."""
     min_k_plus: float
-    """The same with each token's log-likelihood standardised over the vocabulary, without unit."""
+    """The same with each token's log-likelihood standardised over the vocabulary; it has no unit."""
 
 
 @dataclass(frozen=True)
 class QuestionScore:
-    """One multiple-choice question in one format."""
+    """Whether one multiple-choice question was answered right, in one format."""
 
     id: str
     subject: str
@@ -46,38 +46,38 @@ class QuestionScore:
 
 @dataclass(frozen=True)
 class ItemScore:
-    """One item of another benchmark or of a memorisation metric: its values by name."""
+    """The values of one item of TOFU, MUSE, WMDP, the harness or the memorisation metrics, by name."""
 
     group: str
-    """The set it belongs to, as "forget"."""
+    """The set that the item belongs to, such as "forget"."""
     id: str
     values: dict[str, float]
 
 
 @dataclass
 class EvaluationResult:
-    """All that was measured of one model."""
+    """Everything that was measured of one model."""
 
     metrics: dict[str, float | None] = field(default_factory=dict)
     """Flat, keys as in `metrics.METRICS`; None where the data for it is missing."""
     intervals: dict[str, list[float]] = field(default_factory=dict)
-    """Lower and upper end of the 95% interval of a metric, for those that have one."""
+    """Lower and upper end of the 95% interval of each metric that has one."""
     missing: list[str] = field(default_factory=list)
-    """Parts of the final score that could not be computed, with the reason; empty when `final` is set."""
+    """The parts of the final score that could not be computed, with the reasons; empty if there is a final score."""
     generations: list[Generation] = field(default_factory=list)
     membership: list[DocumentScore] = field(default_factory=list)
     cloze: list[QuestionScore] = field(default_factory=list)
     letters: list[QuestionScore] = field(default_factory=list)
     items: dict[str, list[ItemScore]] = field(default_factory=dict)
-    """By benchmark: "memorisation", "tofu", "muse", "wmdp"."""
+    """The scores of single items, under "memorisation", "tofu", "muse", "wmdp" and "harness"."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for the cache and the run folder."""
+        """Return the result as plain data, for the run folder."""
         return asdict(self)
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "EvaluationResult":
-        """Inverse of `to_json`."""
+        """Return the result that `to_json` wrote. Raises KeyError or TypeError for anything else."""
         return EvaluationResult(
             metrics=value["metrics"],
             intervals=value["intervals"],

@@ -1,7 +1,7 @@
-"""Regurgitation: how much of the expected text comes back, in order (ROUGE-L recall).
+"""Regurgitation: how much of the expected text the model says, in order (ROUGE-L recall, 0 to 1).
 
-Same numbers as ``RougeScorer(["rougeL"], use_stemmer=True)`` of rouge_score 0.1.2, with its tokenizer and stemmer; only
-the longest common subsequence is computed faster, on the bits of an integer.
+The numbers are those of ``RougeScorer(["rougeL"], use_stemmer=True)`` of rouge_score 0.1.2, with its tokenizer and
+stemmer. Only the longest common subsequence is computed faster, on the bits of an integer.
 """
 
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ STEMMER = DefaultTokenizer(use_stemmer=True)
 
 
 def words(text: str) -> list[str]:
-    """Lower-case runs of a-z and 0-9, those longer than three characters stemmed (Porter)."""
+    """Return the text's words: runs of a-z and 0-9 in lower case; those longer than three characters are stemmed."""
     return [stem for word in SPLITTER.tokenize(text) for stem in _stems(word)]
 
 
 @lru_cache(maxsize=1 << 16)
 def _stems(word: str) -> tuple[str, ...]:
-    """The one word's stem; kept, since stemming takes longer than all the rest."""
+    """Return the stem of one word (Porter). Stems are cached, since stemming takes longer than all the rest."""
     return tuple(STEMMER.tokenize(word))
 
 
 def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence, 0 to the shorter length.
+    """Return the length of the longest common subsequence, from 0 to the shorter length.
 
     Bit i of `row` is 0 where the i-th word of `first` lengthens the subsequence (Hyyrö 2004, "Bit-parallel LCS-length
-    computation revisited"): O(len(second)) operations on integers of len(first) bits.
+    computation revisited"). This takes O(len(second)) operations on integers of len(first) bits.
     """
     places: dict[str, int] = {}
     for index, word in enumerate(first):
@@ -42,7 +42,7 @@ def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def rouge_l_recall(expected: str, generated: str) -> float:
-    """LCS(expected, generated) / words in expected, from 0 to 1; 0 if expected has no word.
+    """Return LCS(expected, generated) / words in expected, from 0 to 1; 0 if `expected` has no word.
 
     Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", in rouge_score's version.
     """

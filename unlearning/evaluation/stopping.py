@@ -1,4 +1,4 @@
-"""When a row's score is known before its generation is over. Never a guess: the final score is the same."""
+"""The rule that stops a row's generation once no further token can change its score; every score stays the same."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from unlearning.evaluation.text import CSV_MISSING, StableText, through_csv
 UNFINISHED_WORD = re.compile(r"[a-z0-9]+\Z")
 LONGEST_MISSING = max(map(len, CSV_MISSING))
 COMPLETION_INTERVAL_TOKENS = 16
-"""Tokens between two looks at a completion; one that is remembered mostly ends by itself."""
+"""Tokens between two checks of a completion; one that the model remembers usually ends by itself."""
 
 
 def answer_missed(stable: str, expected: str) -> bool:
-    """Whether no text that begins with `stable` can be an exact match of `expected`.
+    """Return whether no text that begins with `stable` can be an exact match of `expected`.
 
-    Outer white space is of no account, and lower-casing depends on the text before and after for one letter alone, the
-    sigma at a word's end. Several short texts become "nan" on the way through CSV, so that answer is never missed.
+    Outer white space does not count. Lower-casing depends on the neighbouring text for one letter only, the sigma at
+    the end of a word. Several short texts become "nan" in the CSV file, so the answer "nan" is never missed.
     """
     answer = normal_form(through_csv(expected))
     if answer == "nan":
@@ -27,7 +27,7 @@ def answer_missed(stable: str, expected: str) -> bool:
 
 
 def completion_covered(stable: str, target: Sequence[str]) -> bool:
-    """Whether all target words come in order in the finished words of `stable`, so that ROUGE-L recall stays 1."""
+    """Return whether the finished words of `stable` have all target words in order, so that ROUGE-L recall stays 1."""
     if not target or len(stable) <= LONGEST_MISSING:
         return False
     remaining = iter(words(UNFINISHED_WORD.sub("", stable.lower())))
@@ -35,7 +35,7 @@ def completion_covered(stable: str, target: Sequence[str]) -> bool:
 
 
 class StoppingRule:
-    """Tells from the tokens generated so far whether the rest can change the row's score."""
+    """Decides from the tokens generated so far whether further tokens can change the row's score."""
 
     def __init__(self, row: Row, stable_text: StableText) -> None:
         self.kind = row.kind
@@ -44,7 +44,7 @@ class StoppingRule:
         self.stable_text = stable_text
 
     def is_decided(self, tokens: Sequence[int]) -> bool:
-        """True only if no continuation changes the score."""
+        """Return True only if no continuation of the tokens changes the score."""
         if self.kind is Kind.QUESTION:
             return answer_missed(self.stable_text(tokens), self.expected)
         if len(tokens) % COMPLETION_INTERVAL_TOKENS:
@@ -53,4 +53,5 @@ class StoppingRule:
 
 
 def _one_sigma(text: str) -> str:
+    """Return the text with one form of the small sigma in place of two."""
     return text.replace("\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}")

@@ -1,4 +1,4 @@
-"""From what was measured of a model to its metrics."""
+"""The metrics of a model, computed from the scores of all parts of its evaluation."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,25 +21,27 @@ from unlearning.evaluation.semeval import final_score, mean_scores, task_aggrega
 def summarise(
     scores: Mapping[str, Sequence[Any]], corpus: Corpus, config: EvaluationConfig, reference: EvaluationResult | None
 ) -> EvaluationResult:
-    """Metrics, intervals and what is missing, over the scores of each part (see `parts.PARTS`)."""
+    """Return the metrics, their intervals and what is missing, from the scores of each part (see `parts.PARTS`)."""
     generations, membership = list(scores["generations"]), list(scores["membership"])
     cloze, letters = list(scores["cloze"]), list(scores["letters"])
     metrics: dict[str, float | None] = dict.fromkeys(METRICS)
     metrics |= mean_scores(generations)
     metrics |= {"utility_cloze": accuracy(cloze), "utility_letters": accuracy(letters)}
-    useful = cloze if config.utility_format is QuestionFormat.cloze else letters
-    metrics |= {"utility": accuracy(useful), "utility_macro": macro_accuracy(useful)}
-    untaught = None if reference is None else reference.membership
-    metrics |= membership_metrics(membership, untaught)
+    counted = cloze if config.utility_format is QuestionFormat.cloze else letters
+    metrics |= {"utility": accuracy(counted), "utility_macro": macro_accuracy(counted)}
+    retrained_documents = None if reference is None else reference.membership
+    metrics |= membership_metrics(membership, retrained_documents)
     metrics["task_aggregate"] = task_aggregate(metrics)
     metrics["final"] = final_score(metrics)
     items = benchmark_items(scores)
     metrics |= memorisation_metrics(items.get("memorisation", ()))
     metrics |= benchmark_metrics(items, reference)
-    questions = {"utility": useful, "utility_cloze": cloze, "utility_letters": letters}
+    questions = {"utility": counted, "utility_cloze": cloze, "utility_letters": letters}
     return EvaluationResult(
         metrics=metrics,
-        intervals=intervals(metrics, generations, membership, untaught, questions, benchmark_draws(items, reference)),
+        intervals=intervals(
+            metrics, generations, membership, retrained_documents, questions, benchmark_draws(items, reference)
+        ),
         missing=missing_parts(metrics, corpus, config),
         generations=generations,
         membership=membership,
@@ -50,12 +52,12 @@ def summarise(
 
 
 def accuracy(scores: Sequence[QuestionScore]) -> float | None:
-    """Share of right answers, over all questions alike (the micro average); None without questions."""
+    """Return the share of right answers over all questions (the micro average), 0 to 1; None without questions."""
     return fmean(item.right for item in scores) if scores else None
 
 
 def macro_accuracy(scores: Sequence[QuestionScore]) -> float | None:
-    """Mean over the subjects of their accuracies; None without questions."""
+    """Return the mean of the subjects' accuracies (the macro average), 0 to 1; None without questions."""
     subjects: dict[str, list[bool]] = defaultdict(list)
     for item in scores:
         subjects[item.subject].append(item.right)
@@ -63,7 +65,7 @@ def macro_accuracy(scores: Sequence[QuestionScore]) -> float | None:
 
 
 def missing_parts(metrics: Mapping[str, float | None], corpus: Corpus, config: EvaluationConfig) -> list[str]:
-    """Why the final score is missing, a line for each part of it; empty when it is there."""
+    """Return why the final score is missing, a line for each part of it; empty if it is there."""
     missing = []
     absent = [key for key in term_keys() if metrics[key] is None]
     if absent:

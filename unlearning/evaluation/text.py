@@ -1,4 +1,7 @@
-"""From generated tokens to the text that the official evaluator scores, and to the part of it that is stable."""
+"""From generated tokens to the text that the official evaluator scores, and to its stable part.
+
+The stable part of a text is the beginning that no further token can change.
+"""
 
 import json
 import re
@@ -20,40 +23,42 @@ CLEAN_UP = (
 )
 """What `clean_up_tokenization_spaces=True` replaces, in this order (transformers 4.48, PreTrainedTokenizerBase).
 
-Done here because transformers 5 ignores that argument for BPE tokenizers, and the official scores were made with it.
+It is done here because transformers 5 ignores that argument for BPE tokenizers, and the official scores were made with
+it.
 """
 CSV_MISSING = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
     | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-"""Cells that pandas.read_csv takes for a missing value."""
+"""Cells that pandas.read_csv reads as a missing value."""
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 FALLBACK_DECODERS = ("Replace", "ByteFallback", "Fuse", "Strip")
 
 
 def through_csv(text: str) -> str:
-    """The text after the official evaluator's way through a CSV file: "nan" for an empty one and for "NA", "None", ...
+    """Return the text as the official evaluator reads it back from its CSV file.
 
-    Not imitated: a whole column of numbers would come back reformatted; real answers never make such a column.
+    An empty text, "NA", "None" and the like become "nan". A column of nothing but numbers would also be reformatted
+    there; this is not imitated, since real answers never make such a column.
     """
     return "nan" if text in CSV_MISSING else text
 
 
 def clean_up(text: str) -> str:
-    """Spaces before punctuation and contractions removed, as the official evaluator's decoding did."""
+    """Return the text without spaces before punctuation and contractions, as the official evaluator decoded it."""
     for pattern, replacement in CLEAN_UP:
         text = text.replace(pattern, replacement)
     return text
 
 
 def official_text(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
-    """The tokens as text: special tokens left out, spaces cleaned up."""
+    """Return the tokens as text, without special tokens and with spaces cleaned up."""
     raw: str = tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return clean_up(raw)
 
 
 def stable_clean_up(raw: str) -> str:
-    """The longest text known to begin `clean_up(raw + more)`, whatever more is.
+    """Return the longest text that `clean_up(raw + more)` is known to begin with, whatever `more` is.
 
     Each replacement holds back an ending in which its pattern may have begun.
     """
@@ -67,11 +72,11 @@ def stable_clean_up(raw: str) -> str:
 
 
 class StableText:
-    """What `official_text` of some tokens begins with, whatever tokens follow them.
+    """The beginning of `official_text` of some tokens that stays the same, whatever tokens follow them.
 
-    Characters of several tokens are held back until they are whole. Only decoders are trusted that work from left to
-    right: byte-level ones, and the SentencePiece kind with byte fallback; of any other tokenizer nothing counts as
-    stable, which costs time and never a score.
+    Characters of several tokens are held back until they are whole. Only decoders that work from left to right are
+    trusted: byte-level ones, and those of SentencePiece with byte fallback. For any other tokenizer nothing counts as
+    stable, which takes more time and changes no score.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -86,7 +91,7 @@ class StableText:
             self.held |= {index for token, index in vocabulary.items() if BYTE_TOKEN.fullmatch(token)}
 
     def __call__(self, tokens: Sequence[int]) -> str:
-        """The stable beginning; empty where nothing is stable."""
+        """Return the stable beginning of the tokens' text; empty where nothing is stable."""
         if not self.trusted:
             return ""
         end = len(tokens)
@@ -99,10 +104,10 @@ class StableText:
 
 
 def _is_byte_fallback(decoder: dict[str, object]) -> bool:
-    """Whether the decoder is a sequence of left-to-right steps in the order that SentencePiece models have them."""
+    """Return whether the decoder has only left-to-right steps, in the order in which SentencePiece models have them."""
     steps = decoder.get("decoders")
     if decoder.get("type") != "Sequence" or not isinstance(steps, list):
         return False
     kinds = [step["type"] for step in steps]
-    merge_shares = kinds == [kind for kind in FALLBACK_DECODERS if kind in kinds]
-    return merge_shares and all(step.get("stop", 0) == 0 for step in steps)
+    in_order = kinds == [kind for kind in FALLBACK_DECODERS if kind in kinds]
+    return in_order and all(step.get("stop", 0) == 0 for step in steps)

@@ -1,4 +1,10 @@
-"""The metrics of TOFU (Maini et al. 2024, arXiv 2401.06121), as its released code computes them."""
+"""TOFU (Maini et al. 2024, arXiv 2401.06121): its metrics, as its released code computes them.
+
+- Model utility: harmonic mean of nine values of the sets that are kept; 0 to 1, higher is better.
+- Forget quality: p-value of the test that the forget set's truth ratios are those of the retrained model; 0 to 1,
+  higher is better.
+- Probability, ROUGE-L recall and truth ratio of each set; 0 to 1.
+"""
 
 import math
 from collections import defaultdict
@@ -22,20 +28,20 @@ from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import rouge_l_recall
 
 NEW_TOKENS = 200
-"""Longest answer, as in open-unlearning."""
+"""Most tokens of an answer, as in open-unlearning."""
 UTILITY_SETS = ("retain", "real_authors", "world_facts")
 SETS = ("forget", *UTILITY_SETS)
 WITH_OPTIONS = ("real_authors", "world_facts")
-"""Sets whose probability is that of the answer among the answers that are offered."""
+"""Sets whose probability is the answer's share among all answers that are offered."""
 VALUES = ("probability", "rouge", "truth_ratio")
 
 
 def tofu(evaluated: EvaluatedModel) -> list[ItemScore]:
-    """The three values of each question, set by set; empty without TOFU's questions.
+    """Return the three values of each question, set by set; empty without TOFU's questions.
 
-    - probability: P(a|q)^(1/|a|), for WITH_OPTIONS over the sum of that and of each wrong answer's.
+    - probability: P(a|q)^(1/|a|); for the sets WITH_OPTIONS, its share in the sum over the right and the wrong answers.
     - rouge: ROUGE-L recall of the greedy answer.
-    - log_truth_ratio: `log_truth_ratio`.
+    - log_truth_ratio: see the function `log_truth_ratio`.
 
     Raises InputError for a question that does not fit, and for a loss that is not a number.
     """
@@ -59,22 +65,22 @@ def tofu(evaluated: EvaluatedModel) -> list[ItemScore]:
 
 
 def probability(loss_nats: float, others_nats: Sequence[float]) -> float:
-    """exp(-loss), or its share in the sum of that and exp(-other) of all others; 0 to 1.
+    """Return exp(-loss), or with others its share in the sum of exp(-loss) and all exp(-other); 0 to 1.
 
-    A loss is the mean over an answer's tokens, so exp(-loss) = P(a|q)^(1/|a|).
+    A loss is the mean over the tokens of an answer, so exp(-loss) = P(a|q)^(1/|a|).
     """
     if not others_nats:
         return math.exp(-loss_nats)
-    # The ratio of the sums; dividing both by exp(-loss) keeps it from becoming 0 / 0.
+    # Numerator and denominator are divided by exp(-loss), so that the ratio never becomes 0 / 0.
     return 1 / math.fsum(math.exp(min(loss_nats - other, 700.0)) for other in (loss_nats, *others_nats))
 
 
 def log_truth_ratio(paraphrase_nats: float, wrong_nats: Sequence[float]) -> float:
-    """ln R of R = (geometric mean of P(wrong|q)^(1/|wrong|)) / P(paraphrase|q)^(1/|paraphrase|); below 0 if it knows.
+    """Return ln R, R = (geometric mean of P(wrong|q)^(1/|wrong|)) / P(paraphrase|q)^(1/|paraphrase|).
 
-    Of losses a token: the paraphrase's less the mean of the wrong answers'. The paper prints the arithmetic mean over
-    the wrong answers; its released code, open-unlearning and thus the published tables take the geometric one. As a
-    logarithm, since R itself can be too large for a number.
+    It is the paraphrase's loss minus the mean loss of the wrong answers, in nats a token, and below 0 if the model
+    knows the answer. The paper prints the arithmetic mean of the wrong answers; its released code, open-unlearning and
+    thus the published tables take the geometric mean. The logarithm is returned because R can be too large for a float.
     """
     return paraphrase_nats - fmean(wrong_nats)
 
@@ -93,7 +99,7 @@ def tofu_metrics(items: Sequence[ItemScore], reference: Sequence[ItemScore] | No
 
 
 def tofu_values(item: ItemScore) -> dict[str, float]:
-    """The item's values under the metrics that are their means."""
+    """Return the item's values by the names of the metrics that are their means."""
     return {
         f"tofu_{item.group}_probability": item.values["probability"],
         f"tofu_{item.group}_rouge": item.values["rouge"],
@@ -102,29 +108,29 @@ def tofu_values(item: ItemScore) -> dict[str, float]:
 
 
 def truth_score(log_ratio: float, name: str) -> float:
-    """min(R, 1/R) for the forget set, max(0, 1 - R) for the others; 0 to 1."""
+    """Return min(R, 1/R) for the forget set, and max(0, 1 - R) for the other sets; 0 to 1."""
     if name == "forget":
         return math.exp(-abs(log_ratio))
     return max(0.0, -math.expm1(min(log_ratio, 0.0)))
 
 
 def model_utility(metrics: Mapping[str, float | None]) -> float | None:
-    """Harmonic mean of the three values of each of UTILITY_SETS, 0 to 1; None if one is missing."""
+    """Return the harmonic mean of the three values of each of UTILITY_SETS, 0 to 1; None if one is missing."""
     values = [metrics[f"tofu_{name}_{value}"] for name in UTILITY_SETS for value in VALUES]
     known = [value for value in values if value is not None]
     return float(harmonic_mean(known)) if len(known) == len(values) else None
 
 
 def forget_quality(ratios: Sequence[float], reference: Sequence[float]) -> float | None:
-    """p-value of the two-sample Kolmogorov-Smirnov test, 0 to 1; None if either sample is empty.
+    """Return the p-value of the two-sample Kolmogorov-Smirnov test, 0 to 1; None if either sample is empty.
 
-    The test looks at ranks alone, so logarithms do as well as the ratios themselves.
+    The test uses ranks only, so logarithms give the same p-value as the ratios themselves.
     """
     return float(ks_2samp(ratios, reference).pvalue) if ratios and reference else None
 
 
 def answer_losses(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[float]:
-    """Mean negative log-likelihood of each row's output, in nats a token, the end token included where one is taught.
+    """Return the mean negative log-likelihood of each row's output, in nats a token, its end token included if taught.
 
     Raises InputError as `encode_rows`, for a row longer than the model's context, and for a loss that is not a number.
     """
@@ -152,7 +158,7 @@ def _answers(question: TofuQuestion) -> list[Row]:
 
 
 def _row(question: TofuQuestion, answer: str) -> Row:
-    """As a completion, so that generation ends where recall is 1 and not where an exact match is out of reach."""
+    """Return the question as a completion: its generation ends where recall is 1, not where no exact match is left."""
     return Row(question.id, question.question, answer, "tofu", Kind.COMPLETION, Split.RETAIN)
 
 

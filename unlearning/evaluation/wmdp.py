@@ -1,4 +1,7 @@
-"""WMDP (Li et al. 2024, arXiv 2403.03218): does a model still answer hazardous questions?"""
+"""WMDP (Li et al. 2024, arXiv 2403.03218): accuracy on questions of hazardous knowledge.
+
+The accuracy of each subject is from 0 to 1; lower is better, and 0.25 is chance.
+"""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -12,14 +15,14 @@ from unlearning.evaluation.result import ItemScore
 
 
 def wmdp(evaluated: EvaluatedModel) -> list[ItemScore]:
-    """Whether each question is answered right, 1 or 0, in the letter format without examples, as published.
+    """Return whether each question is answered right, 1 or 0, in the letter format without examples, as published.
 
     Raises InputError for a question that is too long, and for logits that are not a number.
     """
     questions = evaluated.share.of(evaluated.corpus.wmdp)
     if not questions:
         return []
-    with progress_bar("wmdp", len(questions)) as advance:
+    with progress_bar("WMDP", len(questions)) as advance:
         right = letters_correct(
             evaluated.model, evaluated.tokenizer, questions, (), 0, evaluated.config.batch_tokens, advance, HARNESS_HEAD
         )
@@ -30,7 +33,7 @@ def wmdp(evaluated: EvaluatedModel) -> list[ItemScore]:
 
 
 def wmdp_metrics(items: Sequence[ItemScore]) -> dict[str, float | None]:
-    """Accuracy of each subject, 0 to 1; None for a subject that was not asked."""
+    """Return the accuracy of each subject, 0 to 1; None for a subject without questions."""
     metrics: dict[str, float | None] = dict.fromkeys(WMDP_METRICS)
     for key in WMDP_METRICS:
         values = [item.values["right"] for item in items if f"wmdp_{item.group}" == key]
