@@ -197,19 +197,20 @@ def test_published_numbers_of_chunked_lora() -> None:
     assert (made.scope.rank, made.scope.alpha, made.scope.targets) == (16, 64, ["q", "v", "up", "down"])
 
 
-TUNED_FOR = {"method": "tuned", "schedule": "tuned@schedule", "scope": "tuned@scope"}
+TUNED_FOR = {"method": "tuned@_global_", "schedule": "tuned@schedule", "scope": "tuned@scope"}
 """Group that numbers are tuned for, and the entry of the defaults list that finds them."""
 TUNABLE = [(group, choice) for group in TUNED_FOR for choice in choices(group)]
 
 
-@pytest.mark.parametrize("name", choices("tuned"))
+@pytest.mark.parametrize("name", sorted(set(choices("tuned/auto")) - set(choices("model"))))
 def test_tuned_files_belong_to_a_model_and_a_choice(name: str) -> None:
     """A misspelt name would never be found; a tuned file changes numbers, not what the method is."""
     owners = {f"{model}_{choice}": (model, group, choice) for model in choices("model") for group, choice in TUNABLE}
     model, group, choice = owners[name]
     overrides = (f"{group}={choice}", *NEEDED.get((group, choice), []))
     ours = chosen("unlearn", *overrides, f"model={model}", *NEEDED.get(("model", model), []))
-    assert ours[TUNED_FOR[group]] == name
+    assert ours[TUNED_FOR[group]] == f"auto/{name}"
+    assert name in composed("unlearn", *overrides, f"model={model}")[0].tuned.files
     untuned = chosen("unlearn", *overrides, "model=olmo_7b")
     for part in ("objective", "scope", "schedule", "ratio"):
         assert ours[part] == untuned[part]

@@ -150,6 +150,7 @@ def _context(cfg: DictConfig, hydra_settings: HydraConf) -> RunContext:
             for group, option in hydra_settings.runtime.choices.items()
             if option is not None and not group.startswith(NOT_A_CHOICE)
         },
+        tuned=list(cfg.tuned.files) if "tuned" in cfg else [],
         resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
     )
 

@@ -15,11 +15,12 @@ from unlearning.commands.stages.results import conclude
 from unlearning.commands.stages.trace import traced_layers
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.scope import TracedScopeConfig
+from unlearning.config.tuned import announcement
 from unlearning.context import RunContext, on_main_process
 from unlearning.evaluation import harness
 from unlearning.mediation.layers import read_layers
 from unlearning.runs.tracking import make_loggers
-from unlearning.training.stage import unlearn_model
+from unlearning.training.unlearn import unlearn_model
 
 
 def run(config: UnlearnConfig, context: RunContext) -> None:
@@ -31,6 +32,7 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
     harness.require_harness(config.evaluation.harness)
     if on_main_process():
         Console().rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
+        _announce_tuned(config)
     if isinstance(config.scope, TracedScopeConfig) and config.scope.layers_file is not None:
         # A bad file is refused before anything slow.
         read_layers(Path(config.scope.layers_file))
@@ -51,3 +53,10 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
         )
     if on_main_process():
         conclude(config, context, clock, inputs, unlearned, traced, references, loggers)
+
+
+def _announce_tuned(config: UnlearnConfig) -> None:
+    """Print which tuned numbers joined the settings, or why they did not, if there are any for this model."""
+    line = announcement(config.tuned, config.model.name)
+    if line is not None:
+        Console().print(line, highlight=False, markup=False)

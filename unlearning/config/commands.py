@@ -22,6 +22,7 @@ from unlearning.config.scope import ScopeConfig
 from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trace import TraceConfig
 from unlearning.config.trainer import TrainerConfig
+from unlearning.config.tuned import TunedConfig
 
 
 @dataclass
@@ -65,6 +66,7 @@ class UnlearnConfig(ScoredConfig):
     trace: TraceConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)
     """Probes of the unlearned model after its evaluation, by name; chosen by `probe=[...]`."""
+    tuned: TunedConfig = field(default_factory=TunedConfig)
     update_scale: float = 1.0
     """After training, weights become start + update_scale * (trained - start); -1 negates a task vector."""
     save_model: bool = True

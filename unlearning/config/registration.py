@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from unlearning import config
 from unlearning.config.commands import (
@@ -20,6 +20,7 @@ from unlearning.config.commands import (
     UnlearnConfig,
 )
 from unlearning.config.report import ReportConfig
+from unlearning.config.tuned import watch_composition
 
 ROOTS: dict[str, type[Any]] = {
     "unlearn_schema": UnlearnConfig,
@@ -41,10 +42,12 @@ def register() -> None:
     stored as schema/GROUP/CLASS, such as schema/objective/NPOConfig: inside the group itself, `objective=glob(*)` would
     run the schemas too. Works once, for there is one store.
     """
+    OmegaConf.register_new_resolver("if_equal", _if_equal)
     store = ConfigStore.instance()
     # Hydra copies the whole store each time that it composes, and 150 times for --help, though what it then takes from
     # it is a copy all the same (ConfigStore.load): one store is enough.
     vars(store)["__deepcopy__"] = _the_one_store
+    watch_composition()
     for name, schema in ROOTS.items():
         store.store(name=name, node=schema)
     for group, schema in schemas():
@@ -59,6 +62,11 @@ def schemas() -> Iterator[tuple[str, type[Any]]]:
         for found in vars(module).values():
             if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__:
                 yield file.name, found
+
+
+def _if_equal(one: Any, other: Any, then: Any, otherwise: Any) -> Any:
+    """Return what ${if_equal:ONE,OTHER,THEN,OTHERWISE} stands for in a YAML file: one of the last two."""
+    return then if one == other else otherwise
 
 
 def _the_one_store(_: Any) -> ConfigStore:
