@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unlearning.data.located_row import LocatedRow
-from unlearning.data.question_rows import question_row
+from unlearning.data.question_rows import question_rows
 from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields
 from unlearning.data.rows import Split
-from unlearning.data.sources import read_records, source_name
+from unlearning.data.sources import read_records
 
 PARTS = {"train": ("train",), "val": ("val",), "both": ("train", "val")}
 
@@ -29,28 +29,27 @@ class KnowundoReader(FileReader):
     question_template: str = "{question}"
 
     def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
-        """Return the rows of all sources, in order; a row's task is its source's name.
+        """Return the questions and answers of the part, as `question_rows` writes them.
 
-        Raises InputError if a source cannot be read or is not as described.
+        Raises InputError also if a record does not hold lists of questions.
         """
-        rows: list[LocatedRow] = []
-        for source in sources:
-            for record in _questions(read_records(source), self.part):
-                number, task = len(rows) + 1, source_name(source)
-                rows.append(question_row(record, "text", "labels", self.question_template, task, split, number))
-        return rows
+        return question_rows(sources, split, "text", "labels", self.question_template, self._questions)
+
+    def _questions(self, source: str) -> Iterator[Record]:
+        """Yield the questions inside the source's records, each with its place."""
+        for record in read_records(source):
+            require_fields(record, PARTS[self.part])
+            for name in PARTS[self.part]:
+                yield from _listed(record, name)
 
 
-def _questions(records: Sequence[Record], part: str) -> Iterator[Record]:
-    """Yield the questions inside the records, each with its place."""
-    for record in records:
-        require_fields(record, PARTS[part])
-        for name in PARTS[part]:
-            questions = record.fields[name]
-            if not isinstance(questions, list) or not questions:
-                raise record.error(f"{name} is {excerpt(questions)}; must be a list of questions")
-            for number, question in enumerate(questions):
-                nested = Record(f"{record.place}, {name}[{number}]", question if isinstance(question, dict) else {})
-                if not nested.fields:
-                    raise nested.error(f"is {excerpt(question)}; must have text and labels")
-                yield nested
+def _listed(record: Record, name: str) -> Iterator[Record]:
+    """Yield the questions of one list."""
+    questions = record.fields[name]
+    if not isinstance(questions, list) or not questions:
+        raise record.error(f"{name} is {excerpt(questions)}; must be a list of questions")
+    for number, question in enumerate(questions):
+        nested = Record(f"{record.place}, {name}[{number}]", question if isinstance(question, dict) else {})
+        if not nested.fields:
+            raise nested.error(f"is {excerpt(question)}; must have text and labels")
+        yield nested

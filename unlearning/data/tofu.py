@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unlearning.data.located_row import LocatedRow
-from unlearning.data.question_rows import fill_template, question_row
+from unlearning.data.question_rows import fill_template, question_rows
 from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields, text_field
 from unlearning.data.rows import Corpus, Split, TofuQuestion, TofuSets
-from unlearning.data.sources import read_records, source_name
+from unlearning.data.sources import read_records
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,8 @@ class TofuReader(FileReader):
     world_facts: str | None = None
 
     def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
-        """Return the rows of all sources, in order; a row's task is its source's name.
-
-        Raises InputError if a source cannot be read or a record has no question and answer.
-        """
-        rows: list[LocatedRow] = []
-        for source in sources:
-            for record in read_records(source):
-                number, task = len(rows) + 1, source_name(source)
-                rows.append(question_row(record, "question", "answer", self.question_template, task, split, number))
-        return rows
+        """Return the questions and answers of all sources, as `question_rows` writes them."""
+        return question_rows(sources, split, "question", "answer", self.question_template)
 
     def read_all(self) -> Corpus:
         """Return the rows and the questions with wrong answers.
