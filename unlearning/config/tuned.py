@@ -1,7 +1,7 @@
 """Numbers that were tuned on one model: which of them join a configuration, and how a run says so.
 
 The defaults list of conf/unlearn.yaml lets conf/tuned/auto/MODEL_SCHEDULE, MODEL_SCOPE and MODEL_METHOD join by
-themselves. Hydra cannot know there whether another key has changed the model's shape, so this file looks at the composed
+themselves. Hydra cannot know there whether another key changes the model's shape. So this file looks at the composed
 configuration: where the model is not the one that the numbers were found on, it is composed again with tuned=none.
 """
 
