@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted, and goes on."""
+"""A run that is killed or interrupted goes on where it was."""
 
 import os
 import shlex
@@ -15,16 +15,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.command_line import run_command
-from tests.commands.workshop import SHORT, Workshop, read
+from tests.commands.sandbox_runs import SHORT, SandboxRuns, read
 from unlearning.training import callbacks
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("without_figures")
 ROOT = Path(__file__).parent.parent.parent
 STEPS = 4
 
 
 def interruptible(folder: str, cache: Path) -> list[str]:
-    """A few steps, a checkpoint after each."""
+    """Return the command line of a run of a few steps, with a checkpoint after each."""
     return [
         "method=grad_diff",
         *SHORT,
@@ -39,15 +39,15 @@ def interruptible(folder: str, cache: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(workshop: Workshop) -> dict[str, Tensor]:
-    """Weights of the run that nobody disturbed."""
-    ended = run_command("unlearn", interruptible("whole", workshop.folder / "cache"), workshop.folder)
+def uninterrupted(runs: SandboxRuns) -> dict[str, Tensor]:
+    """Return the weights of the run that was not interrupted."""
+    ended = run_command("unlearn", interruptible("whole", runs.folder / "cache"), runs.folder)
     assert ended.code == 0, ended.err
-    return load_file(workshop.folder / "whole" / "model" / "model.safetensors")
+    return load_file(runs.folder / "whole" / "model" / "model.safetensors")
 
 
 def same_weights(folder: Path, expected: dict[str, Tensor]) -> None:
-    """To the last bit; and the curve has each step once."""
+    """Check that the weights are equal to the last bit, and that the curve has each step once."""
     found = load_file(folder / "model" / "model.safetensors")
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
@@ -73,23 +73,23 @@ unlearn()
 """
 
 
-def test_a_killed_run_goes_on(workshop: Workshop, uninterrupted: dict[str, Tensor]) -> None:
-    """kill -9 between two steps, then the same command."""
-    words = interruptible("killed", workshop.folder / "cache")
-    script = workshop.folder / "killed.py"
+def test_a_killed_run_goes_on(runs: SandboxRuns, uninterrupted: dict[str, Tensor]) -> None:
+    """The process is killed between two steps, and the same command is given again."""
+    words = interruptible("killed", runs.folder / "cache")
+    script = runs.folder / "killed.py"
     script.write_text(KILL_AFTER_STEP_1)
     command = [sys.executable, str(script), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=workshop.folder, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=runs.folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert read(workshop.folder / "killed" / "status.json")["state"] == "running"
-    assert run_command("unlearn", words, workshop.folder).code == 0
-    same_weights(workshop.folder / "killed", uninterrupted)
+    assert read(runs.folder / "killed" / "status.json")["state"] == "running"
+    assert run_command("unlearn", words, runs.folder).code == 0
+    same_weights(runs.folder / "killed", uninterrupted)
 
 
 @pytest.fixture
 def ctrl_c_after_step_1(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As from a keyboard."""
+    """Send the process the signal of Ctrl-C after the second step."""
     original = callbacks.CurveWriter.on_train_batch_end
 
     def then_interrupt(self: callbacks.CurveWriter, trainer: Any, module: Any, *rest: Any) -> None:
@@ -104,17 +104,17 @@ def ctrl_c_after_step_1(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("ctrl_c_after_step_1")
 def test_ctrl_c_says_how_to_go_on(
-    workshop: Workshop, uninterrupted: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+    runs: SandboxRuns, uninterrupted: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 130, and the command that is printed finishes the run."""
-    ended = run_command("unlearn", interruptible("interrupted", workshop.folder / "cache"), workshop.folder)
+    """The exit code is 130, and the command that is printed finishes the run."""
+    ended = run_command("unlearn", interruptible("interrupted", runs.folder / "cache"), runs.folder)
     assert ended.code == 130
-    assert read(workshop.folder / "interrupted" / "status.json")["state"] == "interrupted"
+    assert read(runs.folder / "interrupted" / "status.json")["state"] == "interrupted"
     (line,) = (line for line in ended.err.splitlines() if line.startswith("interrupted; to go on: "))
     name, *words = shlex.split(line.removeprefix("interrupted; to go on: "))
     assert name == "unlearn"
-    assert read(workshop.folder / "interrupted" / "status.json")["resume"] == shlex.join([name, *words])
+    assert read(runs.folder / "interrupted" / "status.json")["resume"] == shlex.join([name, *words])
     # The hook interrupts after step 1 only, which is done.
-    assert run_command("unlearn", words, workshop.folder).code == 0
+    assert run_command("unlearn", words, runs.folder).code == 0
     monkeypatch.undo()
-    same_weights(workshop.folder / "interrupted", uninterrupted)
+    same_weights(runs.folder / "interrupted", uninterrupted)

@@ -1,4 +1,4 @@
-"""A run of each method, tiny but whole: what it leaves behind, and what it does with what is there."""
+"""A small but whole run of each method: what it writes, and what it does with a folder that exists."""
 
 import csv
 import json
@@ -7,19 +7,20 @@ from shutil import copytree
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.command_line import run_command
-from tests.commands.workshop import TARGET, Workshop, logits, read
+from tests.commands.sandbox_runs import TARGET, SandboxRuns, logits, read
 from unlearning.config.location import conf_dir
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_run_leaves_everything(workshop: Workshop, method: str) -> None:
-    """Configuration, status, numbers, curve, texts, weights, card, provenance, report, figures."""
-    folder = workshop.run(method)
+def test_a_run_leaves_everything(runs: SandboxRuns, method: str) -> None:
+    """The folder has configuration, status, numbers, curve, texts, weights, card, provenance, report and figures."""
+    folder = runs.run(method)
     status = read(folder / "status.json")
     assert status["state"] == "finished"
     assert status["error"] is None
@@ -41,54 +42,67 @@ def test_a_run_leaves_everything(workshop: Workshop, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_weights_that_are_written_are_those_that_were_trained(workshop: Workshop, method: str) -> None:
-    """As safetensors, with their tokenizer, and different from the target's."""
-    folder = workshop.run(method) / "model"
+def test_the_weights_that_are_written_are_those_that_were_trained(runs: SandboxRuns, method: str) -> None:
+    """They are safetensors, have their tokenizer beside them, and differ from the target's weights."""
+    folder = runs.run(method) / "model"
     assert list(folder.glob("*.safetensors"))
     assert not list(folder.glob("*.bin"))
     loaded = logits(AutoModelForCausalLM.from_pretrained(folder))
-    assert torch.equal(loaded, workshop.trained[method])
+    assert torch.equal(loaded, runs.trained[method])
     assert not torch.equal(loaded, logits(AutoModelForCausalLM.from_pretrained(TARGET, dtype=torch.float32)))
     assert AutoTokenizer.from_pretrained(folder).eos_token == AutoTokenizer.from_pretrained(TARGET).eos_token
 
 
-def test_the_adapter_is_written_too(workshop: Workshop) -> None:
-    """On the target it makes the same model."""
+def test_the_adapter_is_written_too(runs: SandboxRuns) -> None:
+    """The adapter on the target is the same model as the merged weights."""
     from peft import PeftModel
 
-    folder = workshop.run("chunked_lora")
+    folder = runs.run("chunked_lora")
     target = AutoModelForCausalLM.from_pretrained(TARGET, dtype=torch.float32)
     adapted = PeftModel.from_pretrained(target, folder / "adapter")
-    torch.testing.assert_close(logits(adapted), workshop.trained["chunked_lora"], atol=1e-4, rtol=1e-4)
-    assert not (workshop.run("grad_diff") / "adapter").exists()
+    torch.testing.assert_close(logits(adapted), runs.trained["chunked_lora"], atol=1e-4, rtol=1e-4)
+    assert not (runs.run("grad_diff") / "adapter").exists()
 
 
-def test_what_only_some_runs_have(workshop: Workshop) -> None:
-    """The trace's layers, the references, the tracker's files."""
-    traced = workshop.run("layer_freeze")
+def test_what_only_some_runs_have(runs: SandboxRuns) -> None:
+    """Only some runs trace, evaluate references or have a tracker's files."""
+    traced = runs.run("layer_freeze")
     assert read(traced / "metrics.json")["trace"]["layers"] == read(traced / "layers.json")["layers"]
     assert list((traced / "wandb").rglob("*.wandb"))
-    assert list((workshop.run("chunked_lora") / "csv").rglob("metrics.csv"))
-    with_references = workshop.run("grad_diff")
+    assert list((runs.run("chunked_lora") / "csv").rglob("metrics.csv"))
+    with_references = runs.run("grad_diff")
     metrics = read(with_references / "metrics.json")
     assert metrics["target"].keys() == metrics["retrained"].keys() == metrics["unlearned"].keys()
     assert (with_references / "evaluation" / "retrained.json").exists()
-    assert read(workshop.run("grad_ascent") / "metrics.json")["target"] is None
+    assert read(runs.run("grad_ascent") / "metrics.json")["target"] is None
 
 
-def test_a_finished_run_is_not_computed_again(workshop: Workshop) -> None:
-    """Nothing is touched."""
-    folder = workshop.run("grad_ascent")
+def test_a_run_says_which_tuned_numbers_joined(runs: SandboxRuns) -> None:
+    """The terminal, the configuration, the provenance and the report name the files and the numbers in force."""
+    folder = runs.run("chunked_lora")
+    files = ["sandbox_chunked", "sandbox_lora", "sandbox_chunked_lora"]
+    printed = " ".join(runs.printed["chunked_lora"].split())
+    assert "tuned for sandbox: sandbox_chunked sets schedule.chunk_rows=120; sandbox_lora sets" in printed
+    assert "(tuned=none turns this off)" in printed
+    assert list(OmegaConf.load(folder / "config.yaml").tuned.files) == files
+    assert read(folder / "provenance.json")["tuned"] == files
+    report = (folder / "report.html").read_text()
+    assert all(name in report for name in files)
+
+
+def test_a_finished_run_is_not_computed_again(runs: SandboxRuns) -> None:
+    """No file is changed."""
+    folder = runs.run("grad_ascent")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    ended = run_command("unlearn", workshop.words("grad_ascent"), workshop.folder)
+    ended = run_command("unlearn", runs.words("grad_ascent"), runs.folder)
     assert (ended.code, ended.out.strip()) == (0, f"already finished: {folder}")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_another_run_in_the_same_folder_is_refused(workshop: Workshop) -> None:
-    """One line, and the run that is there stays finished."""
-    folder = workshop.run("grad_ascent")
-    ended = run_command("unlearn", [*workshop.words("grad_ascent"), "optimizer.lr=1"], workshop.folder)
+def test_another_run_in_the_same_folder_is_refused(runs: SandboxRuns) -> None:
+    """It is refused in one line, and the run that is there stays finished."""
+    folder = runs.run("grad_ascent")
+    ended = run_command("unlearn", [*runs.words("grad_ascent"), "optimizer.lr=1"], runs.folder)
     assert ended.code == 1
     assert ended.err.strip() == (
         f"error: {folder}: holds a run with another optimizer; choose a new folder or the same settings"
@@ -96,10 +110,10 @@ def test_another_run_in_the_same_folder_is_refused(workshop: Workshop) -> None:
     assert read(folder / "status.json")["state"] == "finished"
 
 
-def test_the_report_compares_runs(workshop: Workshop, tmp_path: Path) -> None:
-    """Those of a folder, at any depth, into another one, and nothing beside it."""
+def test_the_report_compares_runs(runs: SandboxRuns, tmp_path: Path) -> None:
+    """It finds the runs of a folder at any depth, and writes into the other folder alone."""
     for method in ("grad_ascent", "grad_diff"):
-        copytree(workshop.run(method), tmp_path / "runs" / "deep" / method)
+        copytree(runs.run(method), tmp_path / "runs" / "deep" / method)
     ended = run_command("report", ["runs=runs", "out=compared"], tmp_path)
     assert ended.code == 0, ended.err
     assert "grad_ascent" in (tmp_path / "compared" / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""Which of the sandbox's models a configuration means."""
+"""Which of the sandbox's models a configuration uses."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from unlearning.sandbox.world import generate
 
 
 def settings(command: str, *overrides: str) -> Any:
-    """A command's configuration."""
+    """Return the settings of a command line."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(compose(command, list(overrides)))
@@ -35,7 +35,7 @@ def settings(command: str, *overrides: str) -> Any:
     ],
 )
 def test_the_shipped_models_are_used(command: str, overrides: list[str]) -> None:
-    """Whatever the method and the run's seed; no model is built."""
+    """The method and the run's seed do not matter, and no model is built."""
     assert sandbox_folder(settings(command, *overrides)) == ASSETS
 
 

@@ -1,4 +1,4 @@
-"""A working folder for whole runs on the shipped sandbox, and what looks at them."""
+"""A working folder for whole runs on the shipped sandbox, and functions that look at their results."""
 
 import json
 from contextlib import nullcontext
@@ -35,45 +35,49 @@ TOKENS = torch.arange(5, 45).reshape(2, 20)
 
 
 def logits(model: Any) -> Tensor:
-    """On tokens of no meaning."""
+    """Return the model's logits on tokens without meaning."""
     with torch.no_grad():
         result: Tensor = model.eval()(input_ids=TOKENS).logits
     return result
 
 
 def read(path: Path) -> Any:
-    """A JSON file."""
+    """Return the content of a JSON file."""
     return json.loads(path.read_text())
 
 
 @dataclass
-class Workshop:
+class SandboxRuns:
     """A working folder in which each method is run once."""
 
     folder: Path
     trained: dict[str, Tensor] = field(default_factory=dict)
-    """Logits of each method's model as it was after training, before it was written."""
+    """Logits of each method's model after training, before it was written."""
+    printed: dict[str, str] = field(default_factory=dict)
+    """What each method's run printed."""
 
     def words(self, method: str) -> list[str]:
-        """Of the command line."""
+        """Return the command line of a method's run."""
         return [f"method={method}", *SHORT, *OWN_WORDS.get(method, ["logger=none"]), f"hydra.run.dir={method}"]
 
     def run(self, method: str) -> Path:
-        """The finished run's folder. Methods with words of their own have real figures."""
+        """Return the finished run's folder. Figures are drawn only for methods in OWN_WORDS."""
         if method not in self.trained:
             with nullcontext() if method in OWN_WORDS else empty_figures():
-                ended = self._run_and_look(method)
+                ended = self._run_and_record(method)
             assert ended.code == 0, ended.err
+            self.printed[method] = ended.out
         return self.folder / method
 
-    def _run_and_look(self, method: str) -> Ended:
+    def _run_and_record(self, method: str) -> Ended:
+        """Run a method, and record the logits of the model that it saves."""
         original = run_folder.save_weights
 
-        def looking(*arguments: Any) -> Any:
+        def recording(*arguments: Any) -> Any:
             model = original(*arguments)
             self.trained[method] = logits(model)
             return model
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run_folder, "save_weights", looking)
+            patch.setattr(run_folder, "save_weights", recording)
             return run_command("unlearn", self.words(method), self.folder)

@@ -1,4 +1,4 @@
-"""Adapters merged: TIES against a restatement in plain Python, DARE by seed, exact sums, refusals, the command."""
+"""The stage that merges adapters: TIES equals a naive implementation, DARE follows its seed, sums are exact."""
 
 import json
 import math
@@ -27,7 +27,7 @@ Matrix = list[list[float]]
 
 
 def base_model(folder: Path) -> PreTrainedModel:
-    """A tiny model, written once to `folder` so that adapters can name it."""
+    """Return a tiny model that is written once to `folder`, so that adapters can name it."""
     if not (folder / "config.json").exists():
         tiny_model("llama").save_pretrained(folder)
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder)
@@ -35,7 +35,7 @@ def base_model(folder: Path) -> PreTrainedModel:
 
 
 def adapter(run: Path, base: Path, seed: int, **changes: Any) -> Path:
-    """An adapter on the first layer's q of the tiny model, its numbers drawn from `seed`, as a run leaves it."""
+    """Save an adapter on the first layer's q of the tiny model, as a run saves it, its numbers drawn from `seed`."""
     scope = LoraScope(**{"rank": 2, "alpha": 8.0, "targets": ["q"], "layers": "0", **changes})
     scoped = scope.apply(base_model(base), None)
     generator = torch.Generator().manual_seed(seed)
@@ -50,35 +50,35 @@ def adapter(run: Path, base: Path, seed: int, **changes: Any) -> Path:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Folder of the model that the adapters were trained on."""
+    """Return the folder of the model that the adapters were trained on."""
     return tmp_path / "base"
 
 
 def settings(adapters: Sequence[Path], **changes: Any) -> MergeConfig:
-    """A checked configuration."""
+    """Return a checked configuration."""
     model = ModelConfig(name="tiny", path="unused")
     return MergeConfig(name="merge", model=model, adapters=list(map(str, adapters)), **changes)
 
 
 def merged(config: MergeConfig, base: Path) -> nn.Module:
-    """The tiny model with the merged adapter."""
+    """Return the tiny model with the merged adapter."""
     return merge_adapters(config, find_adapters(config), base_model(base), str(base))
 
 
 def factors(scoped: nn.Module) -> tuple[Tensor, Tensor]:
-    """(A, B) of the one layer that has an adapter; none but the merged one is there."""
+    """Return (A, B) of the merged adapter, which is the only one, on the one linear module that has one."""
     found = {name.split(".lora_")[1]: value for name, value in scoped.named_parameters() if "lora_" in name}
     return found["A.default.weight"].detach(), found["B.default.weight"].detach()
 
 
 def update(scoped: nn.Module, base: Path) -> Tensor:
-    """By how much the layer's weight moves when the adapter is merged into it."""
+    """Return by how much the weight changes when the adapter is merged into it."""
     weight: Tensor = scoped.merge_and_unload().get_submodule(LAYER).weight  # type: ignore[operator]
     return weight.detach() - base_model(base).get_submodule(LAYER).weight.detach()  # type: ignore[union-attr, operator]
 
 
 def loaded_factors(run: Path, base: Path) -> tuple[Matrix, Matrix]:
-    """(A, B) of an adapter on disk."""
+    """Return (A, B) of an adapter on disk."""
     a, b = factors(PeftModel.from_pretrained(base_model(base), run / "adapter"))
     return a.tolist(), b.tolist()
 
@@ -87,7 +87,7 @@ def loaded_factors(run: Path, base: Path) -> tuple[Matrix, Matrix]:
 
 
 def naive_ties(matrices: Sequence[Matrix], weights: Sequence[float], density: float, count_signs: bool) -> Matrix:
-    """Trim each matrix to its largest entries, elect a sign an entry, mean of the weighted entries of that sign.
+    """Trim each matrix to its largest entries, elect a sign for each place, and average the entries of that sign.
 
     Yadav et al. 2023, arXiv 2306.01708, section 4; without the final factor lambda.
     """
@@ -109,8 +109,8 @@ def naive_ties(matrices: Sequence[Matrix], weights: Sequence[float], density: fl
     return result
 
 
-def test_the_restatement_by_hand() -> None:
-    """Density 3/4 of 4 entries: each loses its smallest.
+def test_the_naive_implementation_by_hand() -> None:
+    """At density 3/4 of 4 entries, each matrix loses its smallest entry.
 
     [4, -1, 3, 0.5] keeps [4, -1, 3, 0]; [-2, -3, 1, 6] keeps [-2, -3, 0, 6]. Sums 2, -4, 3, 6 elect +, -, +, +.
     With weights 1 and 2: 4; (-1 - 6) / 2 = -3.5; 3; 12.
@@ -121,10 +121,10 @@ def test_the_restatement_by_hand() -> None:
 
 @pytest.mark.parametrize("sign", list(MajoritySign))
 @pytest.mark.parametrize(("weights", "density"), [(None, 0.8), ([0.5, 2.0, 1.0], 0.3)], ids=["zjuklab", "weighted"])
-def test_ties_equals_the_restatement(
+def test_ties_equals_the_naive_implementation(
     weights: list[float] | None, density: float, sign: MajoritySign, tmp_path: Path, base: Path
 ) -> None:
-    """A and B each for themselves, weighted by the root of weight * alpha / rank; the result is not scaled again."""
+    """A and B are merged apart, weighted by the root of weight * alpha / rank; the result is not scaled again."""
     runs = [adapter(tmp_path / name, base, seed) for seed, name in enumerate("abc")]
     config = settings(runs, weights=weights, density=density, majority_sign_method=sign)
     roots = [math.sqrt(weight * 8.0 / 2) for weight in weights or [1.0, 1.0, 1.0]]
@@ -145,7 +145,7 @@ def test_ties_equals_the_restatement(
 
 @pytest.mark.parametrize("combination", [Combination.dare_ties, Combination.dare_linear, Combination.dare_ties_svd])
 def test_dare_is_the_same_for_the_same_seed(combination: Combination, tmp_path: Path, base: Path) -> None:
-    """And another for another one; PyTorch's own random state is not touched."""
+    """Another seed gives another result; PyTorch's own random state does not change."""
     runs = [adapter(tmp_path / name, base, seed) for seed, name in enumerate("ab")]
 
     def at(seed: int) -> Tensor:
@@ -166,12 +166,12 @@ def test_dare_is_the_same_for_the_same_seed(combination: Combination, tmp_path: 
 
 
 def delta(run: Path, base: Path) -> Tensor:
-    """The update that one adapter makes by itself."""
+    """Return the change of the weight that one adapter makes by itself."""
     return update(PeftModel.from_pretrained(base_model(base), run / "adapter"), base)
 
 
 def test_cat_is_the_exact_weighted_sum(tmp_path: Path, base: Path) -> None:
-    """Of adapters of different ranks and scales, one of them rank-stabilised (alpha / sqrt(rank))."""
+    """The adapters have different ranks and scales, and one is rank-stabilised (alpha / sqrt(rank))."""
     stable = adapter(tmp_path / "stable", base, 0, rank=4, alpha=6.0, rslora=True)
     plain = adapter(tmp_path / "plain", base, 1)
     config = settings([stable, plain], combination=Combination.cat, weights=[0.5, -2.0])
@@ -181,14 +181,14 @@ def test_cat_is_the_exact_weighted_sum(tmp_path: Path, base: Path) -> None:
 
 
 def test_svd_is_exact_where_the_rank_suffices(tmp_path: Path, base: Path) -> None:
-    """An adapter of rank 2 and half of itself again: still rank 2."""
+    """An adapter of rank 2 and half of itself again have rank 2 together."""
     run = adapter(tmp_path / "a", base, 0)
     config = settings([run, run], combination=Combination.svd, weights=[1.0, 0.5])
     torch.testing.assert_close(update(merged(config, base), base), 1.5 * delta(run, base))
 
 
 def test_density_one_keeps_everything_without_a_warning(tmp_path: Path, base: Path) -> None:
-    """PEFT warns of it, though that is what was asked for."""
+    """PEFT would warn that nothing is pruned, which is what was asked for."""
     run = adapter(tmp_path / "a", base, 0)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="The density")
@@ -200,7 +200,7 @@ def test_density_one_keeps_everything_without_a_warning(tmp_path: Path, base: Pa
 def test_every_combination_gives_one_adapter_that_saves_and_loads(
     combination: Combination, tmp_path: Path, base: Path
 ) -> None:
-    """In the folder itself, and with the same effect."""
+    """It is saved into the folder itself, and changes the weight as before."""
     runs = [adapter(tmp_path / name, base, seed) for seed, name in enumerate("ab")]
     scoped = merged(settings(runs, combination=combination), base)
     assert isinstance(scoped, PeftModel)
@@ -212,14 +212,14 @@ def test_every_combination_gives_one_adapter_that_saves_and_loads(
 
 
 def change(run: Path, **values: object) -> Path:
-    """Other settings in an adapter's file."""
+    """Change settings in an adapter's file."""
     path = run / "adapter" / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
     return run
 
 
 def refusal(config: MergeConfig, base: Path) -> str:
-    """The one line with which a merge is refused."""
+    """Return the one line with which a merge is refused."""
     with pytest.raises(InputError) as caught:
         merged(config, base)
     assert "\n" not in str(caught.value)
@@ -227,7 +227,7 @@ def refusal(config: MergeConfig, base: Path) -> str:
 
 
 def test_folders_that_are_no_adapters(tmp_path: Path, base: Path) -> None:
-    """Missing, without an adapter, without its weights, of another kind, with settings that cannot be read."""
+    """Each is refused: missing, without an adapter, without weights, of another kind, with unreadable settings."""
     good = adapter(tmp_path / "good", base, 0)
     assert "nowhere: no such folder" in refusal(settings([good, tmp_path / "nowhere"]), base)
     assert "base: not a LoRA adapter, it has no adapter_config.json" in refusal(settings([good, base]), base)
@@ -242,7 +242,7 @@ def test_folders_that_are_no_adapters(tmp_path: Path, base: Path) -> None:
 
 
 def test_adapters_that_do_not_go_together(tmp_path: Path, base: Path) -> None:
-    """Ranks, DoRA's lengths, and another model by name."""
+    """Different ranks, DoRA's lengths, and a model of another name are refused."""
     good, wide = adapter(tmp_path / "good", base, 0), adapter(tmp_path / "wide", base, 0, rank=4)
     assert "combination=ties: needs adapters of one rank, these have 2, 4" in refusal(settings([good, wide]), base)
     dora = adapter(tmp_path / "dora", base, 0, dora=True)
@@ -253,7 +253,7 @@ def test_adapters_that_do_not_go_together(tmp_path: Path, base: Path) -> None:
 
 
 def test_a_copy_of_the_model_is_the_model(tmp_path: Path, base: Path) -> None:
-    """Another folder with the same bytes, but not one with other weights."""
+    """A folder with the same bytes is accepted, and one with other weights is refused."""
     first, copy, other = adapter(tmp_path / "first", base, 0), tmp_path / "copy", tmp_path / "other"
     shutil.copytree(base, copy)
     merged(settings([first, adapter(tmp_path / "second", copy, 1)]), base)
@@ -264,7 +264,7 @@ def test_a_copy_of_the_model_is_the_model(tmp_path: Path, base: Path) -> None:
 
 
 def test_adapters_of_a_model_that_is_elsewhere_now(tmp_path: Path, base: Path) -> None:
-    """A folder that is not there cannot be compared: the weights' names and shapes decide."""
+    """A folder that no longer exists cannot be compared, so the names and shapes of the weights decide."""
     moved = change(adapter(tmp_path / "moved", base, 0), base_model_name_or_path="/nowhere/model")
     torch.testing.assert_close(
         update(merged(settings([moved, moved], density=1.0), base), base), delta(tmp_path / "moved", base)
@@ -292,6 +292,6 @@ def test_adapters_of_a_model_that_is_elsewhere_now(tmp_path: Path, base: Path) -
     ],
 )
 def test_ranges(changes: dict[str, Any], words: str) -> None:
-    """Checked when the configuration becomes objects."""
+    """Ranges are checked when the configuration becomes objects."""
     with pytest.raises(InputError, match=words):
         check_ranges(MergeConfig(**{"name": "merge", "adapters": ["a", "b"], **changes}), "")

@@ -16,7 +16,7 @@ from unlearning.scopes.adapters import LoraScope
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """On the sandbox: scores, a report, a model that loads, and a merged adapter that says the same."""
+    """It leaves scores, a report, a model that loads, and a merged adapter with the same logits."""
     target = str(ASSETS / "target")
     loading = ModelConfig(name="sandbox")
     for name, seed in (("a", 0), ("b", 1)):
@@ -48,7 +48,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_the_command_refuses(tmp_path: Path) -> None:
-    """In one line, and leaves nothing."""
+    """A missing adapter is refused in one line, and nothing is written."""
     ended = run_command("merge", ["adapters=[a,b]", "logger=none"], tmp_path)
     assert ended.code == 1
     assert ended.err.strip() == "error: adapters=a: no such folder"
