@@ -1,4 +1,4 @@
-"""Runs a command in this process, as a shell would."""
+"""Run a command in this process, as a shell would."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from unlearning import cli
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class Ended:
 
 @contextmanager
 def own_logging() -> Iterator[None]:
-    """Hydra sets logging up for the whole process; afterwards it is as it was."""
+    """Put logging back as it was afterwards, because Hydra sets it up for the whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -35,7 +35,7 @@ def own_logging() -> Iterator[None]:
 
 
 def run_command(name: str, words: list[str], cwd: Path) -> Ended:
-    """`name` is unlearn, memorise, trace, evaluate, merge or report; the working folder is `cwd`."""
+    """Run the command `name` of unlearning/cli.py with these words, in the working folder `cwd`."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, own_logging(), redirect_stdout(out), redirect_stderr(err):
         patch.chdir(cwd)

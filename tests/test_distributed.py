@@ -1,4 +1,4 @@
-"""Two devices compute what one computes, and the second one leaves nothing behind."""
+"""Two devices compute what one computes, and the second one writes no files."""
 
 import csv
 import json
@@ -52,7 +52,7 @@ with empty_figures():
 
 
 def launched(command: str, words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own, which starts those for further devices."""
+    """Run a command in a process of its own, which starts the processes for further devices."""
     script = folder / "command.py"
     script.write_text(SCRIPT.format(command=command))
     ended = subprocess.run(
@@ -69,9 +69,10 @@ def launched(command: str, words: list[str], folder: Path) -> subprocess.Complet
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A multirun of two jobs, each on two processes of the CPU: one subprocess that starts two more, one after another.
+    """Run a multirun of two jobs, each on two processes of the CPU, and return its folder.
 
-    The objective that must see the retain rows first, and the optimiser that starts afresh with every chunk.
+    One job has an objective that needs the retain losses first, the other an optimiser that starts afresh with every
+    chunk.
     """
     folder = tmp_path_factory.mktemp("two")
     ended = launched("unlearn", ["-m", *SWEEP, "hydra.sweep.dir=runs"], folder)
@@ -85,7 +86,7 @@ def test_the_loss_curve_is_that_of_one_device(
     method: str,
     tmp_path: Path,
 ) -> None:
-    """The same plan, denominators over all devices' rows: equal but for the order of sums."""
+    """The plan is the same and denominators count all devices' rows, so only the order of sums differs."""
     words = [*TINY, f"method={method}", "optimizer.lr=1e-3", "trainer=cpu", "hydra.run.dir=one"]
     with empty_figures():
         assert run_command("unlearn", words, tmp_path).code == 0
@@ -99,7 +100,7 @@ def test_the_loss_curve_is_that_of_one_device(
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of `on_two_devices`, by two processes that were started together, for all cases and both strategies."""
+    """Do the runs of `on_two_devices` in two processes that are started together, and return their folder."""
     folder = tmp_path_factory.mktemp("pair")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -124,7 +125,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", on_two_devices.RUNS)
 def test_losses_and_weights_are_those_of_one_device(pair: Path, name: str, tmp_path: Path) -> None:
-    """In double precision, where only the order of sums differs."""
+    """The runs are in double precision, where only the order of sums differs."""
     on_two_devices.run(name, "auto", tmp_path)
     one, weights = curve(tmp_path / "auto" / name), load_file(tmp_path / "auto" / f"{name}.0.safetensors")
     assert len(one) >= 6
@@ -143,7 +144,7 @@ def test_losses_and_weights_are_those_of_one_device(pair: Path, name: str, tmp_p
 
 
 def test_only_the_main_process_writes(two_devices: Path) -> None:
-    """One folder a job, one line a step, nothing beside them."""
+    """There is one folder for each job, and nothing beside them."""
     assert sorted(path.name for path in two_devices.iterdir()) == ["command.py", "outputs", "runs"]
     assert [path.name for path in (two_devices / "outputs").iterdir()] == ["cache"]
     jobs = sorted(path.name for path in (two_devices / "runs").iterdir() if path.is_dir() and path.name[0].isdigit())
@@ -154,7 +155,7 @@ def test_only_the_main_process_writes(two_devices: Path) -> None:
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trace by two processes, in the folder "two"."""
+    """Trace with two processes into the folder "two", and return its parent."""
     folder = tmp_path_factory.mktemp("traced")
     ended = launched("trace", [*TRACE, "hydra.run.dir=two"], folder)
     assert ended.stdout.count("> trace") == 1
@@ -162,7 +163,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_trace_is_that_of_one_device(traced: Path, tmp_path: Path) -> None:
-    """The same table and the same choice, and nothing in the folder but what one process leaves there."""
+    """The table and the choice of layers are the same, and so are the files in the folder."""
     words = [*TRACE, "trainer=cpu", "hydra.run.dir=one"]
     with empty_figures():
         ended = run_command("trace", words, tmp_path)
@@ -182,6 +183,7 @@ def test_a_trace_is_that_of_one_device(traced: Path, tmp_path: Path) -> None:
 
 
 def test_a_trace_by_two_processes_leaves_nothing_beside_its_folder(traced: Path) -> None:
+    """The only other file is the script that this test wrote."""
     assert sorted(path.name for path in traced.iterdir()) == ["command.py", "two"]
 
 
@@ -200,7 +202,7 @@ def test_hardware_that_is_not_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Refused in one line, before anything is loaded."""
+    """It is refused in one line, before anything is loaded."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     for command in ("unlearn", "trace"):
@@ -212,11 +214,11 @@ def test_hardware_that_is_not_there(
 
 
 def files_in(folder: Path) -> list[str]:
-    """All of them, at any depth."""
+    """Return the paths of all files and folders below a folder."""
     return [str(path.relative_to(folder)) for path in folder.rglob("*")]
 
 
 def curve(run_dir: Path) -> list[list[float]]:
-    """Lines of loss_curve.csv, NaN where a step has no such rows."""
+    """Return the lines of loss_curve.csv as numbers, NaN where a step has no such rows."""
     with (run_dir / "loss_curve.csv").open() as handle:
         return [[float(value or "nan") for value in line] for line in list(csv.reader(handle))[1:]]

@@ -1,4 +1,4 @@
-"""experiments/semeval25, smaller still: official rows and the OLMo tokenizer through the three commands."""
+"""experiments/semeval25 on fewer rows: official rows and the OLMo tokenizer go through the three commands."""
 
 import csv
 import json
@@ -33,18 +33,18 @@ TARGET, METHOD, EVALUATED = "outputs/semeval25/target", "outputs/semeval25/chunk
 
 
 def curve(run: Path, column: str) -> list[float]:
-    """A column of a run's loss curve, steps without a value left out."""
+    """Return a column of a run's loss curve, steps without a value left out."""
     with (run / "loss_curve.csv").open() as file:
         return [float(row[column]) for row in csv.DictReader(file) if row[column]]
 
 
 def read(path: Path) -> Any:
-    """A JSON file."""
+    """Return the content of a JSON file."""
     return json.loads(path.read_text())
 
 
 def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model learns the rows, forgets, and what is evaluated alone scores as at the end of its own run."""
+    """The model memorises the rows and unlearns, and `unlearn-evaluate` finds the scores that its run measured."""
     # The commands run in another folder; a relative path to the data must lead to the same place from there.
     data = Path(os.environ["UNLEARNING_DATA"]).resolve()
     monkeypatch.setenv("UNLEARNING_DATA", os.path.relpath(data, tmp_path))
@@ -74,6 +74,7 @@ def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def _memorised(run: Path) -> None:
+    """Check that the loss fell, and that the folder has a model with the official tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     losses = curve(run, "retain_loss_nats")
@@ -90,6 +91,7 @@ def _memorised(run: Path) -> None:
 
 
 def _forgot(run: Path) -> None:
+    """Check that the forget loss rose well above the retain loss, and that the folder has all results."""
     record = read(run / "metrics.json")
     assert {"unlearned", "target", "retrained", "missing", "training", "trace"} <= set(record)
     assert set(record["unlearned"]) == set(record["target"])
@@ -101,6 +103,7 @@ def _forgot(run: Path) -> None:
 
 
 def _scored_alike(unlearned: Path, evaluated: Path) -> None:
+    """Check that both folders have the same record of the official evaluator."""
     here, alone = (read(run / "evaluation_results.jsonl") for run in (unlearned, evaluated))
     assert here == alone
     assert {"forget-set", "retain-set", "mmlu_average", "aggregated-terms", "harmonic-mean-task-aggregate"} <= set(here)

@@ -1,4 +1,4 @@
-"""What a sweeper that searches is told, and that the W&B sweep's parameters are overrides."""
+"""What a job returns to a sweeper that searches, and whether the W&B sweep composes."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ SWEEP = yaml.safe_load((Path(__file__).parent.parent / "experiments" / "sweeps" 
     ],
 )
 def test_a_job_returns_its_metrics(tmp_path: Path, metrics: list[str], expected: object) -> None:
-    """One number, several, or None where one is missing."""
+    """It returns one number, several numbers, or None where one is missing."""
     found = {"final": 0.5, "forget_knowledge": 0.25, "utility": 0.75, "mia_score": None}
     (tmp_path / "metrics.json").write_text(json.dumps({"unlearned": found}))
     assert searched_values(tmp_path, metrics) == expected
@@ -33,14 +33,14 @@ def test_a_job_returns_its_metrics(tmp_path: Path, metrics: list[str], expected:
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[]"])
 def test_a_job_without_result_returns_none(tmp_path: Path, content: str | None) -> None:
-    """Nothing, or nothing whole, was written."""
+    """metrics.json is missing or incomplete."""
     if content is not None:
         (tmp_path / "metrics.json").write_text(content)
     assert searched_values(tmp_path, ["final"]) is None
 
 
 def test_every_corner_of_the_wandb_sweep_composes() -> None:
-    """Its command is ours, and each combination of first and last values is a checked configuration."""
+    """Its command is `unlearn`, and each combination of first and last values is a valid configuration."""
     program, *fixed = [word for word in SWEEP["command"] if not word.startswith("${")]
     assert program == SWEEP["program"] == "unlearn"
     ends = []

@@ -1,4 +1,4 @@
-"""An installed wheel has all that the checkout has: configuration, models, the report's style."""
+"""An installed wheel has everything that the checkout has: configuration, models, the report's style."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ PACKAGE = ROOT / "unlearning"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of installed packages with nothing in it but the wheel, built from this checkout."""
+    """Return a folder of installed packages that holds only the wheel, built from this checkout."""
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
@@ -27,13 +27,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shipped(folder: Path) -> dict[str, bytes]:
-    """All files below a folder but compiled ones."""
+    """Return the contents of all files below a folder, compiled ones left out."""
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_every_file_is_inside(site: Path) -> None:
-    """The package with its templates, styles and models, and conf/."""
+    """The wheel has the package with its templates, styles and models, and conf/."""
     installed = shipped(site / "unlearning")
     configuration = {f"conf/{name}": content for name, content in shipped(ROOT / "conf").items()}
     assert installed == {**shipped(PACKAGE), **configuration}
@@ -43,8 +43,10 @@ def test_every_file_is_inside(site: Path) -> None:
 
 
 def test_commands_compose_away_from_the_checkout(site: Path, tmp_path: Path) -> None:
-    """From the conf/ inside the wheel."""
-    code = "from unlearning import cli; from unlearning.config.location import conf_dir; print(conf_dir()); cli.unlearn()"
+    """The commands use the conf/ inside the wheel."""
+    code = (
+        "from unlearning import cli; from unlearning.config.location import conf_dir; print(conf_dir()); cli.unlearn()"
+    )
     ended = subprocess.run(
         # -P keeps the working folder off the path; what PYTHONPATH names comes before an editable install.
         [sys.executable, "-P", "-c", code, "method=chunked_lora", "--cfg", "job"],
@@ -61,7 +63,7 @@ def test_commands_compose_away_from_the_checkout(site: Path, tmp_path: Path) -> 
 
 
 def test_commands_are_declared(site: Path) -> None:
-    """All seven."""
+    """The wheel declares all seven commands."""
     (entry_points,) = site.glob("*.dist-info/entry_points.txt")
     names = [line.split(" = ")[0] for line in entry_points.read_text().splitlines() if " = " in line]
     others = ("evaluate", "memorise", "merge", "probe", "report", "trace")

@@ -1,4 +1,4 @@
-"""The provenance record."""
+"""The provenance record names code, libraries, hardware and time, and nothing private."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
 
 
 def _record(overrides: list[str]) -> dict[str, object]:
+    """Return a record with these words of the command line."""
     return provenance(
         data_fingerprint="abc",
         seeds={"training": 1},
@@ -26,6 +27,7 @@ def _record(overrides: list[str]) -> dict[str, object]:
 
 
 def test_record_has_what_a_result_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has everything that it was given, and nothing private."""
     monkeypatch.setenv("WANDB_API_KEY", "a-secret-value")
     record = _record([f"data.forget=[{Path.home()}/rows.jsonl]", "method=chunked_lora"])
     text = json.dumps(record, allow_nan=False)
@@ -45,6 +47,7 @@ def test_record_has_what_a_result_needs(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
+    """A time without a zone could mean any moment of a day."""
     with pytest.raises(ValueError, match="time zone"):
         provenance(
             data_fingerprint=None,
@@ -69,16 +72,19 @@ def test_a_time_without_a_zone_is_refused() -> None:
     ],
 )
 def test_home_folders_are_left_out(value: object, expected: object) -> None:
+    """Every home folder in text, lists and mappings becomes a tilde."""
     assert without_home(value) == expected
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, and return what it prints."""
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     command = ["git", "-C", str(folder), *identity, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_source_state_of_a_checkout(tmp_path: Path) -> None:
+    """It has the commit, and tells whether a file differs from it."""
     _git(tmp_path, "init", "-q")
     (tmp_path / "a").write_text("1")
     _git(tmp_path, "add", "a")
@@ -91,11 +97,13 @@ def test_source_state_of_a_checkout(tmp_path: Path) -> None:
 
 
 def test_no_source_state_without_a_repository(tmp_path: Path) -> None:
+    """There is no commit in a folder that is no repository."""
     assert source_state(tmp_path) is None
     assert source_state(None) is None
 
 
 def test_a_wheel_inside_somebodys_repository_has_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit of a repository around an installed package says nothing about the package."""
     _git(tmp_path, "init", "-q")
     inside = tmp_path / "site-packages" / "unlearning" / "provenance.py"
     inside.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Trackers, and that none of them can stop a run."""
+"""Trackers log what a run found, and no failure of theirs stops the run."""
 
 import csv
 import subprocess
@@ -39,15 +39,18 @@ finish(loggers, {"final": 0.625, "utility": None}, [folder / "plot.png"], [answe
 
 
 def _make(kind: LoggerKind, folder: Path) -> list[Any]:
+    """Return the loggers of a run in this folder."""
     return list(make_loggers(LoggerConfig(kind=kind), "name", "unlearn", RunContext(folder)))
 
 
 def test_no_tracking(tmp_path: Path) -> None:
+    """Without tracking there is no logger and no file."""
     assert _make(LoggerKind.none, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_csv(tmp_path: Path) -> None:
+    """The file has a line for each step, and the final numbers last."""
     loggers = _make(LoggerKind.csv, tmp_path)
     for step in range(2):
         loggers[0].log_metrics({"train/loss": 0.5 + step}, step)
@@ -59,6 +62,8 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_a_failing_logger_costs_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A logger that fails at each step is reported once."""
+
     class Full(CSVLogger):
         def log_metrics(self, *_: Any) -> None:
             raise OSError(28, "No space left on device")
@@ -76,6 +81,8 @@ def test_a_failing_logger_costs_one_line(tmp_path: Path, capsys: pytest.CaptureF
 def test_wandb_that_cannot_start_costs_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A server that cannot be reached is reported in one line, and the run has no logger."""
+
     def init(**_: Any) -> None:
         raise RuntimeError("unreachable\nserver")
 
@@ -87,7 +94,7 @@ def test_wandb_that_cannot_start_costs_one_line(
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """Records of an offline file: W&B's header, then LevelDB's log format."""
+    """Yield the records of an offline file, which has W&B's header and then LevelDB's log format."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     content, place, whole = path.read_bytes(), 7, b""
@@ -107,6 +114,7 @@ def _records(path: Path) -> Iterator[Any]:
 
 
 def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path) -> None:
+    """The file has curves, summary, plots, answers and weights, and no name of a home folder."""
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=240, check=True
     )
