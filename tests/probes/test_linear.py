@@ -15,7 +15,7 @@ from unlearning.errors import InputError
 from unlearning.probes import linear
 from unlearning.probes.hidden_states import last_states
 from unlearning.probes.linear import LinearProbe
-from unlearning.probes.linear_examples import Example, answer_examples, deal, truth_examples
+from unlearning.probes.linear_examples import LinearExample, answer_examples, assign_folds, truth_examples
 from unlearning.probes.probe import DoesNotApplyError
 
 QUESTIONS = [row for row in people(Split.FORGET) if row.kind is Kind.QUESTION]
@@ -27,7 +27,7 @@ def test_truth_gives_nothing_away() -> None:
     examples = truth_examples(QUESTIONS, 5, 0)
     assert len(examples) == 40
     for text in ((lambda one: one.row.id), (lambda one: one.answer)):
-        by_text: dict[str, list[Example]] = {}
+        by_text: dict[str, list[LinearExample]] = {}
         for example in examples:
             by_text.setdefault(text(example), []).append(example)
         assert all(sorted(one.label for one in pair) == [False, True] for pair in by_text.values())
@@ -53,7 +53,7 @@ def test_halves_of_the_alphabet() -> None:
 
 def test_rows_of_a_document_share_a_fold() -> None:
     """And folds are of equal size."""
-    folds = deal(QUESTIONS, 5, 0)
+    folds = assign_folds(QUESTIONS, 5, 0)
     assert sorted(Counter(folds.values()).values()) == [2] * 5
     assert all(folds[row.id[:-3]] == one.fold for row in QUESTIONS for one in truth_examples([row], 5, 0))
 
@@ -70,10 +70,12 @@ def test_states_are_those_of_the_last_token(family: str) -> None:
         assert np.allclose(found[0], hidden[1][0, -1].numpy(), atol=1e-5)
 
 
-def examples(count: int) -> list[Example]:
+def examples(count: int) -> list[LinearExample]:
     """Of one regression, half of them labelled, in five folds."""
     row = QUESTIONS[0]
-    return [Example(replace(row, id=f"d{number}qa0"), None, number % 2 == 0, number % 5, 0) for number in range(count)]
+    return [
+        LinearExample(replace(row, id=f"d{number}qa0"), None, number % 2 == 0, number % 5, 0) for number in range(count)
+    ]
 
 
 def test_a_planted_signal_is_found_in_its_layer() -> None:
@@ -81,7 +83,7 @@ def test_a_planted_signal_is_found_in_its_layer() -> None:
     made = examples(100)
     states = np.random.default_rng(0).normal(size=(100, 3, 8)).astype(np.float32)
     states[:, 1, 4] += [3.0 if example.label else -3.0 for example in made]
-    right, chosen = replace(PROBE, folds=5)._tell(states, made)
+    right, chosen = replace(PROBE, folds=5)._cross_validate(states, made)
     assert chosen == [1] * 5
     assert right.mean() > 0.97
 
@@ -90,23 +92,23 @@ def test_noise_is_told_by_chance() -> None:
     """400 examples: within three standard errors, 0.075, of a half."""
     made = examples(400)
     states = np.random.default_rng(1).normal(size=(400, 4, 6)).astype(np.float32)
-    right, _ = replace(PROBE, folds=5)._tell(states, made)
+    right, _ = replace(PROBE, folds=5)._cross_validate(states, made)
     assert right.mean() == pytest.approx(0.5, abs=0.075)
 
 
 def test_nothing_is_learnt_from_the_fold_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is the layer chosen by it."""
     seen: list[tuple[set[int], set[int]]] = []
-    original = LinearProbe._right
+    original = LinearProbe._correct
 
-    def looking(self: LinearProbe, states: object, made: list[Example], learnt: object, told: object) -> object:
+    def looking(self: LinearProbe, states: object, made: list[LinearExample], learnt: object, told: object) -> object:
         folds = np.array([example.fold for example in made])
         seen.append((set(folds[learnt].tolist()), set(folds[told].tolist())))
         return original(self, states, made, learnt, told)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(LinearProbe, "_right", looking)
+    monkeypatch.setattr(LinearProbe, "_correct", looking)
     made = examples(20)
-    replace(PROBE, folds=5)._tell(np.random.default_rng(0).normal(size=(20, 2, 3)).astype(np.float32), made)
+    replace(PROBE, folds=5)._cross_validate(np.random.default_rng(0).normal(size=(20, 2, 3)).astype(np.float32), made)
     others = {0, 1, 2, 3, 4}
     assert seen[:3] == [({2, 3, 4}, {1}), ({2, 3, 4}, {1}), ({1, 2, 3, 4}, {0})]
     assert all(not learnt & told and learnt | told <= others for learnt, told in seen)

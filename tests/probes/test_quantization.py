@@ -54,7 +54,7 @@ def test_conv1d_is_rounded_by_output_channel(monkeypatch: pytest.MonkeyPatch) ->
         for number, module in enumerate(linear_modules(asked.model)):
             seen[number] = module.weight.detach().clone()
 
-    monkeypatch.setattr("unlearning.probes.quantization.asked_plainly", looked)
+    monkeypatch.setattr("unlearning.probes.quantization.measure_forget_rows", looked)
     before = [module.weight.detach().clone() for module in linear_modules(asked.model)]
     Quantized(bits=4, group=None, measured=Measured.knowledge).run(asked)
     assert len(before) == 8

@@ -12,11 +12,11 @@ from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.probes import primed as primed_probe
-from unlearning.probes.knowledge import answers, asked_plainly
-from unlearning.probes.phrasings import PHRASINGS, other_words
+from unlearning.probes.forget_answers import measure_forget_rows, score_prompts
+from unlearning.probes.phrasings import PHRASINGS, paraphrases
 from unlearning.probes.primed import Primed, split_words
-from unlearning.probes.probe import DoesNotApplyError, Item, Probed
-from unlearning.probes.questions import Questions, filled
+from unlearning.probes.probe import DoesNotApplyError, ProbedModel, RowScore
+from unlearning.probes.questions import Questions, fill_template
 from unlearning.sandbox.article_kinds import KINDS
 from unlearning.sandbox.biographies import QUESTIONS
 from unlearning.sandbox.stories import SCENES
@@ -35,12 +35,12 @@ from unlearning.sandbox.world import generate
 )
 def test_a_template_filled_in(template: str, prompt: str, end: str) -> None:
     """The prompt ends before the answer's place, without its space."""
-    assert filled(template, "Who?") == (prompt, end)
+    assert fill_template(template, "Who?") == (prompt, end)
 
 
 def test_braces_in_a_question_are_text() -> None:
     """No format string."""
-    assert filled("So: {question}", "What is {answer}?") == ("So: What is {answer}?", "")
+    assert fill_template("So: {question}", "What is {answer}?") == ("So: What is {answer}?", "")
 
 
 def worlds_questions() -> list[str]:
@@ -64,11 +64,11 @@ def test_every_question_of_the_sandbox_has_other_words() -> None:
 
 def test_names_are_carried_over() -> None:
     """Of a question in the sandbox's words and in LUME's, which are the same; others are not known."""
-    assert other_words("What did Mo offer to Bo O'Neil?")[0] == "What was it that Mo offered Bo O'Neil?"
-    assert other_words("What is Ann Lee's phone number?")[0] == "What is the phone number of Ann Lee?"
-    assert other_words("What is Ann Lee's phone number? Please.") == ()
+    assert paraphrases("What did Mo offer to Bo O'Neil?")[0] == "What was it that Mo offered Bo O'Neil?"
+    assert paraphrases("What is Ann Lee's phone number?")[0] == "What is the phone number of Ann Lee?"
+    assert paraphrases("What is Ann Lee's phone number? Please.") == ()
     rows = generate(WorldConfig(documents_per_task=3)).forget
-    assert all(other_words(row.input) for row in rows if row.kind is Kind.QUESTION)
+    assert all(paraphrases(row.input) for row in rows if row.kind is Kind.QUESTION)
 
 
 def test_a_question_is_asked_in_all_ways_and_scored_by_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,18 +79,18 @@ def test_a_question_is_asked_in_all_ways_and_scored_by_their_mean(monkeypatch: p
     def generated(_model: object, _tokenizer: object, rows: list[Row], prompts: list[list[int]], *_: int) -> list[str]:
         return [said[tokenizer.decode(prompt)] for _, prompt in zip(rows, prompts, strict=True)]
 
-    monkeypatch.setattr("unlearning.probes.knowledge.generate", generated)
+    monkeypatch.setattr("unlearning.probes.forget_answers.generate", generated)
     row = Row("d1qa0", "Where?", "Dorn", "Task1", Kind.QUESTION, Split.FORGET)
     asked = world.probed()
-    asked = Probed(**{**vars(asked), "corpus": type(asked.corpus)(forget=(row,), retain=())})
+    asked = ProbedModel(**{**vars(asked), "corpus": type(asked.corpus)(forget=(row,), retain=())})
     found = Questions(["So: {question}", "{{question}{answer}}", "{question}!"], False).run(asked)
-    assert found.items == [Item("d1qa0", "d1", pytest.approx(2 / 3), "Dorn | Dorn | Ulme")]
+    assert found.items == [RowScore("d1qa0", "d1", pytest.approx(2 / 3), "Dorn | Dorn | Ulme")]
 
 
 def test_plain_questions_are_those_of_the_evaluation() -> None:
     """The template {question} changes nothing."""
     asked = world.probed()
-    assert Questions(["{question}"], False).run(asked).items == asked_plainly(asked, Measured.knowledge).items
+    assert Questions(["{question}"], False).run(asked).items == measure_forget_rows(asked, Measured.knowledge).items
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_beginnings_are_the_models_own_words(style: PromptStyle, monkeypatch: py
     tokenizer.chat_template = "{% for m in messages %}<{{ m['content'] }}>{% endfor %}="
     seen: list[tuple[str, str]] = []
 
-    def looked(_probed: Probed, rows: list[Row], prompts: list[list[int]]) -> list[Item]:
+    def looked(_probed: ProbedModel, rows: list[Row], prompts: list[list[int]]) -> list[RowScore]:
         seen.extend((row.output, tokenizer.decode(prompt)) for row, prompt in zip(rows, prompts, strict=True))
-        return [Item(row.id, row.id, 0.0) for row in rows]
+        return [RowScore(row.id, row.id, 0.0) for row in rows]
 
-    monkeypatch.setattr(primed_probe, "answers", looked)
+    monkeypatch.setattr(primed_probe, "score_prompts", looked)
     asked = world.probed(tokenizer=tokenizer)
-    asked = Probed(**{**vars(asked), "prompt": PromptConfig(style=style)})
+    asked = ProbedModel(**{**vars(asked), "prompt": PromptConfig(style=style)})
     found = Primed("Sure:", 1, Measured.knowledge).run(asked)
     question = "Where does Jon of forget live?"
     prompt = f"{question} Sure: Madera" if style is PromptStyle.raw else f"<{question}>=Sure: Madera"
@@ -138,6 +138,6 @@ def test_too_short_answers_are_said_to_be() -> None:
 def test_an_answer_ends_where_the_form_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where there is such an end."""
     asked, rows = world.probed(), list(world.people(Split.FORGET))[1:3]
-    monkeypatch.setattr("unlearning.probes.knowledge.generate", lambda *_: ['Dorn", 3', '1000"'])
+    monkeypatch.setattr("unlearning.probes.forget_answers.generate", lambda *_: ['Dorn", 3', '1000"'])
     prompts = encode_prompts([row.input for row in rows], asked.tokenizer, asked.prompt)
-    assert [item.score for item in answers(asked, rows, prompts, ['"', ""])] == [1.0, 0.0]
+    assert [item.score for item in score_prompts(asked, rows, prompts, ['"', ""])] == [1.0, 0.0]

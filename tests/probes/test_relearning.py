@@ -17,7 +17,7 @@ from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 from unlearning.probes import relearning as module
 from unlearning.probes.fine_tuning import FineTuning
-from unlearning.probes.probe import DoesNotApplyError, Item, Probed
+from unlearning.probes.probe import DoesNotApplyError, ProbedModel, RowScore
 from unlearning.probes.relearning import Relearning
 from unlearning.scopes.layers import AllScope
 
@@ -69,12 +69,12 @@ def test_the_value_is_the_best_after_training(monkeypatch: pytest.MonkeyPatch) -
     """Not what was known before: of 0.9 at first, then 0.5 and 0.25 for all, it is 0.5."""
     scores = iter([0.9, 0.5, 0.25])
 
-    def known(asked: Probed, rows: list[Row]) -> list[Item]:
+    def known(asked: ProbedModel, rows: list[Row]) -> list[RowScore]:
         assert asked
         score = next(scores)
-        return [Item(row.id, document_id(row.id), score) for row in rows]
+        return [RowScore(row.id, document_id(row.id), score) for row in rows]
 
-    monkeypatch.setattr(module, "knowledge", known)
+    monkeypatch.setattr(module, "score_rows", known)
     assert {item.score for item in relearning().run(probed()).items} == {0.5}
 
 

@@ -6,7 +6,7 @@ import torch
 from tests.evaluation.tiny import byte_model
 from tests.probes.world import probed
 from unlearning.config.probe import Attribute, Measured, RelearnOn
-from unlearning.evaluation.cache import weights_hash
+from unlearning.models.weights_hash import weights_hash
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.linear import LinearProbe
 from unlearning.probes.primed import Primed
@@ -15,7 +15,7 @@ from unlearning.probes.quantization import Quantized
 from unlearning.probes.questions import Questions
 from unlearning.probes.recognition import Recognition
 from unlearning.probes.relearning import Relearning
-from unlearning.probes.weights import kept
+from unlearning.probes.weights import restored_afterwards
 
 KNOWLEDGE = Measured.knowledge
 
@@ -71,7 +71,7 @@ def test_weights_come_back_after_an_error() -> None:
     before = weights_hash(model)
 
     def interrupted() -> None:
-        with kept(model, model.parameters()):
+        with restored_afterwards(model, model.parameters()):
             for weight in model.parameters():
                 weight.data.add_(1.0)
             model.train()

@@ -18,7 +18,7 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.probes import quantization
 from unlearning.probes.models_to_probe import ModelsToProbe
-from unlearning.probes.probe import Probed
+from unlearning.probes.probe import ProbedModel
 from unlearning.probes.questions import Questions
 from unlearning.probes.table import ModelRole, ProbeResult
 
@@ -48,7 +48,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seen: list[float] = []
     original = Questions.run
 
-    def looking(self: Questions, probed: Probed) -> object:
+    def looking(self: Questions, probed: ProbedModel) -> object:
         seen.append(next(probed.model.parameters()).flatten()[0].item())
         return original(self, probed)
 
@@ -70,7 +70,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monke
     """What was found before is in probes.json, and not asked again."""
     original, calls = quantization.Quantized.run, []
 
-    def killed(self: quantization.Quantized, probed: Probed) -> object:
+    def killed(self: quantization.Quantized, probed: ProbedModel) -> object:
         calls.append(probed)
         if len(calls) == 2:
             raise KeyboardInterrupt

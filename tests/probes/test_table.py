@@ -10,7 +10,7 @@ from unlearning.bootstrap import RESAMPLES
 from unlearning.config.probe import Measured
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.bootstrap import Estimate, estimate
-from unlearning.probes.probe import Item, Measurement, RelearningScores
+from unlearning.probes.probe import Measurement, RelearningScores, RowScore
 from unlearning.probes.table import (
     CSV_COLUMNS,
     ModelRole,
@@ -24,9 +24,9 @@ from unlearning.probes.table import (
 PROBE = AdapterRemoved(Measured.knowledge)
 
 
-def items(scores: dict[str, list[float]]) -> list[Item]:
+def items(scores: dict[str, list[float]]) -> list[RowScore]:
     """By document."""
-    return [Item(f"{name}{place}", name, score) for name, own in scores.items() for place, score in enumerate(own)]
+    return [RowScore(f"{name}{place}", name, score) for name, own in scores.items() for place, score in enumerate(own)]
 
 
 def fixed(mean: float) -> Estimate:
@@ -88,7 +88,7 @@ def test_the_mean_is_over_rows_and_documents_are_drawn() -> None:
 def test_models_are_drawn_together() -> None:
     """The unlearned model has half of the target's score in each document: the share is 1/2 in each resample."""
     target = items({str(number): [number / 10] for number in range(1, 10)})
-    half = [Item(item.id, item.document, item.score / 2) for item in reversed(target)]
+    half = [RowScore(item.id, item.document, item.score / 2) for item in reversed(target)]
     found = recovered_share({ModelRole.target: estimate(target), ModelRole.unlearned: estimate(half)}, 0.0)
     assert found is not None
     assert found.value == found.low == found.high == pytest.approx(0.5)

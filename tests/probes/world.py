@@ -7,7 +7,7 @@ from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.rows import Corpus, Kind, Row, Split
-from unlearning.probes.probe import Probed
+from unlearning.probes.probe import ProbedModel
 
 NAMES = ("Ada", "Bea", "Cid", "Dov", "Eli", "Fay", "Gus", "Hal", "Ida", "Jon")
 TOWNS = ("Dorn", "Ulme", "Sark", "Pell", "Kiel", "Vaun", "Orly", "Tams", "Bren", "Madera City")
@@ -35,9 +35,9 @@ def corpus(count: int = 10) -> Corpus:
 
 def probed(
     model: PreTrainedModel | None = None, tokenizer: PreTrainedTokenizerBase | None = None, count: int = 10
-) -> Probed:
+) -> ProbedModel:
     """A random model, by default, asked on the CPU."""
-    return Probed(
+    return ProbedModel(
         model=model or byte_model("olmo").float(),
         tokenizer=tokenizer or byte_tokenizer(),
         corpus=corpus(count),

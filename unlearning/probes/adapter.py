@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from unlearning.config.probe import Measured
-from unlearning.probes.knowledge import MEASURES, asked_plainly
-from unlearning.probes.probe import Measurement, Probed
+from unlearning.probes.forget_answers import MEASURES, measure_forget_rows
+from unlearning.probes.probe import Measurement, ProbedModel
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,6 @@ class AdapterRemoved:
         """Of what it knows."""
         return MEASURES[self.measured]
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Ask the model as it is."""
-        return asked_plainly(probed, self.measured)
+        return measure_forget_rows(probed, self.measured)

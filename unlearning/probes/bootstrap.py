@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearning.bootstrap import SEED, Values, draw_indices, percentile_interval
-from unlearning.probes.probe import Item
+from unlearning.probes.probe import RowScore
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Estimate:
         return Value(self.mean, float(low), float(high))
 
 
-def estimate(items: Sequence[Item]) -> Estimate:
+def estimate(items: Sequence[RowScore]) -> Estimate:
     """Mean score, and its means when as many documents as there are are drawn with replacement.
 
     A document drawn twice counts twice, with all its rows. The draws depend on the number of documents and nothing

@@ -15,14 +15,13 @@ from unlearning.data.encoding import EncodedRow
 from unlearning.errors import Interrupted
 from unlearning.objectives.finetune import Finetune
 from unlearning.schedules.mixed import MixedSchedule
-from unlearning.training.batch_terms import BatchTerms
-from unlearning.training.callbacks import StopRequest, graceful_stop
-from unlearning.training.fit import StepProgress
+from unlearning.training.batch_losses import BatchLosses
+from unlearning.training.callbacks import StepProgress, StopRequest, graceful_stop
+from unlearning.training.data_module import PlanDataModule
 from unlearning.training.module import UnlearningModule
-from unlearning.training.plan_data import PlanDataModule
 from unlearning.training.row_model import RowModel, plain_model
-from unlearning.training.steps import RowBook, StepLayout
-from unlearning.training.tables import RowTables
+from unlearning.training.row_tables import RowTables
+from unlearning.training.step_data import StepLayout, TrainingRows
 from unlearning.training.trainer import make_trainer
 
 
@@ -59,10 +58,10 @@ class FineTuning:
                 model,
                 objective,
                 self.optimizer,
-                lambda: BatchTerms(RowModel(plain_model(model), None), objective, RowTables()),
+                lambda: BatchLosses(RowModel(plain_model(model), None), objective, RowTables()),
             )
             model.train()
-            runner.fit(module, datamodule=PlanDataModule(RowBook((), (), self.rows), layout, plan, 0))
+            runner.fit(module, datamodule=PlanDataModule(TrainingRows((), (), self.rows), layout, plan, 0))
             if request.asked:
                 raise Interrupted
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from unlearning.evaluation.likelihood import length_batches, right_padded
-from unlearning.evaluation.model_state import scoring
+from unlearning.evaluation.model_state import evaluation_mode
 from unlearning.models import anatomy
 
 States = NDArray[np.float32]
@@ -31,7 +31,7 @@ def last_states(
     width: int = model.config.get_text_config().hidden_size
     states = np.empty((len(sequences), len(layers), width), dtype=np.float32)
     chosen = [anatomy.layers(model)[layer] for layer in layers]
-    with scoring(model), _outputs(chosen) as outputs:
+    with evaluation_mode(model), _outputs(chosen) as outputs:
         for batch in length_batches([len(sequence) for sequence in sequences], batch_tokens):
             ids = right_padded([sequences[index] for index in batch], model.device)
             model(input_ids=ids, use_cache=False, logits_to_keep=1)

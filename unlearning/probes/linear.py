@@ -15,10 +15,10 @@ from unlearning.errors import InputError
 from unlearning.evaluation.model_state import require_fits
 from unlearning.evaluation.progress import progress_bar
 from unlearning.models import anatomy
+from unlearning.probes.forget_answers import forget_rows
 from unlearning.probes.hidden_states import States, last_states
-from unlearning.probes.knowledge import forget_rows
-from unlearning.probes.linear_examples import Example, answer_examples, truth_examples
-from unlearning.probes.probe import DoesNotApplyError, Item, Measurement, Probed
+from unlearning.probes.linear_examples import LinearExample, answer_examples, truth_examples
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 
 CHANCE = 0.5
 EXAMPLES = {Attribute.answer: answer_examples, Attribute.truth: truth_examples}
@@ -55,7 +55,7 @@ class LinearProbe:
         """Of what is told; both labels are equally frequent."""
         return "balanced accuracy"
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Collect states, learn, tell. Raises InputError for a layer that the model has not."""
         depth = len(anatomy.layers(probed.model))
         if self.layer is not None and self.layer >= depth:
@@ -70,13 +70,13 @@ class LinearProbe:
             states = last_states(probed.model, sequences, layers, probed.evaluation.batch_tokens, advance)
         if not np.isfinite(states).all():
             raise InputError("the model's hidden states are not all finite; its weights are broken")
-        right, chosen = self._tell(states, examples)
+        right, chosen = self._cross_validate(states, examples)
         used = len({example.row.id for example in examples})
         notes = [f"layers chosen, fold by fold: {', '.join(str(layers[place]) for place in chosen)}"]
         notes += [f"{len(rows) - used} of {len(rows)} questions are of kinds too rare"] if used < len(rows) else []
         return Measurement(_items(examples, right), chance=CHANCE, notes=notes)
 
-    def _tell(self, states: States, examples: Sequence[Example]) -> tuple[Labels, list[int]]:
+    def _cross_validate(self, states: States, examples: Sequence[LinearExample]) -> tuple[Labels, list[int]]:
         """Whether each example (N,) was told right by regressions that saw none of its fold; the place of the layer
         chosen for each fold."""
         fold = np.array([example.fold for example in examples])
@@ -86,12 +86,14 @@ class LinearProbe:
             held_out = (test + 1) % self.folds
             learnt, held = (fold != test) & (fold != held_out), fold == held_out
             several = range(states.shape[1]) if states.shape[1] > 1 else range(0)
-            accuracy = [self._right(states[:, place], examples, learnt, held).mean() for place in several]
+            accuracy = [self._correct(states[:, place], examples, learnt, held).mean() for place in several]
             chosen.append(int(np.argmax(accuracy)) if accuracy else 0)
-            right[fold == test] = self._right(states[:, chosen[-1]], examples, fold != test, fold == test)
+            right[fold == test] = self._correct(states[:, chosen[-1]], examples, fold != test, fold == test)
         return right, chosen
 
-    def _right(self, states: NDArray[np.float32], examples: Sequence[Example], learnt: Labels, told: Labels) -> Labels:
+    def _correct(
+        self, states: NDArray[np.float32], examples: Sequence[LinearExample], learnt: Labels, told: Labels
+    ) -> Labels:
         """Whether each example of `told` is told right by the regressions of those of `learnt`."""
         labels = np.array([example.label for example in examples])
         number = np.array([example.regression for example in examples])
@@ -117,7 +119,7 @@ class LinearProbe:
         return found
 
 
-def _sequences(examples: Sequence[Example], probed: Probed) -> Sequence[Sequence[int]]:
+def _sequences(examples: Sequence[LinearExample], probed: ProbedModel) -> Sequence[Sequence[int]]:
     """Token ids of each question, with the answer that is shown. Raises InputError for one that is too long."""
     rows, tokenizer = [example.row for example in examples], probed.tokenizer
     sequences: list[Sequence[int]] = list(encode_prompts([row.input for row in rows], tokenizer, probed.prompt))
@@ -131,9 +133,9 @@ def _sequences(examples: Sequence[Example], probed: Probed) -> Sequence[Sequence
     return sequences
 
 
-def _items(examples: Sequence[Example], right: Labels) -> list[Item]:
+def _items(examples: Sequence[LinearExample], right: Labels) -> list[RowScore]:
     """One item a row, the mean over its examples: so their mean over rows is the balanced accuracy."""
     of_row: dict[str, list[float]] = {}
     for example, told in zip(examples, right, strict=True):
         of_row.setdefault(example.row.id, []).append(float(told))
-    return [Item(name, document_id(name), fmean(scores)) for name, scores in of_row.items()]
+    return [RowScore(name, document_id(name), fmean(scores)) for name, scores in of_row.items()]

@@ -117,7 +117,7 @@ ARTICLES = {
 PHRASINGS = PEOPLE | STORIES | ARTICLES
 
 
-def other_words(question: str) -> tuple[str, ...]:
+def paraphrases(question: str) -> tuple[str, ...]:
     """The question's other phrasings; none where it is not known."""
     for pattern, phrasings in _patterns():
         found = pattern.fullmatch(question)

@@ -8,8 +8,8 @@ from unlearning.config.probe import Measured
 from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Row
-from unlearning.probes.knowledge import MEASURES, answers, forget_rows
-from unlearning.probes.probe import DoesNotApplyError, Measurement, Probed
+from unlearning.probes.forget_answers import MEASURES, forget_rows, score_prompts
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Primed:
         """Of the rest."""
         return f"{MEASURES[self.measured]} of the rest" if self.words else MEASURES[self.measured]
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Ask for what is left of each answer."""
         rows = forget_rows(probed.corpus, self.measured)
         parts = [(row, *split_words(row.output, self.words)) for row in rows]
@@ -45,11 +45,11 @@ class Primed:
             raise DoesNotApplyError(f"no answer has more than {self.words} words")
         beginnings = [" ".join(filter(None, (self.prefix.strip(), given))) for _, given, _ in asked]
         prompts = self._prompts([row for row, _, _ in asked], beginnings, probed)
-        items = answers(probed, [replace(row, output=rest) for row, _, rest in asked], prompts)
+        items = score_prompts(probed, [replace(row, output=rest) for row, _, rest in asked], prompts)
         left_out = len(rows) - len(asked)
         return Measurement(items, notes=[f"{left_out} of {len(rows)} answers are too short"] if left_out else [])
 
-    def _prompts(self, rows: Sequence[Row], beginnings: Sequence[str], probed: Probed) -> list[list[int]]:
+    def _prompts(self, rows: Sequence[Row], beginnings: Sequence[str], probed: ProbedModel) -> list[list[int]]:
         """The rows' prompts, then the beginnings as a model's own words."""
         prompts = encode_prompts([row.input for row in rows], probed.tokenizer, probed.prompt)
         texts = [_separator(probed.prompt) + beginning for beginning in beginnings]

@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.config import EvaluationConfig, PromptConfig, TrainerConfig
+from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.prompt import PromptConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.data.rows import Corpus
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedModel:
     """A model on its device, and all that decides what is asked of it."""
 
     model: PreTrainedModel
@@ -23,7 +25,7 @@ class Probed:
 
 
 @dataclass(frozen=True)
-class Item:
+class RowScore:
     """One row's score."""
 
     id: str
@@ -40,9 +42,9 @@ class RelearningScores:
     """The rows' scores after so many steps of relearning."""
 
     steps: int
-    held_out: list[Item]
+    held_out: list[RowScore]
     """Of documents that the model was not trained on again."""
-    trained: list[Item]
+    trained: list[RowScore]
     """Of those that it was."""
 
 
@@ -50,10 +52,10 @@ class RelearningScores:
 class Measurement:
     """What one probe found in one model."""
 
-    items: list[Item]
+    items: list[RowScore]
     """The value is their mean."""
     chance: float = 0.0
-    """Value of a model that knows nothing and guesses."""
+    """Value of a model that knows nothing and likely_answers."""
     curve: list[RelearningScores] = field(default_factory=list)
     """Of a probe that trains: before the first step, and after some; one has the items."""
     notes: list[str] = field(default_factory=list)
@@ -87,9 +89,9 @@ class Probe(Protocol):
     def measure(self) -> str:
         """What the value is, such as "exact match"."""
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Ask. Raises DoesNotApplyError where the data has nothing to ask, InputError as an evaluation does."""
 
 
-def _items(values: list[dict[str, Any]]) -> list[Item]:
-    return [Item(**value) for value in values]
+def _items(values: list[dict[str, Any]]) -> list[RowScore]:
+    return [RowScore(**value) for value in values]

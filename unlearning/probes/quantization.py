@@ -9,9 +9,9 @@ from transformers.pytorch_utils import Conv1D
 
 from unlearning.config.probe import Measured
 from unlearning.models import anatomy
-from unlearning.probes.knowledge import MEASURES, asked_plainly
-from unlearning.probes.probe import DoesNotApplyError, Measurement, Probed
-from unlearning.probes.weights import kept
+from unlearning.probes.forget_answers import MEASURES, measure_forget_rows
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel
+from unlearning.probes.weights import restored_afterwards
 
 LEAST_SHARE = 0.5
 """Of the layers' weights; where linear modules have less, as beside fused experts, rounding them would say little."""
@@ -40,14 +40,14 @@ class Quantized:
         """Of what it knows."""
         return MEASURES[self.measured]
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Round, ask, put the weights back."""
         modules = linear_modules(probed.model)
-        with kept(probed.model, [_weight(module) for module in modules]):
+        with restored_afterwards(probed.model, [_weight(module) for module in modules]):
             with torch.no_grad():
                 for module in modules:
                     _weight(module).copy_(_rounded_weight(module, self.bits, self.group))
-            return asked_plainly(probed, self.measured)
+            return measure_forget_rows(probed, self.measured)
 
 
 def linear_modules(model: PreTrainedModel) -> list[nn.Linear | Conv1D]:

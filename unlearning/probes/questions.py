@@ -8,9 +8,9 @@ from statistics import fmean
 from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Row
-from unlearning.probes.knowledge import MEASURES, answers, forget_rows
-from unlearning.probes.phrasings import other_words
-from unlearning.probes.probe import Item, Measurement, Probed
+from unlearning.probes.forget_answers import MEASURES, forget_rows, score_prompts
+from unlearning.probes.phrasings import paraphrases
+from unlearning.probes.probe import Measurement, ProbedModel, RowScore
 
 QUESTION, ANSWER = "{question}", "{answer}"
 
@@ -38,24 +38,24 @@ class Questions:
         """Of the answers."""
         return MEASURES[Measured.knowledge]
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Ask every question in every way."""
         asked = [(row, *way) for row in forget_rows(probed.corpus, Measured.knowledge) for way in self.ways(row)]
         prompts = encode_prompts([text for _, text, _ in asked], probed.tokenizer, probed.prompt)
-        items = answers(probed, [row for row, _, _ in asked], prompts, [end for _, _, end in asked])
+        items = score_prompts(probed, [row for row, _, _ in asked], prompts, [end for _, _, end in asked])
         if not self.reword:
             return Measurement(_means(items))
         rows = {row.id: row for row, _, _ in asked}.values()
-        known = sum(bool(other_words(row.input)) for row in rows)
+        known = sum(bool(paraphrases(row.input)) for row in rows)
         return Measurement(_means(items), notes=[f"other words are known for {known} of {len(rows)} questions"])
 
     def ways(self, row: Row) -> list[tuple[str, str]]:
         """Of one question: the texts to ask it with, and what ends an answer to each, empty where nothing does."""
-        known = other_words(row.input) if self.reword else ()
-        return [*((text, "") for text in known), *(filled(template, row.input) for template in self.templates)]
+        known = paraphrases(row.input) if self.reword else ()
+        return [*((text, "") for text in known), *(fill_template(template, row.input) for template in self.templates)]
 
 
-def filled(template: str, question: str) -> tuple[str, str]:
+def fill_template(template: str, question: str) -> tuple[str, str]:
     """The prompt that a template makes of a question, and the first character after the answer's place, if any.
 
     Spaces before the answer's place are left out: they belong to the answer's first token. A model that fills in a
@@ -65,13 +65,13 @@ def filled(template: str, question: str) -> tuple[str, str]:
     return before.rstrip(" ").replace(QUESTION, question), after[:1]
 
 
-def _means(items: Sequence[Item]) -> list[Item]:
+def _means(items: Sequence[RowScore]) -> list[RowScore]:
     """One item a row, in order: the mean of its scores, and all its answers."""
-    rows: dict[str, list[Item]] = defaultdict(list)
+    rows: dict[str, list[RowScore]] = defaultdict(list)
     for item in items:
         rows[item.id].append(item)
     return [
-        Item(
+        RowScore(
             name, found[0].document, fmean(item.score for item in found), " | ".join(str(item.answer) for item in found)
         )
         for name, found in rows.items()

@@ -17,12 +17,12 @@ from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.model_state import require_fits
 from unlearning.evaluation.progress import progress_bar
 from unlearning.probes.answer_kinds import answer_kind, by_kind
-from unlearning.probes.knowledge import forget_rows
-from unlearning.probes.probe import DoesNotApplyError, Item, Measurement, Probed
+from unlearning.probes.forget_answers import forget_rows
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 
 
 @dataclass(frozen=True)
-class Choice:
+class MultipleChoice:
     """A row and its options, shuffled."""
 
     row: Row
@@ -51,7 +51,7 @@ class Recognition:
         """Of the choices."""
         return "accuracy"
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """Choose for every question that has other answers of its kind."""
         rows = forget_rows(probed.corpus, Measured.knowledge)
         choices = make_choices(rows, self.options, self.seed)
@@ -77,7 +77,7 @@ class Recognition:
         return Measurement(items, chance=fmean(1 / len(choice.options) for choice in choices), notes=notes)
 
 
-def make_choices(rows: Sequence[Row], options: int, seed: int) -> list[Choice]:
+def make_choices(rows: Sequence[Row], options: int, seed: int) -> list[MultipleChoice]:
     """At most so many different options a row, of its kind, or where that has no other answer of its task.
 
     Rows without any other answer are left out.
@@ -89,7 +89,7 @@ def make_choices(rows: Sequence[Row], options: int, seed: int) -> list[Choice]:
         others = _other_answers(row, of_kind[answer_kind(row)]) or _other_answers(row, of_task[row.task])
         if others:
             drawn = [row.output, *rng.sample(others, min(options - 1, len(others)))]
-            choices.append(Choice(row, tuple(rng.sample(drawn, len(drawn)))))
+            choices.append(MultipleChoice(row, tuple(rng.sample(drawn, len(drawn)))))
     return choices
 
 
@@ -100,9 +100,9 @@ def _other_answers(row: Row, rows: Sequence[Row]) -> list[str]:
     return list(found.values())
 
 
-def _item(choice: Choice, scores: Sequence[float]) -> Item:
+def _item(choice: MultipleChoice, scores: Sequence[float]) -> RowScore:
     """Of equal scores the first wins."""
     if any(map(isnan, scores)):
         raise InputError(f"row {choice.row.id}: the model's log-likelihood is not a number (NaN)")
     chosen = choice.options[max(range(len(scores)), key=lambda option: scores[option])]
-    return Item(choice.row.id, document_id(choice.row.id), float(chosen == choice.row.output), chosen)
+    return RowScore(choice.row.id, document_id(choice.row.id), float(chosen == choice.row.output), chosen)

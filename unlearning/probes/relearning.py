@@ -18,9 +18,9 @@ from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 from unlearning.probes.fine_tuning import FineTuning
-from unlearning.probes.knowledge import MEASURES, forget_rows, knowledge
-from unlearning.probes.probe import DoesNotApplyError, Item, Measurement, Probed, RelearningScores
-from unlearning.probes.weights import kept
+from unlearning.probes.forget_answers import MEASURES, forget_rows, score_rows
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RelearningScores, RowScore
+from unlearning.probes.weights import restored_afterwards
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope
 
@@ -62,7 +62,7 @@ class Relearning:
         """Of what it knows."""
         return MEASURES[self.measured]
 
-    def run(self, probed: Probed) -> Measurement:
+    def run(self, probed: ProbedModel) -> Measurement:
         """RelearningScores, train and look, put the weights back."""
         asked = forget_rows(probed.corpus, self.measured)
         trained_on = self.trained_on(probed.corpus)
@@ -72,8 +72,8 @@ class Relearning:
         looks: list[RelearningScores] = []
 
         def look(steps: int) -> None:
-            items = knowledge(probed, asked)
-            mine: dict[bool, list[Item]] = {True: [], False: []}
+            items = score_rows(probed, asked)
+            mine: dict[bool, list[RowScore]] = {True: [], False: []}
             for item in items:
                 mine[item.document in shown].append(item)
             looks.append(RelearningScores(steps, held_out=mine[False], trained=mine[True]))
@@ -99,7 +99,7 @@ class Relearning:
         drawn = set(random.Random(self.seed).sample(documents, min(count, len(documents))))
         return [row for row in rows if document_id(row.id) in drawn]
 
-    def _fine_tuning(self, probed: Probed, rows: list[Row]) -> FineTuning:
+    def _fine_tuning(self, probed: ProbedModel, rows: list[Row]) -> FineTuning:
         prompt = replace(probed.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
         assert isinstance(probed.tokenizer.pad_token_id, int)
         return FineTuning(
@@ -111,20 +111,20 @@ class Relearning:
             pad=probed.tokenizer.pad_token_id,
         )
 
-    def _rate(self, probed: Probed) -> float:
+    def _rate(self, probed: ProbedModel) -> float:
         width: int = probed.model.config.get_text_config().hidden_size
         return LR_TIMES_WIDTH / width if self.lr is None else self.lr
 
     @contextmanager
-    def _trainable(self, probed: Probed) -> Iterator[nn.Module]:
+    def _trainable(self, probed: ProbedModel) -> Iterator[nn.Module]:
         """The model with all its weights to be trained, or with new adapters; afterwards as it was."""
         model = probed.model
         torch.manual_seed(self.seed)  # adapters start from random weights
         if self.lora_rank is None:
-            with kept(model, model.parameters()):
+            with restored_afterwards(model, model.parameters()):
                 yield AllScope().apply(model, None)
             return
-        with kept(model, []):
+        with restored_afterwards(model, []):
             adapted: Any = LoraScope(rank=self.lora_rank, alpha=2.0 * self.lora_rank).apply(model, None)
             try:
                 yield adapted

@@ -8,7 +8,7 @@ from torch import nn
 
 
 @contextmanager
-def kept(model: nn.Module, weights: Iterable[nn.Parameter]) -> Iterator[None]:
+def restored_afterwards(model: nn.Module, weights: Iterable[nn.Parameter]) -> Iterator[None]:
     """While open, these weights may be changed; afterwards they are as before, to the last bit, whatever happened.
 
     So are the device, which weights may move, and which modules train; no gradient is left. The weights' copy, on the

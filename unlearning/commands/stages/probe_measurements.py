@@ -25,7 +25,7 @@ from unlearning.evaluation.model_state import require_match
 from unlearning.identity import settings_hash
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
-from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, Probed
+from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, ProbedModel
 from unlearning.probes.table import ModelRole
 from unlearning.training.hardware import one_device
 from unlearning.training.trainer import resolve_precision
@@ -67,7 +67,7 @@ def measurements(
         require_match(model, to_probe.tokenizer)
         # A probe's result does not depend on which tokens unlearning supervised.
         prompt = replace(settings.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
-        probed = Probed(model, to_probe.tokenizer, to_probe.corpus, prompt, settings.evaluation, settings.trainer)
+        probed = ProbedModel(model, to_probe.tokenizer, to_probe.corpus, prompt, settings.evaluation, settings.trainer)
         identity = _identity(probed)
         for name, probe in probes.items():
             if name in reasons or (isinstance(probe, AdapterRemoved) and role is ModelRole.unlearned):
@@ -92,7 +92,7 @@ def _cached(path: Path, measure: Callable[[], Measurement]) -> Measurement:
     return found
 
 
-def _identity(probed: Probed) -> str:
+def _identity(probed: ProbedModel) -> str:
     """Return the hash of everything but the probe's own settings that decides what a probe finds in a model."""
     model, evaluation = probed.model, probed.evaluation
     return settings_hash(

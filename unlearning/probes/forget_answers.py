@@ -8,29 +8,29 @@ from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Kind, Row
 from unlearning.evaluation.generation import generate
 from unlearning.evaluation.semeval import row_score
-from unlearning.probes.probe import DoesNotApplyError, Item, Measurement, Probed
+from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 
 KINDS = {Measured.knowledge: Kind.QUESTION, Measured.regurgitation: Kind.COMPLETION}
 MEASURES = {Measured.knowledge: "exact match", Measured.regurgitation: "ROUGE-L recall"}
-WORDS = {Measured.knowledge: "questions", Measured.regurgitation: "completions"}
+ROW_NAMES = {Measured.knowledge: "questions", Measured.regurgitation: "completions"}
 
 
 def forget_rows(corpus: Corpus, measured: Measured) -> list[Row]:
     """The forget set's questions, or its completions. Raises DoesNotApplyError where there are none."""
     rows = [row for row in corpus.forget if row.kind is KINDS[measured]]
     if not rows:
-        raise DoesNotApplyError(f"the forget set has no {WORDS[measured]}")
+        raise DoesNotApplyError(f"the forget set has no {ROW_NAMES[measured]}")
     return rows
 
 
-def knowledge(probed: Probed, rows: Sequence[Row]) -> list[Item]:
+def score_rows(probed: ProbedModel, rows: Sequence[Row]) -> list[RowScore]:
     """The rows asked as the evaluation asks them."""
-    return answers(probed, rows, encode_prompts([row.input for row in rows], probed.tokenizer, probed.prompt))
+    return score_prompts(probed, rows, encode_prompts([row.input for row in rows], probed.tokenizer, probed.prompt))
 
 
-def answers(
-    probed: Probed, rows: Sequence[Row], prompts: Sequence[list[int]], ends: Sequence[str] | None = None
-) -> list[Item]:
+def score_prompts(
+    probed: ProbedModel, rows: Sequence[Row], prompts: Sequence[list[int]], ends: Sequence[str] | None = None
+) -> list[RowScore]:
     """The model's greedy answers to prompts, each scored against its row's output.
 
     A text in `ends`, one a prompt, ends an answer before its own end; an empty one does not.
@@ -40,11 +40,11 @@ def answers(
     if ends is not None:
         texts = [text.partition(end)[0] if end else text for text, end in zip(texts, ends, strict=True)]
     return [
-        Item(row.id, document_id(row.id), row_score(row.kind, row.output, text), text)
+        RowScore(row.id, document_id(row.id), row_score(row.kind, row.output, text), text)
         for row, text in zip(rows, texts, strict=True)
     ]
 
 
-def asked_plainly(probed: Probed, measured: Measured) -> Measurement:
+def measure_forget_rows(probed: ProbedModel, measured: Measured) -> Measurement:
     """All forget rows of the kind, as they are."""
-    return Measurement(knowledge(probed, forget_rows(probed.corpus, measured)))
+    return Measurement(score_rows(probed, forget_rows(probed.corpus, measured)))
