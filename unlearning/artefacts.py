@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their final name, then renamed onto it."""
+"""Write files that are whole or not there: each is written beside its final name, then renamed."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file atomically; a kill or a full disk leaves the old file or none, never half of one."""
+    """Write the file atomically. A kill or a full disk leaves the old file or none, never half of the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -25,22 +25,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of the text in UTF-8."""
+    """Write the text in UTF-8, atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON with a final newline. NaN and infinity raise ValueError: they are not JSON."""
+    """Write indented JSON with a final newline, atomically. Raises ValueError for NaN and infinity."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
+    """Write one JSON object on each line, atomically. Raises ValueError for NaN and infinity."""
     write_text(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV file with a header line."""
+    """Write a CSV file with a header line, atomically."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -49,7 +49,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a fresh folder, then move that folder onto `path`, replacing what was there."""
+    """Let `fill` write into a new folder, then move that folder to `path` in place of what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)

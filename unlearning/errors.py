@@ -1,4 +1,4 @@
-"""The exceptions that a user is meant to read, and the reason that another library gives."""
+"""The exceptions that a user reads, and the reasons that other libraries give."""
 
 
 class InputError(ValueError):
@@ -9,11 +9,11 @@ class InputError(ValueError):
 
 
 def first_line(error: Exception) -> str:
-    """Of what another library says, for a message of one line; its class where it says nothing."""
+    """Return the first line of another library's error message, or the error's class where it has no message."""
     # A KeyError puts quotation marks around its reason.
     reason = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return (reason.strip().splitlines() or [type(error).__name__])[0]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody asked training to stop, and its state is saved."""
+    """Training was asked to stop, and has saved its state."""

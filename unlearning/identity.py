@@ -1,4 +1,4 @@
-"""Hashes that say whether two computations are the same."""
+"""A hash that tells whether two computations are the same."""
 
 import hashlib
 import json
@@ -7,6 +7,6 @@ from typing import Any
 
 
 def settings_hash(*parts: Any) -> str:
-    """SHA-256 over plain data and dataclasses, in order; equal for equal content, whatever the key order."""
+    """Return the SHA-256 of plain data and dataclasses, in order. The order of keys does not matter."""
     plain = [asdict(part) if is_dataclass(part) and not isinstance(part, type) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
