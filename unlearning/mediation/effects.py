@@ -44,8 +44,8 @@ class Effects:
     total_by_relation: dict[str, float]
     restorations: tuple[RestorationEffects, ...]
     severed_gaps: dict[str, EffectCurve]
-    """By the severed kind: effect of the layer's output minus its effect with that kind severed. This is what travels
-    to the answer through these parts at the same positions."""
+    """Severed kind -> effect of the layer's output minus its effect with that kind severed. This difference travels to
+    the answer through the severed parts at the same positions."""
 
     def of(self, restoration: Restoration) -> RestorationEffects:
         """Return the effects of one restoration. KeyError where it was not traced."""

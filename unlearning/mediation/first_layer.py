@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unlearning.mediation.batch_edits import put_values, values_at
-from unlearning.mediation.hooks import edited_outputs, rows_for_one_module
+from unlearning.mediation.hooks import Edit, edited_outputs, rows_for_one_module
 from unlearning.mediation.model_parts import PartKey
 from unlearning.mediation.patch_batch import Patch, PatchBatch, PatchRows, RowNumbers
 from unlearning.mediation.prefix import KeysValues, PrefixCache
@@ -42,12 +42,7 @@ def first_layer_outputs(
         if own:
             copied[number] = torch.from_numpy(np.concatenate([item.unpatched for item in own]))
         rows |= _temporary_rows(own, batch.unpatched_rows)
-    edits = {}
-    for key, items in by_part.items():
-        cells = np.concatenate([item.donor_cells() for item in items])
-        temporary = np.concatenate([item.cells(rows[item.patch])[:, 2] for item in items])
-        local = np.stack([temporary, cells[:, 1], cells[:, 2]], axis=1)
-        edits[parts.inner[key]] = put_values(local, values_at(recorded[key], cells), first)
+    edits = {parts.inner[key]: _edit(items, rows, recorded[key], first) for key, items in by_part.items()}
     outputs: dict[int, list[Tensor]] = {number: [] for number in copied}
     everyone = torch.arange(batch.unpatched_rows)
     origins = [torch.cat([everyone, copied.get(number, everyone[:0])]) for number in range(parts.depth)]
@@ -64,6 +59,14 @@ def first_layer_outputs(
         for key, items in by_part.items()
         for item in items
     }
+
+
+def _edit(items: Sequence[PatchRows], rows: Mapping[Patch, RowNumbers], recorded: Tensor, first: int) -> Edit:
+    """Return the edit that puts a part's recorded outputs into the temporary rows of its patches."""
+    cells = np.concatenate([item.donor_cells() for item in items])
+    temporary = np.concatenate([item.cells(rows[item.patch])[:, 2] for item in items])
+    local = np.stack([temporary, cells[:, 1], cells[:, 2]], axis=1)
+    return put_values(local, values_at(recorded, cells), first)
 
 
 def _temporary_rows(items: Sequence[PatchRows], first: int) -> dict[Patch, RowNumbers]:

@@ -38,10 +38,10 @@ def estimate(tracer: Tracer, facts: Sequence[EncodedFact], noise_scale: float) -
     receiver, donor = (corrupted, clean) if denoising else (clean, corrupted)
     with evaluation_mode(donor.parts.model), evaluation_mode(receiver.parts.model):
         donated = record_run(donor, tracer.kinds)
-        received, slopes = _slopes(receiver, tracer)
+        received, gradients = _scores_and_gradients(receiver, tracer)
     first_order = {
-        key: _attributions(donated.outputs[key], *slopes[key], facts=len(facts), rows=tracer.config.runs)
-        for key in slopes
+        key: _attributions(donated.outputs[key], *gradients[key], facts=len(facts), rows=tracer.config.runs)
+        for key in gradients
     }
     clean_scores, corrupted_scores = (donated.scores, received) if denoising else (received, donated.scores)
     return [
@@ -86,7 +86,9 @@ def screening(
     return Screening(len(exact), everything, of_means)
 
 
-def _slopes(receiver: TracedRun, tracer: Tracer) -> tuple[Tensor, dict[PartKey, tuple[Tensor, list[Tensor]]]]:
+def _scores_and_gradients(
+    receiver: TracedRun, tracer: Tracer
+) -> tuple[Tensor, dict[PartKey, tuple[Tensor, list[Tensor]]]]:
     """Return the scores (facts, rows, M) of the unpatched run, and each part's outputs with each metric's gradients."""
     parts, everything = receiver.parts, range(len(receiver.facts))
     outputs: dict[PartKey, Tensor] = {}
@@ -114,22 +116,24 @@ def _slopes(receiver: TracedRun, tracer: Tracer) -> tuple[Tensor, dict[PartKey, 
         edited_outputs({parts.module_of(*key): kept(key) for key in keys}, ids.shape[1]),
     ):
         scores = answer_scores(parts, answer_states(parts, ids, cells), cells, facts)
-        slopes: dict[PartKey, list[Tensor]] = {key: [] for key in keys}
+        gradients: dict[PartKey, list[Tensor]] = {key: [] for key in keys}
         for metric in range(len(METRICS)):
             # A missing logit difference is a NaN that no gradient may come from.
             total = scores[:, metric].nan_to_num().sum()
             found = torch.autograd.grad(total, [outputs[key] for key in keys], retain_graph=True, allow_unused=True)
-            for key, slope in zip(keys, found, strict=True):
-                slopes[key].append(torch.zeros_like(outputs[key]) if slope is None else slope)
+            for key, gradient in zip(keys, found, strict=True):
+                gradients[key].append(torch.zeros_like(outputs[key]) if gradient is None else gradient)
     shaped = scores.detach().double().cpu().view(len(everything), receiver.rows, -1)
-    return shaped, {key: (outputs[key].detach(), slopes[key]) for key in keys}
+    return shaped, {key: (outputs[key].detach(), gradients[key]) for key in keys}
 
 
-def _attributions(donated: Tensor, output: Tensor, slopes: Sequence[Tensor], facts: int, rows: int) -> Scores:
+def _attributions(donated: Tensor, output: Tensor, gradients: Sequence[Tensor], facts: int, rows: int) -> Scores:
     """Return what putting in the donor's output at each token would change, to first order: (facts, rows, T, M)."""
     shape = (facts, -1, *output.shape[1:])
     given, own = (item.view(shape).double() for item in (donated.to(output.device), output))
-    changes = [((given - own) * slope.view(shape).double()).sum(-1).expand(facts, rows, -1) for slope in slopes]
+    changes = [
+        ((given - own) * gradient.view(shape).double()).sum(-1).expand(facts, rows, -1) for gradient in gradients
+    ]
     found: Scores = torch.stack(changes, -1).cpu().numpy()
     return found
 

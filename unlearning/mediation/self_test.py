@@ -3,6 +3,7 @@
 It takes about a second, and every trace begins with it.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -14,7 +15,7 @@ from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.facts import Fact
 from unlearning.mediation.hooks import edited_outputs
 from unlearning.mediation.model_parts import PartKey, evaluation_mode
-from unlearning.mediation.result import METRICS, Metric
+from unlearning.mediation.result import METRICS, Metric, Scores
 from unlearning.mediation.runs import TracedRun, record_run
 from unlearning.mediation.scoring import answer_cells, answer_scores, answer_states
 from unlearning.mediation.tracer import Tracer
@@ -43,9 +44,21 @@ def self_test(tracer: Tracer) -> None:
 
 
 def _compare(tracer: Tracer) -> None:
+    """Refuse, with an InputError, an architecture where one of the comparisons fails."""
     family = tracer.parts.model.config.model_type
     tolerance = TOLERANCE.get(tracer.parts.dtype, HALF_PRECISION_TOLERANCE)
     fact = _made_up_fact(tracer.parts.model.config.get_text_config().vocab_size)
+    for patched, found, wanted in _comparisons(_small_tracer(tracer), fact):
+        apart = float(abs(found.numpy() - wanted).max())
+        if not apart <= tolerance:
+            raise InputError(
+                f"model_type={family}: cannot be traced exactly: patching {patched} is {apart:.2g} nats off where "
+                f"{tolerance:g} is allowed"
+            )
+
+
+def _small_tracer(tracer: Tracer) -> Tracer:
+    """Return a tracer of the same model that traces little: two draws of noise, single modules, the subject."""
     config = replace(
         tracer.config,
         mode=TraceMode.exact,
@@ -57,36 +70,25 @@ def _compare(tracer: Tracer) -> None:
         tokens=TracedTokens.subject,
         placebo=False,
     )
-    small = Tracer(tracer.parts.model, config)
-    scale = small.noise_scale([fact])
-    (trace,) = small.trace([fact], scale)
-    clean, corrupted = small.runs([fact], scale)
+    return Tracer(tracer.parts.model, config)
+
+
+def _comparisons(tracer: Tracer, fact: EncodedFact) -> Iterator[tuple[str, torch.Tensor, Scores]]:
+    """Yield what is patched, its scores by a plain hook, and the scores that they must equal."""
+    scale = tracer.noise_scale([fact])
+    (trace,) = tracer.trace([fact], scale)
+    clean, corrupted = tracer.runs([fact], scale)
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
+    clean_score = trace.clean[None, metric]
     everywhere = tuple(range(PROMPT + ANSWER - 1))
-    for found, wanted, what in (
-        (_from_logits(clean), trace.clean[None, metric], "nothing, against the model's own logits,"),
-        (_plain(clean, clean, None, (), metric), trace.clean[None, metric], "a hook that changes nothing"),
-        (
-            _plain(corrupted, clean, (ModuleKind.layer, small.depth - 1), everywhere, metric),
-            trace.clean[None, metric].repeat(2),
-            "the last layer's output",
-        ),
-        *(
-            (
-                _plain(corrupted, clean, (kind, layer), tuple(SUBJECT), metric),
-                trace.patched[place, layer, 0, :, metric],
-                f"{kind} of layer {layer}",
-            )
-            for place, kind in enumerate(small.kinds)
-            for layer in sorted({0, min(1, small.depth - 1), small.depth // 2})
-        ),
-    ):
-        apart = float(abs(found.numpy() - wanted).max())
-        if not apart <= tolerance:
-            raise InputError(
-                f"model_type={family}: cannot be traced exactly: patching {what} is {apart:.2g} nats off where "
-                f"{tolerance:g} is allowed"
-            )
+    yield "nothing, against the model's own logits,", _from_logits(clean), clean_score
+    yield "a hook that changes nothing", _plain(clean, clean, None, (), metric), clean_score
+    last = (ModuleKind.layer, tracer.depth - 1)
+    yield "the last layer's output", _plain(corrupted, clean, last, everywhere, metric), clean_score.repeat(2)
+    for place, kind in enumerate(tracer.kinds):
+        for layer in sorted({0, min(1, tracer.depth - 1), tracer.depth // 2}):
+            found = _plain(corrupted, clean, (kind, layer), tuple(SUBJECT), metric)
+            yield f"{kind} of layer {layer}", found, trace.patched[place, layer, 0, :, metric]
 
 
 def _plain(
