@@ -1,8 +1,9 @@
-"""One row of the leaderboard again: `python experiments/semeval_leaderboard/row.py ROW FOLDER [overrides]`.
+"""Repeat one row of the leaderboard: `python experiments/semeval_leaderboard/row.py NAME MODEL FOLDER [overrides]`.
 
-Runs conf/experiment/leaderboard/ROW.yaml from the organisers' checkpoint (ZJUKLAB: its two adapters, then their
-merging) into FOLDER, and prints what was measured beside what was published. What is already there is not run again;
-overrides (another trainer, another model) go to every command.
+Runs conf/experiment/leaderboard/NAME.yaml from the organisers' checkpoint MODEL (olmo_1b or olmo_7b) into
+FOLDER/NAME_MODEL, and prints what was measured beside what was published. ZJUKLAB's row is two adapters, which are then
+merged. A run that is already there is not repeated. The overrides (another trainer, another path of the model) go to
+every command.
 """
 
 import csv
@@ -26,24 +27,26 @@ NAMES = {
     "kl_min": "KL minimisation",
     "npo": "NPO",
 }
-ROWS = [f"{name}_{size}" for size in ("1b", "7b") for name in NAMES]
+"""Name of a row -> its name in published.csv."""
+MODELS = {"olmo_1b": "1B", "olmo_7b": "7B"}
+"""Name of a checkpoint -> its size in published.csv."""
 KEYS = ("final", "task_aggregate", "mia_score", "utility")
 
 
-def main(row: str, folder: Path, overrides: list[str]) -> None:
-    """Run and compare."""
-    name, _, size = row.rpartition("_")
+def main(name: str, model: str, folder: Path, overrides: list[str]) -> None:
+    """Run a row and print its scores beside the published ones."""
+    out = folder / f"{name}_{model}"
     if name == "zjuklab":
-        adapters = [folder / f"zjuklab_{part}_{size}" for part in ("over", "under")]
-        for adapter in adapters:
-            run("unlearn", [f"experiment=leaderboard/{adapter.name}", *overrides], adapter)
+        adapters = [folder / f"zjuklab_{part}_{model}" for part in ("over", "under")]
+        for part, adapter in zip(("over", "under"), adapters, strict=True):
+            run("unlearn", [f"experiment=leaderboard/zjuklab_{part}", f"model={model}", *overrides], adapter)
         merge = [f"adapters=[{','.join(map(str, adapters))}]", "combination=ties", "weights=[1,1]", "density=0.8"]
-        where = [f"model=olmo_{size}", "data=semeval25", "evaluation=semeval", "trainer=gpu"]
-        run("unlearn-merge", [*where, *merge, *overrides], folder / row)
+        where = [f"model={model}", "data=semeval25", "evaluation=semeval", "trainer=gpu"]
+        run("unlearn-merge", [*where, *merge, *overrides], out)
     else:
-        run("unlearn", [f"experiment=leaderboard/{row}", *overrides], folder / row)
-    measured = json.loads((folder / row / "metrics.json").read_text())["unlearned"]
-    Console().print(comparison(row, measured, published(NAMES[name], size.upper())))
+        run("unlearn", [f"experiment=leaderboard/{name}", f"model={model}", *overrides], out)
+    measured = json.loads((out / "metrics.json").read_text())["unlearned"]
+    Console().print(comparison(out.name, measured, published(NAMES[name], MODELS[model])))
 
 
 def run(command: str, words: list[str], out: Path) -> None:
@@ -52,15 +55,15 @@ def run(command: str, words: list[str], out: Path) -> None:
 
 
 def published(name: str, size: str) -> dict[str, str]:
-    """The line of published.csv; empty where the row was never published."""
+    """Return the line of published.csv; an empty one where the row was never published."""
     with (HERE / "published.csv").open(newline="") as handle:
         lines = [line for line in csv.DictReader(handle) if (line["name"], line["model"]) == (name, size)]
     return lines[0] if lines else {}
 
 
-def comparison(row: str, measured: dict[str, float | None], official: dict[str, str]) -> Table:
-    """Measured beside published."""
-    table = Table(title=row)
+def comparison(title: str, measured: dict[str, float | None], official: dict[str, str]) -> Table:
+    """Return a table of the measured and the published scores; "-" stands for a score that is missing."""
+    table = Table(title=title)
     for heading in ("", "measured", "published"):
         table.add_column(heading, justify="right" if heading else "left")
     for key in KEYS:
@@ -70,6 +73,6 @@ def comparison(row: str, measured: dict[str, float | None], official: dict[str, 
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or sys.argv[1] not in ROWS:
-        sys.exit(f"usage: row.py ROW FOLDER [overrides]; ROW is one of {', '.join(ROWS)}")
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    if len(sys.argv) < 4 or sys.argv[1] not in NAMES or sys.argv[2] not in MODELS:
+        sys.exit(f"usage: row.py NAME MODEL FOLDER [overrides]; NAME: {', '.join(NAMES)}; MODEL: {', '.join(MODELS)}")
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:])

@@ -1,7 +1,7 @@
 """Run the leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
 
 The script writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows. A small OLMo memorises them (target), and
-another one memorises only their retain half (retrained). Then each row of the leaderboard's 1B configurations runs on
+another one memorises only their retain half (retrained). Then each row of the leaderboard, with its numbers for 1B, runs on
 the target, with each learning rate of its grid and each seed. A run that is already there is not repeated. All scores
 go to FOLDER/runs.csv, which `study.py` in this folder reads. `unlearn-report runs=FOLDER/runs` compares the runs in
 detail.
@@ -95,7 +95,7 @@ def run_row(row: str, rate: str, seed: int, folder: Path) -> None:
 def method_overrides(row: str, rate: str) -> list[str]:
     """Return the overrides of a row: its configuration, the stand-in's, and what depends on the model's size."""
     overrides = ROWS[row.removesuffix("_over").removesuffix("_under")][0]
-    return [f"experiment=[leaderboard/{row}_1b,{STANDIN}]", *overrides, f"optimizer.lr={rate}"]
+    return [f"experiment=[leaderboard/{row},{STANDIN}]", *overrides, f"optimizer.lr={rate}"]
 
 
 def data_overrides(folder: Path) -> list[str]:
