@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from unlearning.evaluation.result import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.report.grouping import flatten, readable
 from unlearning.report.labels import data_set_name
 from unlearning.report.summary import number
@@ -76,10 +76,10 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     names = [name for name in ("target", "retrained", "unlearned") if metrics.get(name)]
     titles = {"target": "untouched target", "retrained": "retrained model", "unlearned": "**this model**"}
     rows = []
-    for key, meaning in METRICS.items():
+    for key, about in METRICS.items():
         values = [metrics[name].get(key) for name in names]
         if any(value is not None for value in values):
-            rows.append((_code(key), *(number(value, key) for value in values), meaning.replace("|", "\\|")))
+            rows.append((_code(key), *(number(value, key) for value in values), about.sentence.replace("|", "\\|")))
     table = _table(("metric", *(titles[name] for name in names), "meaning"), rows)
     missing = "; ".join(map(_code, metrics.get("missing") or []))
     return f"{table}\n\nNot measured: {missing}." if missing else table
