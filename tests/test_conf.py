@@ -1,4 +1,4 @@
-"""conf/ and the dataclasses fit: every choice of every group, every preset, every experiment, every command."""
+"""conf/ and the dataclasses fit together: every choice of every group, every preset, experiment and command."""
 
 import copy
 import inspect
@@ -36,18 +36,18 @@ NEEDED = {
     ("scope", "layers"): ["scope.layers=all"],
     ("schedule", "alternating"): ["ratio=natural"],
 }
-"""What a choice leaves for the user to give."""
+"""Words that a user must give together with a choice."""
 SUBJECTS = {"merge": ["adapters=[one,two]"], "probe": ["model.path=./anywhere"]}
-"""What a command cannot do without."""
+"""Words without which a command is refused."""
 
 
 def choices(group: str) -> list[str]:
-    """Names of a group's files."""
+    """Return the names of a group's files."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def groups_of(command: str) -> list[str]:
-    """Groups that a primary config chooses from; Hydra's own and the interpolated ones are met through the others."""
+    """Return the groups that a command chooses from, without Hydra's own and without those that follow from others."""
     defaults = OmegaConf.load(CONF / f"{command}.yaml")["defaults"]
     names = [str(next(iter(item))) for item in defaults if not isinstance(item, str)]
     return [name for name in names if (CONF / name).is_dir() and name not in ("hydra", "experiment")]
@@ -55,13 +55,13 @@ def groups_of(command: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of the official data are named, never opened."""
+    """The files of the official data are named and never opened."""
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
 
 
 @lru_cache(maxsize=32)  # more of them would be more work for the garbage collector than they save
 def composed(command: str, *overrides: str) -> tuple[DictConfig, dict[str, str | None]]:
-    """What Hydra makes of a command line, and the choice of each group."""
+    """Return the configuration that Hydra composes from a command line, and the choice of each group."""
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose(command, list(overrides), return_hydra_config=True)
@@ -72,14 +72,13 @@ def composed(command: str, *overrides: str) -> tuple[DictConfig, dict[str, str |
 
 
 def chosen(command: str, *overrides: str) -> dict[str, str | None]:
-    """The choice of each group."""
+    """Return the choice of each group."""
     return composed(command, *overrides)[1]
 
 
 def settings(command: str, *overrides: str) -> Any:
-    """The checked dataclass of a command line."""
-    cfg = composed(command, *overrides)[0]
-    return settings_of(cfg)
+    """Return the checked settings of a command line."""
+    return settings_of(composed(command, *overrides)[0])
 
 
 CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of(command) for name in choices(group)]
@@ -87,13 +86,13 @@ CHOICES = [(command, group, name) for command in COMMANDS for group in groups_of
 
 @pytest.mark.parametrize(("command", "group", "name"), CHOICES, ids=["-".join(case) for case in CHOICES])
 def test_every_choice_composes(command: str, group: str, name: str) -> None:
-    """And converts to the dataclasses, ranges checked."""
+    """Each choice composes and passes every check."""
     made = settings(command, *SUBJECTS.get(command, []), f"{group}={name}", *NEEDED.get((group, name), []))
     assert isinstance(made, CommonConfig)
 
 
 def test_schemas_are_never_copied_and_never_changed() -> None:
-    """Hydra would copy all of them for each group that --help lists; what is composed, and changed, is a copy still."""
+    """Hydra does not copy the store for each group of --help; a configuration is a copy of its schema all the same."""
     register()
     store = ConfigStore.instance()
     assert copy.deepcopy(store) is store
@@ -106,7 +105,7 @@ def test_schemas_are_never_copied_and_never_changed() -> None:
 
 
 def test_the_report_composes() -> None:
-    """It has no groups."""
+    """The report's configuration composes; it has no groups."""
     assert settings("report", "runs=outputs") == ReportConfig(runs="outputs")
 
 
@@ -115,7 +114,7 @@ PARTS = [(group, name) for group in ("objective", "scope", "schedule") for name 
 
 @pytest.mark.parametrize(("group", "name"), PARTS, ids=["-".join(case) for case in PARTS])
 def test_every_part_is_built_from_exactly_its_keys(group: str, name: str) -> None:
-    """A key without a parameter would be dead, a parameter without a key out of reach."""
+    """Each key is a parameter of the part's class, and each parameter has a key."""
     part = getattr(settings("unlearn", f"{group}={name}", *NEEDED.get((group, name), [])), group)
     constructor = get_class(part._target_)
     assert set(vars(part)) - {"_target_"} == set(inspect.signature(constructor).parameters)
@@ -124,7 +123,7 @@ def test_every_part_is_built_from_exactly_its_keys(group: str, name: str) -> Non
 
 SEEDS = ("layer_freeze", "chunked_lora")
 EXAMPLES = {"objective": ("npo",), "scope": ("lora",), "schedule": ("chunked",), "ratio": ("1to3",)}
-"""Presets are crossed with these, the two seed systems with everything."""
+"""Choices that every preset is combined with; the two seed systems are combined with all choices."""
 CROSSES = [
     (method, group, name)
     for method, group in product(choices("method"), EXAMPLES)
@@ -133,7 +132,7 @@ CROSSES = [
 
 
 def refusal(method: str, group: str, name: str) -> str | None:
-    """What is said to crosses that make no sense; tests/test_compatibility.py has all that is refused."""
+    """Return how a combination that makes no sense is refused; tests/config/test_compatibility.py has all of them."""
     if method == "alternating_lora" and name == "1to3":
         return "choose ratio=natural"
     if method == "task_arithmetic" and group == "objective":
@@ -143,7 +142,7 @@ def refusal(method: str, group: str, name: str) -> str | None:
 
 @pytest.mark.parametrize(("method", "group", "name"), CROSSES, ids=["-".join(case) for case in CROSSES])
 def test_the_command_line_beats_the_preset(method: str, group: str, name: str) -> None:
-    """Every cross product of a preset and a part is one override away."""
+    """A part of the command line replaces the part of the preset."""
     overrides = (f"method={method}", f"{group}={name}", *NEEDED.get((group, name), []))
     assert chosen("unlearn", *overrides)[group] == name
     reason = refusal(method, group, name)
@@ -155,7 +154,7 @@ def test_the_command_line_beats_the_preset(method: str, group: str, name: str) -
 
 
 def test_numbers_on_the_command_line_beat_the_preset() -> None:
-    """And the tuned numbers, whatever the order of the words."""
+    """Numbers on the command line also beat tuned numbers, whatever the order of the words."""
     overrides = ["optimizer.lr=0.25", "schedule.epochs=3", "schedule.batch_rows=20", "ratio.retain_per_forget=2"]
     for method, model in product(set(choices("method")) - {"alternating_lora"}, ("sandbox", "olmo_7b")):
         made = settings("unlearn", *overrides, f"method={method}", f"model={model}")
@@ -164,7 +163,7 @@ def test_numbers_on_the_command_line_beat_the_preset() -> None:
 
 
 def test_a_part_of_the_command_line_keeps_its_own_keys() -> None:
-    """Nothing of the part that was replaced leaks into the one that replaces it."""
+    """No key of a part that was replaced remains in the part that replaces it."""
     lora = settings("unlearn", "method=layer_freeze", "scope=lora")
     assert isinstance(lora.scope, LoraScopeConfig)
     assert isinstance(lora.objective, AdaptiveGradDiffConfig)
@@ -177,7 +176,7 @@ def test_a_part_of_the_command_line_keeps_its_own_keys() -> None:
 
 
 def test_published_numbers_of_layer_freeze() -> None:
-    """SHA256 at SemEval-2025 Task 4, where no tuned file of a small model applies."""
+    """The numbers of SHA256 at SemEval-2025 Task 4 stand where no tuned numbers join."""
     made = settings("unlearn", "method=layer_freeze", "model=olmo_7b")
     assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1.5e-5, 8, 120)
     assert made.ratio.retain_per_forget is None
@@ -188,7 +187,7 @@ def test_published_numbers_of_layer_freeze() -> None:
 
 
 def test_published_numbers_of_chunked_lora() -> None:
-    """AILS-NTUA at SemEval-2025 Task 4."""
+    """The numbers of AILS-NTUA at SemEval-2025 Task 4 stand where no tuned numbers join."""
     made = settings("unlearn", "method=chunked_lora", "model=olmo_7b")
     assert (made.optimizer.lr, made.schedule.epochs, made.schedule.batch_rows) == (1e-5, 7, 8)
     assert (made.schedule.chunk_rows, made.ratio.retain_per_forget) == (32, 7)
@@ -220,7 +219,7 @@ def test_tuned_files_belong_to_a_model_and_a_choice(name: str) -> None:
 
 
 def commands_named(name: str) -> list[str]:
-    """The commands that an experiment's own heading gives."""
+    """Return the commands that an experiment's own heading gives."""
     words = re.findall(r"\bunlearn(?:-(\w+))? experiment=", (CONF / "experiment" / f"{name}.yaml").read_text())
     return sorted({word or "unlearn" for word in words} | {"unlearn"})
 
@@ -230,14 +229,14 @@ EXPERIMENTS = [(name, command) for name in choices("experiment") for command in 
 
 @pytest.mark.parametrize(("name", "command"), EXPERIMENTS, ids=["-".join(case) for case in EXPERIMENTS])
 def test_every_experiment_composes(name: str, command: str) -> None:
-    """With every command that its heading names, and with the pipeline."""
+    """An experiment composes with every command that its heading names, and with `unlearn`."""
     settings(command, f"experiment={name}")
 
 
 @pytest.mark.parametrize("method", [*SEEDS, "grad_diff", "rmu"])
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_an_experiment_never_changes_a_methods_numbers(name: str, method: str) -> None:
-    """A number tuned for a method, or published with it, must not be beaten silently."""
+    """No experiment silently changes a number that was published with a method or tuned for it."""
     with_it = (f"experiment={name}", f"method={method}")
     model = chosen("unlearn", *with_it)["model"]
     without = (f"method={method}", f"model={model}", *NEEDED.get(("model", str(model)), []))
@@ -250,7 +249,7 @@ def test_an_experiment_never_changes_a_methods_numbers(name: str, method: str) -
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of Python from the checkout."""
+    """Run a line of Python in a process of its own, from the checkout."""
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -259,7 +258,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("words", [("--cfg", "job"), ("--help",)], ids=["cfg", "help"])
 def test_configuration_and_help_are_printed(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
-    """Exit code 0, the settings on stdout, and no folder."""
+    """The exit code is 0, the settings are on stdout, and no folder is made."""
     code = f"import os; os.chdir({str(tmp_path)!r}); from unlearning.cli import {command}; {command}()"
     ended = python(code, *words)
     assert ended.returncode == 0, ended.stderr
@@ -268,7 +267,7 @@ def test_configuration_and_help_are_printed(command: str, words: tuple[str, ...]
 
 
 def test_the_command_line_is_light() -> None:
-    """Nothing heavy is imported before a configuration is known to be good."""
+    """No heavy library is imported before a configuration has passed its checks."""
     heavy = ("torch", "transformers", "pytorch_lightning", "peft", "wandb", "datasets", "sklearn", "matplotlib")
     ended = python(f"import sys, unlearning.cli; print([name for name in {heavy!r} if name in sys.modules])")
     assert ended.stdout.strip() == "[]", ended.stderr

@@ -1,4 +1,4 @@
-"""Malformed inputs, from the command line: each a line that names the fault, exit code 1, nothing written."""
+"""Malformed inputs on the command line: each ends with a line that names the fault, exit code 1, and no file written."""
 
 import json
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_overrides(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What can be wrong on the command line."""
+    """Each mistake on the command line is refused."""
     monkeypatch.delenv("UNLEARNING_DATA", raising=False)
     refused(["logger=none", *arguments], words, tmp_path)
 
@@ -74,7 +74,7 @@ def refused(
     words: str,
     folder: Path,
 ) -> None:
-    """Exit code 1, one line on stderr with these words, and the folder as it was."""
+    """Require exit code 1, one line on stderr with these words, and the folder as it was."""
     before = sorted(folder.rglob("*"))
     ended = run_command("unlearn", arguments, folder)
     assert ended.code == 1
@@ -86,12 +86,12 @@ def refused(
 
 
 def lines(rows: list[dict[str, str]]) -> str:
-    """JSONL."""
+    """Return rows as JSON, one on each line."""
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def jsonl(change: Callable[[list[dict[str, str]]], object]) -> Callable[[Path], None]:
-    """A file of good rows, changed."""
+    """Return a function that writes a file of good rows after a change."""
 
     def write(path: Path) -> None:
         rows = [dict(row) for row in GOOD]
@@ -102,7 +102,7 @@ def jsonl(change: Callable[[list[dict[str, str]]], object]) -> Callable[[Path], 
 
 
 def parquet(columns: list[str]) -> Callable[[Path], None]:
-    """A parquet file with these columns only."""
+    """Return a function that writes a parquet file with these columns only."""
 
     def write(path: Path) -> None:
         pq.write_table(pa.table({name: [row.get(name, "forget") for row in GOOD] for name in columns}), path)
@@ -140,7 +140,7 @@ def test_files(
     words: str,
     tmp_path: Path,
 ) -> None:
-    """What can be wrong in a file."""
+    """Each mistake in a file of rows or of layers is refused."""
     (tmp_path / "retain.jsonl").write_text(lines(OTHER))
     write(tmp_path / name)
     if name == "layers.json":
@@ -165,7 +165,7 @@ def test_experiment_files(
     words: str,
     tmp_path: Path,
 ) -> None:
-    """What can be wrong in a user's own experiment file."""
+    """Each mistake in a user's own experiment file is refused."""
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(content)
     where = f"hydra.searchpath=[file://{tmp_path}/conf]"

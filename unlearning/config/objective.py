@@ -130,14 +130,16 @@ class AdaptiveGradDiffConfig(ObjectiveConfig):
 
     _target_: str = "unlearning.objectives.adaptive_grad_diff.AdaptiveGradDiff"
     scale: float = at_least(0, 0.3)
+    """Factor of the exponential term: the retain weight is scale * base ** rise + offset, clipped."""
     base: float = above(0, 6.0)
     offset: float = 0.8
     min_weight: float = at_least(0, 1.2)
+    """Smallest retain weight; it stands during the first epoch, and wherever the loss has not risen."""
     max_weight: float = 2.8
-    """min_weight or more."""
+    """Largest retain weight, min_weight or more."""
     reference_loss: ReferenceLoss = ReferenceLoss.step_mean
     round_to_tenths: bool = False
-    """Round alpha before it is clipped."""
+    """Whether the retain weight is rounded to tenths before it is clipped."""
 
     def check(self, key: str) -> None:
         """Raise InputError where the largest weight is below the smallest."""

@@ -13,30 +13,31 @@ from unlearning.config.checks import above, at_least, require, within
 
 
 class Measured(StrEnum):
-    """What of the forget set is asked for, and how an answer is scored."""
+    """Which rows of the forget set are asked, and how an answer is scored."""
 
     knowledge = "knowledge"
-    """Its questions, by exact match."""
+    """The questions, by exact match."""
     regurgitation = "regurgitation"
-    """Its completions, by ROUGE-L recall."""
+    """The completions, by ROUGE-L recall."""
 
 
 class RelearnOn(StrEnum):
     """Which rows the model is trained on again."""
 
     forget = "forget"
-    """Some documents of the forget set; the value is over the others."""
+    """Some documents of the forget set; the score is over the others."""
     retain = "retain"
-    """As many documents of the retain set, which say nothing of those to be forgotten."""
+    """As many documents of the retain set, which say nothing about the forget set."""
 
 
 class Attribute(StrEnum):
-    """What a linear probe is to tell of an answer."""
+    """What a linear probe predicts of an answer."""
 
     answer = "answer"
-    """From the question alone: in which half of the answers of its kind, in alphabetical order, its answer stands."""
+    """From the question alone: whether its answer stands in the first or second half of the answers of its kind, in
+    alphabetical order."""
     truth = "truth"
-    """From the question with an answer behind it: whether this is the right one, or another one's."""
+    """From the question followed by an answer: whether this is the right answer, or that of another question."""
 
 
 @dataclass
@@ -48,7 +49,7 @@ class ProbeConfig:
 
 @dataclass
 class RelearningConfig(ProbeConfig):
-    """A few steps of plain fine-tuning: how fast does it come back?"""
+    """A few steps of plain fine-tuning: how fast does the knowledge come back?"""
 
     _target_: str = "unlearning.probes.relearning.Relearning"
     source: RelearnOn = RelearnOn.forget
@@ -92,9 +93,9 @@ class QuestionsConfig(ProbeConfig):
 
     _target_: str = "unlearning.probes.questions.Questions"
     templates: list[str] = field(default_factory=lambda: ["{question}"])
-    """Each holds {question}, and may hold {answer}, where the answer goes: what stands after it ends the answer."""
+    """Texts that hold {question} and may hold {answer} after it; the text after {answer} ends the answer."""
     reword: bool = False
-    """Ask in other words too, where they are known: the sandbox's questions, and LUME's about people."""
+    """Whether questions are also asked in other words, where these are known: the sandbox's, and LUME's on people."""
 
     def check(self, key: str) -> None:
         """Raise InputError for templates that cannot be filled in."""
@@ -135,7 +136,7 @@ class RecognitionConfig(ProbeConfig):
 
 @dataclass
 class LinearProbeConfig(ProbeConfig):
-    """Logistic regression on hidden states: do they still tell something of the answer?"""
+    """Logistic regression on hidden states: do they still tell something about the answer?"""
 
     _target_: str = "unlearning.probes.linear.LinearProbe"
     attribute: Attribute = Attribute.answer

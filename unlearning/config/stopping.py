@@ -1,4 +1,4 @@
-"""What is looked at during training, which state of it is kept, and what ends it early."""
+"""What is checked during training, which state is kept, and what ends training early."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from unlearning.config.checks import above, at_least, require
 
 
 class BestBy(StrEnum):
-    """Which check has found the best state."""
+    """Which check found the best state."""
 
     constrained = "constrained"
     """The highest forget loss among checks whose retain loss has risen by at most stopping.max_retain_rise_nats since
@@ -18,15 +18,16 @@ class BestBy(StrEnum):
 
 @dataclass
 class StoppingConfig:
-    """Checks: losses on some rows of both sets, without gradient or dropout, before training, during it and at its end.
+    """When training ends early. A check measures the losses on some rows of both sets, without gradient or dropout.
 
-    A forget loss is that of the row's own answer, whatever the objective trains in its place.
+    There is one before training, one every few steps, and one at the end. A forget loss is that of the row's own
+    answer, whatever the objective trains in its place.
     """
 
     check_every_steps: int | None = at_least(1, None)
     """Steps between checks; null: no checks, which leaves stopping.max_seconds alone in force."""
     check_rows: int = at_least(1, 64)
-    """Rows of each set that are looked at, spread evenly over it; all of a smaller set."""
+    """Rows of each set that a check looks at, spread evenly over the set; all rows of a smaller set."""
     check_part_rows: int | None = at_least(1, None)
     """The objective's loss on a check is the mean over parts of so many rows with weights of their own, forget rows
     first, then retain rows, as an evaluation by batches has it; null: over all rows at once."""
@@ -39,7 +40,7 @@ class StoppingConfig:
     max_retain_rise_nats: float = at_least(0, 0.1)
     """Nats a token, for best_by=constrained."""
     patience: int | None = at_least(1, None)
-    """Stop after so many checks without a better one; null: never for that."""
+    """Training stops after so many checks without a better one; null: it never stops for this reason."""
     collapse_nats: float | None = above(0, 10.0)
     """Stop where a check's retain loss has risen by more than this since before training; null: never for that.
     A run without a best state to go back to fails."""

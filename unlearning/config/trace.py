@@ -1,4 +1,4 @@
-"""Causal mediation analysis."""
+"""Causal mediation analysis: which states are patched, and how layers are chosen from the effects."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,10 +39,12 @@ class Direction(StrEnum):
 
 
 class TracedSplit(StrEnum):
-    """Whose facts are traced."""
+    """The set whose facts are traced."""
 
     forget = "forget"
+    """The facts to be forgotten."""
     retain = "retain"
+    """The facts to be kept, as LAB-FLAIR has it."""
 
 
 class TracedTokens(StrEnum):
@@ -51,6 +53,7 @@ class TracedTokens(StrEnum):
     subject = "subject"
     """All subject tokens at once."""
     last_subject = "last_subject"
+    """The subject's last token."""
     last = "last"
     """The prompt's last token."""
     two_rows = "two_rows"
@@ -60,12 +63,13 @@ class TracedTokens(StrEnum):
 
 
 class SelectionRule(StrEnum):
-    """From indirect effects to layers."""
+    """How layers are chosen from indirect effects."""
 
     confidence = "confidence"
-    """Effect above the median layer's and above the placebo's, both with confidence `value` for all layers at once."""
+    """Layers whose effect is above the median layer's and above the placebo's, both with confidence `value` for all
+    layers at once."""
     threshold = "threshold"
-    """Effect at least `value` times the largest."""
+    """Layers whose effect is at least `value` times the largest."""
     coverage = "coverage"
     """The smallest contiguous range with at least `value` of the summed positive effect."""
     top_share = "top_share"
@@ -73,8 +77,11 @@ class SelectionRule(StrEnum):
     first = "first"
     """Baseline: the first round(value * depth) layers."""
     middle = "middle"
+    """Baseline: as many layers in the middle."""
     last = "last"
+    """Baseline: as many last layers."""
     random = "random"
+    """Baseline: as many layers drawn at random."""
     gradient = "gradient"
     """Baseline: the round(value * depth) layers of largest gradient on the facts over that on retain facts."""
     fisher = "fisher"
@@ -89,13 +96,12 @@ class TraceConfig:
     facts: int = at_least(1, 24)
     """Facts traced, at most; facts the model does not know are left out and counted."""
     split: TracedSplit = TracedSplit.forget
-    """The facts to be forgotten; or those of the retain set, as LAB-FLAIR has it."""
     corruption: Corruption = Corruption.noise
     direction: Direction = Direction.denoising
     noise_std: float = above(0, 3.0)
     """Noise in units of the standard deviation of the subject tokens' embeddings."""
     draws: int = at_least(1, 10)
-    """Noise draws a fact; the other corruptions have one run a fact."""
+    """Draws of noise for each fact; the other corruptions have one run for each fact."""
     base_model: str | None = None
     """Folder or repository id of the model before it memorised; null: model.retrained. For corruption=base_model and
     mode=weights, which mean something only where the traced model was fine-tuned from it."""
@@ -106,22 +112,24 @@ class TraceConfig:
     window: int = at_least(1, 1)
     """Neighbouring modules patched together for kinds mlp and attention; above 1 single modules are traced too."""
     severed: list[ModuleKind] = field(default_factory=list)
-    """Of mlp and attention: patch the layer's output once more while these keep their unpatched output at the same
-    positions, so that the patch can reach the answer only around them."""
+    """Some of mlp and attention: the layer's output is patched once more while these modules keep their unpatched
+    output at the same positions, so that the patch can reach the answer only around them."""
     tokens: TracedTokens = TracedTokens.subject
     placebo: bool = True
-    """Patch states of another person's question too: the effect that comes from patching as such. Not for
-    direction=noising, where such a patch is a corruption of its own, nor for mode=screen and mode=weights."""
+    """Whether states of another person's question are patched too, which measures the effect of patching as such. This
+    is not done for direction=noising, where such a patch is a corruption of its own, nor for mode=screen and
+    mode=weights."""
     min_total_effect: float = 0.0
-    """Nats a token; facts whose answer the corruption costs no more than this are left out and counted."""
+    """Nats a token. Facts whose total effect, what the corruption costs the answer, is no larger than this are left out
+    and counted."""
     select: ModuleKind = ModuleKind.mlp
-    """Whose effects choose the layers."""
+    """The kind of module whose effects choose the layers."""
     rule: SelectionRule = SelectionRule.confidence
     value: float = within("(0, 1]", 0.95)
     """The rule's number, a share."""
     memory_gib: float | None = above(0, None)
-    """What one forward pass may take, about; null: half the free memory of a GPU, a quarter of a GiB on a CPU, where
-    larger batches leave its caches and are slower."""
+    """Memory that one forward pass may take, roughly; null: half the free memory of a GPU, or a quarter of a GiB on a
+    CPU, where larger batches leave its caches and are slower."""
     seed: int = 0
 
     def check(self, key: str) -> None:
@@ -138,10 +146,10 @@ class TraceConfig:
 
     @property
     def runs(self) -> int:
-        """Corrupted runs a fact."""
+        """Return the number of corrupted runs of each fact."""
         return self.draws if self.corruption is Corruption.noise and self.mode is not TraceMode.weights else 1
 
     @property
     def with_placebo(self) -> bool:
-        """Whether a placebo is traced: a clean run is broken by any other person's states, which is no null."""
+        """Return whether a placebo is traced; any foreign states break a clean run, so that noising has no placebo."""
         return self.placebo and self.mode is TraceMode.exact and self.direction is Direction.denoising
