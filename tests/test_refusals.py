@@ -1,4 +1,4 @@
-"""Malformed inputs on the command line: each ends with a line that names the fault, exit code 1, and no file written."""
+"""Malformed inputs on the command line: each ends with a line that names the fault, exit code 1, and no new file."""
 
 import json
 from collections.abc import Callable
