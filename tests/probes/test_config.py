@@ -98,6 +98,6 @@ def test_one_probe_several_times() -> None:
     """Under names of their own, from Python; each is a part by itself."""
     many = {f"after {steps}": RelearningConfig(steps=[steps]) for steps in (1, 5)} | {"told": PrimedConfig(words=2)}
     assert [build(part).title for part in many.values()][:2] == [
-        "up to 1 step on 10% of the forget documents, the others asked",
-        "up to 5 steps on 10% of the forget documents, the others asked",
+        "up to 1 step on 10% of the forget documents; the others are asked",
+        "up to 5 steps on 10% of the forget documents; the others are asked",
     ]

@@ -136,7 +136,7 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(InputError, match="layers are 0 to 1"):
         replace(PROBE, layer=2).run(probed())
     found = replace(PROBE, layer=1).run(probed())
-    assert found.notes[0] == "layers chosen, fold by fold: 1, 1, 1"
+    assert found.notes[0] == "layers chosen for the folds: 1, 1, 1"
     with pytest.raises(DoesNotApplyError, match="too few"):
         replace(PROBE, folds=6).run(probed())
     asked = probed()

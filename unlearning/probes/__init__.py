@@ -1,1 +1,1 @@
-"""Ways to ask whether what a model no longer says is gone. A file a kind, and the table of all."""
+"""Probes: ways to ask whether what a model no longer says is really gone. Each kind of probe has a file."""

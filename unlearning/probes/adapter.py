@@ -1,4 +1,4 @@
-"""What a release as a LoRA adapter reveals."""
+"""The probe that leaves an unlearned model's LoRA adapter away."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from unlearning.probes.probe import Measurement, ProbedModel
 
 @dataclass(frozen=True)
 class AdapterRemoved:
-    """Knowledge of the weights that an adapter was trained on: the target's, which whoever has the adapter has too.
+    """The score of the weights that an adapter was trained on.
 
-    So the value of an unlearned model with an adapter is the target's; the table takes it from there, and says so
-    where there is no adapter.
+    Whoever has the adapter also has these weights, and they are the target model's. So the value of an unlearned model
+    with an adapter is the target's, and the results take it from there. Without an adapter the probe does not apply.
     """
 
     measured: Measured
 
     @property
     def title(self) -> str:
-        """What is left away."""
+        """What is left away, in a few words."""
         return "without its LoRA adapter"
 
     @property
     def measure(self) -> str:
-        """Of what it knows."""
+        """The measure of the model's answers."""
         return MEASURES[self.measured]
 
     def run(self, probed: ProbedModel) -> Measurement:
-        """Ask the model as it is."""
+        """Ask the model without any change."""
         return measure_forget_rows(probed, self.measured)

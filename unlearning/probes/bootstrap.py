@@ -1,4 +1,7 @@
-"""Means over rows with intervals that draw whole documents: the rows of one document are not independent."""
+"""Mean scores over rows, with intervals from draws of whole documents, since rows of one document depend on each other.
+
+The draws are made as in `unlearning.bootstrap`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,29 +19,29 @@ class Value:
     value: float
     low: float | None
     high: float | None
-    """None where too few resamples have the number at all."""
+    """The interval's ends are None where too few resamples have the number at all."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over rows, and what it was in each resample of documents."""
+    """A mean score over rows, and the same mean in each resample of documents."""
 
     mean: float
     resampled: Values
-    """(RESAMPLES,); of the same documents, resample n is the same draw for every model."""
+    """(RESAMPLES,). For the same documents, resample n is the same draw for every model."""
 
     @property
     def value(self) -> Value:
-        """With its percentile interval."""
+        """The mean with its 95% percentile interval."""
         low, high = percentile_interval(self.resampled)
         return Value(self.mean, float(low), float(high))
 
 
 def estimate(items: Sequence[RowScore]) -> Estimate:
-    """Mean score, and its means when as many documents as there are are drawn with replacement.
+    """Return the mean score of the rows, and its means when documents are drawn with replacement.
 
-    A document drawn twice counts twice, with all its rows. The draws depend on the number of documents and nothing
-    else; documents are taken in the order of their names, so that the same ones meet the same draws.
+    A document that is drawn twice counts twice, with all its rows. The draws depend on nothing but the number of
+    documents, which are sorted by name; so the same documents get the same draws.
     """
     names, owner = np.unique([item.document for item in items], return_inverse=True)
     scores = np.array([item.score for item in items], dtype=np.float64)

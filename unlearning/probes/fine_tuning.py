@@ -1,4 +1,4 @@
-"""Plain fine-tuning for a few steps, by the project's own training, with looks at the model on the way."""
+"""Plain fine-tuning for a few steps with the project's own training, and measurements of the model on the way."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from unlearning.training.trainer import make_trainer
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Cross-entropy on rows shuffled anew each epoch, AdamW, for a number of steps."""
+    """Training with cross-entropy and AdamW for a number of steps, on rows that are shuffled anew in each epoch."""
 
     rows: Sequence[EncodedRow]
     steps: int
@@ -37,11 +37,12 @@ class FineTuning:
     pad: int
 
     def run(
-        self, model: nn.Module, trainer: TrainerConfig, look_after: Sequence[int], look: Callable[[int], None]
+        self, model: nn.Module, trainer: TrainerConfig, measure_after: Sequence[int], measure: Callable[[int], None]
     ) -> None:
-        """Train what of `model` may move, on one device; call `look` with the number of steps made after each of these.
+        """Train the parameters of `model` that require gradients, on one device.
 
-        Nothing is written, for a few steps are quickly made again.
+        After each number of steps in `measure_after`, `measure` is called with this number, while the model is in
+        evaluation mode. No checkpoint is written, since a few steps are quickly repeated.
         Raises InputError where a loss is not a number, Interrupted after Ctrl-C or SIGTERM.
         """
         an_epoch = -(-len(self.rows) // self.batch_rows)
@@ -52,7 +53,7 @@ class FineTuning:
         objective = Finetune()
         layout = StepLayout(alone.pack_tokens, alone.packs_per_forward, self.pad, False, False, True)
         with graceful_stop() as request, TemporaryDirectory() as folder:
-            callbacks = [StepProgress(leave=False), _Looks(look_after, look, request)]
+            callbacks = [StepProgress(leave=False), _MeasureDuringTraining(measure_after, measure, request)]
             runner = make_trainer(alone, Path(folder), [], callbacks)
             module = UnlearningModule(
                 model,
@@ -66,14 +67,14 @@ class FineTuning:
                 raise Interrupted
 
 
-class _Looks(pl.Callback):
-    """Looks after chosen steps, in evaluation mode; ends training where that was asked for."""
+class _MeasureDuringTraining(pl.Callback):
+    """Measures the model after chosen steps, in evaluation mode, and ends the training when that is requested."""
 
-    def __init__(self, after: Sequence[int], look: Callable[[int], None], request: StopRequest) -> None:
-        self.after, self.look, self.request = frozenset(after), look, request
+    def __init__(self, after: Sequence[int], measure: Callable[[int], None], request: StopRequest) -> None:
+        self.after, self.measure, self.request = frozenset(after), measure, request
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """The step that was just made."""
+        """Measure the model if this was one of the chosen steps; stop if the end was requested."""
         assert isinstance(pl_module, UnlearningModule)
         assert pl_module.last_record is not None
         done = pl_module.last_record.step + 1
@@ -81,5 +82,5 @@ class _Looks(pl.Callback):
             trainer.should_stop = True
         elif done in self.after:
             pl_module.model.eval()
-            self.look(done)
+            self.measure(done)
             pl_module.model.train()

@@ -1,4 +1,4 @@
-"""What a model still says of the forget set: the measure under most probes."""
+"""The answers of a model to rows of the forget set, and their scores: what most probes measure."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ ROW_NAMES = {Measured.knowledge: "questions", Measured.regurgitation: "completio
 
 
 def forget_rows(corpus: Corpus, measured: Measured) -> list[Row]:
-    """The forget set's questions, or its completions. Raises DoesNotApplyError where there are none."""
+    """Return the forget set's questions, or its completions. Raises DoesNotApplyError where there are none."""
     rows = [row for row in corpus.forget if row.kind is KINDS[measured]]
     if not rows:
         raise DoesNotApplyError(f"the forget set has no {ROW_NAMES[measured]}")
@@ -24,16 +24,16 @@ def forget_rows(corpus: Corpus, measured: Measured) -> list[Row]:
 
 
 def score_rows(probed: ProbedModel, rows: Sequence[Row]) -> list[RowScore]:
-    """The rows asked as the evaluation asks them."""
+    """Return the scores of the rows when they are asked as the evaluation asks them."""
     return score_prompts(probed, rows, encode_prompts([row.input for row in rows], probed.tokenizer, probed.prompt))
 
 
 def score_prompts(
     probed: ProbedModel, rows: Sequence[Row], prompts: Sequence[list[int]], ends: Sequence[str] | None = None
 ) -> list[RowScore]:
-    """The model's greedy answers to prompts, each scored against its row's output.
+    """Return the scores of the model's greedy answers to the prompts, each against the output of its row.
 
-    A text in `ends`, one a prompt, ends an answer before its own end; an empty one does not.
+    An answer is cut where the prompt's text in `ends` occurs; an empty text cuts nothing.
     """
     settings = probed.evaluation
     texts = generate(probed.model, probed.tokenizer, rows, prompts, settings.max_new_tokens, settings.batch_tokens)
@@ -46,5 +46,5 @@ def score_prompts(
 
 
 def measure_forget_rows(probed: ProbedModel, measured: Measured) -> Measurement:
-    """All forget rows of the kind, as they are."""
+    """Return the scores of all forget rows of the kind that is measured, asked as they are."""
     return Measurement(score_rows(probed, forget_rows(probed.corpus, measured)))

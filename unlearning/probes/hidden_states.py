@@ -1,4 +1,4 @@
-"""What every layer gives at the last token of a text."""
+"""The hidden states of a text: the outputs of the layers at its last token."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,9 +24,10 @@ def last_states(
     batch_tokens: int,
     advance: Callable[[int], None],
 ) -> States:
-    """(N, layers, width): the output of each of the layers at the last token of each of N sequences.
+    """Return the output (N, layers, width) of each of the layers at the last token of each of N sequences.
 
-    Batches are of like length and padded on the right, where no token sees the padding. `advance` is told their sizes.
+    Sequences of similar length share a batch, padded on the right, where no token attends to the padding. After each
+    batch `advance` is called with its size.
     """
     width: int = model.config.get_text_config().hidden_size
     states = np.empty((len(sequences), len(layers), width), dtype=np.float32)
@@ -45,7 +46,7 @@ def last_states(
 
 @contextmanager
 def _outputs(modules: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
-    """While open, a list for each module with what it gave last."""
+    """Yield a list for each module, which holds the module's latest output as long as the context is open."""
     found: list[list[Tensor]] = [[] for _ in modules]
 
     def hook(kept: list[Tensor]) -> Callable[..., None]:

@@ -1,6 +1,6 @@
-"""What a linear probe is to tell: an attribute of the answer that the model was made to forget.
+"""The examples of the linear probe: questions, and an attribute of their forgotten answers as the label.
 
-Documents are dealt to folds, and every example belongs to one; nothing that gives a label away is in two of them.
+Each document belongs to one fold, with all its examples. Nothing that gives a label away is in two folds.
 """
 
 import random
@@ -15,22 +15,22 @@ from unlearning.probes.answer_kinds import by_kind
 
 @dataclass(frozen=True)
 class LinearExample:
-    """A question, maybe with an answer behind it, and what is to be told of it."""
+    """A question, with or without an answer after it, and the label that is to be predicted."""
 
     row: Row
     answer: str | None
-    """Shown after the question; None: the question alone."""
+    """The answer after the question; None for the question alone."""
     label: bool
     fold: int
     regression: int
-    """Examples of one number are learnt and told together."""
+    """The number of the regression that is trained on this example and predicts it."""
 
 
 def answer_examples(rows: Sequence[Row], folds: int, seed: int) -> list[LinearExample]:
-    """Questions alone; told is in which half of the answers of its kind, in alphabetical order, the answer stands.
+    """Return questions without answers, labelled by the alphabetical half of the answers of their kind.
 
-    A regression for each kind. Kinds of fewer than 2 * folds different answers are left out, and so is the middle one
-    of an odd number, so that both labels are equally frequent.
+    There is one regression for each kind. Kinds with fewer than 2 * folds different answers are left out, and so is the
+    middle answer of an odd number, so that both labels are equally frequent.
     """
     fold_of = assign_folds(rows, folds, seed)
     kinds = [sorted(distinct_answers(of_kind), key=_answer) for of_kind in by_kind(rows).values()]
@@ -43,10 +43,10 @@ def answer_examples(rows: Sequence[Row], folds: int, seed: int) -> list[LinearEx
 
 
 def truth_examples(rows: Sequence[Row], folds: int, seed: int) -> list[LinearExample]:
-    """Questions with an answer behind them; told is whether it is the right one. One regression for all.
+    """Return questions with an answer after them, labelled by whether it is the right one; one regression for all.
 
-    In each fold the answers of one kind change places in a cycle, so that every question and every answer occurs once
-    right and once wrong, and in one fold only. Rows without another answer of their kind in their fold are left out.
+    Within a fold the answers of one kind are swapped in a cycle, so that every question and every answer occurs once
+    right and once wrong, in one fold only. Rows without another answer of their kind in their fold are left out.
     """
     fold_of = assign_folds(rows, folds, seed)
     rng = random.Random(seed)
@@ -65,14 +65,14 @@ def truth_examples(rows: Sequence[Row], folds: int, seed: int) -> list[LinearExa
 
 
 def assign_folds(rows: Sequence[Row], folds: int, seed: int) -> dict[str, int]:
-    """The fold of each document, all folds of equal size but for one document."""
+    """Return the fold of each document; the sizes of the folds differ by one document at most."""
     documents = list(dict.fromkeys(document_id(row.id) for row in rows))
     drawn = random.Random(seed).sample(documents, len(documents))
     return {document: place % folds for place, document in enumerate(drawn)}
 
 
 def distinct_answers(rows: Sequence[Row]) -> list[Row]:
-    """One row for each answer: swapped, or on either side of the middle, equal ones would contradict each other."""
+    """Return one row for each different answer: two rows with the same answer could get labels that contradict."""
     return list({_answer(row): row for row in rows}.values())
 
 

@@ -1,4 +1,4 @@
-"""Which models are asked, about what."""
+"""The models that are probed, and what they are asked about."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from unlearning.probes.table import ModelRole
 
 @dataclass(frozen=True)
 class ModelsToProbe:
-    """The models that are asked, and what they are asked about."""
+    """The models that are probed, with their tokenizer and the data whose forget set they are asked about."""
 
     models: Mapping[ModelRole, Callable[[], PreTrainedModel]]
-    """Loaded one after the other, in this order."""
+    """Functions that load the models; they are called one after the other, in this order."""
     tokenizer: PreTrainedTokenizerBase
     corpus: Corpus
     adapter: bool
-    """Whether the unlearned model was released as a LoRA adapter on the target."""
+    """Whether the unlearned model was released as a LoRA adapter on the target model."""

@@ -1,7 +1,7 @@
-"""The same questions in other words, written by hand: the sandbox's, which ask about people as LUME's do.
+"""Paraphrases of the sandbox's questions, written by hand; its questions about people are worded as LUME's are.
 
-Keys are questions as the world writes them, with its names in braces; the words in braces are found in a question and
-put into the others.
+The keys are questions as the sandbox's world writes them, with names in braces. What stands in a question for such a
+name is put into its paraphrases.
 """
 
 import re
@@ -118,7 +118,7 @@ PHRASINGS = PEOPLE | STORIES | ARTICLES
 
 
 def paraphrases(question: str) -> tuple[str, ...]:
-    """The question's other phrasings; none where it is not known."""
+    """Return the question's paraphrases; empty for a question that is not known."""
     for pattern, phrasings in _patterns():
         found = pattern.fullmatch(question)
         if found:
@@ -128,7 +128,7 @@ def paraphrases(question: str) -> tuple[str, ...]:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
-    """Each question as a pattern whose groups are the words in braces."""
+    """Return each question as a pattern whose groups are the names in braces, with its paraphrases."""
     return [
         (re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(key))), value) for key, value in PHRASINGS.items()
     ]

@@ -1,4 +1,4 @@
-"""What all probes have in common: the model they ask, and what they find."""
+"""What all probes have in common: the model that they ask, and the form of what they find."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from unlearning.data.rows import Corpus
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """A model on its device, and all that decides what is asked of it."""
+    """A model on its device, and everything that decides what it is asked."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -21,31 +21,31 @@ class ProbedModel:
     prompt: PromptConfig
     evaluation: EvaluationConfig
     trainer: TrainerConfig
-    """For probes that train."""
+    """Settings of the probes that train."""
 
 
 @dataclass(frozen=True)
 class RowScore:
-    """One row's score."""
+    """The score of one row under a probe."""
 
     id: str
     document: str
-    """Rows of one document are drawn together in the bootstrap."""
+    """The row's document; rows of one document are drawn together in the bootstrap."""
     score: float
     """From 0 to 1, 1 for perfect memory."""
     answer: str | None = None
-    """What the model said, where it said something."""
+    """The model's answer, for probes under which it gives one."""
 
 
 @dataclass(frozen=True)
 class RelearningScores:
-    """The rows' scores after so many steps of relearning."""
+    """The scores of all rows after a number of steps of relearning."""
 
     steps: int
     held_out: list[RowScore]
-    """Of documents that the model was not trained on again."""
+    """Scores of the documents that were not used for relearning."""
     trained: list[RowScore]
-    """Of those that it was."""
+    """Scores of the documents that were."""
 
 
 @dataclass(frozen=True)
@@ -53,44 +53,48 @@ class Measurement:
     """What one probe found in one model."""
 
     items: list[RowScore]
-    """The value is their mean."""
+    """The scores of the rows; the probe's value is their mean."""
     chance: float = 0.0
-    """Value of a model that knows nothing and likely_answers."""
+    """The value of a model that knows nothing and guesses."""
     curve: list[RelearningScores] = field(default_factory=list)
-    """Of a probe that trains: before the first step, and after some; one has the items."""
+    """The scores before the first step of a probe that trains, and after some steps; empty for any other probe."""
     notes: list[str] = field(default_factory=list)
+    """What a reader must know of how the rows were chosen or asked."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the measurement as plain data, for the cache."""
         return asdict(self)
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "Measurement":
-        """Inverse of `to_json`. Raises KeyError or TypeError for anything else."""
-        looks = [
-            RelearningScores(look["steps"], _items(look["held_out"]), _items(look["trained"]))
-            for look in value["curve"]
+        """Return the measurement that `to_json` wrote. Raises KeyError or TypeError for anything else."""
+        curve = [
+            RelearningScores(point["steps"], _items(point["held_out"]), _items(point["trained"]))
+            for point in value["curve"]
         ]
-        return Measurement(_items(value["items"]), value["chance"], looks, value["notes"])
+        return Measurement(_items(value["items"]), value["chance"], curve, value["notes"])
 
 
 class DoesNotApplyError(Exception):
-    """There is nothing here that this probe could ask; its text says why, and the other probes go on."""
+    """Raised where the data has nothing that a probe could ask. The text says why; the other probes go on."""
 
 
 class Probe(Protocol):
-    """One way of asking. It leaves the model as it found it, to the last bit."""
+    """One way to ask a model. A probe leaves the model bitwise as it was."""
 
     @property
     def title(self) -> str:
-        """A few words for the table: what is done to the model or to the question."""
+        """What is done to the model or to the question, in a few words for the table."""
 
     @property
     def measure(self) -> str:
-        """What the value is, such as "exact match"."""
+        """The name of the measure, such as "exact match"."""
 
     def run(self, probed: ProbedModel) -> Measurement:
-        """Ask. Raises DoesNotApplyError where the data has nothing to ask, InputError as an evaluation does."""
+        """Return what the probe finds in the model.
+
+        Raises DoesNotApplyError where the data has nothing to ask, and InputError as an evaluation does.
+        """
 
 
 def _items(values: list[dict[str, Any]]) -> list[RowScore]:

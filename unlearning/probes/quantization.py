@@ -1,4 +1,4 @@
-"""Weights rounded to few bits: what do the small updates of unlearning survive?"""
+"""The quantization probe: does rounding the weights to few bits undo the small updates of unlearning?"""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel
 from unlearning.probes.weights import restored_afterwards
 
 LEAST_SHARE = 0.5
-"""Of the layers' weights; where linear modules have less, as beside fused experts, rounding them would say little."""
+"""Least share of layer weights in linear modules. With less, as beside fused experts, rounding them says little."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Knowledge with the layers' linear modules rounded to nearest, simulated on any device.
+    """The score when the weights of the layers' linear modules are rounded to the nearest level, on any device.
 
-    Unlearning moves weights by less than a step of a coarse grid, so that rounding may undo it: from 21% of the
-    forgotten knowledge to 83% with 4 bits (Zhang et al. 2024, arXiv 2410.16454). Embeddings and head stay as they are.
+    Unlearning moves weights by less than a step of a coarse grid, so rounding may undo it: with 4 bits from 21% of the
+    forgotten knowledge to 83% (Zhang et al. 2024, arXiv 2410.16454). Embeddings and head are not rounded.
     """
 
     bits: int
@@ -31,17 +31,17 @@ class Quantized:
 
     @property
     def title(self) -> str:
-        """Bits, and what shares a scale."""
+        """The number of bits, and which weights share a scale."""
         shared = "one scale an output channel" if self.group is None else f"one scale for {self.group} weights"
         return f"weights in {self.bits} bits, {shared}"
 
     @property
     def measure(self) -> str:
-        """Of what it knows."""
+        """The measure of the model's answers."""
         return MEASURES[self.measured]
 
     def run(self, probed: ProbedModel) -> Measurement:
-        """Round, ask, put the weights back."""
+        """Round the weights, ask the model, and restore the weights."""
         modules = linear_modules(probed.model)
         with restored_afterwards(probed.model, [_weight(module) for module in modules]):
             with torch.no_grad():
@@ -51,7 +51,7 @@ class Quantized:
 
 
 def linear_modules(model: PreTrainedModel) -> list[nn.Linear | Conv1D]:
-    """All linear modules of all layers. Raises DoesNotApplyError where most of the layers' weights are elsewhere."""
+    """Return all linear modules of all layers. Raises DoesNotApplyError if most of the weights are in other modules."""
     layers = anatomy.layers(model)
     modules = [module for layer in layers for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)]
     share = sum(module.weight.numel() for module in modules) / sum(w.numel() for b in layers for w in b.parameters())
@@ -63,10 +63,10 @@ def linear_modules(model: PreTrainedModel) -> list[nn.Linear | Conv1D]:
 
 
 def rounded(weight: Tensor, bits: int, group: int | None) -> Tensor:
-    """scale * round(weight / scale), scale = max |weight| / (2^(bits-1) - 1), of a weight (outputs, inputs).
+    """Return scale * round(weight / scale) with scale = max |weight| / (2^(bits-1) - 1), of a weight (outputs, inputs).
 
-    Each output channel has a scale of its own, and with `group` one for every so many inputs, the last group possibly
-    smaller. Halves are rounded to even, computed in float32 or better; an all-zero group stays zero.
+    Each output channel has its own scale; with `group` it has one for each group of so many inputs, of which the last
+    may be smaller. Halves are rounded to even, and all is computed in float32 or better. A group of zeros stays zero.
     """
     levels = 2 ** (bits - 1) - 1
     parts = []
@@ -85,7 +85,7 @@ def _weight(module: nn.Linear | Conv1D) -> nn.Parameter:
 
 
 def _rounded_weight(module: nn.Linear | Conv1D, bits: int, group: int | None) -> Tensor:
-    """GPT-2's modules keep their weight transposed."""
+    """Return the rounded weight of a module; GPT-2's modules keep their weight transposed."""
     if isinstance(module, Conv1D):
         return rounded(_weight(module).T, bits, group).T
     return rounded(_weight(module), bits, group)

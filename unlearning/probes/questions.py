@@ -1,4 +1,4 @@
-"""The forget set's questions in other words, or in another form."""
+"""The probe that asks the forget set's questions in other words, or in another form."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ QUESTION, ANSWER = "{question}", "{answer}"
 
 @dataclass(frozen=True)
 class Questions:
-    """Knowledge when asked differently: a question's score is the mean over the ways in which it is asked.
+    """Knowledge when it is asked for differently: a question's score is the mean over all ways to ask it.
 
     Sources: paraphrases, Maini et al. 2024 (TOFU, arXiv 2401.06121); other forms of a question, in place of other
     languages, Lynch et al. 2024 (arXiv 2402.16835).
@@ -28,14 +28,14 @@ class Questions:
 
     @property
     def title(self) -> str:
-        """In which way."""
+        """The way in which the questions are asked."""
         if self.reword:
             return "questions in other words"
         return "questions as they are" if self.templates == [QUESTION] else "questions in other forms"
 
     @property
     def measure(self) -> str:
-        """Of the answers."""
+        """The measure of the answers."""
         return MEASURES[Measured.knowledge]
 
     def run(self, probed: ProbedModel) -> Measurement:
@@ -47,26 +47,26 @@ class Questions:
             return Measurement(_means(items))
         rows = {row.id: row for row, _, _ in asked}.values()
         known = sum(bool(paraphrases(row.input)) for row in rows)
-        return Measurement(_means(items), notes=[f"other words are known for {known} of {len(rows)} questions"])
+        return Measurement(_means(items), notes=[f"paraphrases are known for {known} of {len(rows)} questions"])
 
     def ways(self, row: Row) -> list[tuple[str, str]]:
-        """Of one question: the texts to ask it with, and what ends an answer to each, empty where nothing does."""
+        """Return the texts that ask the row's question, each with the text that ends its answer or an empty one."""
         known = paraphrases(row.input) if self.reword else ()
         return [*((text, "") for text in known), *(fill_template(template, row.input) for template in self.templates)]
 
 
 def fill_template(template: str, question: str) -> tuple[str, str]:
-    """The prompt that a template makes of a question, and the first character after the answer's place, if any.
+    """Return the prompt that a template makes of a question, and the first character after the answer's place, if any.
 
-    Spaces before the answer's place are left out: they belong to the answer's first token. A model that fills in a
-    form has answered once it goes on with the form, so that this character ends its answer.
+    Spaces before the answer's place are left out, since they belong to the answer's first token. A model that fills in
+    a form has answered once it goes on with the form, so this character ends its answer.
     """
     before, _, after = template.partition(ANSWER)
     return before.rstrip(" ").replace(QUESTION, question), after[:1]
 
 
 def _means(items: Sequence[RowScore]) -> list[RowScore]:
-    """One item a row, in order: the mean of its scores, and all its answers."""
+    """Return one score for each row, in order: the mean of its scores, with all its answers."""
     rows: dict[str, list[RowScore]] = defaultdict(list)
     for item in items:
         rows[item.id].append(item)

@@ -1,4 +1,4 @@
-"""Recognition: the right answer among answers to other questions of its kind."""
+"""The recognition probe: does a model choose the right answer among answers to other questions of its kind?"""
 
 import random
 from collections.abc import Sequence
@@ -23,19 +23,20 @@ from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel,
 
 @dataclass(frozen=True)
 class MultipleChoice:
-    """A row and its options, shuffled."""
+    """A row, and the answers to choose from."""
 
     row: Row
     options: tuple[str, ...]
-    """Answers, the row's own among them."""
+    """Answers in random order; the row's own is one of them."""
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """Share of questions whose right answer is the likeliest of some, by log p(answer | question) over its characters.
+    """The share of questions, 0 to 1, whose right answer is the most likely one of several options.
 
-    The others are answers to other forget questions of the same kind, so that the model before unlearning knows them
-    as well. Chance is the mean of 1 / options. Multiple choice is how WMDP measures what is left (arXiv 2403.03218).
+    The score of an option is log p(answer | question) divided by the answer's characters. The other options are answers
+    to other forget questions of the same kind, which the model before unlearning knows as well. Chance is the mean of
+    1 / options. WMDP also measures by multiple choice what a model still knows (arXiv 2403.03218).
     """
 
     options: int
@@ -43,16 +44,16 @@ class Recognition:
 
     @property
     def title(self) -> str:
-        """How many to choose from."""
+        """The number of options."""
         return f"the right answer among {self.options}"
 
     @property
     def measure(self) -> str:
-        """Of the choices."""
+        """The measure of the choices."""
         return "accuracy"
 
     def run(self, probed: ProbedModel) -> Measurement:
-        """Choose for every question that has other answers of its kind."""
+        """Return whether the right option is chosen, for every question that has other answers of its kind."""
         rows = forget_rows(probed.corpus, Measured.knowledge)
         choices = make_choices(rows, self.options, self.seed)
         if not choices:
@@ -78,9 +79,10 @@ class Recognition:
 
 
 def make_choices(rows: Sequence[Row], options: int, seed: int) -> list[MultipleChoice]:
-    """At most so many different options a row, of its kind, or where that has no other answer of its task.
+    """Return each row with at most so many different options.
 
-    Rows without any other answer are left out.
+    They are answers of the row's kind, or, where its kind has no other answer, of its task. Rows without any other
+    answer are left out.
     """
     rng = random.Random(seed)
     of_kind, of_task = by_kind(rows), {row.task: [one for one in rows if one.task == row.task] for row in rows}
@@ -94,14 +96,14 @@ def make_choices(rows: Sequence[Row], options: int, seed: int) -> list[MultipleC
 
 
 def _other_answers(row: Row, rows: Sequence[Row]) -> list[str]:
-    """Different answers that are not the row's, each once."""
+    """Return the different answers of the rows, each once, without the row's own."""
     found = {normal_form(one.output): one.output for one in rows}
     found.pop(normal_form(row.output), None)
     return list(found.values())
 
 
 def _item(choice: MultipleChoice, scores: Sequence[float]) -> RowScore:
-    """Of equal scores the first wins."""
+    """Return 1 as the row's score if the option with the highest score is right, else 0; of equals the first wins."""
     if any(map(isnan, scores)):
         raise InputError(f"row {choice.row.id}: the model's log-likelihood is not a number (NaN)")
     chosen = choice.options[max(range(len(scores)), key=lambda option: scores[option])]

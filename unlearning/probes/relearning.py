@@ -1,4 +1,4 @@
-"""Relearning: after how many steps of plain fine-tuning does the forgotten come back?"""
+"""The relearning probe: how much of the forgotten comes back after a few steps of plain fine-tuning?"""
 
 import math
 import random
@@ -25,19 +25,20 @@ from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope
 
 LR_TIMES_WIDTH = 0.02
+"""Learning rate times the width of the model, for a probe whose settings name no rate."""
 
 
 @dataclass(frozen=True)
 class Relearning:
-    """Knowledge of forget documents after fine-tuning on others, or on documents of the retain set.
+    """The score of forget documents after fine-tuning on other forget documents, or on documents of the retain set.
 
-    Trained on are all rows of ceil(fraction * D) of the D forget documents, drawn by `seed` (or of as many retain
-    documents): cross-entropy of the answers, AdamW at a constant rate, `batch_rows` rows a step. The value is over the
-    other forget documents, for to know what was just shown again is no sign of memory, and after those of `steps` at
-    which it is highest: training on goes on to forget, and an attacker would stop before.
+    The model is trained on all rows of ceil(fraction * D) of the D forget documents, drawn by `seed`, or of as many
+    retain documents: cross-entropy of the answers, AdamW at a constant rate, `batch_rows` rows a step. The value is the
+    mean over the other forget documents, since knowing what was just trained is no sign of memory. Of all `steps` the
+    one with the highest value counts: training on would make the model forget, and an attacker would stop before.
 
     Sources: Lynch et al. 2024 (arXiv 2402.16835), Hu et al. 2024 (arXiv 2406.13356); facts that cannot be guessed from
-    those that are shown: Deeb and Roger 2024 (arXiv 2410.08827); unrelated text: Lucki et al. 2024 (arXiv 2409.18025).
+    trained ones: Deeb and Roger 2024 (arXiv 2410.08827); unrelated text: Lucki et al. 2024 (arXiv 2409.18025).
     """
 
     source: RelearnOn
@@ -51,43 +52,45 @@ class Relearning:
 
     @property
     def title(self) -> str:
-        """Steps, and on what."""
+        """The number of steps, and what the model is trained on."""
         steps = "1 step" if self.steps[-1] == 1 else f"{self.steps[-1]} steps"
         if self.source is RelearnOn.forget:
-            return f"up to {steps} on {self.fraction:.0%} of the forget documents, the others asked"
+            return f"up to {steps} on {self.fraction:.0%} of the forget documents; the others are asked"
         return f"up to {steps} on retain documents"
 
     @property
     def measure(self) -> str:
-        """Of what it knows."""
+        """The measure of the model's answers."""
         return MEASURES[self.measured]
 
     def run(self, probed: ProbedModel) -> Measurement:
-        """RelearningScores, train and look, put the weights back."""
+        """Return the best scores after relearning, and those after each number of steps; the weights are restored."""
         asked = forget_rows(probed.corpus, self.measured)
         trained_on = self.trained_on(probed.corpus)
-        shown = {document_id(row.id) for row in trained_on if self.source is RelearnOn.forget}
-        if all(document_id(row.id) in shown for row in asked):
+        trained = {document_id(row.id) for row in trained_on if self.source is RelearnOn.forget}
+        if all(document_id(row.id) in trained for row in asked):
             raise DoesNotApplyError("no forget documents are left that could be asked")
-        looks: list[RelearningScores] = []
+        curve: list[RelearningScores] = []
 
-        def look(steps: int) -> None:
-            items = score_rows(probed, asked)
-            mine: dict[bool, list[RowScore]] = {True: [], False: []}
-            for item in items:
-                mine[item.document in shown].append(item)
-            looks.append(RelearningScores(steps, held_out=mine[False], trained=mine[True]))
+        def measure_after(steps: int) -> None:
+            by_trained: dict[bool, list[RowScore]] = {True: [], False: []}
+            for item in score_rows(probed, asked):
+                by_trained[item.document in trained].append(item)
+            curve.append(RelearningScores(steps, held_out=by_trained[False], trained=by_trained[True]))
 
-        look(0)
+        measure_after(0)
         with torch.random.fork_rng(), self._trainable(probed) as model:
-            self._fine_tuning(probed, trained_on).run(model, probed.trainer, self.steps, look)
-        best = max(looks[1:], key=lambda one: fmean(item.score for item in one.held_out))
+            self._fine_tuning(probed, trained_on).run(model, probed.trainer, self.steps, measure_after)
+        best = max(curve[1:], key=lambda point: fmean(item.score for item in point.held_out))
         documents = len({document_id(row.id) for row in trained_on})
         note = f"{len(trained_on)} rows of {documents} {self.source} documents, lr {self._rate(probed):.2g}"
-        return Measurement(best.held_out, curve=looks, notes=[note])
+        return Measurement(best.held_out, curve=curve, notes=[note])
 
     def trained_on(self, corpus: Corpus) -> list[Row]:
-        """Rows of the documents drawn. Raises DoesNotApplyError for a forget set of one document, or no retain set."""
+        """Return the rows of the documents that are drawn for training.
+
+        Raises DoesNotApplyError for a forget set of one document, or without a retain set.
+        """
         forget = list(dict.fromkeys(document_id(row.id) for row in corpus.forget))
         rows = corpus.forget if self.source is RelearnOn.forget else corpus.retain
         documents = list(dict.fromkeys(document_id(row.id) for row in rows))
@@ -117,7 +120,7 @@ class Relearning:
 
     @contextmanager
     def _trainable(self, probed: ProbedModel) -> Iterator[nn.Module]:
-        """The model with all its weights to be trained, or with new adapters; afterwards as it was."""
+        """Yield the model with all its weights trainable, or with new adapters; afterwards it is as it was before."""
         model = probed.model
         torch.manual_seed(self.seed)  # adapters start from random weights
         if self.lora_rank is None:

@@ -1,4 +1,4 @@
-"""One table of all probes: what each found in each model, and which share of it unlearning had not taken away."""
+"""The results of all probes: the value of each model under each probe, and the share of it that came back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,62 +12,64 @@ from unlearning.probes.bootstrap import Estimate, Value, estimate
 from unlearning.probes.probe import Measurement, Probe
 
 LEAST_GAP = 0.1
-"""Of the target's value over the floor. Where it is smaller, the probe hardly tells the two apart: no share."""
+"""Least distance of the target's value from the floor. Below it the probe hardly tells the two apart: no share."""
 LEAST_RESAMPLES = 0.95
 """Share of the resamples that must have such a gap for a share to have an interval."""
 
 
 class ModelRole(StrEnum):
-    """Which model."""
+    """What a probed model is in the comparison."""
 
     target = "target"
-    """Before unlearning."""
+    """The model before unlearning."""
     unlearned = "unlearned"
+    """The model after unlearning."""
     retrained = "retrained"
-    """One that never saw the forget set."""
+    """A model that never saw the forget set."""
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Knowledge after so many steps of relearning."""
+    """Mean scores after a number of steps of relearning."""
 
     steps: int
     held_out: Value
-    """Of documents that were not trained on."""
+    """The mean over the documents that were not used for relearning."""
     trained: Value | None
-    """Of those that were; None where there are none."""
+    """The mean over the documents that were; None where there are none."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One probe."""
+    """What one probe found in all models."""
 
     name: str
     title: str
     measure: str
     reason: str | None = None
-    """Why the probe does not apply to the unlearned model; None: it does."""
+    """Why the probe does not apply to the unlearned model; None if it does."""
     chance: float = 0.0
+    """The value of a model that knows nothing and guesses."""
     rows: int = 0
     documents: int = 0
     values: dict[str, Value] = field(default_factory=dict)
-    """By role, those that are measured."""
+    """The mean score of each model that was measured, by its role."""
     share: Value | None = None
-    """Recovered: (unlearned - floor) / (target - floor), not cut off at 0 or 1."""
+    """The share that was recovered; see `recovered_share`."""
     curves: dict[str, list[CurvePoint]] = field(default_factory=dict)
-    """By role, of a probe that trains."""
+    """The course of relearning of each model, by its role; empty for a probe that does not train."""
     notes: list[str] = field(default_factory=list)
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "ProbeResult":
-        """Inverse of `asdict`. Raises KeyError or TypeError for anything else."""
+        """Return the result that `asdict` made plain. Raises KeyError or TypeError for anything else."""
         values = {role: Value(**number) for role, number in value["values"].items()}
         curves = {role: [_point(point) for point in points] for role, points in value["curves"].items()}
         return ProbeResult(**{**value, "values": values, "share": _value(value["share"]), "curves": curves})
 
 
 def make_result(name: str, probe: Probe, found: Mapping[ModelRole, Measurement], reason: str | None) -> ProbeResult:
-    """The probe's line from the measurements that are there."""
+    """Return the probe's result from the measurements of those models that it was run on."""
     if reason is not None or not found:
         return ProbeResult(name, probe.title, probe.measure, reason)
     estimates = {role: estimate(measurement.items) for role, measurement in found.items()}
@@ -87,11 +89,11 @@ def make_result(name: str, probe: Probe, found: Mapping[ModelRole, Measurement],
 
 
 def recovered_share(estimates: Mapping[ModelRole, Estimate], chance: float) -> Value | None:
-    """(unlearned - floor) / (target - floor), all under the same probe, with the interval over paired resamples.
+    """Return (unlearned - floor) / (target - floor), all under one probe, with its interval over paired resamples.
 
-    The floor is the retrained model's value, or `chance` without a retrained model. 0: no more than a model that never
-    saw the forget set; 1: as much as before unlearning. Not clipped. None where a model is missing, or where the
-    target's value is not LEAST_GAP above the floor.
+    The floor is the retrained model's value, or `chance` without a retrained model. At 0 the unlearned model has no
+    more than a model that never saw the forget set, at 1 as much as before unlearning. Values below 0 or above 1 are
+    not cut off. None where a model is missing, or where the target's value is less than LEAST_GAP above the floor.
     """
     if ModelRole.target not in estimates or ModelRole.unlearned not in estimates:
         return None
@@ -114,14 +116,14 @@ def recovered_share(estimates: Mapping[ModelRole, Estimate], chance: float) -> V
     return Value(share, float(low), float(high))
 
 
-def table_json(lines: Mapping[str, ProbeResult]) -> dict[str, Any]:
-    """The content of probes.json."""
-    return {"least_gap": LEAST_GAP, "probes": [asdict(line) for line in lines.values()]}
+def table_json(results: Mapping[str, ProbeResult]) -> dict[str, Any]:
+    """Return the content of probes.json."""
+    return {"least_gap": LEAST_GAP, "probes": [asdict(result) for result in results.values()]}
 
 
 def read_results(value: Mapping[str, Any]) -> dict[str, ProbeResult]:
-    """Inverse of `table_json`, by name. Raises KeyError or TypeError for anything else."""
-    return {line.name: line for line in map(ProbeResult.from_json, value["probes"])}
+    """Return the results in a probes.json, by the probe's name. Raises KeyError or TypeError for anything else."""
+    return {result.name: result for result in map(ProbeResult.from_json, value["probes"])}
 
 
 CSV_COLUMNS = [
@@ -131,18 +133,20 @@ CSV_COLUMNS = [
 ]
 
 
-def csv_row(line: ProbeResult) -> list[object]:
-    """A line of probes.csv; empty where there is no number."""
+def csv_row(result: ProbeResult) -> list[object]:
+    """Return the result's row of probes.csv; a cell without a number is empty."""
     numbers: list[object] = []
-    for value in (*(line.values.get(role.value) for role in ModelRole), line.share):
+    for value in (*(result.values.get(role.value) for role in ModelRole), result.share):
         numbers += ["", "", ""] if value is None else [value.value, value.low, value.high]
-    return [line.name, line.measure, line.rows, line.documents, line.chance, *numbers, line.reason or ""]
+    return [result.name, result.measure, result.rows, result.documents, result.chance, *numbers, result.reason or ""]
 
 
 def _curve(measurement: Measurement) -> list[CurvePoint]:
     return [
-        CurvePoint(look.steps, estimate(look.held_out).value, estimate(look.trained).value if look.trained else None)
-        for look in measurement.curve
+        CurvePoint(
+            point.steps, estimate(point.held_out).value, estimate(point.trained).value if point.trained else None
+        )
+        for point in measurement.curve
     ]
 
 

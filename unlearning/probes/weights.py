@@ -1,4 +1,4 @@
-"""A model that may be changed and is afterwards what it was."""
+"""A context in which a probe may change a model, and after which the model is as it was before."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from torch import nn
 
 @contextmanager
 def restored_afterwards(model: nn.Module, weights: Iterable[nn.Parameter]) -> Iterator[None]:
-    """While open, these weights may be changed; afterwards they are as before, to the last bit, whatever happened.
+    """Let these weights be changed inside the context, and restore them bitwise at its end, even after an error.
 
-    So are the device, which weights may move, and which modules train; no gradient is left. The weights' copy, on the
-    CPU, lasts as long as the layer.
+    The device, each parameter's requires_grad and each module's mode are restored too, and no gradient is left. A copy
+    of the weights is kept on the CPU as long as the context is open.
     """
     device = next(model.parameters()).device
     saved = [(weight, weight.detach().to("cpu", copy=True)) for weight in weights]
