@@ -18,8 +18,9 @@ from unlearning.data.rows import Row
 from unlearning.models.create import create_model
 from unlearning.objectives.finetune import Finetune
 from unlearning.schedules.mixed import MixedSchedule
-from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingTask
 
 VOCABULARY, EOS, PAD, CONTEXT_TOKENS = 50304, 50279, 1, 4096
 """OLMo's."""
@@ -57,8 +58,8 @@ def remembering(
     small = _olmo(len(own), layers, width)
     plan = MixedSchedule(epochs, BATCH_ROWS).plan([], [len(row.input_ids) for row in known], None, 0)
     optimizer = OptimizerConfig(lr=LR, warmup_steps=WARMUP_STEPS)
-    book = RowBook(forget=(), others=(), retain=known)
-    task = TrainingTask(small, Finetune(reduction=Reduction.token), plan, book, 0, optimizer, 0, "benchmark")
+    rows = TrainingRows(forget=(), refusals=(), retain=known)
+    task = TrainingTask(small, Finetune(reduction=Reduction.token), plan, rows, 0, optimizer, 0, "benchmark")
     with tempfile.TemporaryDirectory() as folder:
         fit(task, TrainerConfig(accelerator="cpu", devices="1"), Path(folder), [])
     model, weights = repeating(layers, width), small.state_dict()

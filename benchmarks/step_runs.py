@@ -33,8 +33,9 @@ from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import LayersScope
 from unlearning.scopes.scope import Scope
-from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingTask
 
 ROOT = Path(__file__).parents[1]
 LAYERS, VOCABULARY, EOS, PAD = 8, 50304, 50279, 1
@@ -72,9 +73,9 @@ class Case:
             round_to_tenths=True,
         )
 
-    def plan(self, book: RowBook) -> list[PlanStep]:
+    def plan(self, chosen: TrainingRows) -> list[PlanStep]:
         """All steps."""
-        forget, retain = ([len(row.input_ids) for row in rows] for rows in (book.forget, book.retain))
+        forget, retain = ([len(row.input_ids) for row in rows] for rows in (chosen.forget, chosen.retain))
         if self.joint:
             mixed = MixedSchedule(self.epochs, self.batch_rows, accumulate=self.accumulate)
             return mixed.plan(forget, retain, None, seed=0)
@@ -106,26 +107,26 @@ class Run:
 
 def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
     """Train one side; `now` is the clock."""
-    book = rows_of(case)
-    steps = case.plan(book)
+    chosen = rows_of(case)
+    steps = case.plan(chosen)
     config = ModelConfig(name="olmo", layers=LAYERS, width=width, heads=width // 64)
     model = create_model(config, VOCABULARY, EOS, PAD, seed=0)
     torch.manual_seed(0)  # adapters start from random weights
     scoped = case.scope.apply(model, None)
     before = peak_mib()
-    losses, seconds = (train_ours if side == "ours" else train_theirs)(case, scoped, steps, book, now)
+    losses, seconds = (train_ours if side == "ours" else train_theirs)(case, scoped, steps, chosen, now)
     rows = [len(step.forget) + len(step.retain) for step in steps]
     return Run(losses, seconds, rows, [step.epoch for step in steps], before, peak_mib())
 
 
-def rows_of(case: Case) -> RowBook:
+def rows_of(case: Case) -> TrainingRows:
     """The first rows of both sets of the official training fold."""
     corpus = official_corpus("semeval25")
     tokenizer = load_tokenizer(os.environ["UNLEARNING_DATA"] + "/tokenizers/olmo-0724", ModelConfig(name="olmo"))
     prompt = PromptConfig(append_eos=False)
     wanted = ((corpus.forget, case.forget_rows), (corpus.retain, case.retain_rows))
     forget, retain = (encode_rows(rows[:count], tokenizer, prompt) for rows, count in wanted)
-    return RowBook(forget, (), retain)
+    return TrainingRows(forget, (), retain)
 
 
 class Clock(DummyLogger):
@@ -141,12 +142,12 @@ class Clock(DummyLogger):
 
 
 def train_ours(
-    case: Case, model: nn.Module, plan: list[PlanStep], book: RowBook, now: Callable[[], float]
+    case: Case, model: nn.Module, plan: list[PlanStep], chosen: TrainingRows, now: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
     """Losses, and seconds since the beginning."""
     clock, start = Clock(now), now()
     with tempfile.TemporaryDirectory() as folder:
-        task = TrainingTask(model, case.objective(), plan, book, PAD, OptimizerConfig(lr=case.lr), 0, "benchmark")
+        task = TrainingTask(model, case.objective(), plan, chosen, PAD, OptimizerConfig(lr=case.lr), 0, "benchmark")
         fit(task, TrainerConfig(accelerator="cpu", devices="1"), Path(folder), [clock])
         with (Path(folder) / "loss_curve.csv").open() as handle:
             losses = [float(line["loss"]) for line in csv.DictReader(handle)]
@@ -154,15 +155,15 @@ def train_ours(
 
 
 def train_theirs(
-    case: Case, model: nn.Module, plan: list[PlanStep], book: RowBook, now: Callable[[], float]
+    case: Case, model: nn.Module, plan: list[PlanStep], chosen: TrainingRows, now: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
     """Losses, and seconds since the beginning."""
     rows: list[PlainRow] = []
     for step in plan:
         forget, retain = iter(step.forget), iter(step.retain)
         for forget_rows, retain_rows in step.parts or ((len(step.forget), len(step.retain)),):
-            rows += [_plain(book.forget[next(forget)], True, step.epoch) for _ in range(forget_rows)]
-            rows += [_plain(book.retain[next(retain)], False, step.epoch) for _ in range(retain_rows)]
+            rows += [_plain(chosen.forget[next(forget)], True, step.epoch) for _ in range(forget_rows)]
+            rows += [_plain(chosen.retain[next(retain)], False, step.epoch) for _ in range(retain_rows)]
     method = PlainMethod(case.joint, case.batch_rows // case.accumulate, case.accumulate, case.lr, PAD)
     return train_plain(model, rows, method, now)
 

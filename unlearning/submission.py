@@ -31,7 +31,7 @@ def unlearn(
     from unlearning.commands.stages.trace import traced_layers
     from unlearning.context import on_main_process
     from unlearning.runs.folder import merged
-    from unlearning.training.stage import unlearn_model
+    from unlearning.training.unlearn import unlearn_model
 
     work = Path(output_dir)
     work.mkdir(parents=True, exist_ok=True)

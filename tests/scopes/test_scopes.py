@@ -12,7 +12,7 @@ from unlearning.scopes.adapters import LoraScope, adapters_moved_to, in_4_bits
 from unlearning.scopes.layers import AllScope, LayersScope, parse_layers
 from unlearning.scopes.scope import Scope, trainable_names
 from unlearning.scopes.traced import TracedScope
-from unlearning.training.stage import _checkpoint_gradients
+from unlearning.training.gradient_checkpointing import checkpoint_gradients
 
 DEPTH = 4
 
@@ -221,7 +221,7 @@ def test_lora_trains_while_activations_are_recomputed() -> None:
         torch.manual_seed(0)
         scoped = LoraScope(rank=2).apply(tiny_model("llama"), None)
         if recompute:
-            _checkpoint_gradients(scoped)
+            checkpoint_gradients(scoped)
         scoped.train()
         runs: list[int] = []
         # The second run ends as soon as all that was not kept is there again, so its start is what is seen.

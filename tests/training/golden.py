@@ -19,8 +19,9 @@ from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.base import Objective
 from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.scope import Scope
-from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingTask
 
 LR = 3e-3
 STEPS = 20
@@ -79,8 +80,8 @@ def trained(
     trainer = TrainerConfig(
         pack_tokens=pack_tokens, packs_per_forward=packs_per_forward, max_steps=STEPS, accelerator="cpu"
     )
-    book = RowBook(FORGET, (), RETAIN)
-    fit(TrainingTask(model, objective, plan, book, 0, OptimizerConfig(lr=LR), 0, "golden"), trainer, folder, [])
+    rows = TrainingRows(FORGET, (), RETAIN)
+    fit(TrainingTask(model, objective, plan, rows, 0, OptimizerConfig(lr=LR), 0, "golden"), trainer, folder, [])
 
 
 def curve(folder: Path, column: str) -> list[float]:

@@ -30,7 +30,8 @@ from unlearning.schedules.chunked import ChunkedSchedule
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import LayersScope
-from unlearning.training.fit import TrainingTask, fit
+from unlearning.training.fit import fit
+from unlearning.training.task import TrainingTask
 
 
 def in_double(recomputing: bool = False) -> nn.Module:

@@ -31,8 +31,9 @@ from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
-from unlearning.training.fit import TrainingRecord, TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingRecord, TrainingTask
 
 TRAINER = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seconds=0.0)
 """Writes a checkpoint after each step."""
@@ -66,7 +67,7 @@ class Case:
     objective: Callable[[], Objective] = ADAPTIVE
     scope: Scope = field(default_factory=AllScope)
     model: Callable[[], nn.Module] = dropping_model
-    others: Sequence[EncodedRow] = ()
+    refusals: Sequence[EncodedRow] = ()
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     lr: float = 1e-2
 
@@ -78,7 +79,7 @@ class Case:
             "model": self.scope.apply(model, None),  # type: ignore[arg-type]
             "objective": self.objective(),
             "plan": self.plan,
-            "book": RowBook(FORGET, self.others, RETAIN),
+            "rows": TrainingRows(FORGET, self.refusals, RETAIN),
             "pad": 0,
             "optimizer": OptimizerConfig(lr=self.lr),
             "seed": 5,
@@ -109,7 +110,7 @@ CASES = {
     "reference of outputs": Case(objective=partial(GradDiff, divergence_weight=1.0)),
     "prefix": Case(objective=partial(NPO, divergence_weight=1.0), scope=LAST_LAYER, model=OLMO),
     "a layer's output": Case(objective=partial(RMU, layer=1, adaptive=True, alpha=1.0), model=OLMO),
-    "two answers": Case(objective=DPO, others=refusals()),
+    "two answers": Case(objective=DPO, refusals=refusals()),
     "dual variable": Case(objective=partial(PDU, dual_start=1.0, dual_step_size=0.5, dual_warmup_epochs=0)),
     "LoRA dropout": Case(scope=LoraScope(rank=2, dropout=0.3)),
     "best state": Case(

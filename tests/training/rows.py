@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from unlearning.data.encoding import EncodedRow
-from unlearning.training.steps import RowBook
+from unlearning.training.step_data import TrainingRows
 
 
 def random_rows(count: int, seed: int) -> list[EncodedRow]:
@@ -17,9 +17,9 @@ def random_rows(count: int, seed: int) -> list[EncodedRow]:
 FORGET, RETAIN = random_rows(10, 1), random_rows(13, 2)
 
 
-def book() -> RowBook:
+def training_rows() -> TrainingRows:
     """Both sets, without other answers."""
-    return RowBook(FORGET, (), RETAIN)
+    return TrainingRows(FORGET, (), RETAIN)
 
 
 def lengths(rows: Sequence[EncodedRow]) -> list[int]:

@@ -19,11 +19,11 @@ from unlearning.errors import InputError
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.relabel import Relabel
-from unlearning.training.best import restore_best, save_best
+from unlearning.training.best_weights import restore_best, save_best
+from unlearning.training.checker import evenly_spread, rows_to_check
 from unlearning.training.fit import fit
-from unlearning.training.measure import rows_looked_at, spread
-from unlearning.training.steps import RowBook
-from unlearning.training.verdicts import Check, best_of
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.stopping_rules import Check, best_check
 
 EVERY_STEP = StoppingConfig(check_every_steps=1, check_rows=5, keep_best=False, collapse_nats=None)
 LOOKED_AT = ((0, 2, 4, 6, 8), (0, 2, 5, 7, 10))
@@ -54,13 +54,15 @@ def test_constrained(losses: Sequence[tuple[float, float]], best: int | None) ->
     constraint: 5.0 forgets most but has 0.2; of 3.0 (0.05) and 4.0 (0.1) the latter. none keeps it: 1.0, 0.5 and 0.8
     are all too much; 0.5 is the least.
     """
-    found = best_of(checks(*losses), StoppingConfig(max_retain_rise_nats=0.125, collapse_nats=5.0))
+    found = best_check(checks(*losses), StoppingConfig(max_retain_rise_nats=0.125, collapse_nats=5.0))
     assert (found.step if found else None) == best
 
 
 def test_by_the_objectives_loss() -> None:
     """Retain minus forget: -1.95, -3.8, -2.9; the constraint does not matter."""
-    found = best_of(checks((1.0, 1.0), (3.0, 1.05), (5.0, 1.2), (4.0, 1.1)), StoppingConfig(best_by=BestBy.objective))
+    found = best_check(
+        checks((1.0, 1.0), (3.0, 1.05), (5.0, 1.2), (4.0, 1.1)), StoppingConfig(best_by=BestBy.objective)
+    )
     assert found is not None
     assert found.step == 20
 
@@ -68,25 +70,25 @@ def test_by_the_objectives_loss() -> None:
 def test_without_retain_rows_the_constraint_is_kept() -> None:
     """And without forget rows the earliest check is as good as any that keeps it."""
     config = StoppingConfig()
-    found = best_of([Check(step, float(step), None, None) for step in (0, 1, 2)], config)
+    found = best_check([Check(step, float(step), None, None) for step in (0, 1, 2)], config)
     assert found == Check(2, 2.0, None, None)
-    found = best_of([Check(step, None, 1.0, None) for step in (0, 1, 2)], config)
+    found = best_check([Check(step, None, 1.0, None) for step in (0, 1, 2)], config)
     assert found == Check(1, None, 1.0, None)
 
 
 def test_rows_are_spread_evenly() -> None:
     """i * 7 // 3 for i = 0, 1, 2; all of a set that has no more; none of an empty one."""
-    assert spread(7, 3) == (0, 2, 4)
-    assert spread(3, 7) == (0, 1, 2)
-    assert spread(0, 3) == ()
-    step = rows_looked_at(10, 13, EVERY_STEP)
+    assert evenly_spread(7, 3) == (0, 2, 4)
+    assert evenly_spread(3, 7) == (0, 1, 2)
+    assert evenly_spread(0, 3) == ()
+    step = rows_to_check(10, 13, EVERY_STEP)
     assert (step.forget, step.retain) == LOOKED_AT
     assert step.parts == ()
 
 
 def test_parts_hold_one_set_each() -> None:
     """Five rows by two are 2, 2 and 1."""
-    step = rows_looked_at(10, 13, replace(EVERY_STEP, check_part_rows=2))
+    step = rows_to_check(10, 13, replace(EVERY_STEP, check_part_rows=2))
     assert step.parts == ((2, 0), (2, 0), (1, 0), (0, 2), (0, 2), (0, 1))
 
 
@@ -136,8 +138,8 @@ def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:
     """Though the objective trains refusals, whose loss falls."""
     task = Case(stopping=EVERY_STEP).task(
         objective=Relabel(answers=Answers.refusal),
-        book=RowBook(refusals(), (), RETAIN),
-        own_answers=RowBook(FORGET, (), RETAIN),
+        rows=TrainingRows(refusals(), (), RETAIN),
+        own_answers=TrainingRows(FORGET, (), RETAIN),
     )
     before = looked_at(task.model)
     fit(task, TRAINER, tmp_path, [])

@@ -23,13 +23,21 @@ from unlearning.config.settings import check_settings
 from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.schedules.plan import PlanStep
-from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingTask
 
 FORGET, OTHERS, RETAIN = random_rows(4, 1), random_rows(4, 3), random_rows(6, 2)
 SCOPES = ("all", "layers", "all_but_first_6_mlp", "last_8", "traced", "lora", "dora")
 RMU_NUMBERS = ("adaptive_rmu_olmo_1b", "adaptive_rmu_olmo_7b")
 SAME_BUT_FOR_NUMBERS = (*RMU_NUMBERS, "npo_kl_ce_under", "adaptive_grad_diff_released")
+DIVERGING = ["objective=grad_diff", "objective.divergence_weight=1"]
+VARIANTS = {
+    "dora": ["scope=lora", "scope.dora=true"],
+    "grad_diff_js": [*DIVERGING, "objective.divergence=js"],
+    "grad_diff_renyi": [*DIVERGING, "objective.divergence=renyi"],
+}
+"""Choices without a file of their own -> the words that make them of another choice."""
 ONE_SET_ONLY = ("finetune", "grad_ascent", "ce_u", "undial", "task_vector")
 SMALL = {"epochs": 1, "batch_rows": 4, "batch_tokens": None, "accumulate": 1}
 
@@ -45,7 +53,9 @@ def base() -> UnlearnConfig:
 @cache
 def part(group: str, name: str) -> Any:
     """One choice of a group, made small enough for two layers and ten rows."""
-    words = [f"{group}={name}", "model=local", "model.path=./anywhere", "ratio=natural"]
+    words = [] if name in VARIANTS else [f"{group}={name}"]
+    words += ["model=local", "model.path=./anywhere", "ratio=natural"]
+    words += VARIANTS.get(name, [])
     words += ["scope.layers=0"] if (group, name) == ("scope", "layers") else []
     found = getattr(settings("unlearn", *words), group)
     if group == "objective" and hasattr(found, "layer"):
@@ -60,6 +70,7 @@ def part(group: str, name: str) -> Any:
 def grid() -> Iterator[tuple[str, str, str]]:
     """Names of objectives, scopes and schedules."""
     objectives = [name for name in choices("objective") if name not in SAME_BUT_FOR_NUMBERS]
+    objectives += [name for name in VARIANTS if name.startswith("grad_diff")]
     return product(objectives, SCOPES, choices("schedule"))
 
 
@@ -78,7 +89,7 @@ def trained(config: UnlearnConfig, folder: Path) -> tuple[nn.Module, dict[str, t
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     objective = build(config.objective)
     both = objective.forget_answers is Answers.own_and_refusal
-    book = RowBook(FORGET, OTHERS if both else (), RETAIN)
+    book = TrainingRows(FORGET, OTHERS if both else (), RETAIN)
     task = TrainingTask(model, objective, plan_of(config), book, 0, OptimizerConfig(lr=1e-2), 0, "grid")
     fit(task, TrainerConfig(accelerator="cpu", pack_tokens=64), folder, [])
     return model, before

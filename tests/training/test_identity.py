@@ -15,8 +15,8 @@ from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.scope import LayersScopeConfig
 from unlearning.config.settings import settings_of
-from unlearning.training import stage
-from unlearning.training.fit import TrainingTask
+from unlearning.training import unlearn as training_unlearn
+from unlearning.training.task import TrainingTask
 
 
 class Started(Exception):  # noqa: N818
@@ -50,9 +50,9 @@ def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
     inputs = load_inputs(config)
     if nudged:
         nudge(inputs)
-    monkeypatch.setattr(stage, "fit", begin)
+    monkeypatch.setattr(training_unlearn, "fit", begin)
     with pytest.raises(Started) as started:
-        stage.unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, None, folder, [])
+        training_unlearn.unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, None, folder, [])
     return str(started.value)
 
 

@@ -20,7 +20,7 @@ from unlearning.training import random_state
 from unlearning.training.callbacks import CheckpointWriter, CurveWriter
 from unlearning.training.checkpoint import CHECKPOINT, Progress, read_progress
 from unlearning.training.fit import fit
-from unlearning.training.verdicts import Check, StopReason
+from unlearning.training.stopping_rules import Check, StopReason
 
 PATIENT = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seconds=1e9)
 
@@ -77,8 +77,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: py
     ("name", "owner", "forgotten"),
     [
         ("mixed", AdaptiveGradDiff, "load_state"),
-        ("mixed", random_state, "put_back"),
-        ("LoRA dropout", random_state, "put_back"),
+        ("mixed", random_state, "restore"),
+        ("LoRA dropout", random_state, "restore"),
         ("dual variable", PDU, "load_state"),
         ("observed checks", AdaptiveGradDiff, "load_state"),
     ],

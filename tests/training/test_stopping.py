@@ -18,7 +18,7 @@ from unlearning.objectives.rows import Rows
 from unlearning.training.callbacks import CheckpointWriter
 from unlearning.training.checkpoint import CHECKPOINT, read_progress, read_tensors, write_tensors
 from unlearning.training.fit import fit
-from unlearning.training.verdicts import Check, StopReason, stop_asked_for
+from unlearning.training.stopping_rules import Check, StopReason, stop_after
 
 BEST_STATE = CASES["best state"]
 """Checks after 2, 4, 6, 8 and 9 steps; the best is the first."""
@@ -35,9 +35,9 @@ class Diverging(GradDiff):
         """Count."""
         self.steps += 1
 
-    def forget_terms(self, rows: Rows, others: Rows | None) -> Tensor:
+    def forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
         """Once: times infinity; or with the root of zero, whose slope is infinite."""
-        terms = super().forget_terms(rows, others)
+        terms = super().forget_terms(rows, refusals)
         if self.steps < 5 or not torch.is_grad_enabled():
             return terms
         return terms + (terms * 0).sqrt() if self.in_gradient else terms * float("inf")
@@ -63,7 +63,7 @@ def checks(*retain: float) -> list[Check]:
 )
 def test_what_a_check_asks_for(found: list[Check], reason: StopReason | None, words: str) -> None:
     """Patience 2, collapse 3 above the 1.0 before training. Equal retain losses: the most forgetting was first."""
-    stop = stop_asked_for(found, StoppingConfig(check_every_steps=1, patience=2, collapse_nats=3.0))
+    stop = stop_after(found, StoppingConfig(check_every_steps=1, patience=2, collapse_nats=3.0))
     assert (stop.reason if stop else None) == reason
     assert stop is None or words in stop.message
 
@@ -82,9 +82,9 @@ def test_patience_ends_training(tmp_path: Path, capfd: pytest.CaptureFixture[str
 
 def rows_and_tokens(case: Case, steps: int) -> tuple[int, int]:
     """Of a plan's first steps."""
-    book = case.task().book
-    rows = [book.forget[row] for step in case.plan[:steps] for row in step.forget]
-    rows += [book.retain[row] for step in case.plan[:steps] for row in step.retain]
+    chosen = case.task().rows
+    rows = [chosen.forget[row] for step in case.plan[:steps] for row in step.forget]
+    rows += [chosen.retain[row] for step in case.plan[:steps] for row in step.retain]
     return len(rows), sum(len(row.input_ids) for row in rows)
 
 

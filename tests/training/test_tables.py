@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.tiny_models import NO_DROPOUT, tiny_model
-from tests.training.rows import FORGET, RETAIN, book, lengths
+from tests.training.rows import FORGET, RETAIN, lengths, training_rows
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trainer import TrainerConfig
@@ -26,10 +26,13 @@ from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
 from unlearning.training import fit as fit_module
-from unlearning.training.fit import TrainingTask, fit
-from unlearning.training.row_model import RowModel, first_trained_layer
-from unlearning.training.steps import StepLayout
-from unlearning.training.tables import RowTables, build_tables, rows_worth_keeping
+from unlearning.training.build_tables import build_tables, rows_worth_keeping
+from unlearning.training.fit import fit
+from unlearning.training.row_model import RowModel, first_trained_layer, plain_model
+from unlearning.training.row_tables import RowTables
+from unlearning.training.step_data import StepLayout
+from unlearning.training.step_layout import layout_of
+from unlearning.training.task import TrainingTask
 
 PLAN = MixedSchedule(epochs=2, batch_rows=6).plan(lengths(FORGET), lengths(RETAIN), None, 0)
 LAYOUT = StepLayout(pack_tokens=32, packs_per_forward=2, pad=0, retain_first=False, uses_forget=True, uses_retain=True)
@@ -46,8 +49,8 @@ def plain_logits(model: nn.Module, row: int) -> Tensor:
 def tables_of(scope: Scope, objective: Objective, limit_gib: float = 1.0) -> tuple[nn.Module, RowModel, RowTables]:
     """Of a scoped GPT-2."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
-    rows = RowModel(fit_module.plain_model(model), objective.layer)
-    return model, rows, build_tables(rows, objective, PLAN, book(), LAYOUT, limit_gib, lambda _: None)
+    rows = RowModel(plain_model(model), objective.layer)
+    return model, rows, build_tables(rows, objective, PLAN, training_rows(), LAYOUT, limit_gib, lambda _: None)
 
 
 @pytest.mark.parametrize("scope", [LayersScope("1", [ModuleKind.mlp]), AllScope()], ids=["frozen head", "all"])
@@ -59,7 +62,7 @@ def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
         for weight in model.parameters():
             if weight.requires_grad:
                 weight.add_(0.1)
-    reference = tables.reference([book().number(1, 3)], torch.device("cpu")).at(slice(None), rows)
+    reference = tables.reference([training_rows().number(1, 3)], torch.device("cpu")).at(slice(None), rows)
     assert reference.outputs is not None
     torch.testing.assert_close(reference.outputs, expected, atol=1e-5, rtol=1e-5)
     assert tables.projected is isinstance(scope, LayersScope)
@@ -69,7 +72,7 @@ def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
 def test_the_likeliest_tokens_alone() -> None:
     """Ids and log-probabilities of the top 5."""
     model, rows, tables = tables_of(AllScope(), GradDiff(**KL, reference_top_k=5))
-    reference = tables.reference([book().number(1, 2)], torch.device("cpu")).at(slice(None), rows)
+    reference = tables.reference([training_rows().number(1, 2)], torch.device("cpu")).at(slice(None), rows)
     assert reference.kept is not None
     top = plain_logits(model, 2).log_softmax(-1).topk(5, dim=-1)
     assert torch.equal(reference.kept[0], top.indices)
@@ -97,8 +100,8 @@ def test_a_table_that_is_too_large_is_refused() -> None:
 def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: torch.dtype) -> None:
     """To the byte: so much is allowed, one byte less is refused. States are as the model is, logits in float32."""
     model = scope.apply(tiny_model("gpt2", **NO_DROPOUT), None).to(dtype)
-    rows = RowModel(fit_module.plain_model(model), objective.layer)
-    build = partial(build_tables, rows, objective, PLAN, book(), LAYOUT)
+    rows = RowModel(plain_model(model), objective.layer)
+    build = partial(build_tables, rows, objective, PLAN, training_rows(), LAYOUT)
     tables = build(1.0, lambda _: None)
     held = [
         *tables.states.values(),
@@ -120,17 +123,17 @@ def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: to
 def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> None:
     """Both epochs meet all 23 rows: all are kept where their bytes are allowed, all but the last with one byte less."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo"), None).to(dtype)
-    task = TrainingTask(model, GradDiff(), PLAN, book(), 0, OptimizerConfig(), 0, "prefixes")
+    task = TrainingTask(model, GradDiff(), PLAN, training_rows(), 0, OptimizerConfig(), 0, "prefixes")
 
     def layout(size: int) -> StepLayout:
         config = TrainerConfig(accelerator="cpu", precision=precision, prefix_cache_gib=size / 2**30)
-        return fit_module._layout(task, config, PLAN)
+        return layout_of(task, config, PLAN)
 
-    rows = RowModel(fit_module.plain_model(model), None)
-    tables = build_tables(rows, GradDiff(), PLAN, book(), layout(2**30), 1.0, lambda _: None)
+    rows = RowModel(plain_model(model), None)
+    tables = build_tables(rows, GradDiff(), PLAN, training_rows(), layout(2**30), 1.0, lambda _: None)
     size = sum(tensor.nbytes for tensor in tables.prefix.values())
-    assert layout(size).apart == set(range(23))
-    assert layout(size - 1).apart == set(range(22))
+    assert layout(size).prefix_rows == set(range(23))
+    assert layout(size - 1).prefix_rows == set(range(22))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> No
 def test_first_trained_layer(scope: Scope, first: int) -> None:
     """Nothing before it moves."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
-    assert first_trained_layer(fit_module.plain_model(model)) == first
+    assert first_trained_layer(plain_model(model)) == first
 
 
 def test_rows_worth_keeping() -> None:
@@ -155,9 +158,9 @@ def test_rows_worth_keeping() -> None:
     rows = [len(row.input_ids) for row in FORGET]
     once = [PlanStep(0, 0, 1, 0, (0, 1, 2), ())]
     twice = [PlanStep(0, 0, 2, 0, (0, 2, 3), ()), PlanStep(0, 1, 2, 1, (3, 2, 0), ())]
-    assert rows_worth_keeping(once, book(), LAYOUT, 2, 1e9) == frozenset()
-    assert rows_worth_keeping(twice, book(), LAYOUT, 2, 1e9) == {0, 2, 3}
-    assert rows_worth_keeping(twice, book(), LAYOUT, 2, 2 * (rows[0] + rows[2])) == {0, 2}
+    assert rows_worth_keeping(once, training_rows(), LAYOUT, 2, 1e9) == frozenset()
+    assert rows_worth_keeping(twice, training_rows(), LAYOUT, 2, 1e9) == {0, 2, 3}
+    assert rows_worth_keeping(twice, training_rows(), LAYOUT, 2, 2 * (rows[0] + rows[2])) == {0, 2}
 
 
 @pytest.mark.parametrize(("family", "tolerance"), [("gpt2", 1e-9), ("olmo", 1e-9), ("gemma3_text", 1e-7)])
@@ -173,7 +176,7 @@ def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: fl
     for gib in (0.0, limit_gib):
         settings = {**(NO_DROPOUT if family == "gpt2" else {}), "num_hidden_layers": 4}
         model = LayersScope("-2:", [ModuleKind.layer]).apply(tiny_model(family, **settings).double(), None)
-        calls.append(counted(anatomy.layers(fit_module.plain_model(model))[0]))
+        calls.append(counted(anatomy.layers(plain_model(model))[0]))
         run(model, GradDiff(), tmp_path / str(gib), prefix_cache_gib=gib)
         weights.append(list(model.parameters()))
     assert len(calls[0]) != len(calls[1]), "nothing was kept"
@@ -184,7 +187,7 @@ def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: fl
 def test_prefix_cache_skips_the_frozen_layers(tmp_path: Path) -> None:
     """The first layer runs once a row before the first step, and never again."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo", num_hidden_layers=3), None)
-    calls = counted(fit_module.plain_model(model).get_decoder().layers[0])
+    calls = counted(plain_model(model).get_decoder().layers[0])
     run(model, GradDiff(), tmp_path / "cached")
     cached = len(calls)
     run(model, GradDiff(), tmp_path / "uncached", prefix_cache_gib=0.0)
@@ -194,7 +197,7 @@ def test_prefix_cache_skips_the_frozen_layers(tmp_path: Path) -> None:
 def test_dropout_switches_the_prefix_cache_off(tmp_path: Path) -> None:
     """Frozen layers that drop out give something else each time."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("gpt2", resid_pdrop=0.1), None)
-    calls = counted(fit_module.plain_model(model).get_decoder().h[0])
+    calls = counted(plain_model(model).get_decoder().h[0])
     run(model, GradDiff(), tmp_path)
     assert len(calls) >= len(PLAN)
 
@@ -240,7 +243,7 @@ def test_there_is_no_second_model(
 
 def run(model: nn.Module, objective: Objective, folder: Path, prefix_cache_gib: float = 4.0) -> None:
     """A short run in this folder."""
-    task = TrainingTask(model, objective, PLAN, book(), 0, OptimizerConfig(lr=1e-2), 0, "tables")
+    task = TrainingTask(model, objective, PLAN, training_rows(), 0, OptimizerConfig(lr=1e-2), 0, "tables")
     config = TrainerConfig(accelerator="cpu", pack_tokens=32, packs_per_forward=2, prefix_cache_gib=prefix_cache_gib)
     fit(task, config, folder, [])
 

@@ -24,8 +24,8 @@ from unlearning.runs.folder import merged
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import LayersScope
 from unlearning.training import callbacks
-from unlearning.training.stage import unlearn_model
 from unlearning.training.task_vector import keep_start, scale_update, scaled_update
+from unlearning.training.unlearn import unlearn_model
 
 
 def two_weights() -> nn.Linear:

@@ -9,8 +9,8 @@ from unlearning.config.commands import MergeConfig
 from unlearning.context import RunContext
 from unlearning.evaluation import harness
 from unlearning.runs.tracking import make_loggers
-from unlearning.training.fit import TrainingRecord
-from unlearning.training.stage import Unlearned
+from unlearning.training.task import TrainingRecord
+from unlearning.training.unlearn import TrainedModel
 
 
 def run(config: MergeConfig, context: RunContext) -> None:
@@ -35,5 +35,5 @@ def run(config: MergeConfig, context: RunContext) -> None:
     adapter_parameters = sum(parameter.numel() for parameter in merged.parameters()) - parameters
     seconds = clock.seconds["merge"]
     record = TrainingRecord(seconds=seconds, steps=0, tokens=0, rows=0, stopped=None, best_step=None)
-    unlearned = Unlearned(merged, record, parameters, adapter_parameters)
+    unlearned = TrainedModel(merged, record, parameters, adapter_parameters)
     conclude(config, context, clock, inputs, unlearned, None, references, loggers)

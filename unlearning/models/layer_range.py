@@ -1,4 +1,4 @@
-"""A model that runs some of its layers only."""
+"""A model that runs only some of its layers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,9 +12,9 @@ from unlearning.models import anatomy
 
 
 class LayerRange:
-    """Runs layers `first` to `last` of a model, both included, and leaves the others out.
+    """Runs layers `first` to `last` of a model, both included, and skips the others.
 
-    For objectives that look at a layer's output and no further, and for frozen first layers whose output is known.
+    This is for objectives that use a layer's output, and for frozen first layers whose output has been computed before.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -24,11 +24,11 @@ class LayerRange:
         self._in_tuple = self._asks_for_tuples()
 
     @contextmanager
-    def running(self, first: int, last: int, entering: Tensor | None) -> Iterator[list[Tensor]]:
-        """While open, layers before `first` and after `last` hand on what they get.
+    def running(self, first: int, last: int, layer_input: Tensor | None) -> Iterator[list[Tensor]]:
+        """While open, let layers before `first` and after `last` return their input.
 
-        `entering` (P, T, width) takes the place of what layer `first`, 1 or more, would see; None leaves it. What layer
-        `last` gives, (P, T, width), is appended to the list.
+        `layer_input` (P, T, width) replaces the input of layer `first`, which must then be 1 or more; None changes
+        nothing. The output of layer `last`, (P, T, width), is appended to the list.
         """
         found: list[Tensor] = []
 
@@ -39,12 +39,12 @@ class LayerRange:
             stack.callback(self.layers[last].register_forward_hook(keep).remove)
             for number in (*range(first), *range(last + 1, len(self.layers))):
                 stack.callback(self._list.__setitem__, number, self.layers[number])
-                given = entering if number == first - 1 else None
+                given = layer_input if number == first - 1 else None
                 self._list[number] = _PassThrough(self.layers[number], self._in_tuple, given)
             yield found
 
     def _asks_for_tuples(self) -> bool:
-        """Whether layers return their hidden states in a tuple: found by running one token."""
+        """Return whether layers return their hidden states in a tuple, by running one token."""
         seen: list[bool] = []
         handle = self.layers[0].register_forward_hook(lambda _m, _i, output: seen.append(isinstance(output, tuple)))
         ids = torch.zeros((1, 1), dtype=torch.long, device=self.model.device)
@@ -60,27 +60,27 @@ class LayerRange:
 
 
 class _PassThrough(nn.Module):
-    """Stands where a layer stood: changes nothing, or gives `entering` whatever it gets.
+    """Takes a layer's place: returns its input, or `layer_input` where that is given.
 
-    Other attributes (its kind of attention) are the layer's.
+    All other attributes, such as the kind of attention, are the layer's.
     """
 
-    def __init__(self, layer: nn.Module, in_tuple: bool, entering: Tensor | None) -> None:
+    def __init__(self, layer: nn.Module, in_tuple: bool, layer_input: Tensor | None) -> None:
         super().__init__()
-        self._entering = entering
-        # Not a child module, so that no parameter seems to have another name for the moment.
+        self._entering = layer_input
+        # The layer must not become a child module: its parameters would have other names for the moment.
         object.__setattr__(self, "_layer", layer)
         self._in_tuple = in_tuple
 
     def __getattr__(self, name: str) -> Any:
-        """The layer's own."""
+        """Return the layer's own attribute."""
         try:
             return super().__getattr__(name)
         except AttributeError:
             return getattr(object.__getattribute__(self, "_layer"), name)
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
-        """The hidden states as they came, or what takes their place."""
+        """Return the hidden states as they came, or `layer_input`."""
         given = hidden_states if self._entering is None else self._entering
         return (given,) if self._in_tuple else given
 

@@ -21,7 +21,7 @@ from unlearning.mediation.selection import Selection
 from unlearning.models.load import save_model
 from unlearning.runs.provenance import provenance
 from unlearning.scopes.adapters import adapters_moved_to, in_4_bits
-from unlearning.training.stage import Unlearned
+from unlearning.training.unlearn import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Outcome:
 
     results: Mapping[str, EvaluationResult]
     """Under "unlearned" and, where they were evaluated, "target" and "retrained"."""
-    unlearned: Unlearned
+    unlearned: TrainedModel
     traced: Selection | None
     seconds: Mapping[str, float]
     """Wall-clock seconds of each stage."""
@@ -57,7 +57,7 @@ def merged(model: nn.Module) -> PreTrainedModel:
 
 
 def save_weights(
-    unlearned: Unlearned,
+    unlearned: TrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     run_dir: Path,
     keep: bool,

@@ -1,4 +1,4 @@
-"""What happens after each step: the curve's next line, a checkpoint now and then, a stop when asked for."""
+"""What happens after each step: a line of the loss curve, a checkpoint now and then, a stop when one was asked for."""
 
 import csv
 import signal
@@ -12,21 +12,30 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console
 
 from unlearning.artefacts import write_text
 from unlearning.context import on_main_process
 from unlearning.training import random_state
 from unlearning.training.checkpoint import save_checkpoint, writing
-from unlearning.training.module import StepRecord, UnlearningModule
-from unlearning.training.watcher import Course
+from unlearning.training.history import TrainingHistory
+from unlearning.training.module import UnlearningModule
+from unlearning.training.step_record import StepRecord
 
 LOSS_CURVE = "loss_curve.csv"
 COLUMNS = [field.name for field in fields(StepRecord)]
 
 
+class StepProgress(RichProgressBar):
+    """Lightning's progress bar, without the epochs that a plan does not have."""
+
+    def _get_train_description(self, current_epoch: int) -> str:  # noqa: ARG002
+        return "  steps"
+
+
 class CurveWriter(pl.Callback):
-    """loss_curve.csv, a line a step, flushed at once so that a kill keeps what was measured."""
+    """Writes loss_curve.csv, one line a step, each flushed at once, so that a kill loses no line."""
 
     def __init__(self, path: Path, first_step: int) -> None:
         self.path = path
@@ -34,7 +43,7 @@ class CurveWriter(pl.Callback):
             _keep_steps_before(path, first_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Append the step that was just made."""
+        """Append the line of the step that was just made."""
         assert isinstance(pl_module, UnlearningModule)
         record = pl_module.last_record
         if record is not None and trainer.is_global_zero:
@@ -44,14 +53,14 @@ class CurveWriter(pl.Callback):
 
 @dataclass
 class StopRequest:
-    """Whether somebody asked for an end."""
+    """Whether a signal has asked for training to stop."""
 
     asked: bool = False
 
 
 @contextmanager
 def graceful_stop() -> Iterator[StopRequest]:
-    """While open, the first Ctrl-C or SIGTERM lets the step in hand finish; a second one interrupts at once."""
+    """While open, let the running step finish at the first Ctrl-C or SIGTERM; interrupt at once at the second."""
     request = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -74,17 +83,17 @@ def graceful_stop() -> Iterator[StopRequest]:
 
 
 class CheckpointWriter(pl.Callback):
-    """Saves the state every so many seconds, and when a stop was asked for.
+    """Writes a checkpoint every so many seconds, and when a stop was asked for.
 
-    It comes after all callbacks whose work must not be missing when a run goes on from here.
+    It comes after all other callbacks, because a checkpoint says that their work for the step is done.
     """
 
-    def __init__(self, path: Path, every_seconds: float, request: StopRequest, course: Course) -> None:
-        self.path, self.every_seconds, self.request, self.course = path, every_seconds, request, course
+    def __init__(self, path: Path, every_seconds: float, request: StopRequest, history: TrainingHistory) -> None:
+        self.path, self.every_seconds, self.request, self.history = path, every_seconds, request, history
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Save if it is time, stop if it was asked for: on all devices after the same step, whichever was asked."""
+        """Save where it is time, stop where one device was asked to: on all devices after the same step."""
         any_of = trainer.strategy.reduce_boolean_decision
         self.request.asked = any_of(self.request.asked, all=False)
         if self.request.asked or any_of(time.monotonic() - self.saved >= self.every_seconds, all=False):
@@ -95,14 +104,14 @@ class CheckpointWriter(pl.Callback):
     def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, UnlearningModule)
         assert module.last_record is not None
-        random = random_state.gathered()
-        progress = self.course.progress(module.last_record.step + 1, module.objective.state())
+        random = random_state.collect()
+        progress = self.history.progress(module.last_record.step + 1, module.objective.state())
         save_checkpoint(self.path, module.model, trainer.optimizers[0], progress, random)
         self.saved = time.monotonic()
 
 
 def _keep_steps_before(path: Path, first_step: int) -> None:
-    """The curve's lines of steps that are done; lines written after the last checkpoint are measured anew."""
+    """Remove the lines of the steps from `first_step` on; they will be measured again."""
     lines = path.read_text().splitlines() if first_step and path.exists() else []
     whole = [line for line in lines[1:] if line.count(",") == len(COLUMNS) - 1 and line.split(",")[0].isdigit()]
     kept = [line for line in whole if int(line.split(",")[0]) < first_step]

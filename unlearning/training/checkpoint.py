@@ -1,8 +1,8 @@
 """A resumable state of training: one safetensors file, written atomically, without pickles.
 
-It holds the parameters that may move, the optimiser's moments, the random state and, as JSON in the file's metadata,
-the next step, the objective's state, what checks have found and a hash of what is being trained; frozen weights are
-not in it.
+It holds the parameters that may move, the optimiser's moments and the random state. As JSON in its metadata it holds
+the next step, the objective's state, the checks so far and a hash of what is being trained. Frozen weights are not in
+it.
 """
 
 import json
@@ -22,7 +22,7 @@ from unlearning.context import on_main_process
 from unlearning.errors import InputError
 from unlearning.training import random_state
 from unlearning.training.sharding import as_shards, sharded_like, whole_tensor
-from unlearning.training.verdicts import Check, StopReason
+from unlearning.training.stopping_rules import Check, StopReason
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -34,27 +34,28 @@ class Progress:
     next_step: int
     """Index of the first step not yet done."""
     objective: dict[str, float]
+    """The state of the objective."""
     seconds: float
-    """Spent training so far, over all attempts."""
+    """Seconds of training so far, over all attempts."""
     identity: str
-    """Hash of plan, data, weights at the start and settings: another run's checkpoint must not be continued."""
+    """Hash of settings, data and weights at the start: a run continues no other run's checkpoint."""
     checks: tuple[Check, ...] = ()
-    """All so far; which is the best, and how long ago that was, follows from them."""
+    """All checks so far; the best one, and when patience ends, follow from them."""
     stopped: StopReason | None = None
-    """Why no further step is made although the plan has more."""
+    """Why no further step is made although the plan has more; None where the run goes on."""
     finished: bool = False
-    """Whether the weights are the result: nothing is left to do, not even to go back to the best ones."""
+    """Whether the weights are the result: the best ones have been put back where they are wanted."""
     best_step: int | None = None
-    """Of a finished run: steps made before the best check."""
+    """For a finished run, the number of steps made before the best check."""
 
 
 class NotWrittenError(InputError):
-    """The disk is full, or may not be written to."""
+    """A file could not be written: the disk is full, or is not writable."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise NotWrittenError, of one line, for whatever the system says against writing a file."""
+    """Turn the system's errors while a file is written into a NotWrittenError of one line."""
     try:
         yield
     except OSError as error:
@@ -71,10 +72,10 @@ def save_checkpoint(
     progress: Progress,
     random: Mapping[str, Tensor],
 ) -> None:
-    """Write the state after the step before `progress.next_step`; a finished run needs no optimiser.
+    """Write the state before the step `progress.next_step`; a finished run needs no optimiser.
 
-    With sharded weights, to be called on all devices; the main process writes.
-    Raises NotWrittenError, and leaves an earlier file as it was.
+    With sharded weights it must be called on all devices; the main process writes.
+    Raises NotWrittenError, and then leaves an earlier file as it was.
     """
     tensors: dict[str, Tensor] = dict(random)
     for name, tensor in _state(model, optimizer):
@@ -86,7 +87,7 @@ def save_checkpoint(
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterator[tuple[str, Tensor]]:
-    """Names in the file and tensors, maybe sharded."""
+    """Yield the names in the file and their tensors, which may be sharded."""
     for name, parameter in trainable(model).items():
         yield f"parameter/{name}", parameter.detach()
         for key, value in optimizer.state.get(parameter, {}).items() if optimizer is not None else ():
@@ -94,7 +95,7 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterato
 
 
 def read_progress(path: Path, identity: str) -> Progress | None:
-    """How far the run was; None where there is no checkpoint of this very run.
+    """Return how far the run has come; None where there is no checkpoint of this very run.
 
     Raises InputError where the file is damaged.
     """
@@ -107,7 +108,7 @@ def read_progress(path: Path, identity: str) -> Progress | None:
 def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
     """Put parameters, moments and random state back. Raises InputError where the file is damaged."""
     tensors = _read(path, True)[1]
-    random_state.put_back(tensors)
+    random_state.restore(tensors)
     put_parameters(model, tensors)
     if optimizer is None:
         return
@@ -117,8 +118,8 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | Non
         if key.startswith("optimizer/"):
             _, moment, name = key.split("/", 2)
             parameter = parameters[name]
-            # Fused AdamW counts its steps on the device of its moments. Copies, because what was read is a view of the
-            # file, whose place on the disk would stay taken after the next checkpoint has replaced it.
+            # Fused AdamW counts its steps on the device of its moments. What was read is a view of the file, so it is
+            # copied: else the file would keep its place on the disk after the next checkpoint has replaced it.
             own = tensor.to(parameter.device, copy=True)
             state.setdefault(parameter, {})[moment] = own if moment == "step" else sharded_like(own, parameter)
     optimizer.state.clear()
@@ -126,33 +127,33 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | Non
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """A safetensors file, whole or not there. Raises NotWrittenError."""
+    """Write a safetensors file, whole or not at all. Raises NotWrittenError."""
     ready = {key: value.contiguous().cpu() for key, value in tensors.items()}
     with writing(path):
         write_bytes(path, save(ready, metadata=metadata))
 
 
 def read_tensors(path: Path, everything: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata of a safetensors file and, unless only that is wanted, its tensors. SafetensorError where damaged."""
+    """Return a file's metadata and, with `everything`, its tensors. Raises SafetensorError where it is damaged."""
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys() if everything}  # noqa: SIM118
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that may move, by their names."""
+    """Return the parameters that may move, by their names."""
     as_shards(model)
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def put_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give the parameters that may move their values under "parameter/". KeyError where one is not there."""
+    """Set the parameters that may move to the tensors under "parameter/". Raises KeyError where one is missing."""
     with torch.no_grad():
         for name, parameter in trainable(model).items():
             parameter.copy_(sharded_like(tensors[f"parameter/{name}"], parameter))
 
 
 def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove what kills in the middle of writing these files have left beside them."""
+    """Remove the half-written copies of these files that a kill has left beside them."""
     for name in names:
         for partial in folder.glob(f".{name}.*.partial"):
             partial.unlink(missing_ok=True)

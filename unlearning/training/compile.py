@@ -1,4 +1,4 @@
-"""Layers compiled by torch.compile while a model is trained."""
+"""Compiles a model's layers by torch.compile while it is trained."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,16 +12,16 @@ from unlearning.models import anatomy
 
 @contextmanager
 def compiled_layers(model: PreTrainedModel, backend: str | Callable[..., object] = "inductor") -> Iterator[None]:
-    """While open, the forward pass of each layer is compiled, for any length and number of packs.
+    """While open, run the forward pass of each layer compiled, for any length and number of packs.
 
-    Not the module itself (`nn.Module.compile`): hooks on a layer, by which objectives read its output and known first
-    layers are left out, would be compiled into it, and those that come or go later not be seen. Layers of one kind
-    share their code.
+    The module itself is not compiled (`nn.Module.compile`): its hooks, by which objectives read a layer's output and
+    frozen first layers are skipped, would be compiled too, and later changes of the hooks would not be seen. Layers of
+    one kind share their code.
 
-    "inductor" needs a C++ compiler on a CPU, and Triton on a GPU; `backend` is any of torch.compile's.
+    `backend` is any of torch.compile's; "inductor" needs a C++ compiler on a CPU, and Triton on a GPU.
     """
     with ExitStack() as stack:
-        # What is compiled is kept by the source line that it came from: the next run's would count as its variants.
+        # Compiled code is kept by the source line that it came from: the next run's would count as variants of it.
         stack.callback(torch.compiler.reset)
         for layer in anatomy.layers(model):
             stack.enter_context(_compiled(layer, backend))

@@ -1,4 +1,4 @@
-"""Whether this computer has what the configuration asks for, known before anything slow."""
+"""Checks, before anything slow, that this computer has what the configuration asks for."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from unlearning.errors import InputError
 
 
 def require_hardware(config: TrainerConfig) -> None:
-    """Raise InputError for a GPU, a number of them, or a compiler that is not there, and for what cannot be sharded."""
+    """Raise InputError where a GPU, enough GPUs or a compiler are missing, and for settings that fsdp refuses."""
     cuda = torch.cuda.is_available()
     on_gpu = config.accelerator != "cpu" and (cuda or torch.backends.mps.is_available())
     if config.accelerator == "gpu" and not on_gpu:
@@ -25,7 +25,7 @@ def require_hardware(config: TrainerConfig) -> None:
 
 
 def one_device(config: TrainerConfig) -> torch.device:
-    """Where one process puts a model that it only asks."""
+    """Return the device on which one process runs a model without training it."""
     on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if on_gpu else "cpu")
 

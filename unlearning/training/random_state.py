@@ -1,4 +1,4 @@
-"""The state of random numbers on all devices, so that dropout goes on where it stopped."""
+"""The states of the random number generators on all devices, so that dropout goes on where it stopped."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,11 @@ from torch import Tensor
 CPU, CUDA = "random/cpu", "random/cuda"
 
 
-def gathered() -> dict[str, Tensor]:
-    """By a name and a device's number: that of the CPU's numbers, and of its GPU's. To be called on all devices."""
+def collect() -> dict[str, Tensor]:
+    """Return the states of all processes, by a name and the process's rank: the CPU's, and its GPU's.
+
+    To be called on all devices together.
+    """
     own = {CPU: torch.get_rng_state()}
     if torch.cuda.is_available():
         own[CUDA] = torch.cuda.get_rng_state()
@@ -20,8 +23,11 @@ def gathered() -> dict[str, Tensor]:
     return {f"{name}/{rank}": state for rank, found in enumerate(states) for name, state in found.items()}
 
 
-def put_back(tensors: Mapping[str, Tensor]) -> None:
-    """Inverse of `gathered`, on one device; nothing where there is no state. A device that is new takes the first's."""
+def restore(tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `collect` returned, on one device; do nothing where there is no state.
+
+    A device that the earlier attempt did not have takes the state of the first.
+    """
     rank = torch.distributed.get_rank() if _distributed() else 0
     on_cpu, on_gpu = (tensors.get(f"{name}/{rank}", tensors.get(f"{name}/0")) for name in (CPU, CUDA))
     if on_cpu is not None:

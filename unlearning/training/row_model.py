@@ -1,4 +1,4 @@
-"""Packed rows through a model: hidden states at supervised positions, and values made of them."""
+"""Runs packed rows through a model: hidden states at supervised tokens, and logits of these."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from unlearning.models.projection import Given, project
 
 
 def plain_model(model: nn.Module) -> PreTrainedModel:
-    """The Transformers model inside, its adapters (if there are any) in place."""
+    """Return the Transformers model without PEFT's wrapper; its adapters stay in place."""
     from peft import PeftModel
 
     found: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
@@ -21,12 +21,12 @@ def plain_model(model: nn.Module) -> PreTrainedModel:
 
 
 def first_trained_layer(model: PreTrainedModel) -> int:
-    """The first layer with a parameter that moves; 0 where anything before the layers moves, such as embeddings."""
+    """Return the first layer with a parameter that may move; 0 where embeddings, which come before, may move."""
     layers = anatomy.layers(model)
     moving = [any(weight.requires_grad for weight in layer.parameters()) for layer in layers]
     known = {id(weight) for layer in layers for weight in layer.parameters()}
     known |= {id(weight) for module in anatomy.head_modules(model) for weight in module.parameters()}
-    # Tied embeddings are the head too.
+    # Tied embeddings are part of the head, but they also come before the layers.
     known -= {id(weight) for weight in anatomy.embeddings(model).parameters()}
     if any(weight.requires_grad and id(weight) not in known for weight in model.parameters()):
         return 0
@@ -35,11 +35,11 @@ def first_trained_layer(model: PreTrainedModel) -> int:
 
 @dataclass
 class RowModel:
-    """A model that says something about packed rows, up to one layer or to the end."""
+    """A model that runs packed rows, up to one layer or to the end."""
 
     model: PreTrainedModel
     layer: int | None
-    """The layer whose output is looked at, the last one that is run; None: the decoder's output."""
+    """The layer whose output is used, which is the last one that is run; None: the decoder's output."""
 
     def __post_init__(self) -> None:
         self.decoder = anatomy.decoder(self.model)
@@ -48,47 +48,47 @@ class RowModel:
 
     @property
     def head_is_frozen(self) -> bool:
-        """Whether nothing between the states and the values is trained."""
+        """Whether nothing between the hidden states and the values is trained."""
         head = self.model.get_output_embeddings()
         return self.layer is not None or not any(weight.requires_grad for weight in head.parameters())
 
     @property
     def vocabulary(self) -> int:
-        """Numbers that a position's values are made of."""
+        """How many numbers the outputs at one token are: the vocabulary, or the width where a layer is used."""
         config = self.model.config.get_text_config()
         return int(config.vocab_size if self.layer is None else config.hidden_size)
 
-    def states(self, packs: Packs, entering: Tensor | None, first: int) -> Tensor:
-        """(N, width) at the packs' supervised positions, in the order of their targets.
+    def states(self, packs: Packs, layer_input: Tensor | None, first: int) -> Tensor:
+        """Return (N, width) hidden states at the packs' supervised tokens, in the order of their targets.
 
-        With `entering` (P, T, width), the output of layer first - 1, layers before `first` are left out.
+        With `layer_input` (P, T, width), the output of layer first - 1, the layers before `first` are skipped.
         """
-        return self._run(packs, entering, first)[packs.targets != IGNORED]
+        return self._run(packs, layer_input, first)[packs.targets != IGNORED]
 
     def after_layer(self, packs: Packs, layer: int) -> Tensor:
-        """(P, T, width): what a layer gives, everything above it left out."""
+        """Return (P, T, width) the output of a layer; everything above it is skipped."""
         with self._range.running(0, layer, None) as found:
             self._forward(packs)
         return found[0]
 
     def outputs(self, states: Tensor) -> Tensor:
-        """(n, V) logits of states (n, width); the states themselves where a layer is looked at."""
+        """Return (n, V) logits of hidden states (n, width); the hidden states themselves where a layer is used."""
         if self.layer is not None:
             return states.to(torch.promote_types(states.dtype, torch.float32))
         return project(self.model, self.decoder, states)
 
-    def _run(self, packs: Packs, entering: Tensor | None, first: int) -> Tensor:
-        if entering is None:
+    def _run(self, packs: Packs, layer_input: Tensor | None, first: int) -> Tensor:
+        if layer_input is None:
             first = 0
-        if self.layer is None and entering is None:
+        if self.layer is None and layer_input is None:
             return self._forward(packs)
         last = self.depth - 1 if self.layer is None else self.layer
-        with self._range.running(first, last, entering) as found:
+        with self._range.running(first, last, layer_input) as found:
             given = self._forward(packs)
         return given if self.layer is None else found[0]
 
     def _forward(self, packs: Packs) -> Tensor:
-        """(P, T, width) of the decoder; the model projects no position of it."""
+        """Return (P, T, width) the decoder's output; the model projects none of it to logits."""
         found: list[Tensor] = []
 
         def kept(_module: nn.Module, _inputs: object, output: Tensor) -> Given:

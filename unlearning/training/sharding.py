@@ -1,8 +1,8 @@
-"""Weights, gradients and moments spread over devices, for models of which one device cannot hold all that.
+"""Shards weights, gradients and moments over devices, for models that do not fit on one device.
 
-FSDP2 (torch.distributed.fsdp.fully_shard): a layer's weights are together on a device only while it is run. Lightning's
-own "fsdp" wraps the whole training step into one forward pass and so allows no backward pass within it, which is what a
-step of several passes with weights of their own is; this strategy shards the model alone.
+This is FSDP2 (torch.distributed.fsdp.fully_shard): a device holds all weights of a layer only while the layer is run.
+Lightning's own "fsdp" wraps the whole training step into one forward pass, so that a step cannot have several backward
+passes, which ours needs; this strategy shards the model alone.
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ from unlearning.training.row_model import plain_model
 
 
 class ShardedStrategy(ModelParallelStrategy):
-    """Shards over the devices of a computer, and keeps such a set of shards on each computer."""
+    """Shards over the devices of one computer; each computer has all shards."""
 
     def __init__(self, precision: str) -> None:
-        """By Lightning's name of it: with bf16-mixed, shards are in float32 and layers put together in bfloat16."""
-        # As many computers by as many devices each; Lightning's names for the two are those of another use.
+        """`precision` is Lightning's name: with bf16-mixed, shards are in float32, and whole layers in bfloat16."""
+        # The mesh is computers by devices of each; Lightning's names for the two dimensions are those of another use.
         super().__init__(data_parallel_size="auto", tensor_parallel_size="auto")
         self.policy = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16 if precision == "bf16-mixed" else None,
@@ -36,7 +36,7 @@ class ShardedStrategy(ModelParallelStrategy):
         self.shards: Shards | None = None
 
     def setup(self, trainer: pl.Trainer) -> None:
-        """Shard, then make the optimiser, so that it sees shards."""
+        """Shard the model, then make the optimiser, so that it gets the shards."""
         assert self.accelerator is not None
         assert self.lightning_module is not None
         self.accelerator.setup(trainer)
@@ -50,26 +50,25 @@ class ShardedStrategy(ModelParallelStrategy):
         self.setup_precision_plugin()
 
     def on_train_end(self) -> None:
-        """The main process goes on with the whole model; the others have no weights any more."""
+        """Put the whole model together for the main process; the other processes have no weights any more."""
         assert self.shards is not None
         self.shards.gather(self.is_global_zero)
 
 
 class Shards:
-    """A model, sharded and put together again in place."""
+    """A model that is sharded, and later put together again, in place."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        hollow = {id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in model.parameters()}
-        # Weights are not copied: as far as deepcopy knows, they have been already.
-        self.before = deepcopy(model, hollow)
+        empty = {id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in model.parameters()}
+        # The memo makes deepcopy believe that it has copied the weights already, so it copies none.
+        self.before = deepcopy(model, empty)
 
     def spread(self, mesh: DeviceMesh, policy: MixedPrecisionPolicy) -> None:
-        """Shard each layer, and what is trained outside of them, over a mesh; all devices together.
+        """Shard each layer, and the modules outside of them that are trained, over a mesh; all devices together.
 
-        All of them must do the same in the same order. So what may be used more often on one device than on another
-        is not taken apart again after each use: the head is not asked for equally often, and while it is frozen it
-        stays whole on every device.
+        All devices must exchange weights in the same order and equally often. The head is not used equally often on
+        all devices, so a frozen head is not sharded: it stays whole on every device.
         """
         inside = plain_model(self.model)
         layers = anatomy.layers(inside)
@@ -86,17 +85,17 @@ class Shards:
         fully_shard(inside, mesh=mesh, mp_policy=policy, ignored_params=kept)
 
     def gather(self, keep: bool) -> None:
-        """Give the model its whole weights back, on the CPU, as if nothing had happened; all devices together.
+        """Give the model its whole weights back, on the CPU, and its former class; all devices together.
 
-        Without `keep` they are left on the meta device.
+        Without `keep`, the weights are left on the meta device.
         """
         as_shards(self.model)
-        hollow = dict(self.before.named_parameters())
+        empty = dict(self.before.named_parameters())
         whole: dict[nn.Parameter, nn.Parameter] = {}
         for name, parameter in self.model.named_parameters():
             found = whole_tensor(parameter.detach())
             if keep:
-                whole[hollow[name]] = nn.Parameter(found.cpu(), parameter.requires_grad)
+                whole[empty[name]] = nn.Parameter(found.cpu(), parameter.requires_grad)
         for module in self.before.modules():
             for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
                 setattr(module, name, whole.get(parameter, parameter))
@@ -107,12 +106,12 @@ class Shards:
 
 
 def whole_tensor(tensor: Tensor) -> Tensor:
-    """All of a tensor that may be sharded; all devices together."""
+    """Return all of a tensor that may be sharded; all devices together."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def sharded_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """This device's share of a tensor that each device has all of; all of it where `other` is not sharded."""
+    """Return this device's share of a tensor that is whole on each device, as `other` is sharded (or not)."""
     if not isinstance(other, DTensor):
         return tensor.to(other.device)
     return DTensor.from_local(
@@ -121,9 +120,9 @@ def sharded_like(tensor: Tensor, other: Tensor) -> Tensor:
 
 
 def as_shards(model: nn.Module) -> None:
-    """Have the model's parameters be its shards, which are what is trained; all devices together.
+    """Make the model's parameters its shards again, which are what is trained; all devices together.
 
-    After a pass without gradient some are the whole weights that were put together for it.
+    After a pass without gradient some parameters are still the whole weights that were gathered for it.
     """
     for module in model.modules():
         if isinstance(module, FSDPModule):

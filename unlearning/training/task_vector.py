@@ -1,9 +1,9 @@
-"""Task arithmetic: what training changed, a task vector, taken with another factor.
+"""Task arithmetic: the change of the weights by training (a task vector) is taken with another factor.
 
     weights = start + scale * (trained - start)
 
-With scale -1 a model is moved away from what it was trained on (Ilharco et al. 2022, arXiv 2212.04089). No second model
-is held in memory: adapters are scaled themselves, and of whole weights those that may move wait in a file.
+With scale -1 a model moves away from what it was trained on (Ilharco et al. 2022, arXiv 2212.04089). No second model is
+held in memory: adapters are scaled themselves; of whole weights, the start of those that may move is kept in a file.
 """
 
 import shutil
@@ -24,11 +24,11 @@ WEIGHTS = "weights.safetensors"
 
 @contextmanager
 def scaled_update(model: nn.Module, run_dir: Path, scale: float) -> Iterator[None]:
-    """Scale what training in this block changes of the parameters that may move; 1 changes nothing and writes nothing.
+    """While open, training may change the parameters that may move; then scale the change. 1 does and writes nothing.
 
-    To be opened before an earlier attempt's checkpoint is loaded: the weights at the start are those of this moment.
-    They are gone from the run folder afterwards, whatever happened. On several devices the main process, which goes on
-    with the model, is the only one that scales.
+    The start is the weights when this is opened, so it must be opened before an earlier attempt's checkpoint is loaded.
+    The file with the start is always removed afterwards. On several devices only the main process scales, because it
+    alone goes on with the model.
     """
     if scale == 1 or not on_main_process():
         yield
@@ -43,7 +43,7 @@ def scaled_update(model: nn.Module, run_dir: Path, scale: float) -> Iterator[Non
 
 
 def keep_start(model: nn.Module, folder: Path) -> None:
-    """Write the parameters that may move to folder/weights.safetensors, whole or not at all; nothing with adapters."""
+    """Write the parameters that may move to folder/weights.safetensors, whole or not at all. Adapters need no file."""
     if _has_adapters(model):
         return
     start = {name: parameter.detach().contiguous() for name, parameter in _moving(model).items()}
@@ -51,9 +51,9 @@ def keep_start(model: nn.Module, folder: Path) -> None:
 
 
 def scale_update(model: nn.Module, folder: Path, scale: float) -> None:
-    """Replace each parameter that may move by start + scale * (trained - start), in float32 at least, one at a time.
+    """Replace each parameter that may move by start + scale * (trained - start), computed at least in float32.
 
-    Adapters start from nothing: W moves by B @ A, so B alone is multiplied.
+    Adapters change W by B @ A, starting from zero, so only B is multiplied.
     """
     moving = _moving(model)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Lightning's trainer, and the precision it works in."""
+"""Lightning's trainer, and the precision that it works in."""
 
 import signal
 import warnings
@@ -17,17 +17,17 @@ from unlearning.training.sharding import ShardedStrategy
 
 
 class OwnSignals(pl.Callback):
-    """While training, SIGTERM is dealt with as it was before.
+    """Keeps the handler of SIGTERM that was set before training.
 
-    Lightning's handler, which it puts in front, sends the other devices a message from wherever this one happens to be:
-    where that is in the middle of another exchange, all wait for ever.
+    Lightning would set its own, which sends a message to the other devices at any moment: in the middle of another
+    exchange between devices, all of them would wait for ever.
     """
 
     def __init__(self) -> None:
         self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """After Lightning's handlers; its own restoration of the former ones, at the end, does no harm."""
+        """Set the handler again, after Lightning has set its own."""
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, self.handler)
 
@@ -35,7 +35,7 @@ class OwnSignals(pl.Callback):
 def make_trainer(
     config: TrainerConfig, run_dir: Path, logger: Sequence[Logger], callbacks: list[pl.Callback]
 ) -> pl.Trainer:
-    """Lightning's trainer for one pass over a plan."""
+    """Return Lightning's trainer for one pass over a plan."""
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__`.*")
     return pl.Trainer(
@@ -56,7 +56,7 @@ def make_trainer(
 
 
 def resolve_precision(config: TrainerConfig) -> str:
-    """Lightning's name of the precision; "auto" is 32-true on a CPU and bf16-mixed on a GPU that knows bfloat16."""
+    """Return Lightning's name of the precision; "auto" is bf16-mixed on a GPU with bfloat16, else 32-true."""
     if config.precision != "auto":
         return config.precision
     on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
@@ -64,20 +64,20 @@ def resolve_precision(config: TrainerConfig) -> str:
 
 
 def _strategy(config: TrainerConfig) -> str | Strategy:
-    """Lightning's own by name, but for fsdp; see `sharding`."""
+    """Return Lightning's own strategy by its name; for fsdp our own, see `sharding`."""
     return ShardedStrategy(resolve_precision(config)) if config.strategy == "fsdp" else config.strategy
 
 
 def weights_dtype(config: TrainerConfig) -> torch.dtype:
-    """What weights are loaded in: float32, except where training itself runs in pure bfloat16."""
+    """Return the type that weights are loaded in: float32, except where training runs in pure bfloat16."""
     return torch.bfloat16 if resolve_precision(config) == "bf16-true" else torch.float32
 
 
 def merged_dtype(trainer: TrainerConfig, model: ModelConfig) -> torch.dtype:
-    """What the whole model is loaded in that adapters trained on 4-bit weights are merged into.
+    """Return the type of the whole model into which adapters are merged.
 
-    bfloat16 where the GPU knows it: the 4-bit weights computed in it, and scores need the whole model on the GPU that
-    trained them (7B: 13 GiB, in float32 26).
+    With 4-bit weights it is bfloat16 where the GPU has it: they computed in bfloat16, and the whole model must fit on
+    the GPU that trained them (7B: 13 GiB, in float32 26).
     """
     if model.quantization is Quantization.none or not torch.cuda.is_bf16_supported():
         return weights_dtype(trainer)

@@ -23,8 +23,9 @@ from unlearning.models.weights_hash import weights_hash
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.schedules.mixed import MixedSchedule
-from unlearning.training.fit import TrainingRecord, TrainingTask, fit
-from unlearning.training.steps import RowBook
+from unlearning.training.fit import fit
+from unlearning.training.step_data import TrainingRows
+from unlearning.training.task import TrainingRecord, TrainingTask
 from unlearning.training.trainer import weights_dtype
 
 
@@ -84,7 +85,7 @@ def memorise(
         model=scoped,
         objective=Finetune(reduction=recipe.reduction),
         plan=plan,
-        book=RowBook(forget=(), others=(), retain=rows),
+        rows=TrainingRows(forget=(), refusals=(), retain=rows),
         pad=tokenizer.pad_token_id,
         optimizer=recipe.optimizer,
         seed=config.recipe.seed,

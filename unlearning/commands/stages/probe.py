@@ -21,8 +21,8 @@ from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.probe import Measurement, Probe
 from unlearning.probes.table import CSV_COLUMNS, ModelRole, ProbeResult, csv_row, make_result, read_results, table_json
-from unlearning.training.stage import Unlearned
 from unlearning.training.trainer import merged_dtype
+from unlearning.training.unlearn import TrainedModel
 
 PROBES, CSV, ANSWERS = "probes.json", "probes.csv", "probe_answers.jsonl"
 UNPROBED = "unprobed"
@@ -33,7 +33,7 @@ NO_ADAPTER = "the model was not released as an adapter"
 def probe_unlearned(
     config: UnlearnConfig,
     inputs: RunInputs,
-    unlearned: Unlearned,
+    unlearned: TrainedModel,
     merged: PreTrainedModel,
     run_dir: Path,
 ) -> dict[str, ProbeResult]:

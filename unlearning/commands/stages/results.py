@@ -25,8 +25,8 @@ from unlearning.report.probe_table import print_probes
 from unlearning.runs import folder as run_folder
 from unlearning.runs import tracking
 from unlearning.runs.status import mark_finished
-from unlearning.training.stage import Unlearned
 from unlearning.training.trainer import merged_dtype
+from unlearning.training.unlearn import TrainedModel
 
 
 def conclude(
@@ -34,7 +34,7 @@ def conclude(
     context: RunContext,
     clock: StageClock,
     inputs: RunInputs,
-    unlearned: Unlearned,
+    unlearned: TrainedModel,
     traced: Selection | None,
     references: Mapping[str, EvaluationResult],
     loggers: Sequence[Logger],

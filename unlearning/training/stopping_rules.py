@@ -1,4 +1,4 @@
-"""What checks during training say: which of them is the best, and whether training should end. Pure functions."""
+"""The rules of early stopping, as pure functions: which check is the best, and whether training should end."""
 
 import math
 from collections.abc import Sequence
@@ -10,24 +10,25 @@ from unlearning.config.stopping import BestBy, StoppingConfig
 
 @dataclass(frozen=True)
 class Check:
-    """Losses on some rows, by the weights as they are after `step` steps; None without rows, or where not asked for."""
+    """Losses on some rows after `step` steps; None without such rows, or where a loss was not asked for."""
 
     step: int
-    """Steps made so far; 0: before training."""
+    """Number of steps made before; 0: before training."""
     forget_loss_nats: float | None
     """Mean cross-entropy of forget rows with their own answers."""
     retain_loss_nats: float | None
+    """Mean cross-entropy of retain rows."""
     loss: float | None
-    """The objective's own, with the weights that it gives at this moment."""
+    """The objective's own loss, with the weights that it has at this moment."""
 
     @property
     def is_finite(self) -> bool:
-        """Whether all its losses are numbers."""
+        """Whether all its losses are finite numbers."""
         values = (self.forget_loss_nats, self.retain_loss_nats, self.loss)
         return all(value is None or math.isfinite(value) for value in values)
 
     def rise_since(self, start: "Check") -> float:
-        """Nats by which the retain loss has risen; 0 without retain rows."""
+        """Return by how many nats the retain loss has risen; 0 without retain rows."""
         if self.retain_loss_nats is None or start.retain_loss_nats is None:
             return 0.0
         return self.retain_loss_nats - start.retain_loss_nats
@@ -37,45 +38,46 @@ class StopReason(StrEnum):
     """Why training ended before its plan did."""
 
     patience = "patience"
-    """No better check for a while."""
+    """No check was better than the best one for stopping.patience checks."""
     max_seconds = "max_seconds"
+    """Training took stopping.max_seconds."""
     divergence = "divergence"
-    """A loss or a gradient was not a number any more."""
+    """A loss or a gradient was not a finite number."""
     collapse = "collapse"
-    """The retain loss rose without bounds."""
+    """The retain loss rose by more than stopping.collapse_nats."""
 
     @property
     def is_failure(self) -> bool:
-        """Whether the weights of the moment are of no use."""
+        """Whether the last weights are of no use."""
         return self in (StopReason.divergence, StopReason.collapse)
 
 
 @dataclass(frozen=True)
 class Stop:
-    """An end that a check asks for."""
+    """Why training should end."""
 
     reason: StopReason
     message: str
-    """One line."""
+    """The reason in one line, for the user."""
 
 
-def best_of(checks: Sequence[Check], config: StoppingConfig) -> Check | None:
-    """The best check by `config.best_by`, the earliest of equals; None where there is none.
+def best_check(checks: Sequence[Check], config: StoppingConfig) -> Check | None:
+    """Return the best check by `config.best_by`, the earliest of equals; None where there is none.
 
-    The first check, before training, is what others are compared with and never the best; nor are checks with losses
-    that are not numbers, or after a collapse.
+    The first check, before training, is what others are compared with, and never the best. Neither are checks with
+    losses that are not finite, nor those after a collapse.
     """
     fit = [check for check in checks[1:] if check.is_finite and not has_collapsed(check, checks[0], config)]
     return max(fit, key=lambda check: _merit(check, checks[0], config), default=None)
 
 
 def has_collapsed(check: Check, start: Check, config: StoppingConfig) -> bool:
-    """Whether the retain loss has risen by more than `config.collapse_nats`."""
+    """Return whether the retain loss has risen by more than `config.collapse_nats`."""
     return config.collapse_nats is not None and check.rise_since(start) > config.collapse_nats
 
 
-def stop_asked_for(checks: Sequence[Check], config: StoppingConfig) -> Stop | None:
-    """What the last of some checks means for the run."""
+def stop_after(checks: Sequence[Check], config: StoppingConfig) -> Stop | None:
+    """Return why training should end after the last of some checks; None where it should go on."""
     start, last = checks[0], checks[-1]
     if not last.is_finite:
         return Stop(StopReason.divergence, f"training diverged: a loss checked after step {last.step} is not a number")
@@ -85,7 +87,7 @@ def stop_asked_for(checks: Sequence[Check], config: StoppingConfig) -> Stop | No
             f"{start.retain_loss_nats:.4g} before training (stopping.collapse_nats={config.collapse_nats:g})"
         )
         return Stop(StopReason.collapse, message)
-    best = best_of(checks, config)
+    best = best_check(checks, config)
     if config.patience is None or best is None or len(checks) - 1 - list(checks).index(best) < config.patience:
         return None
     since = f"{config.patience} check{'s' if config.patience > 1 else ''}"
@@ -93,7 +95,11 @@ def stop_asked_for(checks: Sequence[Check], config: StoppingConfig) -> Stop | No
 
 
 def _merit(check: Check, start: Check, config: StoppingConfig) -> tuple[bool, float]:
-    """The greater the better: keeps the constraint, by how much it forgets; does not, by how little it has lost."""
+    """Return the merit of a check, the greater the better.
+
+    By the objective: the negative loss. By the constraint: checks that keep it come first, ordered by their forget
+    loss; then those that do not, ordered by their retain loss, the lowest first.
+    """
     if config.best_by is BestBy.objective:
         assert check.loss is not None
         return True, -check.loss

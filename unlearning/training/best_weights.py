@@ -9,7 +9,7 @@ from torch import nn
 
 from unlearning.errors import InputError
 from unlearning.training.checkpoint import put_parameters, read_tensors, trainable, write_tensors
-from unlearning.training.verdicts import Check
+from unlearning.training.stopping_rules import Check
 
 BEST = "best.safetensors"
 
@@ -24,11 +24,11 @@ def save_best(path: Path, model: nn.Module, check: Check, identity: str) -> None
 
 
 def restore_best(path: Path, model: nn.Module, identity: str) -> Check:
-    """Give the model the best weights; returns the check that found them.
+    """Give the model the best weights, and return the check that found them.
 
-    That may be a later one than a checkpoint knows of: a run that was killed after it had been written, and then
-    stopped for another reason before it came there again. Raises InputError where the file is not there, is damaged,
-    or is another run's.
+    This check may be later than the checkpoint knows of: the run was killed after the file had been written, and then
+    stopped for another reason before it reached that check again. Raises InputError where the file does not exist, is
+    damaged, or belongs to another run.
     """
     try:
         metadata, tensors = read_tensors(path, True)

@@ -1,4 +1,4 @@
-"""The remaining steps of a plan, on each device its share."""
+"""Lightning's access to the remaining steps of a plan; each device gets its share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,25 +8,26 @@ import torch
 from torch.utils.data import DataLoader
 
 from unlearning.schedules.plan import PlanStep
-from unlearning.training.steps import MicroBatch, RowBook, StepData, StepDataset, StepLayout, StepPart
+from unlearning.training.step_data import MicroBatch, StepData, StepLayout, StepPart, TrainingRows
+from unlearning.training.step_dataset import StepDataset
 
 
 class PlanDataModule(pl.LightningDataModule):
-    """A plan's steps from `start` on."""
+    """The steps of a plan from `start` on."""
 
-    def __init__(self, book: RowBook, layout: StepLayout, plan: Sequence[PlanStep], start: int) -> None:
+    def __init__(self, rows: TrainingRows, layout: StepLayout, plan: Sequence[PlanStep], start: int) -> None:
         super().__init__()
-        self.book, self.layout, self.plan, self.start = book, layout, plan, start
+        self.rows, self.layout, self.plan, self.start = rows, layout, plan, start
 
     def train_dataloader(self) -> DataLoader[StepData]:
-        """One item a step; the plan is already in batches and in order."""
+        """Return a loader of one item a step; the plan is already in batches and in order."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        dataset = StepDataset(self.plan, self.book, self.layout, self.start, rank, world)
+        dataset = StepDataset(self.plan, self.rows, self.layout, self.start, rank, world)
         return DataLoader(dataset, batch_size=None, num_workers=0)
 
     def transfer_batch_to_device(self, batch: StepData, device: torch.device, dataloader_idx: int) -> StepData:  # noqa: ARG002
-        """Move a step's tensors."""
+        """Return the step with its tensors on the device."""
 
         def moved(part: MicroBatch) -> MicroBatch:
             return replace(
