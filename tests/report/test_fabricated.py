@@ -22,8 +22,8 @@ from unlearning.errors import InputError
 from unlearning.evaluation.result import METRICS, EvaluationResult
 from unlearning.mediation.layers import read_layers
 from unlearning.report.grouping import flatten
-from unlearning.training.fit import TrainingRecord
 from unlearning.training.module import StepRecord
+from unlearning.training.task import TrainingRecord
 
 BESIDE_THE_RECORD = {"parameters", "trainable_parameters", "peak_memory_bytes"}
 """Of metrics.json's training, besides the fields of `TrainingRecord`."""
