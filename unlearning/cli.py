@@ -34,7 +34,7 @@ from unlearning.runs.sweep import relaunched_alone, searched_values
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 NOT_A_CHOICE = ("hydra", "schema", "tuned")
-"""Groups of conf/ whose options nobody chooses by hand begin with these words."""
+"""Groups of conf/ that say nothing about a run begin with these words. `RunContext.tuned` names the tuned files."""
 
 
 def unlearn() -> None:

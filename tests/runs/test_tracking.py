@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.context import RunContext
-from unlearning.runs.tracking import GuardedLogger, finish, make_loggers
+from unlearning.runs.tracking import LONGEST_TAG, GuardedLogger, finish, make_loggers
 
 LAYER = 32768
 OFFLINE = """
@@ -124,13 +124,16 @@ def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path
     logged: dict[str, list[str]] = {}
     summary: dict[str, str] = {}
     artifacts: dict[str, list[str]] = {}
+    tags: list[str] = []
     for record in _records(path):
         if record.artifact.type:
             artifacts[record.artifact.type] = [entry.path for entry in record.artifact.manifest.contents]
+        tags += record.run.tags
         for item in record.history.item:
             logged.setdefault(item.key or "/".join(item.nested_key), []).append(item.value_json)
         summary |= {item.key or "/".join(item.nested_key): item.value_json for item in record.summary.update}
     assert [float(value) for value in logged["train/loss"]] == [1.5, 2.5, 3.5]
+    assert tags == ["method=npo", "tuned=" + "x" * (LONGEST_TAG - len("tuned="))]
     assert summary["final"] == "0.625"
     assert "utility" not in summary
     assert any(key.startswith("plots/plot") for key in logged)
