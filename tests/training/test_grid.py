@@ -1,4 +1,7 @@
-"""Any objective with any scope and any schedule: a few steps of each, and nothing but the scope has moved."""
+"""Any objective with any scope and any schedule: a few steps of each, and nothing but the scope moves.
+
+By default any two choices meet at least once; `pytest -m exhaustive tests/training/test_grid.py` runs all combinations.
+"""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ from unlearning.training.fit import fit
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.task import TrainingTask
 
-FORGET, OTHERS, RETAIN = random_rows(4, 1), random_rows(4, 3), random_rows(6, 2)
+FORGET, REFUSALS, RETAIN = random_rows(4, 1), random_rows(4, 3), random_rows(6, 2)
 SCOPES = ("all", "layers", "all_but_first_6_mlp", "last_8", "traced", "lora", "dora")
 RMU_NUMBERS = ("adaptive_rmu_olmo_1b", "adaptive_rmu_olmo_7b")
 SAME_BUT_FOR_NUMBERS = (*RMU_NUMBERS, "npo_kl_ce_under", "adaptive_grad_diff_released")
@@ -44,7 +47,7 @@ SMALL = {"epochs": 1, "batch_rows": 4, "batch_tokens": None, "accumulate": 1}
 
 @cache
 def base() -> UnlearnConfig:
-    """A configuration whose parts are exchanged."""
+    """Return a configuration whose parts are exchanged."""
     found = settings("unlearn", "model=local", "model.path=./anywhere", "method=grad_diff", "ratio=natural")
     assert isinstance(found, UnlearnConfig)
     return found
@@ -52,7 +55,7 @@ def base() -> UnlearnConfig:
 
 @cache
 def part(group: str, name: str) -> Any:
-    """One choice of a group, made small enough for two layers and ten rows."""
+    """Return one choice of a group, made small enough for two layers and ten rows."""
     words = [] if name in VARIANTS else [f"{group}={name}"]
     words += ["model=local", "model.path=./anywhere", "ratio=natural"]
     words += VARIANTS.get(name, [])
@@ -67,15 +70,26 @@ def part(group: str, name: str) -> Any:
     return replace(found, layers="0") if getattr(found, "layers", None) == "0-5" else found
 
 
-def grid() -> Iterator[tuple[str, str, str]]:
-    """Names of objectives, scopes and schedules."""
-    objectives = [name for name in choices("objective") if name not in SAME_BUT_FOR_NUMBERS]
-    objectives += [name for name in VARIANTS if name.startswith("grad_diff")]
-    return product(objectives, SCOPES, choices("schedule"))
+OBJECTIVES = [name for name in choices("objective") if name not in SAME_BUT_FOR_NUMBERS]
+OBJECTIVES += [name for name in VARIANTS if name.startswith("grad_diff")]
+GRID = list(product(OBJECTIVES, SCOPES, choices("schedule")))
+
+
+def schedules_of(objective: str) -> list[str]:
+    """Return the schedules that an objective can have."""
+    return [name for name in choices("schedule") if name != "alternating" or objective not in ONE_SET_ONLY]
+
+
+def pairs() -> Iterator[tuple[str, str, str]]:
+    """Yield every objective with every scope, in turns with each schedule, so that any two choices meet."""
+    for row, objective in enumerate(OBJECTIVES):
+        schedules = schedules_of(objective)
+        for column, scope in enumerate(SCOPES):
+            yield objective, scope, schedules[(row + column) % len(schedules)]
 
 
 def plan_of(config: UnlearnConfig) -> list[PlanStep]:
-    """The first three steps and the last."""
+    """Return the first three steps and the last one."""
     steps: list[PlanStep] = build(config.schedule).plan(
         lengths(FORGET), lengths(RETAIN), config.ratio.retain_per_forget, 0
     )
@@ -83,31 +97,68 @@ def plan_of(config: UnlearnConfig) -> list[PlanStep]:
 
 
 def trained(config: UnlearnConfig, folder: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """The model after the plan, and its weights before."""
+    """Return the model after the plan, and its weights before."""
     torch.manual_seed(0)
     model: nn.Module = build(config.scope).apply(tiny_model("olmo"), [0])
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     objective = build(config.objective)
     both = objective.forget_answers is Answers.own_and_refusal
-    book = TrainingRows(FORGET, OTHERS if both else (), RETAIN)
+    book = TrainingRows(FORGET, REFUSALS if both else (), RETAIN)
     task = TrainingTask(model, objective, plan_of(config), book, 0, OptimizerConfig(lr=1e-2), 0, "grid")
     fit(task, TrainerConfig(accelerator="cpu", pack_tokens=64), folder, [])
     return model, before
 
 
-@pytest.mark.parametrize(("objective", "scope", "schedule"), grid(), ids=["-".join(case) for case in grid()])
-def test_any_objective_scope_and_schedule(tmp_path: Path, objective: str, scope: str, schedule: str) -> None:
-    """Losses are numbers; the scope moves and nothing else does; or the pair is refused with a reason."""
+def composed(objective: str, scope: str, schedule: str) -> UnlearnConfig:
+    """Return the configuration with these choices."""
     chosen = {"objective": part("objective", objective), "scope": part("scope", scope)}
-    if schedule == "alternating" and objective in ONE_SET_ONLY:
-        with pytest.raises(InputError, match=r"objective uses no (forget|retain) rows"):
-            check_settings(replace(base(), **chosen, schedule=part("schedule", schedule)))
-        return
-    config = replace(base(), **chosen, schedule=part("schedule", schedule))
-    model, before = trained(config, tmp_path)
+    return replace(base(), **chosen, schedule=part("schedule", schedule))
+
+
+def train_and_check(folder: Path, objective: str, scope: str, schedule: str) -> None:
+    """Train a few steps: losses are finite, the scope moves and nothing else does."""
+    config = composed(objective, scope, schedule)
+    check_settings(config)
+    model, before = trained(config, folder)
     moved = [name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])]
     assert moved
     assert all(model.get_parameter(name).requires_grad for name in moved)
-    lines = (tmp_path / "loss_curve.csv").read_text().splitlines()
+    lines = (folder / "loss_curve.csv").read_text().splitlines()
     loss = lines[0].split(",").index("loss")
     assert all(math.isfinite(float(line.split(",")[loss])) for line in lines[1:])
+
+
+@pytest.mark.parametrize(("objective", "scope", "schedule"), pairs(), ids=["-".join(case) for case in pairs()])
+def test_any_two_choices(tmp_path: Path, objective: str, scope: str, schedule: str) -> None:
+    """Each objective-scope, objective-schedule and scope-schedule pair trains at least once."""
+    train_and_check(tmp_path, objective, scope, schedule)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("objective", "scope", "schedule"), GRID, ids=["-".join(case) for case in GRID])
+def test_any_objective_scope_and_schedule(tmp_path: Path, objective: str, scope: str, schedule: str) -> None:
+    """Each combination trains, or is refused with the reason."""
+    if schedule in schedules_of(objective):
+        train_and_check(tmp_path, objective, scope, schedule)
+    else:
+        require_refusal(objective, scope)
+
+
+@pytest.mark.parametrize("objective", ONE_SET_ONLY)
+def test_an_objective_of_one_set_is_refused_with_alternating_phases(objective: str) -> None:
+    """Half of the phases would do nothing, and the message says why."""
+    require_refusal(objective, "all")
+
+
+def require_refusal(objective: str, scope: str) -> None:
+    """Check that alternating phases are refused with this objective."""
+    with pytest.raises(InputError, match=r"objective uses no (forget|retain) rows"):
+        check_settings(composed(objective, scope, "alternating"))
+
+
+def test_the_cases_meet_in_pairs() -> None:
+    """All pairs of choices are among the cases, but for the schedule that some objectives cannot have."""
+    cases = list(pairs())
+    assert {case[:2] for case in cases} == set(product(OBJECTIVES, SCOPES))
+    assert {case[::2] for case in cases} == {(name, schedule) for name in OBJECTIVES for schedule in schedules_of(name)}
+    assert {case[1:] for case in cases} == set(product(SCOPES, choices("schedule")))
