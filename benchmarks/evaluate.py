@@ -38,18 +38,18 @@ from unlearning.models.load import load_tokenizer
 LAYERS, EPOCHS, NEW_TOKENS, SHOTS = 4, 22, 256, 5
 FOLD_BAR, MMLU_BAR = 20, 4
 TOLERANCE = 1e-4
-"""Of a document's loss, in nats a token."""
+"""Largest difference between the two losses of a document, in nats a token."""
 SUBJECTS = ("anatomy", "econometrics", "high_school_us_history", "machine_learning", "philosophy", "virology")
-"""Of MMLU, whole, with short prompts and long ones."""
+"""Subjects of MMLU with short and with long prompts; all their questions are asked."""
 SAMPLED = {"remembers": 24, "wanders": 6, "repeats": 6, "documents": 16, "questions": 24}
-"""Items of each kind on the plain side."""
+"""Number of items of each kind that are timed one by one."""
 CLOCKS: dict[str, Callable[[], float]] = {"wall": perf_counter, "cpu": process_time}
 Result = dict[str, dict[str, float]]
 
 
 @dataclass
 class Plain:
-    """Items of one kind, one at a time: some of them are timed, in two halves."""
+    """Items of one kind, of which some are timed one by one, in two halves."""
 
     items: Sequence[Any]
     do: Callable[[Any], float]
@@ -65,7 +65,7 @@ class Plain:
         self.places = [*spread[::2], *spread[1::2]]
 
     def half(self) -> None:
-        """Go on with the next half of them."""
+        """Time the next half of the items."""
         start = self.now()
         self.found += [
             self.do(self.items[place]) for place in self.places[len(self.found) :][: -(-len(self.places) // 2)]
@@ -73,18 +73,18 @@ class Plain:
         self.seconds += self.now() - start
 
     def total(self) -> float:
-        """Seconds that all items would take."""
+        """Return the seconds that all items would take."""
         return self.seconds / len(self.found) * len(self.items)
 
     def check(self, name: str, ours: Sequence[float], tolerance: float = 0.0) -> None:
-        """Stop where ours are not the same."""
+        """End the program if our values are not the same."""
         for place, value in zip(self.places, self.found, strict=True):
             if not abs(ours[place] - value) <= tolerance:
                 raise SystemExit(f"{name}: {self.items[place]} is {ours[place]}, and {value} on the plain side")
 
 
 def main() -> None:
-    """Measure, print the table, and a last line of JSON: seconds of ours and plain, and their ratio."""
+    """Measure both sides, print the table, and then a line of JSON with the seconds of both and their ratio."""
     options = arguments()
     torch.set_num_threads(options.threads)
     now = CLOCKS[options.clock]
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """From the command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Evaluation against one row at a time.")
     parser.add_argument("--models", nargs="*", choices=list(SAMPLED)[:3], default=list(SAMPLED)[:3])
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows, and two subjects")
@@ -116,7 +116,7 @@ def arguments() -> argparse.Namespace:
 
 
 def official(quick: bool) -> Corpus:
-    """The validation fold with its membership documents, and some subjects of MMLU."""
+    """Return the validation fold with its membership documents, and some subjects of MMLU."""
     corpus = official_corpus("semeval25_validation")
     step, subjects = (4, SUBJECTS[:2]) if quick else (1, SUBJECTS)
     return replace(
@@ -130,12 +130,12 @@ def official(quick: bool) -> Corpus:
 
 
 def measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, corpus: Corpus) -> EvaluatedModel:
-    """As a command has it."""
+    """Return the model with everything that decides what is measured, as a command makes it."""
     return EvaluatedModel(model, tokenizer, corpus, EvaluationConfig(NEW_TOKENS, shots=SHOTS), PromptConfig())
 
 
 def fold(name: str, what: EvaluatedModel, now: Callable[[], float]) -> Result:
-    """Answers to all rows with their scores, and losses of all documents: together, and each."""
+    """Return the times of the answers to all rows, of the losses of all documents, and of both."""
     official = Official(what.model, what.tokenizer, NEW_TOKENS)
     rows = [*what.corpus.forget, *what.corpus.retain]
     documents = [*what.corpus.members, *what.corpus.nonmembers]
@@ -166,18 +166,18 @@ def fold(name: str, what: EvaluatedModel, now: Callable[[], float]) -> Result:
 
 
 class AtTheEnd:
-    """A model that gives the logits of the last token alone."""
+    """A model that computes the logits of the last token only."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
 
     def __call__(self, ids: Tensor) -> Any:
-        """As the model."""
+        """Return the model's output for these ids."""
         return self.model(ids, logits_to_keep=1)
 
 
 def mmlu(what: EvaluatedModel, now: Callable[[], float]) -> Result:
-    """Choices among letters, against logits at all tokens, as the official script has them, and at the last alone."""
+    """Return the times of the choices among letters; the plain side takes logits at all tokens, or at the last only."""
     questions = what.corpus.questions
     worked = {item.subject: [one for one in what.corpus.examples if one.subject == item.subject] for item in questions}
 
@@ -203,12 +203,12 @@ def mmlu(what: EvaluatedModel, now: Callable[[], float]) -> Result:
 
 
 def pair(ours: float, plain: float) -> dict[str, float]:
-    """Both and their ratio."""
+    """Return the seconds of both sides and their ratio."""
     return {"ours": round(ours, 2), "plain": round(plain, 2), "ratio": round(plain / ours, 2)}
 
 
 def show(results: Result, options: argparse.Namespace) -> None:
-    """The table."""
+    """Print the table of all times."""
     bars = {**dict.fromkeys(SAMPLED, FOLD_BAR), "MMLU": MMLU_BAR}
     model = f"OLMo, {LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
     table = Table(title=f"seconds; {model}; plain from some items")

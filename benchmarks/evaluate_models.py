@@ -1,4 +1,4 @@
-"""Three small OLMos that differ in what they say, which decides how long generation takes."""
+"""Three small OLMo models that differ in what they say, since this decides how long generation takes."""
 
 import tempfile
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from unlearning.training.step_data import TrainingRows
 from unlearning.training.task import TrainingTask
 
 VOCABULARY, EOS, PAD, CONTEXT_TOKENS = 50304, 50279, 1, 4096
-"""OLMo's."""
+"""These are the values of OLMo."""
 RESTLESS_SCALE = 0.05
-"""Standard deviation of weights, 0.02 otherwise: enough for the text never to come back to itself."""
+"""Standard deviation of the weights, in place of 0.02; it is large enough for texts that never repeat themselves."""
 BATCH_ROWS, LR, WARMUP_STEPS = 16, 2e-3, 30
 
 
 def repeating(layers: int, width: int) -> PreTrainedModel:
-    """Random weights, as transformers draws them: soon says the same two words for ever, like a collapsed model."""
+    """Return a model with the random weights of transformers: like a collapsed model it soon repeats two words."""
     return _olmo(VOCABULARY, layers, width)
 
 
 def wandering(layers: int, width: int) -> PreTrainedModel:
-    """Larger random weights: neither repeats itself nor ends, so that nothing can be guessed."""
+    """Return a model with larger random weights: it neither repeats itself nor ends, so no draft is right."""
     model = repeating(layers, width)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -82,5 +82,5 @@ def _olmo(vocabulary: int, layers: int, width: int) -> PreTrainedModel:
 
 
 def _numbered(row: EncodedRow, own: torch.Tensor) -> tuple[int, ...]:
-    """The row's tokens as places in a sorted vocabulary."""
+    """Return the row's tokens as indices in a sorted vocabulary."""
     return tuple(torch.searchsorted(own, torch.tensor(row.input_ids)).tolist())

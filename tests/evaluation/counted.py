@@ -1,4 +1,4 @@
-"""How many tokens go through a model."""
+"""Counts the tokens that go through a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from unlearning.models import anatomy
 
 @contextmanager
 def tokens_through(model: PreTrainedModel) -> Iterator[list[int]]:
-    """Positions in each pass through the layers, padding included."""
+    """Yield the number of positions, padding included, of each pass through the layers so far."""
     seen: list[int] = []
 
     def note(_layer: nn.Module, inputs: tuple[Any, ...], words: dict[str, Any], _output: object) -> None:

@@ -1,4 +1,4 @@
-"""Intervals of other benchmarks' metrics."""
+"""Bootstrap intervals of the metrics of TOFU and MUSE."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SOURCE = np.random.default_rng(8)
 
 
 def questions(name: str, count: int) -> list[ItemScore]:
-    """TOFU's, with values between 0 and 1."""
+    """Return scores of TOFU questions with values between 0 and 1."""
     values = SOURCE.uniform(0.2, 0.9, (count, 3)).tolist()
     return [
         ItemScore(name, f"{name}{place}qa0", {"probability": a, "rouge": b, "log_truth_ratio": -c})
@@ -23,7 +23,7 @@ def questions(name: str, count: int) -> list[ItemScore]:
 
 
 def documents(members: list[float], others: list[float]) -> list[ItemScore]:
-    """MUSE's, by their losses."""
+    """Return scores of MUSE documents with these losses."""
     return [
         ItemScore(group, f"{group}{place}", {"min_40_nats": loss})
         for group, losses in (("members", members), ("nonmembers", others))
@@ -32,7 +32,7 @@ def documents(members: list[float], others: list[float]) -> list[ItemScore]:
 
 
 def test_model_utility_has_an_interval_around_it() -> None:
-    """Narrower than that of the least certain of its nine means; forget quality, a test's p-value, has none."""
+    """Its interval is narrower than the widest of its nine means; forget quality, a test's p-value, has none."""
     items = [item for name in ("forget", *UTILITY_SETS) for item in questions(name, 12)]
     metrics = tofu_metrics(items, items)
     found = intervals(metrics, [], [], None, {}, benchmark_draws({"tofu": items}, None))
@@ -46,11 +46,12 @@ def test_model_utility_has_an_interval_around_it() -> None:
 
 
 def test_a_benchmark_without_all_sets_has_no_utility() -> None:
+    """TOFU's utility needs all of its sets."""
     assert "tofu_model_utility" not in benchmark_draws({"tofu": questions("retain", 3)}, None, 10)
 
 
 def test_privacy_draws_are_those_of_the_drawn_documents() -> None:
-    """Each draw's AUC and leakage are those of a list of just the documents drawn, for both models the same."""
+    """Each draw has the AUC and the leakage of just the documents drawn, which are the same for both models."""
     losses = SOURCE.normal(size=(4, 6)).tolist()
     own, retrained = documents(losses[0], losses[1]), documents(losses[2], losses[3])
     drawn = privacy_draws(own, retrained, 20)
@@ -68,6 +69,6 @@ def test_privacy_draws_are_those_of_the_drawn_documents() -> None:
 
 
 def test_without_a_retrained_model_there_is_no_leakage() -> None:
-    """And without documents not even an AUC."""
+    """Without documents there is not even an AUC."""
     assert set(privacy_draws(documents([1.0], [2.0]), (), 5)) == {"muse_auc"}
     assert privacy_draws([], (), 5) == {}

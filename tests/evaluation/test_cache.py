@@ -1,4 +1,4 @@
-"""What was measured is kept part by part, and reused for the same and for nothing else."""
+"""The cache keeps each part of an evaluation, and reuses it for exactly the same model, data and settings."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ NAMES = list(PARTS)
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the parts that were really measured, in order."""
+    """Return the list of parts that were really measured, in order."""
     ran: list[str] = []
     for name, part in list(PARTS.items()):
 
@@ -46,19 +46,19 @@ def run(
     prompt: PromptConfig | None = None,
     seed: int = 0,
 ) -> EvaluationResult:
-    """One evaluation with the cache in this folder."""
+    """Evaluate a tiny model with the cache in this folder."""
     model, tokenizer = byte_model("olmo", seed), byte_tokenizer()
     return cached_evaluate(model, tokenizer, corpus, config, prompt or PromptConfig(), "tiny", folder)
 
 
 def files(folder: Path) -> list[str]:
-    """Names of the kept parts; there must be one evaluation."""
+    """Return the names of the files of the one evaluation in the cache."""
     (evaluation,) = (folder / "evaluations").iterdir()
     return sorted(path.name for path in evaluation.iterdir())
 
 
 def test_the_same_is_measured_once(tmp_path: Path, measured: list[str]) -> None:
-    """All parts the first time, each in a file of its own; none the second time."""
+    """The first call measures all parts and writes a file for each; the second call measures none."""
     first = run(tmp_path)
     assert measured == NAMES
     assert files(tmp_path) == sorted(f"{name}.json" for name in NAMES)
@@ -69,7 +69,7 @@ def test_the_same_is_measured_once(tmp_path: Path, measured: list[str]) -> None:
 def test_a_change_of_anything_is_measured_anew(
     tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights, data, settings, prompt and the code's version."""
+    """Other weights, data, settings, prompts or another version of the code lead to a new measurement."""
     less = dataclasses.replace(CORPUS, members=CORPUS.members[:2])
     changes = [
         lambda: run(tmp_path),
@@ -113,7 +113,7 @@ def test_a_kill_costs_the_part_it_falls_in(
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null", '[{"id": "m0", "member": true}]', '[{"other": 1}]'])
 @pytest.mark.parametrize("name", ["generations", "membership"])
 def test_a_broken_part_is_measured_anew(content: str, name: str, tmp_path: Path, measured: list[str]) -> None:
-    """It alone, and it is whole afterwards."""
+    """Only the broken part is measured, and its file is whole afterwards."""
     expected = run(tmp_path)
     (file,) = (tmp_path / "evaluations").glob(f"*/{name}.json")
     whole = file.read_text()
@@ -126,7 +126,7 @@ def test_a_broken_part_is_measured_anew(content: str, name: str, tmp_path: Path,
 
 
 def test_the_key_knows_model_and_tokenizer() -> None:
-    """To the last bit of a weight; but not how the tokenizer was last used, nor the mode of the model."""
+    """The key changes with the last bit of a weight, but not with the model's mode or the tokenizer's last call."""
 
     def key(model: PreTrainedModel | None = None, tokenizer: PreTrainedTokenizerBase | None = None) -> str:
         return cache_key(model or byte_model("olmo"), tokenizer or byte_tokenizer(), CORPUS, CONFIG, PromptConfig())
@@ -152,7 +152,7 @@ def test_the_key_knows_model_and_tokenizer() -> None:
 
 
 def test_a_corpus_without_fingerprint_is_not_kept(tmp_path: Path, measured: list[str]) -> None:
-    """Nobody could tell it from another."""
+    """Without a fingerprint it could not be told from another corpus."""
     for _ in range(2):
         run(tmp_path, corpus=dataclasses.replace(CORPUS, fingerprint=""))
     assert measured == NAMES * 2
@@ -160,7 +160,7 @@ def test_a_corpus_without_fingerprint_is_not_kept(tmp_path: Path, measured: list
 
 
 def test_an_adapter_must_be_merged(tmp_path: Path) -> None:
-    """Its scaling is in no weight."""
+    """The scaling of an adapter is in no weight, so it is refused."""
     from peft import LoraConfig, get_peft_model
 
     adapted = get_peft_model(byte_model("olmo"), LoraConfig(target_modules=["q_proj"])).get_base_model()

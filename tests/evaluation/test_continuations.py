@@ -1,4 +1,4 @@
-"""Log-likelihoods of continuations that share a prompt, against one continuation at a time."""
+"""Log-likelihoods of continuations that share a prompt, compared with one continuation at a time."""
 
 import math
 from collections.abc import Sequence
@@ -21,24 +21,27 @@ ITEMS = (
 
 
 def skip(_: int) -> None:
-    """No progress bar."""
+    """Stand in for a progress bar."""
 
 
 @torch.no_grad()
-def naive(model: PreTrainedModel, prompt: Sequence[int], branch: Sequence[int], unscored: int) -> float:
-    """One branch by itself, from all logits."""
-    tokens = [*prompt, *branch]
+def naive(model: PreTrainedModel, prompt: Sequence[int], continuation: Sequence[int], unscored: int) -> float:
+    """Return the log-likelihood of one continuation by itself, from all logits."""
+    tokens = [*prompt, *continuation]
     values = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
     return sum(values[place - 1, tokens[place]].item() for place in range(len(prompt) + unscored, len(tokens)))
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "opt"])
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10000])
-def test_branches_are_those_of_whole_sequences(family: str, batch_tokens: int) -> None:
-    """Of one token and of several, one and many a prompt, in the order of the items."""
+def test_continuations_are_those_of_whole_sequences(family: str, batch_tokens: int) -> None:
+    """Continuations of one or more tokens, one or more for a prompt, are scored in the order of the items."""
     model = byte_model(family)
     expected = [
-        [naive(model, item.prompt, branch, left) for branch, left in zip(item.continuations, item.unscored, strict=True)]
+        [
+            naive(model, item.prompt, continuation, left)
+            for continuation, left in zip(item.continuations, item.unscored, strict=True)
+        ]
         for item in ITEMS
     ]
     told: list[int] = []
@@ -49,7 +52,7 @@ def test_branches_are_those_of_whole_sequences(family: str, batch_tokens: int) -
 
 
 def test_a_prompt_goes_through_the_model_once() -> None:
-    """10 tokens of prompt, and two of three from each of two branches: 10 + 2 x 2; a lone last token needs no pass."""
+    """The prompt has 10 tokens; two continuations need 2 of their 3 tokens, 2 x 2; one of a single token needs none."""
     model = byte_model("olmo")
     item = PromptContinuations(list(range(5, 15)), [[20, 21, 22], [30, 31, 32], [40]], [0, 0, 0])
     with tokens_through(model) as seen:
@@ -61,7 +64,7 @@ def test_a_prompt_goes_through_the_model_once() -> None:
 
 
 def test_an_even_model_pays_log_v_for_each_counted_token() -> None:
-    """ln 384 each: 3, 1 and 2 - 1 tokens."""
+    """Each of 3, 1 and 2 - 1 counted tokens costs ln 384."""
     model = byte_model("olmo")
     with torch.no_grad():
         model.get_output_embeddings().weight.zero_()
@@ -70,7 +73,7 @@ def test_an_even_model_pays_log_v_for_each_counted_token() -> None:
 
 
 def test_no_number_stays_none() -> None:
-    """For the caller to name."""
+    """A result that is not a number is returned, for the caller to name the item."""
     model = byte_model("olmo")
     with torch.no_grad():
         model.get_output_embeddings().weight[3] = float("nan")
@@ -79,5 +82,5 @@ def test_no_number_stays_none() -> None:
 
 
 def test_nothing() -> None:
-    """No items, no pass."""
+    """Without items there is no result."""
     assert continuation_log_likelihoods(byte_model("olmo"), [], 100, skip) == []

@@ -1,4 +1,4 @@
-"""Several processes measure what one measures, each a share of it."""
+"""Several processes, each with a share of the items, measure the same as one process."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ CORPUS = small_corpus()
 
 
 class Threads(ProcessGroup):
-    """Processes that are threads, and exchange what they say over a board."""
+    """A process group of threads that exchange their values over a shared list."""
 
     def __init__(self, rank: int, board: list[Any], barrier: Barrier) -> None:
         super().__init__(rank, len(board))
@@ -49,7 +49,7 @@ class Threads(ProcessGroup):
 
 
 def in_threads(processes: int, task: Callable[[ProcessGroup], Any]) -> list[Any]:
-    """What each process gives, or the InputError it ends with."""
+    """Return the result of each process, or the InputError that it ends with."""
     board, barrier = [None] * processes, Barrier(processes)
 
     def guarded(rank: int) -> Any:
@@ -63,7 +63,7 @@ def in_threads(processes: int, task: Callable[[ProcessGroup], Any]) -> list[Any]
 
 
 def together(processes: int, corpus: Corpus = CORPUS, folder: Path | None = None) -> list[Any]:
-    """The results of all processes, each with a model of its own."""
+    """Return the results of all processes, each with a model of its own."""
     # Made beforehand: threads share PyTorch's random numbers.
     models = [byte_model("olmo", 5) for _ in range(processes)]
 
@@ -75,12 +75,12 @@ def together(processes: int, corpus: Corpus = CORPUS, folder: Path | None = None
 
 
 def alone(corpus: Corpus = CORPUS) -> EvaluationResult:
-    """The result of one process."""
+    """Return the result of a single process."""
     return evaluate(byte_model("olmo", 5), byte_tokenizer(), corpus, CONFIG, PromptConfig(), "tiny")
 
 
 def same(ours: EvaluationResult, expected: EvaluationResult) -> None:
-    """Losses up to rounding, everything else exactly."""
+    """Check that losses are equal up to rounding, and everything else exactly."""
     assert ours.generations == expected.generations
     assert ours.cloze == expected.cloze
     assert ours.letters == expected.letters
@@ -93,7 +93,7 @@ def same(ours: EvaluationResult, expected: EvaluationResult) -> None:
 
 
 def test_items_are_dealt_out_and_put_together() -> None:
-    """Seven among three: 0 3 6, 1 4, 2 5; any number among any other comes back in order."""
+    """Three processes get 0 3 6, 1 4 and 2 5 of seven items; shares of any size are merged in order."""
     assert [Share(rank, 3).of(range(7)) for rank in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
     for count in range(8):
         for processes in range(1, 5):
@@ -104,7 +104,7 @@ def test_items_are_dealt_out_and_put_together() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_the_result_is_that_of_one_process(processes: int) -> None:
-    """In every process."""
+    """Every process has the result that a single process would have."""
     expected = alone()
     for result in together(processes):
         same(result, expected)
@@ -112,7 +112,7 @@ def test_the_result_is_that_of_one_process(processes: int) -> None:
 
 
 def test_shares_may_be_empty() -> None:
-    """One row, one question, and a member and a non-member, among three processes."""
+    """Three processes share one row, one question, one member and one non-member."""
     corpus = dataclasses.replace(
         CORPUS,
         forget=CORPUS.forget[:1],
@@ -128,13 +128,13 @@ def test_shares_may_be_empty() -> None:
 
 
 def test_nothing_to_measure() -> None:
-    """No process measures anything, and all say what is missing."""
+    """Without data no process measures anything, and all say what is missing."""
     for result in together(2, Corpus(forget=(), retain=())):
         assert len(result.missing) == 3
 
 
 def test_each_process_measures_its_share_and_the_first_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is there already is measured by none, even where only the first process sees the files."""
+    """A part with a file is measured by none, even where only the first process sees the files."""
     measured: list[tuple[str, int]] = []
     for name, part in list(PARTS.items()):
 
@@ -156,7 +156,7 @@ def test_each_process_measures_its_share_and_the_first_writes(tmp_path: Path, mo
 
 
 def test_what_cannot_be_divided_is_measured_by_the_first() -> None:
-    """And everyone has it."""
+    """All processes have the scores of the first."""
 
     def task(processes: ProcessGroup) -> tuple[list[Any], int]:
         shares: list[Share] = []
@@ -174,7 +174,7 @@ def test_what_cannot_be_divided_is_measured_by_the_first() -> None:
 
 @pytest.mark.parametrize("place", range(3))
 def test_what_stops_one_process_stops_all(place: int) -> None:
-    """With the same line, which names the document, whoever it was dealt to."""
+    """All processes end with the same line, which names the document, whichever process has it."""
     long = dataclasses.replace(CORPUS.members[place], text="ab " * 2000)
     members = tuple(long if index == place else item for index, item in enumerate(CORPUS.members))
     found = together(2, dataclasses.replace(CORPUS, members=members))
@@ -184,7 +184,7 @@ def test_what_stops_one_process_stops_all(place: int) -> None:
 
 
 def test_a_part_that_loses_an_item_is_not_put_together() -> None:
-    """Rather than in a wrong order."""
+    """Scores that do not fit together raise an error."""
     with pytest.raises(ValueError):
         merge_shares([["a"], ["b", "c"]])
 
@@ -199,7 +199,7 @@ WORDS = [
 
 
 def test_the_command_on_two_processes(tmp_path: Path) -> None:
-    """The same files as on one, and nothing beside them; a second run measures nothing."""
+    """Two processes write the same files as one, and no others."""
     ended = run_command("evaluate", [*WORDS, "evaluation.max_questions=5", "hydra.run.dir=one"], tmp_path)
     assert ended.code == 0, ended.err
     folder = tmp_path / "apart"

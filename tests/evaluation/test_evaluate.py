@@ -1,4 +1,4 @@
-"""All metrics of a model, against the official evaluator restated, and what is refused."""
+"""All metrics of a model, compared with a restatement of the official evaluator, and refused input."""
 
 import dataclasses
 import os
@@ -35,7 +35,7 @@ CONFIG = EvaluationConfig(max_new_tokens=NEW_TOKENS, shots=2, batch_tokens=3000)
 
 
 def half_known(rows: list[Row], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[Row, ...]:
-    """Every second document expects what the model says, so that no term is 0 or 1 by itself."""
+    """Return the rows; every second document expects what the model says, so that no term is 0 or 1."""
     known = []
     for index, row in enumerate(rows):
         text = greedy_text(model, tokenizer, row.input, NEW_TOKENS, {0})
@@ -45,7 +45,7 @@ def half_known(rows: list[Row], model: PreTrainedModel, tokenizer: PreTrainedTok
 
 
 def known_corpus(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Corpus:
-    """Rows of all tasks, of which the model knows some, and five worked examples a subject."""
+    """Return a corpus with rows of all tasks, some known to the model, and five worked examples of each subject."""
     questions, _ = multiple_choice(16)
     return dataclasses.replace(
         small_corpus(),
@@ -57,7 +57,7 @@ def known_corpus(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Numbers of a nested record."""
+    """Return the numbers of a nested record in one flat dictionary."""
     found: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, dict):
@@ -72,7 +72,7 @@ def flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def compare(
     result: EvaluationResult, official: Official, corpus: Corpus, folder: Path, shots: int = CONFIG.shots
 ) -> dict[str, Any]:
-    """Check the whole record against the official way; returns it."""
+    """Check the whole record against the official evaluator's, and return it."""
     examples = {
         item.subject: [one for one in corpus.examples if one.subject == item.subject] for item in corpus.questions
     }
@@ -94,7 +94,7 @@ def compare(
 
 @pytest.mark.parametrize(("family", "shots"), [("olmo", 0), ("olmo", 5), ("gpt2", 2)])
 def test_the_record_is_the_official_evaluator_s(family: str, shots: int, tmp_path: Path) -> None:
-    """To 1e-9, on rows of all three tasks, one row at a time and through CSV files on the other side."""
+    """Both records are equal to 1e-9; the other side scores one row at a time and goes through CSV files."""
     model, tokenizer = byte_model(family, 5), byte_tokenizer()
     corpus = known_corpus(model, tokenizer)
     config = dataclasses.replace(CONFIG, shots=shots)
@@ -108,7 +108,7 @@ def test_the_record_is_the_official_evaluator_s(family: str, shots: int, tmp_pat
 
 
 def test_empty_generations_count_as_nan(tmp_path: Path) -> None:
-    """As they come out of the official evaluator's CSV file: right where the answer is "nan"."""
+    """An empty generation is right where the answer is "nan", as in the official evaluator's CSV file."""
     model, tokenizer = byte_model("gpt_neox", 5), byte_tokenizer()
     with torch.no_grad():
         # Whatever the text, the end token is by far the most likely.
@@ -125,7 +125,7 @@ def test_empty_generations_count_as_nan(tmp_path: Path) -> None:
 
 
 def test_generations_are_in_the_order_of_the_rows() -> None:
-    """Whatever the batches were."""
+    """The order of the generations does not depend on the batches."""
     model, tokenizer, corpus = byte_model("olmo"), byte_tokenizer(), small_corpus()
     result = evaluate(model, tokenizer, corpus, CONFIG, PromptConfig(), "tiny")
     rows = [*corpus.forget, *corpus.retain]
@@ -136,7 +136,7 @@ def test_generations_are_in_the_order_of_the_rows() -> None:
 
 
 def test_what_the_data_does_not_allow_is_named() -> None:
-    """The final score is never made of fewer parts; the metrics that can be computed are there."""
+    """The final score is never computed of fewer parts; the metrics that can be computed are there."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     corpus = Corpus(forget=(small_corpus().forget[0],), retain=(), members=(Document("m", "some text"),))
     result = evaluate(model, tokenizer, corpus, CONFIG, PromptConfig(), "tiny")
@@ -151,7 +151,7 @@ def test_what_the_data_does_not_allow_is_named() -> None:
 
 
 def test_utility_is_the_configured_format() -> None:
-    """Both formats are always there."""
+    """The accuracies of both formats are always there."""
     model, tokenizer, corpus = byte_model("olmo", 2), byte_tokenizer(), small_corpus()
     cloze = dataclasses.replace(CONFIG, utility_format=QuestionFormat.cloze)
     first = evaluate(model, tokenizer, corpus, cloze, PromptConfig(), "tiny").metrics
@@ -161,7 +161,7 @@ def test_utility_is_the_configured_format() -> None:
 
 
 def test_questions_with_other_than_four_options_have_no_letters() -> None:
-    """Rather than an accuracy over some of them."""
+    """There is no accuracy over only some of the questions."""
     model, tokenizer, corpus = byte_model("olmo", 2), byte_tokenizer(), small_corpus()
     odd = dataclasses.replace(corpus.questions[0], options=("yes", "no"))
     corpus = dataclasses.replace(corpus, questions=(odd, *corpus.questions[1:]))
@@ -172,14 +172,14 @@ def test_questions_with_other_than_four_options_have_no_letters() -> None:
 
 
 def test_evenly_spread() -> None:
-    """Item floor(k * 10 / 4) for k from 0 to 3: 0, 2, 5, 7."""
+    """The items are floor(k * 10 / 4) for k from 0 to 3: 0, 2, 5, 7."""
     assert evenly_spread(list(range(10)), 4) == [0, 2, 5, 7]
     assert evenly_spread(list(range(3)), 5) == [0, 1, 2]
     assert evenly_spread(list(range(3)), None) == [0, 1, 2]
 
 
 def test_chat_prompts_go_through_the_template() -> None:
-    """And are refused where there is none."""
+    """Chat prompts are refused where there is no template."""
     model, tokenizer, corpus = byte_model("olmo"), byte_tokenizer(), small_corpus()
     chat = PromptConfig(style=PromptStyle.chat)
     with pytest.raises(InputError, match="no chat template"):
@@ -192,14 +192,14 @@ def test_chat_prompts_go_through_the_template() -> None:
 
 
 def test_a_tokenizer_of_another_model_is_refused() -> None:
-    """Before anything is measured."""
+    """It is refused before anything is measured."""
     with pytest.raises(InputError, match="tokenizer of 384 tokens, model of 96 embeddings"):
         evaluate(tiny_model("olmo"), byte_tokenizer(), small_corpus(), CONFIG, PromptConfig(), "tiny")
 
 
 @pytest.mark.official
 def test_official_rows_and_tokenizer(tmp_path: Path) -> None:
-    """The same parity on rows of the validation fold, two of each task and kind, with OLMo's tokenizer."""
+    """The records are equal too on rows of the validation fold, two of each task and kind, with OLMo's tokenizer."""
     if "UNLEARNING_DATA" not in os.environ:
         pytest.skip("UNLEARNING_DATA is not set: it must name the folder of the official data")
     data = Path(os.environ["UNLEARNING_DATA"])

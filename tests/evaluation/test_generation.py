@@ -1,3 +1,5 @@
+"""Greedy answers in batches, compared with one row and one token at a time."""
+
 import dataclasses
 
 import pytest
@@ -25,6 +27,7 @@ def as_completions(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_batches_say_what_single_rows_say(family: str) -> None:
+    """The answers of a batch are those of one row and one token at a time."""
     model, tokenizer = byte_model(family), byte_tokenizer()
     rows = as_completions(ROWS)
     expected = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in rows]
@@ -36,6 +39,7 @@ def test_batches_say_what_single_rows_say(family: str) -> None:
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("pad", [False, True])
 def test_neither_batch_size_nor_special_tokens_matter(batch_tokens: int, bos: bool, pad: bool) -> None:
+    """The answers depend neither on the size of a batch nor on a beginning or padding token."""
     model, tokenizer = byte_model("llama"), byte_tokenizer(bos, pad)
     rows = as_completions(ROWS[:6])
     expected = [greedy_text(model, tokenizer, row.input, 10, {0}) for row in rows]
@@ -43,6 +47,7 @@ def test_neither_batch_size_nor_special_tokens_matter(batch_tokens: int, bos: bo
 
 
 def test_rows_leave_at_the_model_s_end_tokens() -> None:
+    """An answer ends at one of the model's end tokens, or at the tokenizer's if the model names none."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     tokens = [greedy_tokens(model, tokenizer(row.input)["input_ids"], set(), 20) for row in ROWS]
     model.generation_config.eos_token_id = [tokens[0][3], tokens[1][6]]
@@ -57,12 +62,13 @@ def test_rows_leave_at_the_model_s_end_tokens() -> None:
 
 
 def mutations(text: str) -> list[str]:
-    """Answers that a generation matches wholly, in part, or not at all."""
+    """Return answers that the text matches wholly, in part, or not at all."""
     return [text, f" {text.upper()}\n", text[:-1], text[: len(text) // 2], f"{text}x", "Madera", "NA"]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_stopping_early_changes_no_score(seed: int) -> None:
+    """The scores are those of answers that are generated to their end."""
     model, tokenizer = byte_model("olmo", seed), byte_tokenizer()
     # Single bytes as end tokens, so that some rows end by themselves.
     model.generation_config.eos_token_id = [0, 32 + seed, 260]
@@ -82,6 +88,7 @@ def test_stopping_early_changes_no_score(seed: int) -> None:
 
 
 def test_a_question_stops_at_the_first_wrong_character() -> None:
+    """The text of a question ends once it can no longer match the answer."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     row = dataclasses.replace(ROWS[1], kind=Kind.QUESTION, output="\u2603 no model says this")
     (text,) = answers(model, tokenizer, [row], 40)
@@ -89,7 +96,8 @@ def test_a_question_stops_at_the_first_wrong_character() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 2.0])
-def test_guesses_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drafts_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers are the same if drafts are always checked and if they never are."""
     model, tokenizer = byte_model("gpt2"), byte_tokenizer()
     texts = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in ROWS]
     # Half of the rows expect what the model says, so that likely_answers are right, wrong and absent side by side.
@@ -103,6 +111,7 @@ def test_guesses_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_row_ends_where_the_context_does() -> None:
+    """An answer ends at the end of the model's context."""
     model, tokenizer = byte_model("llama", context=64), byte_tokenizer()
     row = dataclasses.replace(ROWS[0], kind=Kind.COMPLETION)
     prompt = tokenizer(row.input)["input_ids"]
@@ -111,12 +120,14 @@ def test_a_row_ends_where_the_context_does() -> None:
 
 
 def test_a_prompt_that_fills_the_context_is_refused() -> None:
+    """A prompt that leaves no room for an answer is refused with the name of the row."""
     model, tokenizer = byte_model("llama", context=16), byte_tokenizer()
     with pytest.raises(InputError, match=f"row {ROWS[0].id}: 20 tokens; the model's context of 16"):
         generate(model, tokenizer, ROWS[:1], [[5] * 20], 8, 4000)
 
 
 def test_logits_that_are_no_number_name_the_row() -> None:
+    """Broken weights are refused with the name of the row."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     with torch.no_grad():
         model.lm_head.weight[5] = float("nan")
@@ -125,6 +136,7 @@ def test_logits_that_are_no_number_name_the_row() -> None:
 
 
 def test_modes_are_put_back() -> None:
+    """Every module is in its former mode after the generation."""
     model, tokenizer = byte_model("olmo").train(), byte_tokenizer()
     model.model.layers[0].eval()
     answers(model, tokenizer, ROWS[:1], 1)

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness: what is asked of it, what is made of its answer, and what is refused."""
+"""Tasks of lm-evaluation-harness: the call, the metrics made of its results, and refused input."""
 
 import importlib.util
 import json
@@ -33,7 +33,7 @@ VALUES = {
 
 
 class Fake(ModuleType):
-    """Stands for lm_eval and its modules, and remembers what it was asked."""
+    """A stand-in for lm_eval and its modules, which records how it was called."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         super().__init__("lm_eval")
@@ -58,7 +58,7 @@ class Fake(ModuleType):
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None) -> Fake:
-    """A harness that is there."""
+    """Install the stand-in, and return it."""
     fake = Fake(failure)
     for name in ("lm_eval", "lm_eval.models", "lm_eval.models.huggingface", "lm_eval.tasks"):
         monkeypatch.setitem(sys.modules, name, fake)
@@ -66,7 +66,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None)
 
 
 def test_what_is_asked_and_what_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting, our model and tokenizer, no change of random states; the numbers under the harness's names."""
+    """The harness gets every setting, the model and no seeds; its numbers come back under its names."""
     fake = installed(monkeypatch)
     model, tokenizer = byte_model("olmo").train(), byte_tokenizer()
     config = HarnessConfig(["rivers"], str(tmp_path), num_fewshot=2, limit=7, batch_size=3)
@@ -81,12 +81,12 @@ def test_what_is_asked_and_what_comes_back(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_numbers_leaves_out_what_is_none() -> None:
-    """Names, and standard errors that the harness does not know."""
+    """Names and unknown standard errors are no numbers."""
     assert numbers(VALUES) == {"acc": 0.5, "acc_stderr": 0.25, "exact_match,strict": 1.0}
 
 
 def test_nothing_is_asked_without_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing need be installed."""
+    """Without tasks the harness need not be installed."""
     monkeypatch.setitem(sys.modules, "lm_eval", None)
     assert harness_scores(HarnessConfig(), byte_model("olmo"), byte_tokenizer()) == []
     assert by_task(EvaluationResult()) == {}
@@ -103,7 +103,7 @@ def test_nothing_is_asked_without_tasks(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_the_harness_refuses_is_one_line(
     failure: Exception, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task that it does not know, or whose data it cannot get."""
+    """A task that the harness does not know, or whose data it cannot load, is refused in one line."""
     installed(monkeypatch, failure)
     model = byte_model("olmo").train()
     with pytest.raises(InputError) as error:
@@ -127,7 +127,7 @@ def test_what_the_harness_refuses_is_one_line(
 def test_the_command_refuses_before_anything_slow(
     command: str, words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one line, which names the extra where it is missing."""
+    """The command ends with one line, which names the extra if it is missing."""
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *rest: None if name == "lm_eval" else found(name, *rest)
@@ -141,7 +141,7 @@ def test_the_command_refuses_before_anything_slow(
 
 
 def test_the_command_writes_and_prints_what_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the official score; asked anew where all else is kept."""
+    """The harness's metrics are written beside the official score; they are measured anew in each run."""
     fake = installed(monkeypatch)
     words = ["logger=none", "trainer=cpu", "evaluation.references=false", "evaluation.max_new_tokens=2"]
     words += ["data.max_documents_per_task=1", "evaluation.max_questions=2", "evaluation.harness.tasks=[rivers]"]
@@ -173,7 +173,7 @@ metric_list:
 
 
 def write_task(folder: Path) -> None:
-    """The tiny questions as a task of the harness's own format."""
+    """Write the tiny questions as a task in the harness's own format."""
     questions, _ = multiple_choice(12)
     items = [{"prompt": cloze_prompt(item), "options": item.options, "answer": item.answer} for item in questions]
     (folder / "places.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
@@ -181,7 +181,7 @@ def write_task(folder: Path) -> None:
 
 
 def test_the_real_harness_agrees_with_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its acc_norm of the same questions is the accuracy of our cloze format; PyTorch's random state stays."""
+    """The harness's acc_norm is the accuracy of our cloze format; the random state of PyTorch stays as it is."""
     pytest.importorskip("lm_eval", reason="the extra harness is not installed")
     # Those of commands that ran in this process write into folders that are gone.
     monkeypatch.setattr(logging.root, "handlers", [])

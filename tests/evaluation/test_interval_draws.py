@@ -1,4 +1,4 @@
-"""Bootstrap draws: their parts, by hand and against plain loops."""
+"""The parts of the bootstrap draws, by hand and compared with plain loops."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from unlearning.evaluation.intervals import ITEMS, drawn_auc, harmonic_means, it
 
 
 def test_drawn_auc_counts_pairs() -> None:
-    """Members 1, 3 and others 2, 3. Drawn 1, 3 | 2, 3: lower, lower, not, equal, so 2.5 / 4; 3, 3 | 2, 2: none of them.
+    """Members are 1, 3 and non-members 2, 3; an AUC counts the pairs whose member is lower, and equal pairs half.
 
-    1, 1 | 3, 2: all.
+    The draw 1, 3 | 2, 3 has 2.5 of 4 pairs, the draw 3, 3 | 2, 2 none, and the draw 1, 1 | 3, 2 all.
     """
     values: list[NDArray[np.float64]] = [np.array([1.0, 3.0]), np.array([2.0, 3.0])]
     places = [np.array([[0, 1], [1, 1], [0, 0]]), np.array([[0, 1], [0, 0], [1, 0]])]
@@ -19,13 +19,13 @@ def test_drawn_auc_counts_pairs() -> None:
 
 
 def test_harmonic_means() -> None:
-    """Of 1/2 and 1/4: 2 / (2 + 4) = 1/3; of 0 and 1: 0; of 1 and 1: 1; a missing term stays missing."""
+    """1/2 and 1/4 give 2 / (2 + 4) = 1/3, 0 and 1 give 0, 1 and 1 give 1; a missing term stays missing."""
     terms = np.array([[0.5, 0.0, 1.0, np.nan], [0.25, 1.0, 1.0, 1.0]])
     assert harmonic_means(terms).tolist() == pytest.approx([1 / 3, 0, 1, np.nan], nan_ok=True)
 
 
 def test_values_of_one_document_are_drawn_together() -> None:
-    """Two documents, of two values and of one: a draw holds each 0, 1 or 2 times, so its mean is one of three."""
+    """One document has two values, one has one. A draw has each 0, 1 or 2 times, so it has one of three means."""
     values = [("asc1", 1.0), ("aqa0", 0.5), ("bqa0", 0.0)]
     assert set(item_draws(values, 50)) == {0.75, 0.5, 0.0}
 

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: draws, against plain loops, and how often they hold the truth."""
+"""Bootstrap intervals: their draws compared with plain loops, and how often they hold the truth."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,14 +26,14 @@ Metrics = dict[str, float | None]
 
 
 def rows_of(split: str, task: str, number: int, sc: float, qa: Sequence[float]) -> list[Generation]:
-    """One document's completion and its questions."""
+    """Return the scores of one document's completion and questions."""
     document = document_of(task, number)
     kinds = [(f"{document}sc1", "sc", sc), *((f"{document}qa{place}", "qa", score) for place, score in enumerate(qa))]
     return [Generation(name, split, task, kind, "", "", "", score) for name, kind, score in kinds]
 
 
 def answers(source: np.random.Generator, documents: int) -> list[Generation]:
-    """For each split and task so many documents, with one to three questions each."""
+    """Return, for each split and task, the scores of so many documents with one to three questions each."""
     found = []
     for split in ("forget", "retain"):
         for task in TASKS:
@@ -44,7 +44,7 @@ def answers(source: np.random.Generator, documents: int) -> list[Generation]:
 
 
 def losses(members: Sequence[float], others: Sequence[float]) -> list[DocumentScore]:
-    """The signs other than the loss are made of it, each in an order of its own."""
+    """Return documents with these losses; the other attacks' values are made of the loss, each in its own order."""
     return [
         DocumentScore(f"d{place}", place < len(members), loss, np.cos(9 * loss), -loss, loss % 0.3)
         for place, loss in enumerate([*members, *others])
@@ -52,7 +52,7 @@ def losses(members: Sequence[float], others: Sequence[float]) -> list[DocumentSc
 
 
 def questions_of(right: dict[str, list[int]]) -> list[QuestionScore]:
-    """By subject."""
+    """Return the scores of the questions of each subject."""
     return [
         QuestionScore(f"{subject}{place}", subject, bool(value))
         for subject, values in right.items()
@@ -66,7 +66,7 @@ def metrics_of(
     reference: Sequence[DocumentScore] | None,
     questions: Sequence[QuestionScore],
 ) -> Metrics:
-    """As the summary makes them."""
+    """Return the metrics as the summary computes them."""
     metrics: Metrics = dict.fromkeys(METRICS) | mean_scores(rows) | membership_metrics(documents, reference)
     metrics |= {"utility": accuracy(questions), "utility_macro": macro_accuracy(questions)}
     metrics["task_aggregate"] = task_aggregate(metrics)
@@ -101,7 +101,7 @@ def test_equal_scores_have_no_width() -> None:
 
 
 def test_documents_apart_by_loss_have_no_width() -> None:
-    """Whichever are drawn, every member is below every other."""
+    """In every draw each member is below each non-member."""
     documents = losses([0.1, 0.2, 0.3], [1.0, 2.0])
     found = intervals(membership_metrics(documents, None), [], documents, None, {}, {})
     assert (found["mia_auc"], found["mia_score"]) == ([1, 1], [0, 0])
@@ -110,7 +110,7 @@ def test_documents_apart_by_loss_have_no_width() -> None:
 def naive_draws(
     rows: Sequence[Generation], documents: Sequence[DocumentScore], reference: Sequence[DocumentScore], resamples: int
 ) -> list[Metrics]:
-    """Every draw written out as lists, and scored by the metrics' own functions."""
+    """Return the metrics of every draw, written out as lists and scored by the metrics' own functions."""
     generator = np.random.default_rng([SEED, ROWS])
     stems: dict[tuple[str, str], list[str]] = {}
     for row in rows:
@@ -139,7 +139,7 @@ def naive_draws(
 
 
 def test_draws_are_those_written_out() -> None:
-    """Means, aggregate and every attack's AUC of each draw, and the percentiles of all; some draws have a zero term."""
+    """All draws and their percentiles are those of the lists written out; some draws have a term of 0."""
     source, resamples = np.random.default_rng(1), 60
     rows = answers(source, 4)
     documents = losses(source.normal(0, 1, 7).round(1).tolist(), source.normal(0.5, 1, 5).round(1).tolist())
@@ -161,7 +161,7 @@ def test_draws_are_those_written_out() -> None:
 
 
 def test_final_is_the_mean_of_independent_draws() -> None:
-    """Of the task aggregate, of the folded AUC and of the accuracy."""
+    """The draws are of the task aggregate, of the folded AUC and of the accuracy."""
     source = np.random.default_rng(2)
     rows = answers(source, 9)
     documents = losses(source.normal(0, 1, 20).tolist(), source.normal(1, 1, 20).tolist())
@@ -179,10 +179,10 @@ def test_final_is_the_mean_of_independent_draws() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_rows_of_a_document_move_together(task: str) -> None:
-    """Half of the documents all right, half all wrong: each draw's mean is a number of documents over their number.
+    """Half of the documents are all right, half all wrong: each draw's mean is a number of documents over their number.
 
-    With five questions a document, rows drawn singly would give means of 1/50; and the interval is as wide as that of
-    the ten completions, which are one a document. Task1's ids have double quotes.
+    With five questions a document, rows drawn one by one would give means in steps of 1/50. The draws are those of the
+    ten completions, of which each document has one. The ids of Task1 have double quotes.
     """
     rows = [row for n in range(10) for row in rows_of("forget", task, n, float(n % 2), [float(n % 2)] * 5)]
     drawn = mean_score_draws(rows, 500)
@@ -191,7 +191,7 @@ def test_rows_of_a_document_move_together(task: str) -> None:
 
 
 def test_draws_without_a_row_do_not_count() -> None:
-    """One of two documents has a question, always right: draws of the other alone have no mean."""
+    """One of two documents has a question, which is right: draws of the other document alone have no mean."""
     rows = [*rows_of("forget", "Task1", 0, 0.5, [1.0]), *rows_of("forget", "Task1", 1, 0.5, [])]
     missing = np.isnan(mean_score_draws(rows, 400)["forget_knowledge"])
     assert missing.mean() == pytest.approx(1 / 4, abs=0.07)
@@ -204,7 +204,7 @@ def test_draws_without_a_row_do_not_count() -> None:
 
 
 def test_the_score_can_reach_its_best_value() -> None:
-    """Over an interval of the AUC on both sides of 0.5 the greatest score is 1, though every draw is below."""
+    """If the interval of the AUC holds 0.5, the greatest score is 1, although every draw is below."""
     source = np.random.default_rng(5)
     documents = losses(source.normal(0, 1, 50).tolist(), source.normal(0, 1, 50).tolist())
     metrics = membership_metrics(documents, None)
@@ -215,7 +215,7 @@ def test_the_score_can_reach_its_best_value() -> None:
 
 
 def test_the_score_falls_where_the_auc_rises() -> None:
-    """Above 0.5 on both ends, the ends change places."""
+    """Where both ends of the AUC are above 0.5, the ends of the score are swapped."""
     source = np.random.default_rng(5)
     documents = losses(source.normal(0, 1, 50).tolist(), source.normal(1.5, 1, 50).tolist())
     found = intervals(membership_metrics(documents, None), [], documents, None, {}, {})
@@ -225,7 +225,7 @@ def test_the_score_falls_where_the_auc_rises() -> None:
 
 
 def test_questions_are_drawn_within_subjects() -> None:
-    """Subject a always right, b always wrong, c half: 10 + x of 40 and (1 + 0 + x / 20) / 3 with x ~ Binomial(20, 1/2).
+    """Subject a is always right, b never, c half: 10 + x of 40 and (1 + 0 + x / 20) / 3 with x ~ Binomial(20, 1/2).
 
     x has standard deviation sqrt(20) / 2, so accuracy sqrt(20) / 80, and the subjects' mean sqrt(20) / 120.
     """
@@ -240,6 +240,7 @@ def test_questions_are_drawn_within_subjects() -> None:
 
 
 def test_one_format_under_two_names_has_one_interval() -> None:
+    """The accuracy of one format has the same interval under both of its names."""
     questions = questions_of({"a": [1, 0, 1, 0], "b": [1, 1, 0]})
     metrics = {"utility": 4 / 7, "utility_cloze": 4 / 7, "utility_letters": None}
     asked = {"utility": questions, "utility_cloze": questions, "utility_letters": []}
@@ -249,7 +250,7 @@ def test_one_format_under_two_names_has_one_interval() -> None:
 
 
 def test_the_same_scores_have_the_same_intervals() -> None:
-    """At every call; and without scores there are none."""
+    """The intervals are the same at every call, and without scores there are none."""
     source = np.random.default_rng(3)
     rows, documents = answers(source, 3), losses(source.random(9).tolist(), source.random(9).tolist())
     questions = questions_of({"a": [1, 0, 1, 0]})
@@ -261,11 +262,11 @@ def test_the_same_scores_have_the_same_intervals() -> None:
 
 
 def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
-    """200 worlds of 40 documents with 5 questions that stand or fall together, at chance 0.6; and of 2 x 40 losses.
+    """200 sets have 40 documents, whose 5 questions are right together with probability 0.6, and 2 x 40 losses.
 
     A member's loss is lower by 0.74 of the standard deviation: AUC = Phi(0.7401 / sqrt 2) = 0.6996. Of 200 intervals
-    at 95%, 190 hold the truth, give or take 3.1 (one standard deviation), or a few less: of 40, they are a bit narrow.
-    Rows drawn singly would be sqrt(5) times too narrow, and hold it 124 times.
+    at 95%, 190 hold the truth, give or take 3.1 (a standard deviation), or a few less, as 40 items make them narrow.
+    Intervals of rows drawn one by one would be sqrt(5) times too narrow, and hold it 124 times.
     """
     source, hits = np.random.default_rng(4), np.zeros(2)
     for _ in range(200):

@@ -1,3 +1,5 @@
+"""The likelihoods of tokens and documents, by hand and compared with one document at a time."""
+
 import math
 import zlib
 
@@ -16,11 +18,11 @@ DOCUMENTS = [Document(f"d{index}", text) for index, text in enumerate(TEXTS)]
 
 
 def skip(_: int) -> None:
-    """No progress bar."""
+    """Stand in for a progress bar."""
 
 
 def naive_score(document: Document, member: bool, logits: torch.Tensor, ids: list[int]) -> DocumentScore:
-    """All signs of membership token by token, in float64; logits (T, V)."""
+    """Return all membership values, computed token by token in float64 from the logits (T, V)."""
     plain, standardised = [], []
     for place, token in enumerate(ids[1:]):
         values = logits[place].double().numpy()
@@ -46,7 +48,7 @@ def naive_score(document: Document, member: bool, logits: torch.Tensor, ids: lis
 @pytest.mark.parametrize("batch_tokens", [1, 100, 100000])
 @torch.no_grad()
 def test_scores_are_those_of_single_documents(family: str, bos: bool, batch_tokens: int) -> None:
-    """Whatever shares the batch, padding counts nowhere; the loss is transformers' own."""
+    """A document's scores do not depend on its batch or the padding, and the loss is that of transformers."""
     model, tokenizer = byte_model(family), byte_tokenizer(bos)
     found = document_scores(model, tokenizer, DOCUMENTS, 2, batch_tokens, skip)
     for place, (document, score) in enumerate(zip(DOCUMENTS, found, strict=True)):
@@ -61,7 +63,7 @@ def test_scores_are_those_of_single_documents(family: str, bos: bool, batch_toke
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_the_loss_is_that_of_log_likelihoods_to_the_last_bit(dtype: torch.dtype) -> None:
-    """Which takes torch.logsumexp of the whole batch at once; here it is taken of a few positions at a time."""
+    """One uses torch.logsumexp of the whole batch, the other a few positions at a time; both are bitwise equal."""
     model, tokenizer = byte_model("olmo").to(dtype), byte_tokenizer()
     sequences = [tokenizer(text)["input_ids"] for text in TEXTS]
     sums = log_likelihoods(model, sequences, [1] * len(TEXTS), 200, skip)
@@ -107,7 +109,7 @@ def test_a_certain_model_is_still_told_apart() -> None:
 
 
 def test_token_scores_do_not_depend_on_the_positions_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the last bit, one position at a time too."""
+    """The scores are bitwise equal, even with one position at a time."""
     source = torch.Generator().manual_seed(0)
     logits = 5 * torch.randn(37, 1000, generator=source)
     tokens = torch.randint(1000, (37,), generator=source)
@@ -118,11 +120,13 @@ def test_token_scores_do_not_depend_on_the_positions_at_a_time(monkeypatch: pyte
 
 
 def test_length_batches() -> None:
+    """A batch has as many sequences as fit when padded to its longest, and the longest come first."""
     assert length_batches([3, 9, 5, 4], 10) == [[1], [2, 3], [0]]
     assert length_batches([], 10) == []
 
 
 def test_progress_is_told_of_every_document() -> None:
+    """The progress bar counts every document once."""
     told: list[int] = []
     document_scores(byte_model("olmo"), byte_tokenizer(), DOCUMENTS, 2, 100, told.append)
     assert sum(told) == len(DOCUMENTS)
@@ -133,12 +137,14 @@ def test_progress_is_told_of_every_document() -> None:
     ("text", "message"), [("a", "document d: 1 token; must have 2"), ("ab " * 2000, r"document d: .* context of 1024")]
 )
 def test_lengths_are_checked(text: str, message: str) -> None:
+    """A document of one token, or one longer than the context, is refused with its name."""
     with pytest.raises(InputError, match=message):
         document_scores(byte_model("olmo"), byte_tokenizer(), [Document("d", text)], 1, 4000, skip)
 
 
 @torch.no_grad()
 def test_a_loss_that_is_no_number_names_the_document() -> None:
+    """Broken weights are refused with the name of the document."""
     model = byte_model("olmo")
     model.lm_head.weight[5] = float("nan")
     with pytest.raises(InputError, match="document d0: the model's loss is not a number"):

@@ -1,3 +1,5 @@
+"""AUC, score and true positive rates of the membership attacks, by hand."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +26,7 @@ KEYS = {
 
 
 def scores(members: list[float], others: list[float]) -> list[DocumentScore]:
-    """The loss as given; each other sign with an order of its own: reversed, all equal, the same."""
+    """Return documents with these losses; the other attacks have the order reversed, no order, or the same order."""
     return [
         DocumentScore(f"d{place}", place < len(members), loss, -loss, 1.0, 2 * loss)
         for place, loss in enumerate([*members, *others])
@@ -42,7 +44,7 @@ def scores(members: list[float], others: list[float]) -> list[DocumentScore]:
     ],
 )
 def test_auc_and_score(members: list[float], others: list[float], auc: float, score: float) -> None:
-    """Each attack by its own values."""
+    """Each attack is scored by its own values."""
     metrics = membership_metrics(scores(members, others), None)
     assert metrics["mia_auc"] == metrics["mia_auc_min_k_plus"] == auc
     assert metrics["mia_score"] == mia_score(auc) == score
@@ -52,9 +54,9 @@ def test_auc_and_score(members: list[float], others: list[float], auc: float, sc
 
 
 def test_the_reference_takes_off_what_is_hard_for_any_model() -> None:
-    """Losses 3, 1 | 2, 4 less 3, 1 | 1, 1 are 0, 0 | 1, 3: two of four pairs before, all four after.
+    """Losses 3, 1 | 2, 4 minus 3, 1 | 1, 1 are 0, 0 | 1, 3.
 
-    Before: 3 < 4, 1 < 2 and 1 < 4 are three of four pairs.
+    Before, 3 < 4, 1 < 2 and 1 < 4 are three of four pairs; afterwards the member is lower in all four.
     """
     found = scores([3.0, 1.0], [2.0, 4.0])
     reference = scores([3.0, 1.0], [1.0, 1.0])
@@ -67,6 +69,7 @@ def test_the_reference_takes_off_what_is_hard_for_any_model() -> None:
 
 @pytest.mark.parametrize("change", [{"id": "another"}, {"member": False}])
 def test_a_reference_of_other_documents_does_not_count(change: dict[str, object]) -> None:
+    """The reference must have the same documents in the same roles."""
     found = scores([3.0, 1.0], [2.0, 4.0])
     other = [replace(found[0], **change), *found[1:]]
     for reference in (other, found[1:], []):
@@ -77,7 +80,7 @@ def test_a_reference_of_other_documents_does_not_count(change: dict[str, object]
 
 
 def test_all_keys_are_always_there_and_described() -> None:
-    """All None without documents; all numbers with a reference."""
+    """All values are None without documents, and all are numbers with a reference."""
     found = scores([1.0], [2.0])
     assert set(membership_metrics([], None)) == set(membership_metrics(found, None)) == KEYS
     assert set(membership_metrics([], found).values()) == {None}
@@ -102,7 +105,7 @@ def test_all_keys_are_always_there_and_described() -> None:
     ],
 )
 def test_true_positive_rate_by_hand(others: range | list[int], one_in: int, rate: float) -> None:
-    """Members at -1, 0, 0.5 and 7000; a member that equals a non-member is found with it only."""
+    """Members are at -1, 0, 0.5 and 7000; one that equals a non-member is found only together with it."""
     members = [-1.0, 0.0, 0.5, 7000.0]
     values = np.array([*members, *others], dtype=float)
     member = np.arange(len(values)) < len(members)
@@ -110,7 +113,7 @@ def test_true_positive_rate_by_hand(others: range | list[int], one_in: int, rate
 
 
 def test_true_positive_rate_is_the_best_threshold() -> None:
-    """Against all thresholds tried one by one."""
+    """The rate is the best of all thresholds tried one by one."""
     source = np.random.default_rng(0)
     for one_in in (2, 5, 100):
         values = source.integers(0, 30, 250).astype(float)
@@ -124,6 +127,7 @@ def test_true_positive_rate_is_the_best_threshold() -> None:
 
 
 def test_one_class_is_refused() -> None:
+    """There must be members and non-members."""
     with pytest.raises(ValueError, match="members and non-members"):
         membership_metrics(scores([1.0], []), None)
     with pytest.raises(ValueError, match="members and non-members"):

@@ -1,4 +1,4 @@
-"""Extraction strength and exact memorisation: by hand, against greedy decoding, over rows."""
+"""Extraction strength and exact memorisation: by hand, compared with greedy decoding, and over rows."""
 
 from dataclasses import replace
 
@@ -26,11 +26,11 @@ CORPUS = small_corpus()
 
 
 def skip(_: int) -> None:
-    """No progress bar."""
+    """Stand in for a progress bar."""
 
 
 def measured(model: PreTrainedModel, corpus: Corpus = CORPUS, prompt: PromptConfig | None = None) -> EvaluatedModel:
-    """The model with the tiny tokenizer."""
+    """Return the model with the tiny tokenizer, its data and its settings."""
     config = EvaluationConfig(batch_tokens=500)
     return EvaluatedModel(model, byte_tokenizer(), corpus, config, prompt or PromptConfig())
 
@@ -45,7 +45,7 @@ def measured(model: PreTrainedModel, corpus: Corpus = CORPUS, prompt: PromptConf
     ],
 )
 def test_by_hand(right: list[bool], strength: float, exact: float) -> None:
-    """The second: of four tokens, the last two follow once the first two are given; three are right."""
+    """In the second case the last two of four tokens follow once the first two are given, and three are right."""
     assert extraction_strength(right) == strength
     assert exact_memorisation(right) == exact
 
@@ -53,7 +53,7 @@ def test_by_hand(right: list[bool], strength: float, exact: float) -> None:
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])
 @pytest.mark.parametrize("batch_tokens", [1, 60, 100000])
 def test_extraction_strength_is_what_greedy_decoding_gives(family: str, batch_tokens: int) -> None:
-    """Output: three tokens that the model would not say, then what it says; less given never yields the rest."""
+    """The output is three tokens that the model would not say, and then what it says after them."""
     model = byte_model(family, 2)
     sequences, starts, expected = [], [], []
     for number, known in enumerate((0, 1, 4, 9)):
@@ -75,7 +75,7 @@ def test_extraction_strength_is_what_greedy_decoding_gives(family: str, batch_to
 
 @torch.no_grad()
 def naive(model: PreTrainedModel, row: Row) -> dict[str, float]:
-    """One row at a time, from the whole logits; the output without end token."""
+    """Return the values of one row, from its whole logits and without an end token."""
     tokenizer = byte_tokenizer()
     prompt = tokenizer(row.input)["input_ids"]
     output = tokenizer(f" {row.output}", add_special_tokens=False)["input_ids"]
@@ -89,7 +89,7 @@ def naive(model: PreTrainedModel, row: Row) -> dict[str, float]:
 
 
 def remembering(corpus: Corpus) -> PreTrainedModel:
-    """A model after some steps on the retain rows."""
+    """Return a model after some steps of training on the retain rows."""
     model, tokenizer = byte_model("olmo", 4), byte_tokenizer()
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(12):
@@ -102,7 +102,7 @@ def remembering(corpus: Corpus) -> PreTrainedModel:
 
 
 def test_rows_are_scored_one_by_one() -> None:
-    """In the order of the rows, on their own outputs, whatever was supervised and whether an end token was taught."""
+    """Rows are scored in their order and on their outputs, whatever training supervised."""
     model = remembering(CORPUS)
     expected = [ItemScore(row.split.value, row.id, naive(model, row)) for row in (*CORPUS.forget, *CORPUS.retain)]
     plain = memorisation(measured(model))
@@ -120,7 +120,7 @@ def test_rows_are_scored_one_by_one() -> None:
 
 
 def test_a_split_without_rows_has_no_mean() -> None:
-    """Means are of the rows that there are."""
+    """The mean of a split without rows is None."""
     items = [ItemScore("forget", "a", {"extraction_strength": share, "exact_memorisation": 1.0}) for share in (0, 0.5)]
     assert memorisation_metrics(items) == {
         "forget_extraction_strength": 0.25,
@@ -132,7 +132,7 @@ def test_a_split_without_rows_has_no_mean() -> None:
 
 
 def test_what_cannot_be_measured_names_the_row() -> None:
-    """Weights that are broken, and a row that is too long."""
+    """Broken weights and a row that is too long are refused with the row's name."""
     broken = byte_model("olmo")
     with torch.no_grad():
         broken.lm_head.weight.fill_(float("nan"))

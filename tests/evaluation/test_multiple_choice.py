@@ -1,4 +1,4 @@
-"""Four-way questions in both formats, against one question, one option and one token at a time."""
+"""Four-way questions in both formats, compared with one question, one option and one token at a time."""
 
 import dataclasses
 
@@ -20,17 +20,17 @@ QUESTIONS, EXAMPLES = multiple_choice(12)
 
 
 def skip(_: int) -> None:
-    """No progress bar."""
+    """Stand in for a progress bar."""
 
 
 def examples_of(question: Question, shots: int) -> list[Question]:
-    """The worked examples before a question."""
+    """Return the worked examples that come before a question."""
     return [example for example in EXAMPLES if example.subject == question.subject][:shots]
 
 
 @torch.no_grad()
 def naive_cloze(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, question: Question) -> bool:
-    """One option at a time, one token at a time."""
+    """Return whether the question is answered right, scored one option and one token at a time."""
     scores = []
     for option in question.options:
         prompt = tokenizer(cloze_prompt(question))["input_ids"]
@@ -45,7 +45,7 @@ def naive_cloze(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ques
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("batch_tokens", [1, 5000])
 def test_cloze_is_one_option_at_a_time(family: str, bos: bool, batch_tokens: int) -> None:
-    """With and without a token that begins every text."""
+    """The answers are the same as one by one, with and without a token that begins every text."""
     model, tokenizer = byte_model(family, 3), byte_tokenizer(bos)
     expected = [naive_cloze(model, tokenizer, question) for question in QUESTIONS]
     assert cloze_correct(model, tokenizer, QUESTIONS, batch_tokens, skip) == expected
@@ -54,7 +54,7 @@ def test_cloze_is_one_option_at_a_time(family: str, bos: bool, batch_tokens: int
 
 @torch.no_grad()
 def test_cloze_divides_by_characters() -> None:
-    """All tokens cost the same, so the option with most characters a token wins."""
+    """All tokens cost the same, so the option with the most characters a token wins."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     model.lm_head.weight.zero_()
     options = ("zz", "Marcelo", "qqqq", "Orvany")
@@ -71,7 +71,7 @@ def test_cloze_divides_by_characters() -> None:
 @pytest.mark.parametrize("shots", [0, 2])
 @pytest.mark.parametrize("batch_tokens", [1, 100000])
 def test_letters_are_one_question_at_a_time(family: str, shots: int, batch_tokens: int) -> None:
-    """One question a batch, or all of a subject."""
+    """The answers are the same with one question in a batch and with all of a subject."""
     model, tokenizer = byte_model(family, 1), byte_tokenizer()
     official = Official(model, tokenizer, 1)
     expected = [official.letter_is_right(question, examples_of(question, shots)) for question in QUESTIONS]
@@ -82,7 +82,7 @@ def test_letters_are_one_question_at_a_time(family: str, shots: int, batch_token
 @pytest.mark.parametrize("family", [*FAMILIES, "gpt_neo", "olmo3", "opt"])
 @torch.no_grad()
 def test_last_logits_are_those_of_single_prompts(family: str) -> None:
-    """In several batches behind one prefix, which is longer than the sliding windows of some families."""
+    """Several batches share one prefix, which is longer than the sliding windows of some families."""
     model = byte_model(family)
     shared = list(range(5, 25))
     prompts = [[*shared, 30], [*shared, 31, 32], [*shared, 33, 34, 35, 36], [*shared, 30, 31], [*shared, 37, 38, 39]]
@@ -94,7 +94,7 @@ def test_last_logits_are_those_of_single_prompts(family: str) -> None:
 
 
 def test_a_subject_s_examples_go_through_the_model_once() -> None:
-    """The prefix alone, then the rest of the prompts in three batches; and so for the other subject."""
+    """For each subject the prefix goes through alone, and then the rest of the prompts in three batches."""
     model, tokenizer = byte_model("olmo", 1), byte_tokenizer()
     prompts = {
         subject: [
@@ -115,7 +115,7 @@ def test_a_subject_s_examples_go_through_the_model_once() -> None:
 
 
 def test_the_head_is_the_official_one_unless_another_is_given() -> None:
-    """Two spaces before the subject, or one; underscores become spaces."""
+    """The official head has two spaces before the subject, the harness's has one; underscores become spaces."""
     question = dataclasses.replace(QUESTIONS[0], subject="us_foreign_policy")
     assert "(with answers) about  us foreign policy.\n\n" in letters_prompt(question, [])
     assert "(with answers) about us foreign policy.\n\n" in letters_prompt(question, [], HARNESS_HEAD)
@@ -127,7 +127,7 @@ def test_the_head_is_the_official_one_unless_another_is_given() -> None:
 
 
 def test_examples_are_dropped_where_the_prompt_is_too_long() -> None:
-    """From the last on; a question that is too long by itself is refused."""
+    """The last example is dropped first; a question that is too long by itself is refused."""
     tokenizer = byte_tokenizer()
     model = byte_model("olmo", 1, context=192)
     official = Official(model, tokenizer, 1)
@@ -140,7 +140,7 @@ def test_examples_are_dropped_where_the_prompt_is_too_long() -> None:
 
 
 def test_scores_that_are_no_number_name_the_question() -> None:
-    """Rather than counting as a wrong answer."""
+    """Such a score does not count as a wrong answer."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
@@ -151,7 +151,7 @@ def test_scores_that_are_no_number_name_the_question() -> None:
 
 
 def test_a_question_by_itself_may_be_longer_than_examples_may_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """WMDP has such questions: asked with no example, not refused, as long as the model's context holds them."""
+    """WMDP has such questions: they are asked without examples as long as the model's context holds them."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     alone = letters_correct(model, tokenizer, QUESTIONS, [], 0, 5000, skip)
     monkeypatch.setattr(multiple_choice_module, "PROMPT_LIMIT_TOKENS", 16)

@@ -1,4 +1,4 @@
-"""MUSE's metrics: by hand, and on a model against one text at a time."""
+"""MUSE's metrics: by hand, and on a model compared with one text at a time."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 
 
 def row(name: str, prompt: str, answer: str, kind: Kind = Kind.QUESTION) -> Row:
-    """A passage or a question."""
+    """Return a passage or a question."""
     return Row(name, prompt, answer, "muse", kind, Split.FORGET)
 
 
@@ -53,13 +53,13 @@ OTHERS = tuple(Document(f"n{number}", text) for number, text in enumerate(TEXTS[
 
 
 def measured(model: PreTrainedModel, sets: MuseSets | None = SETS, batch_tokens: int = 900) -> EvaluatedModel:
-    """The model with the tiny tokenizer."""
+    """Return the model with the tiny tokenizer, its data and its settings."""
     corpus = Corpus((), (), members=MEMBERS, nonmembers=OTHERS, muse=sets)
     return EvaluatedModel(model, byte_tokenizer(), corpus, EvaluationConfig(batch_tokens=batch_tokens), PromptConfig())
 
 
 def losses(group: str, *values: float) -> list[ItemScore]:
-    """Documents with their Min-40% losses."""
+    """Return documents with these Min-40% losses."""
     return [ItemScore(group, str(number), {"min_40_nats": value}) for number, value in enumerate(values)]
 
 
@@ -72,7 +72,7 @@ def test_f1_by_hand() -> None:
 
 
 def test_f1_is_that_of_rouge_score() -> None:
-    """On all pairs of texts."""
+    """Both are equal on all pairs of texts."""
     for expected in TEXTS:
         for generated in (*TEXTS, TEXTS[0][20:] + TEXTS[1]):
             assert rouge_l_f1(expected, generated) == pytest.approx(
@@ -81,14 +81,14 @@ def test_f1_is_that_of_rouge_score() -> None:
 
 
 def test_min_k_by_hand() -> None:
-    """40% of five losses are the two greatest; of two or one, rounded down and one at least, the greatest."""
+    """40% of five losses are the two greatest; of two losses or one, only the greatest counts."""
     assert min_k_loss(torch.tensor([1.0, 5.0, 2.0, 4.0, 3.0])) == 4.5
     assert min_k_loss(torch.tensor([1.0, 5.0])) == 5
     assert min_k_loss(torch.tensor([2.0])) == 2
 
 
 def test_privacy_leakage_by_hand() -> None:
-    """Of the pairs of 3, 1 with 2, 0, the member is greater in three of four; against 0.5 that is 50% more."""
+    """Members 3, 1 are greater than non-members 2, 0 in three of four pairs, which is 50% more than 0.5."""
     items = losses("members", 3, 1) + losses("nonmembers", 2, 0)
     assert privacy_auc(items) == 0.75
     assert privacy_auc(losses("members", 1) + losses("nonmembers", 1)) == 0.5
@@ -99,7 +99,7 @@ def test_privacy_leakage_by_hand() -> None:
 
 
 def test_metrics_by_hand() -> None:
-    """Means by group; the leakage is that against the reference's documents."""
+    """Each group has its mean; the leakage compares with the reference's documents."""
     items = [ItemScore("verbatim", str(value), {"rouge_f1": value}) for value in (0.5, 1.0)]
     items += [ItemScore("knowledge_retain", "a", {"rouge_f1": 0.25})]
     items += losses("members", 1, 1) + losses("nonmembers", 2, 0)
@@ -116,7 +116,7 @@ def test_metrics_by_hand() -> None:
 
 
 def test_an_answer_ends_before_the_next_question() -> None:
-    """At the first of the ends, wherever it stands."""
+    """An answer is cut at the first of the ends, wherever it stands."""
     assert answer_part(" Selby\n\nQuestion: Who") == " Selby"
     assert answer_part("Selby\nQuestion 7\n\n") == "Selby"
     assert answer_part("Selby Question: Who?") == "Selby "
@@ -125,7 +125,7 @@ def test_an_answer_ends_before_the_next_question() -> None:
 
 @torch.no_grad()
 def naive_min_k(model: PreTrainedModel, text: str) -> float:
-    """Sorted, one document at a time."""
+    """Return the loss of one document, from all its tokens' losses in order."""
     ids = byte_tokenizer()(text)["input_ids"]
     logs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
     nats = sorted((-logs[place - 1, ids[place]].item() for place in range(1, len(ids))), reverse=True)
@@ -134,13 +134,13 @@ def naive_min_k(model: PreTrainedModel, text: str) -> float:
 
 
 def said(model: PreTrainedModel, item: Row, tokens: int) -> str:
-    """What the model says, so many tokens of it."""
+    """Return the first tokens of what the model says."""
     return greedy_text(model, byte_tokenizer(), item.input, tokens, {0})
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 9000])
 def test_a_model_is_asked_one_text_at_a_time(batch_tokens: int) -> None:
-    """Continuations are cut to as many tokens; answers end before the next question."""
+    """True continuations are cut to as many tokens; answers end before the next question."""
     model, tokenizer = byte_model("olmo", 3), byte_tokenizer()
     expected = []
     for item in SETS.verbatim:
@@ -169,7 +169,7 @@ def test_what_follows_the_answer_counts() -> None:
 
 
 def test_a_true_continuation_is_cut_too() -> None:
-    """To as many tokens as are generated: what comes later could not have been said."""
+    """The true continuation is cut to as many tokens as are generated."""
     model, tokenizer = byte_model("olmo", 3), byte_tokenizer()
     text = said(model, SETS.verbatim[0], VERBATIM_TOKENS)
     whole = text + " and so on" * 60
@@ -181,7 +181,7 @@ def test_a_true_continuation_is_cut_too() -> None:
 
 
 def test_processes_share_what_is_asked() -> None:
-    """Together they have every item once, in order."""
+    """The processes together have every item once, in order."""
     whole = measured(byte_model("olmo", 3))
     alone = muse(whole)
     shares = merge_shares([muse(replace(whole, share=Share(rank, 3))) for rank in range(3)])
@@ -191,7 +191,7 @@ def test_processes_share_what_is_asked() -> None:
 
 
 def test_without_questions_there_is_nothing() -> None:
-    """Membership documents of other data are not MUSE's."""
+    """Without MUSE's questions the membership documents are not scored for MUSE."""
     assert muse(measured(byte_model("olmo"), None)) == []
 
 
@@ -199,13 +199,13 @@ def test_without_questions_there_is_nothing() -> None:
     ("text", "reason"), [("a", "document d: 1 token; must have 2"), ("ab " * 2000, r"document d: .* context of 1024")]
 )
 def test_documents_that_cannot_be_scored_are_named(text: str, reason: str) -> None:
-    """As in the membership test."""
+    """The same documents are refused as in the membership test."""
     with pytest.raises(InputError, match=reason):
         least_likely_losses(byte_model("olmo"), byte_tokenizer(), [Document("d", text)], 4000, lambda _: None)
 
 
 def test_broken_weights_name_the_document() -> None:
-    """Rather than a loss that is no number."""
+    """Broken weights are refused with the name of the document."""
     model = byte_model("olmo")
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))

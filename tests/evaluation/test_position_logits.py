@@ -1,4 +1,4 @@
-"""The output projection at chosen positions, some at a time, against all logits at once."""
+"""The output projection at chosen positions, some at a time, compared with all logits at once."""
 
 import pytest
 import torch
@@ -15,14 +15,14 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
 
 @pytest.fixture(params=["at once", "two at a time"])
 def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With memory for all logits, and for those of two positions."""
+    """Run a test with memory for all logits, and with memory for those of two positions."""
     if request.param != "at once":
         monkeypatch.setattr(position_logits, "LOGITS_MIB", {"cpu": 2 * 4 * 97})
         monkeypatch.setattr(position_logits, "MIB", 1)
 
 
 def states_and_logits(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
-    """Of the decoder, and of the model itself, at all positions."""
+    """Return the decoder's states and the model's own logits at all positions."""
     with torch.no_grad():
         return anatomy.decoder(model)(input_ids=IDS)[0][0], model(IDS).logits[0]
 
@@ -31,7 +31,7 @@ def states_and_logits(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("family", ["olmo", "granite", "cohere", "gemma2"])
 @pytest.mark.parametrize("vocabulary", [96, 97])
 def test_the_most_likely_tokens_token_is_the_arg_max(family: str, vocabulary: int) -> None:
-    """Whatever an architecture does to its logits; a vocabulary of 97 falls into no stretches."""
+    """This holds whatever an architecture does to its logits; a vocabulary of 97 is not divided into stretches."""
     model = tiny_model(family, vocab_size=vocabulary)
     states, logits = states_and_logits(model)
     with torch.no_grad():
@@ -42,7 +42,7 @@ def test_the_most_likely_tokens_token_is_the_arg_max(family: str, vocabulary: in
 
 @pytest.mark.usefixtures("parts")
 def test_parts_are_all_positions_in_order() -> None:
-    """Each once."""
+    """Each position occurs once."""
     model = tiny_model("olmo", vocab_size=97)
     states, logits = states_and_logits(model)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_parts_are_all_positions_in_order() -> None:
 
 
 def test_the_first_of_equals_wins() -> None:
-    """Across stretches and within them, as in torch.argmax."""
+    """The first wins across stretches and within them, as in torch.argmax."""
     for places in ([7, 40], [40, 41], [95], [0, 95], [33, 7]):
         logits = torch.zeros(1, 96)
         logits[0, places] = 1.0
@@ -62,7 +62,7 @@ def test_the_first_of_equals_wins() -> None:
 
 
 def test_a_logit_that_is_no_number_is_not_passed_over() -> None:
-    """It is the highest, wherever it stands."""
+    """A NaN counts as the highest logit, wherever it stands."""
     logits = torch.zeros(3, 96)
     logits[1, 50] = float("nan")
     assert position_logits._highest(logits)[0].isnan().tolist() == [False, True, False]
@@ -70,7 +70,7 @@ def test_a_logit_that_is_no_number_is_not_passed_over() -> None:
 
 @pytest.mark.usefixtures("parts")
 def test_log_probabilities_of_chosen_tokens() -> None:
-    """Several after one position, none after others."""
+    """There may be several tokens after one position and none after others."""
     model = tiny_model("olmo", vocab_size=97)
     states, logits = states_and_logits(model)
     places, tokens = torch.tensor([6, 0, 0, 3]), torch.tensor([1, 2, 96, 2])

@@ -1,4 +1,4 @@
-"""What cannot be scored, from the command line: one line that names the row, document or question, and exit code 1."""
+"""What cannot be scored ends the command with one line that names the row, document or question, and code 1."""
 
 import json
 from collections.abc import Callable
@@ -19,12 +19,12 @@ LONG = "It was a long way to Tipperary. " * 20
 
 
 def rows(text: str = "Who?") -> list[dict[str, str]]:
-    """Two rows, the second with this input."""
+    """Return two rows, the second with this input."""
     return [{"id": f"{n}qa0", "input": ("Who?", text)[n], "output": "Madera", "task": "Task1"} for n in range(2)]
 
 
 def write(folder: Path, model: PreTrainedModel, **changed: str) -> list[str]:
-    """A model and data of all kinds in the folder, and the words that name them; `changed` are longer texts."""
+    """Write a model and data of all kinds, and return the words that name them; `changed` are longer texts."""
     model.save_pretrained(folder / "model")
     byte_tokenizer().save_pretrained(folder / "model")
     texts = {"forget": "Who?", "retain": "Why?", "document": "in the town", "question": "Which?", **changed}
@@ -43,7 +43,7 @@ def write(folder: Path, model: PreTrainedModel, **changed: str) -> list[str]:
 
 
 def refused(words: list[str], folder: Path) -> str:
-    """The one line that the command ends with."""
+    """Return the one line that the command ends with."""
     ended = run_command("evaluate", words, folder)
     assert ended.code == 1, ended.out
     (line,) = ended.err.strip().splitlines()
@@ -51,7 +51,7 @@ def refused(words: list[str], folder: Path) -> str:
 
 
 def test_what_fits_is_scored(tmp_path: Path) -> None:
-    """The model and the data of all cases here, but for what each of them changes."""
+    """The model and the data that the other tests change one by one are accepted."""
     ended = run_command(
         "evaluate", [*write(tmp_path, byte_model("olmo", context=CONTEXT).float()), "hydra.run.dir=one"], tmp_path
     )
@@ -71,14 +71,14 @@ def test_what_fits_is_scored(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_longer_than_the_context(kind: str, name: str, tmp_path: Path) -> None:
-    """Never cut silently."""
+    """A text that is too long is refused, never cut."""
     line = refused(write(tmp_path, byte_model("olmo", context=CONTEXT).float(), **{kind: LONG}), tmp_path)
     assert line.startswith(f"error: {name}: ")
     assert f"context of {CONTEXT}" in line
 
 
 def not_a_number(model: PreTrainedModel) -> None:
-    """One weight of the output projection."""
+    """Make one weight of the output projection NaN."""
     with torch.no_grad():
         model.lm_head.weight[5, 0] = float("nan")  # type: ignore[union-attr]
 
@@ -94,7 +94,7 @@ def not_a_number(model: PreTrainedModel) -> None:
 def test_what_cannot_be_right(
     change: Callable[[PreTrainedModel], None] | None, words: list[str], message: str, tmp_path: Path
 ) -> None:
-    """Broken weights, and a tokenizer with more tokens than the model has embeddings."""
+    """Broken weights are refused, and so is a tokenizer with more tokens than the model has embeddings."""
     model = byte_model("olmo", context=CONTEXT).float()
     if change is not None:
         change(model)
@@ -106,7 +106,7 @@ def test_what_cannot_be_right(
 
 @pytest.mark.parametrize(("absent", "missing"), [("members", "mia_score"), ("mmlu", "utility")])
 def test_what_the_data_lacks_is_named(absent: str, missing: str, tmp_path: Path) -> None:
-    """The final score is not made of fewer parts, and says which it lacks."""
+    """The final score is not computed of fewer parts; a line says which part is missing."""
     words = write(tmp_path, byte_model("olmo", context=CONTEXT).float())
     left_out = ("data.members", "data.nonmembers") if absent == "members" else (f"data.{absent}",)
     ended = run_command("evaluate", [word for word in words if not word.startswith(left_out)], tmp_path)

@@ -1,3 +1,5 @@
+"""ROUGE-L recall, by hand and compared with rouge_score."""
+
 import random
 
 import pytest
@@ -23,16 +25,19 @@ from unlearning.evaluation.rouge import common_subsequence, rouge_l_recall
     ],
 )
 def test_recall(expected: str, generated: str, recall: float) -> None:
+    """The recall of each pair of texts is worked out by hand."""
     assert rouge_l_recall(expected, generated) == recall
 
 
 def test_common_subsequence() -> None:
+    """The lengths of the longest common subsequences are known."""
     assert common_subsequence("abcbdab", "bdcaba") == 4
     assert common_subsequence("", "abc") == common_subsequence("abc", "") == 0
     assert common_subsequence("aaa", "aa") == 2
 
 
 def test_recall_is_that_of_rouge_score() -> None:
+    """The recall of random texts is that of rouge_score."""
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     rng = random.Random(0)
     words = ["running", "runs", "cities", "city", "a", "The", "don't", "41", "naïve", "e-mail", "."]

@@ -1,7 +1,10 @@
+"""Draft tokens: where they come from."""
+
 from unlearning.evaluation.speculative import draft_tokens, repeated_period
 
 
 def test_a_draft_follows_the_expected_answer_as_long_as_the_tokens_do() -> None:
+    """A draft continues a likely answer that begins with all tokens so far."""
     guess = list(range(10, 30))
     assert draft_tokens([10, 11], [guess]) == [12, 13, 14, 15, 16, 17, 18]
     assert draft_tokens(guess[:18], [guess]) == [28, 29]
@@ -11,6 +14,7 @@ def test_a_draft_follows_the_expected_answer_as_long_as_the_tokens_do() -> None:
 
 
 def test_a_draft_repeats_the_last_period() -> None:
+    """A draft repeats the shortest period that the tokens end with."""
     assert repeated_period([9, 4, 4, 4, 4]) == [4] * 7
     assert repeated_period([9, 4, 4, 4]) == []
     assert repeated_period([1, 2, 3, 9, 1, 2, 3]) == []

@@ -1,3 +1,5 @@
+"""The stopping rule: it stops only where no continuation changes the score."""
+
 import random
 
 import pytest
@@ -28,10 +30,12 @@ from unlearning.evaluation.text import through_csv
     ],
 )
 def test_answer_missed(stable: str, answer: str, missed: bool) -> None:
+    """An answer is missed once the stable text differs from it."""
     assert answer_missed(stable, answer) is missed
 
 
 def test_a_missed_answer_never_matches() -> None:
+    """No continuation of a missed answer is an exact match, on random texts."""
     rng = random.Random(0)
     pieces = ["a", "A", "Σ", "ς", "σ", " ", "\n", "n", "NA", "null", "\u0130"]
     for _ in range(20000):
@@ -51,14 +55,17 @@ def test_a_missed_answer_never_matches() -> None:
     ],
 )
 def test_completion_covered(stable: str, covered: bool) -> None:
+    """A completion is covered once its finished words contain all target words in order."""
     assert completion_covered(stable, ["in", "the", "old", "town"]) is covered
 
 
 def test_a_target_without_words_is_never_covered() -> None:
+    """Without target words the recall is 0, so nothing is covered."""
     assert not completion_covered("any text that is long enough ", [])
 
 
 def test_a_covered_completion_keeps_its_score() -> None:
+    """No continuation of a covered completion changes its recall of 1, on random texts."""
     rng = random.Random(1)
     pieces = ["a", "b", "cat", "cats", " ", " ", ".", "N/A", "hed"]
     for _ in range(20000):

@@ -1,3 +1,5 @@
+"""The text that is scored, and its stable part."""
+
 import random
 
 import pytest
@@ -18,7 +20,7 @@ from unlearning.evaluation.text import (
 
 
 def fallback_tokenizer() -> PreTrainedTokenizerFast:
-    """SentencePiece style: pieces with ▁ for a space, single bytes for the rest."""
+    """Return a tokenizer like SentencePiece's: pieces with ▁ for a space, and single bytes for the rest."""
     pieces = ["<s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "▁the", "cat", "A", ".", "▁."]
     tokenizer = Tokenizer(
         models.BPE(vocab={piece: index for index, piece in enumerate(pieces)}, merges=[], byte_fallback=True)
@@ -47,10 +49,12 @@ def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
     ],
 )
 def test_clean_up(raw: str, cleaned: str) -> None:
+    """Spaces before punctuation and contractions are removed."""
     assert clean_up(raw) == cleaned
 
 
 def test_clean_up_is_what_transformers_does() -> None:
+    """The text is cleaned up as by transformers, on random texts."""
     tokenizer = byte_tokenizer()
     rng = random.Random(0)
     for _ in range(200):
@@ -58,7 +62,8 @@ def test_clean_up_is_what_transformers_does() -> None:
         assert clean_up(text) == tokenizer.clean_up_tokenization(text)
 
 
-def test_the_settled_part_begins_every_continuation() -> None:
+def test_the_stable_part_begins_every_continuation() -> None:
+    """Every continuation of a text begins with its stable part once both are cleaned up."""
     rng = random.Random(1)
     pieces = [" ", " ", "'", ".", "n", "t", "'s", "ve", "r", "e", "m", "a", *(pattern for pattern, _ in CLEAN_UP)]
     for _ in range(3000):
@@ -70,7 +75,8 @@ def test_the_settled_part_begins_every_continuation() -> None:
 
 
 @pytest.mark.parametrize("make", [byte_tokenizer, fallback_tokenizer, wordpiece_tokenizer])
-def test_settled_text_begins_the_text_of_every_continuation(make: object) -> None:
+def test_stable_text_begins_the_text_of_every_continuation(make: object) -> None:
+    """The text of all tokens begins with the stable text of the first of them."""
     tokenizer = make()
     stable_text = StableText(tokenizer)
     rng = random.Random(2)
@@ -83,7 +89,8 @@ def test_settled_text_begins_the_text_of_every_continuation(make: object) -> Non
         assert official_text(tokenizer, tokens).startswith(stable)
 
 
-def test_settled_text_waits_for_whole_characters() -> None:
+def test_stable_text_waits_for_whole_characters() -> None:
+    """A character of several tokens is stable once it is whole."""
     tokenizer = byte_tokenizer()
     tokens = tokenizer("a🙂b")["input_ids"]
     stable_text = StableText(tokenizer)
@@ -92,7 +99,8 @@ def test_settled_text_waits_for_whole_characters() -> None:
     assert set(seen) <= {"", "a", "a🙂", "a🙂b"}
 
 
-def test_settled_text_trusts_known_decoders_only() -> None:
+def test_stable_text_trusts_known_decoders_only() -> None:
+    """A tokenizer with another decoder has no stable text."""
     assert StableText(byte_tokenizer()).trusted
     assert StableText(fallback_tokenizer()).trusted
     assert not StableText(wordpiece_tokenizer()).trusted
@@ -100,6 +108,7 @@ def test_settled_text_trusts_known_decoders_only() -> None:
 
 
 def test_an_empty_text_becomes_nan_on_its_way_through_csv() -> None:
+    """Exactly the texts that pandas reads as missing become "nan"."""
     assert through_csv("") == "nan"
     assert through_csv("None") == "nan"
     assert through_csv(" ") == " "

@@ -1,4 +1,4 @@
-"""TOFU's metrics: by hand, and on a model against one answer at a time."""
+"""TOFU's metrics: by hand, and on a model compared with one answer at a time."""
 
 import math
 from dataclasses import replace
@@ -32,12 +32,12 @@ NEW_TOKENS = 20
 
 @pytest.fixture
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers of fewer tokens than TOFU's."""
+    """Let answers have fewer tokens than TOFU's."""
     monkeypatch.setattr("unlearning.evaluation.tofu.NEW_TOKENS", NEW_TOKENS)
 
 
 def question(name: str, number: int) -> TofuQuestion:
-    """A question with its own answers."""
+    """Return a question with answers of its own."""
     return TofuQuestion(
         id=f"{name}/{number}",
         question=f"Where is {name} {number}?",
@@ -56,19 +56,19 @@ SETS = TofuSets(
 
 
 def measured(model: PreTrainedModel, sets: TofuSets | None = SETS, batch_tokens: int = 600) -> EvaluatedModel:
-    """The model with the tiny tokenizer."""
+    """Return the model with the tiny tokenizer, its data and its settings."""
     config = EvaluationConfig(batch_tokens=batch_tokens)
     return EvaluatedModel(model, byte_tokenizer(), Corpus((), (), tofu=sets), config, PromptConfig())
 
 
 def items(group: str, *values: tuple[float, float, float]) -> list[ItemScore]:
-    """Items of a set with probability, rouge and log truth ratio."""
+    """Return items of a set with these probabilities, ROUGE scores and log truth ratios."""
     names = ("probability", "rouge", "log_truth_ratio")
     return [ItemScore(group, str(number), dict(zip(names, three, strict=True))) for number, three in enumerate(values)]
 
 
 def test_probability_by_hand() -> None:
-    """exp(-ln 2) = 1/2; beside two options of 1/4 each it is half of all; beside one as likely, half."""
+    """exp(-ln 2) = 1/2; it is half of the sum with two options of 1/4 each, and half with one equal option."""
     assert probability(LN2, []) == pytest.approx(0.5)
     assert probability(LN2, [2 * LN2, 2 * LN2]) == pytest.approx(0.5)
     assert probability(5000.0, [5000.0]) == pytest.approx(0.5)
@@ -76,7 +76,7 @@ def test_probability_by_hand() -> None:
 
 
 def test_truth_ratio_by_hand() -> None:
-    """Wrong answers of 1/2 and 1/8 have the geometric mean 1/4. Paraphrase 1/2: R = 1/2; 1/4: R = 1; 1/8: R = 2."""
+    """Wrong answers of 1/2 and 1/8 have the geometric mean 1/4. A paraphrase of 1/2, 1/4, 1/8 has R = 1/2, 1, 2."""
     ratios = [log_truth_ratio(times * LN2, [LN2, 3 * LN2]) for times in (1, 2, 3)]
     assert ratios == pytest.approx([-LN2, 0.0, LN2])
     assert [truth_score(ratio, "forget") for ratio in ratios] == pytest.approx([0.5, 1.0, 0.5])
@@ -85,7 +85,7 @@ def test_truth_ratio_by_hand() -> None:
 
 
 def test_forget_quality_by_hand() -> None:
-    """Two and two values that do not overlap: 2 of the 6 orders are as extreme, p = 1/3. The same values: p = 1."""
+    """If two and two values do not overlap, 2 of the 6 orders are as extreme: p = 1/3. The same values have p = 1."""
     assert forget_quality([0.1, 0.2], [0.3, 0.4]) == pytest.approx(1 / 3)
     assert forget_quality([0.1, 0.2], [0.1, 0.2]) == pytest.approx(1.0)
     assert forget_quality([math.exp(-3), math.exp(2)], [1.0, math.exp(4)]) == forget_quality([-3, 2], [0, 4])
@@ -93,7 +93,7 @@ def test_forget_quality_by_hand() -> None:
 
 
 def test_metrics_by_hand() -> None:
-    """Nine values of 1/2 but one of 1 have the harmonic mean 9 / (8 * 2 + 1)."""
+    """Eight values of 1/2 and one of 1 have the harmonic mean 9 / (8 * 2 + 1)."""
     half = (0.5, 0.5, -LN2)
     found = items("forget", (0.25, 0.0, LN2), (0.75, 1.0, 0.0)) + items("retain", (1.0, 0.5, -LN2))
     found += items("real_authors", half) + items("world_facts", half)
@@ -106,7 +106,7 @@ def test_metrics_by_hand() -> None:
 
 
 def test_what_is_missing_is_none() -> None:
-    """No forget quality without a reference, no utility without one of the three sets; a zero makes utility zero."""
+    """Forget quality needs a reference, and utility all three sets; a value of 0 makes the utility 0."""
     forget, half = items("forget", (0.25, 0.0, LN2)), (0.5, 0.5, -LN2)
     metrics = tofu_metrics(forget + items("retain", half), None)
     assert metrics["tofu_forget_quality"] is metrics["tofu_model_utility"] is None
@@ -118,7 +118,7 @@ def test_what_is_missing_is_none() -> None:
 
 @torch.no_grad()
 def naive_loss(model: PreTrainedModel, prompt: str, answer: str) -> float:
-    """Mean of -log p of the answer's tokens and the end token."""
+    """Return the mean of -log p over the answer's tokens and the end token."""
     tokenizer = byte_tokenizer()
     start = tokenizer(prompt)["input_ids"]
     tokens = [*start, *tokenizer(f" {answer}", add_special_tokens=False)["input_ids"], 0]
@@ -130,7 +130,7 @@ def naive_loss(model: PreTrainedModel, prompt: str, answer: str) -> float:
 @pytest.mark.usefixtures("short_answers")
 @pytest.mark.parametrize("batch_tokens", [1, 4000])
 def test_a_model_is_asked_one_answer_at_a_time(batch_tokens: int) -> None:
-    """All three values of every question; the geometric mean is that of exp(-loss)."""
+    """Every question has its three values; the geometric mean is that of exp(-loss)."""
     model = byte_model("olmo", 6)
     found = tofu(measured(model, batch_tokens=batch_tokens))
     asked = [*SETS.forget, *SETS.retain, *SETS.real_authors, *SETS.world_facts]
@@ -154,7 +154,7 @@ def test_a_model_is_asked_one_answer_at_a_time(batch_tokens: int) -> None:
 
 @pytest.mark.usefixtures("short_answers")
 def test_processes_share_the_questions() -> None:
-    """Together they have every item once, in order."""
+    """The processes together have every item once, in order."""
     whole = measured(byte_model("olmo", 6))
     alone = tofu(whole)
     shares = merge_shares([tofu(replace(whole, share=Share(rank, 4))) for rank in range(4)])
@@ -165,12 +165,12 @@ def test_processes_share_the_questions() -> None:
 
 
 def test_without_questions_there_is_nothing() -> None:
-    """Nor an error."""
+    """Without questions the list is empty, and there is no error."""
     assert tofu(measured(byte_model("olmo"), None)) == []
 
 
 def test_broken_weights_name_the_question() -> None:
-    """Rather than a probability that is no number."""
+    """Broken weights are refused with the name of the question."""
     model = byte_model("olmo")
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))

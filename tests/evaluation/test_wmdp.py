@@ -1,4 +1,4 @@
-"""Hazardous questions: accuracy by subject, and all benchmarks within an evaluation."""
+"""WMDP's questions: accuracy by subject, and all benchmarks within an evaluation."""
 
 from dataclasses import replace
 from statistics import fmean
@@ -27,7 +27,7 @@ CONFIG = EvaluationConfig(max_new_tokens=4, shots=2, batch_tokens=3000)
 
 
 def test_questions_are_asked_without_examples() -> None:
-    """Whatever evaluation.shots says, and with examples at hand: as lm-evaluation-harness does, with one space."""
+    """They are asked as by lm-evaluation-harness, without examples, whatever evaluation.shots says."""
     model, tokenizer = byte_model("olmo", 1), byte_tokenizer()
     examples = tuple(replace(example, subject="biology") for example in small_corpus().examples)
     corpus = replace(small_corpus(), examples=examples, wmdp=QUESTIONS)
@@ -44,7 +44,7 @@ def test_questions_are_asked_without_examples() -> None:
 
 
 def test_accuracy_by_subject() -> None:
-    """By hand: one of two in biology, none of one in chemistry, no question on cybersecurity."""
+    """One of two is right in biology, none of one in chemistry; there is no question on cybersecurity."""
     items = [ItemScore("biology", "a", {"right": 1.0}), ItemScore("biology", "b", {"right": 0.0})]
     assert wmdp_metrics([*items, ItemScore("chemistry", "c", {"right": 0.0})]) == {
         "wmdp_biology": 0.5,
@@ -55,12 +55,12 @@ def test_accuracy_by_subject() -> None:
 
 
 def evaluated(corpus: Corpus, reference: EvaluationResult | None = None, seed: int = 1) -> EvaluationResult:
-    """Everything at once."""
+    """Return an evaluation with all benchmarks of the corpus."""
     return evaluate(byte_model("olmo", seed), byte_tokenizer(), corpus, CONFIG, PromptConfig(), "tiny", reference)
 
 
 def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
-    """All their keys, or none; what compares with a reference is there once there is one."""
+    """A benchmark has all its keys or none; metrics that compare with a reference need one."""
     corpus = replace(small_corpus(), tofu=test_tofu.SETS, muse=test_muse.SETS, wmdp=QUESTIONS)
     retrained = evaluated(corpus, seed=2)
     result = evaluated(corpus, retrained)
@@ -78,7 +78,7 @@ def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
 
 
 def naive_log_ratios(seed: int) -> list[float]:
-    """ln R of each forget question, an answer at a time: the paraphrase's loss less the mean of the wrong answers'."""
+    """Return ln R of each forget question: the paraphrase's loss minus the mean loss of the wrong answers."""
     model = byte_model("olmo", seed)
     return [
         test_tofu.naive_loss(model, one.question, one.paraphrase)
@@ -88,8 +88,10 @@ def naive_log_ratios(seed: int) -> list[float]:
 
 
 def test_forget_quality_of_an_evaluation_compares_with_its_reference() -> None:
-    """Both truth ratios of one model are above both of the other: 2 of the 6 orders are so far apart, p = 1/3; of a
-    model and itself it is 1."""
+    """If both truth ratios of one model are above both of the other, p = 1/3; a model and itself have p = 1.
+
+    2 of the 6 orders of four values are so far apart.
+    """
     corpus = replace(small_corpus(), tofu=test_tofu.SETS)
     ours, theirs = naive_log_ratios(1), naive_log_ratios(2)
     assert min(ours) > max(theirs)

@@ -1,4 +1,4 @@
-"""A tokenizer, rows and questions of official shape, small enough for a random model."""
+"""A tokenizer, rows and questions in the official form, small enough for a random model."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ VOCABULARY = 384
 
 
 def byte_tokenizer(bos: bool = False, pad: bool = True) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over all 256 bytes, trained on TEXTS."""
+    """Return a byte-level BPE tokenizer over all 256 bytes, trained on TEXTS."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -41,7 +41,7 @@ def byte_tokenizer(bos: bool = False, pad: bool = True) -> PreTrainedTokenizerFa
 
 
 def byte_model(family: str, seed: int = 0, context: int = 1024, **changes: object) -> PreTrainedModel:
-    """A random model for `byte_tokenizer`, in float64 so that no near-tie is broken by rounding."""
+    """Return a random model for `byte_tokenizer`, in float64 so that rounding decides no choice between tokens."""
     settings = {"vocab_size": VOCABULARY, "bos_token_id": 2, "eos_token_id": 0, "pad_token_id": 1, **changes}
     settings["max_position_embeddings"] = context
     if family == "gpt2":
@@ -50,13 +50,13 @@ def byte_model(family: str, seed: int = 0, context: int = 1024, **changes: objec
 
 
 def document_of(task: str, number: int) -> str:
-    """A document id of the task's shape."""
+    """Return a document id in the form of the task's ids."""
     name = f"{number:08x}-0000-4000-8000-000000000000"
     return {"Task1": f'"{name}"', "Task2": name, "Task3": str(1000 + number)}[task]
 
 
 def official_rows(split: Split, answers: Sequence[str] = ("Madera", "1976-03-29", "NA")) -> list[Row]:
-    """Two completions and two questions a task; answers are dealt out in turn."""
+    """Return two completions and two questions of each task, with the answers in turn."""
     rows = []
     for place, task in enumerate(TASKS):
         for number in range(2):
@@ -73,7 +73,7 @@ def official_rows(split: Split, answers: Sequence[str] = ("Madera", "1976-03-29"
 
 
 def multiple_choice(count: int = 6) -> tuple[list[Question], list[Question]]:
-    """Questions of two subjects, and three worked examples of each."""
+    """Return questions of two subjects, and three worked examples of each subject."""
     made = [
         Question(
             id=f"q{index}",
@@ -89,7 +89,7 @@ def multiple_choice(count: int = 6) -> tuple[list[Question], list[Question]]:
 
 
 def small_corpus(fingerprint: str = "") -> Corpus:
-    """All parts of a corpus."""
+    """Return a small corpus with all its parts."""
     questions, examples = multiple_choice()
     members = [Document(f"m{index}", text) for index, text in enumerate(TEXTS[:3])]
     nonmembers = [Document(f"n{index}", text[5:60]) for index, text in enumerate(TEXTS[1:4])]
@@ -106,7 +106,7 @@ def small_corpus(fingerprint: str = "") -> Corpus:
 
 @torch.no_grad()
 def greedy_tokens(model: PreTrainedModel, prompt: Sequence[int], ends: set[int], new_tokens: int) -> list[int]:
-    """Greedy decoding without a cache, one row, one token at a time."""
+    """Return the tokens of greedy decoding without a cache, one row and one token at a time."""
     tokens = list(prompt)
     while len(tokens) < len(prompt) + new_tokens:
         tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
@@ -118,5 +118,5 @@ def greedy_tokens(model: PreTrainedModel, prompt: Sequence[int], ends: set[int],
 def greedy_text(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: str, new_tokens: int, ends: set[int]
 ) -> str:
-    """`greedy_tokens` of a prompt, as text."""
+    """Return `greedy_tokens` of a prompt, as text."""
     return official_text(tokenizer, greedy_tokens(model, tokenizer(text)["input_ids"], ends, new_tokens))

@@ -15,7 +15,7 @@ RUN = [*FEW, "method=chunked_lora", "trainer.max_steps=1", "evaluation.reference
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a finished run in run/, which was probed as a stage."""
+    """Return a folder with a finished run in run/, which was probed as a stage."""
     made = tmp_path_factory.mktemp("probed")
     words = [*RUN, "probe=[relearning,int8]", "probes.relearning.steps=[1]", "hydra.run.dir=run"]
     ended = run_command("unlearn", words, made)
@@ -25,12 +25,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lines(run: Path) -> dict[str, dict[str, Any]]:
-    """Of probes.json."""
+    """Return the results in probes.json, by name."""
     return {line["name"]: line for line in json.loads((run / "probes.json").read_text())["probes"]}
 
 
 def test_probes_are_a_stage_of_a_run(folder: Path) -> None:
-    """The target remembers, the retrained model does not; the report shows the table and the curves."""
+    """The target remembers and the retrained model does not; the report shows the table and the curves."""
     found = lines(folder / "run")
     assert list(found) == ["unprobed", "relearning", "int8"]
     assert found["int8"]["values"]["target"]["value"] == 1.0
@@ -43,7 +43,7 @@ def test_probes_are_a_stage_of_a_run(folder: Path) -> None:
 
 
 def test_a_finished_run_is_probed(folder: Path) -> None:
-    """What the run has asked already is taken from the cache; its own table gets what is new."""
+    """What the run has asked already comes from the cache; its own table gets the new results."""
     before = lines(folder / "run")
     words = ["run=run", "trainer=cpu", "evaluation.max_new_tokens=32", "probe=[int8,recognition,adapter]"]
     ended = run_command("probe", [*words, "hydra.run.dir=asked"], folder)
@@ -60,7 +60,7 @@ def test_a_finished_run_is_probed(folder: Path) -> None:
 
 
 def test_any_model_is_probed(folder: Path) -> None:
-    """Without a target there is no share; without a retrained model the floor is chance."""
+    """Without a target there is no share that came back; without a retrained model the floor is chance."""
     words = [*FEW, "model=local", f"model.path={ASSETS / 'target'}", "probe=[int8]"]
     ended = run_command("probe", [*words, "hydra.run.dir=alone"], folder)
     assert ended.code == 0, ended.err
@@ -88,7 +88,7 @@ def test_any_model_is_probed(folder: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp_path: Path) -> None:
-    """Exit code 1."""
+    """The command ends with one line and exit code 1."""
     ended = run_command("probe", [*words, "trainer=cpu", f"hydra.run.dir={tmp_path / 'bad'}"], folder)
     assert ended.code == 1
     assert message in ended.err.strip().splitlines()[-1]
@@ -106,7 +106,7 @@ def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp
     ],
 )
 def test_a_run_that_cannot_be_probed(changed: dict[str, str], message: str, tmp_path: Path) -> None:
-    """One line says why."""
+    """One line says why the run cannot be probed."""
     (tmp_path / "run").mkdir()
     files = {"config.yaml": "method: x\nmodel: {name: x}\n", "status.json": '{"state": "finished"}'}
     for name, text in {**files, **changed}.items():

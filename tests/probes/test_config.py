@@ -1,4 +1,4 @@
-"""The probes of conf/ and their ranges."""
+"""The probes of conf/ and the ranges of their settings."""
 
 import inspect
 import re
@@ -22,21 +22,21 @@ NAMES = [path.stem for path in FILES]
 
 
 def settings(command: str, *words: str) -> Any:
-    """The checked dataclass of a command line."""
+    """Return the checked settings of a command line."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(compose(command, list(words)))
 
 
 def test_unlearn_asks_none_and_unlearn_probe_asks_all() -> None:
-    """Unless told otherwise."""
+    """These are the defaults of the two commands."""
     assert settings("unlearn").probes == {}
     assert sorted(settings("probe", "run=anywhere").probes) == NAMES
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_a_probe_is_built_from_exactly_its_keys(path: Path) -> None:
-    """It goes by the name of its file, and its heading names a source."""
+    """A probe has the name of its file, and the heading of the file names a source."""
     (made,) = settings("unlearn", f"probe=[{path.stem}]").probes.items()
     name, part = made
     constructor = get_class(part._target_)
@@ -51,7 +51,7 @@ def test_a_probe_is_built_from_exactly_its_keys(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_a_probe_says_what_it_is(path: Path) -> None:
-    """In a few words for the table; no two of them the same."""
+    """Each title is short, and no two titles are the same."""
     titles = {name: build(part).title for name, part in settings("probe", "run=anywhere").probes.items()}
     assert 10 < len(titles[path.stem]) < 80
     assert list(titles.values()).count(titles[path.stem]) == 1
@@ -89,13 +89,13 @@ def test_what_is_out_of_range(words: list[str], message: str) -> None:
     "template", ["", "{question} {question}", "{answer}: {question}", "{question} {answer}{answer}"]
 )
 def test_templates_that_cannot_be_filled_in(template: str) -> None:
-    """The question comes once, the answer after it."""
+    """A template must have the question once, and the answer only after it."""
     with pytest.raises(InputError, match="texts with one"):
         check_ranges(QuestionsConfig(templates=["{question}", template]), "probes.asked")
 
 
 def test_one_probe_several_times() -> None:
-    """Under names of their own, from Python; each is a part by itself."""
+    """From Python one probe can be given several names with different settings."""
     many = {f"after {steps}": RelearningConfig(steps=[steps]) for steps in (1, 5)} | {"told": PrimedConfig(words=2)}
     assert [build(part).title for part in many.values()][:2] == [
         "up to 1 step on 10% of the forget documents; the others are asked",

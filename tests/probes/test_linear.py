@@ -1,4 +1,4 @@
-"""Examples that give nothing away, states of the right token, and signals that are planted or not there."""
+"""The linear probe: examples that give nothing away, states of the right token, planted signals and noise."""
 
 from collections import Counter
 from dataclasses import replace
@@ -23,7 +23,7 @@ PROBE = LinearProbe(Attribute.answer, None, 3, 10.0, 0)
 
 
 def test_truth_gives_nothing_away() -> None:
-    """Each question and each answer once right and once wrong, in one fold, and an answer of the same kind."""
+    """Each question and each answer is once right and once wrong, in one fold, with answers of the same kind."""
     examples = truth_examples(QUESTIONS, 5, 0)
     assert len(examples) == 40
     for text in ((lambda one: one.row.id), (lambda one: one.answer)):
@@ -38,7 +38,7 @@ def test_truth_gives_nothing_away() -> None:
 
 
 def test_halves_of_the_alphabet() -> None:
-    """Of ten towns five in each half; a kind of its own for numbers; nine answers lose the middle one."""
+    """Each half has five of ten towns; numbers are a kind of their own; of nine answers the middle one is left out."""
     examples = answer_examples(QUESTIONS, 5, 0)
     assert Counter((one.regression, one.label) for one in examples) == dict.fromkeys(
         [(0, False), (0, True), (1, False), (1, True)], 5
@@ -52,7 +52,7 @@ def test_halves_of_the_alphabet() -> None:
 
 
 def test_rows_of_a_document_share_a_fold() -> None:
-    """And folds are of equal size."""
+    """All rows of a document are in one fold, and the folds are of equal size."""
     folds = assign_folds(QUESTIONS, 5, 0)
     assert sorted(Counter(folds.values()).values()) == [2] * 5
     assert all(folds[row.id[:-3]] == one.fold for row in QUESTIONS for one in truth_examples([row], 5, 0))
@@ -60,7 +60,7 @@ def test_rows_of_a_document_share_a_fold() -> None:
 
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "opt"])
 def test_states_are_those_of_the_last_token(family: str) -> None:
-    """Against Transformers' own hidden states, a text at a time."""
+    """The states are equal to the hidden states of Transformers, one text at a time."""
     model = tiny_model(family)
     sequences = [[5, 6, 7, 8, 9], [11, 12], [20, 21, 22]]
     states = last_states(model, sequences, [0, 1], 8, lambda _: None)
@@ -71,7 +71,7 @@ def test_states_are_those_of_the_last_token(family: str) -> None:
 
 
 def examples(count: int) -> list[LinearExample]:
-    """Of one regression, half of them labelled, in five folds."""
+    """Return examples of one regression in five folds, half of them labelled True."""
     row = QUESTIONS[0]
     return [
         LinearExample(replace(row, id=f"d{number}qa0"), None, number % 2 == 0, number % 5, 0) for number in range(count)
@@ -79,7 +79,7 @@ def examples(count: int) -> list[LinearExample]:
 
 
 def test_a_planted_signal_is_found_in_its_layer() -> None:
-    """Layer 1 of 3 has the label in one of 8 directions; noise elsewhere."""
+    """Layer 1 of 3 has the label in one of 8 directions, and everything else is noise."""
     made = examples(100)
     states = np.random.default_rng(0).normal(size=(100, 3, 8)).astype(np.float32)
     states[:, 1, 4] += [3.0 if example.label else -3.0 for example in made]
@@ -89,7 +89,7 @@ def test_a_planted_signal_is_found_in_its_layer() -> None:
 
 
 def test_noise_is_told_by_chance() -> None:
-    """400 examples: within three standard errors, 0.075, of a half."""
+    """With 400 examples the accuracy is within three standard errors, 0.075, of a half."""
     made = examples(400)
     states = np.random.default_rng(1).normal(size=(400, 4, 6)).astype(np.float32)
     right, _ = replace(PROBE, folds=5)._cross_validate(states, made)
@@ -97,7 +97,7 @@ def test_noise_is_told_by_chance() -> None:
 
 
 def test_nothing_is_learnt_from_the_fold_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the layer chosen by it."""
+    """Neither the training nor the choice of the layer uses the fold that is predicted."""
     seen: list[tuple[set[int], set[int]]] = []
     original = LinearProbe._correct
 
@@ -115,7 +115,7 @@ def test_nothing_is_learnt_from_the_fold_that_is_told(monkeypatch: pytest.Monkey
 
 
 def test_a_label_that_was_not_seen() -> None:
-    """Where only one label was learnt it is told for all."""
+    """If only one label was seen in training, it is predicted for all."""
     states = np.zeros((3, 2), dtype=np.float32)
     labels = np.array([True, True, True])
     assert PROBE._predicted(states, labels, states).tolist() == [True] * 3
@@ -124,7 +124,7 @@ def test_a_label_that_was_not_seen() -> None:
 
 @pytest.mark.parametrize("attribute", list(Attribute))
 def test_the_shown_text(attribute: Attribute) -> None:
-    """The question alone, or with an answer and without an end-of-text token."""
+    """The text is the question alone, or the question with an answer and without an end-of-text token."""
     asked = probed()
     made = linear.EXAMPLES[attribute](QUESTIONS, 3, 0)
     texts = [asked.tokenizer.decode(ids) for ids in linear._sequences(made, asked)]
@@ -132,7 +132,7 @@ def test_the_shown_text(attribute: Attribute) -> None:
 
 
 def test_what_cannot_be_asked() -> None:
-    """A layer that is not there is the user's mistake; too few rows are the data's."""
+    """A layer that does not exist is an input error; with too few rows the probe does not apply."""
     with pytest.raises(InputError, match="layers are 0 to 1"):
         replace(PROBE, layer=2).run(probed())
     found = replace(PROBE, layer=1).run(probed())

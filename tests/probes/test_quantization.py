@@ -1,4 +1,4 @@
-"""Rounding, worked out by hand, and which weights it meets."""
+"""Rounding, worked out by hand, and the weights that are rounded."""
 
 import pytest
 import torch
@@ -23,20 +23,20 @@ def test_rounding_of_one_channel_by_hand() -> None:
 
 
 def test_groups_have_scales_of_their_own() -> None:
-    """Groups of 2 of [4, 1 | 0.3, 0.1 | 0.5]: scales 4/3, 0.1, 0.5/3; 1 is 0.75 steps, so 1 step of 4/3."""
+    """Groups of 2 of [4, 1 | 0.3, 0.1 | 0.5] have scales 4/3, 0.1, 0.5/3; 1 is 0.75 steps, so 1 step of 4/3."""
     weight = torch.tensor([[4.0, 1.0, 0.3, 0.1, 0.5]])
     assert torch.allclose(rounded(weight, 3, 2), torch.tensor([[4.0, 4 / 3, 0.3, 0.1, 0.5]]))
     assert torch.allclose(rounded(weight, 3, None), torch.tensor([[4.0, 4 / 3, 0.0, 0.0, 0.0]]))
 
 
 def test_zeros_stay_zero() -> None:
-    """An empty channel has no scale."""
+    """A channel of zeros has no scale."""
     assert torch.equal(rounded(torch.zeros(2, 3), 4, None), torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_rounding_is_idempotent_and_within_half_a_step(bits: int) -> None:
-    """And there are at most 2 * (2^(bits-1) - 1) + 1 different values a channel."""
+    """A channel has at most 2 * (2^(bits-1) - 1) + 1 different values."""
     weight = torch.randn(3, 400, generator=torch.Generator().manual_seed(0))
     once, levels = rounded(weight, bits, None), 2 ** (bits - 1) - 1
     assert torch.allclose(rounded(once, bits, None), once, atol=1e-6)
@@ -46,7 +46,7 @@ def test_rounding_is_idempotent_and_within_half_a_step(bits: int) -> None:
 
 
 def test_conv1d_is_rounded_by_output_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """GPT-2 keeps its weights transposed: one scale a column."""
+    """GPT-2 keeps its weights transposed, so each column has one scale."""
     asked = probed(tiny_model("gpt2"))
     seen = {}
 
@@ -64,7 +64,7 @@ def test_conv1d_is_rounded_by_output_channel(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_embeddings_and_head_are_left_alone() -> None:
-    """Seven matrices a layer of OLMo, and nothing else."""
+    """The seven matrices of each layer of OLMo are rounded, and nothing else."""
     model = tiny_model("olmo")
     inside = {id(module) for layer in anatomy.layers(model) for module in layer.modules()}
     modules = linear_modules(model)
@@ -73,6 +73,6 @@ def test_embeddings_and_head_are_left_alone() -> None:
 
 
 def test_fused_experts_are_refused() -> None:
-    """Where most weights are in no linear module, rounding the rest would be called int4 and be nothing of the kind."""
+    """Where most weights are in no linear module, rounding the rest would not be int4."""
     with pytest.raises(DoesNotApplyError, match="% of the layers' weights"):
         linear_modules(tiny_model("olmoe", hidden_size=32, intermediate_size=96))

@@ -1,4 +1,4 @@
-"""How questions are put: templates, other words, answers that are begun."""
+"""How questions are asked: templates, paraphrases, and answers whose beginning is given."""
 
 import re
 
@@ -39,12 +39,12 @@ def test_a_template_filled_in(template: str, prompt: str, end: str) -> None:
 
 
 def test_braces_in_a_question_are_text() -> None:
-    """No format string."""
+    """A template is not used as a format string."""
     assert fill_template("So: {question}", "What is {answer}?") == ("So: What is {answer}?", "")
 
 
 def worlds_questions() -> list[str]:
-    """As the sandbox's files write them."""
+    """Return the questions as the sandbox's files write them."""
     people = [text for _, text in QUESTIONS]
     return [
         *people,
@@ -54,7 +54,7 @@ def worlds_questions() -> list[str]:
 
 
 def test_every_question_of_the_sandbox_has_other_words() -> None:
-    """And none that the world does not ask; other words use the same names, and are other words."""
+    """The keys are exactly the world's questions; paraphrases differ from them and use the same names."""
     assert sorted(PHRASINGS) == sorted(set(worlds_questions()))
     for question, phrasings in PHRASINGS.items():
         names = sorted(re.findall(r"{\w+}", question))
@@ -63,7 +63,7 @@ def test_every_question_of_the_sandbox_has_other_words() -> None:
 
 
 def test_names_are_carried_over() -> None:
-    """Of a question in the sandbox's words and in LUME's, which are the same; others are not known."""
+    """Names are put into the paraphrases of the sandbox's and LUME's questions; other questions are not known."""
     assert paraphrases("What did Mo offer to Bo O'Neil?")[0] == "What was it that Mo offered Bo O'Neil?"
     assert paraphrases("What is Ann Lee's phone number?")[0] == "What is the phone number of Ann Lee?"
     assert paraphrases("What is Ann Lee's phone number? Please.") == ()
@@ -72,7 +72,7 @@ def test_names_are_carried_over() -> None:
 
 
 def test_a_question_is_asked_in_all_ways_and_scored_by_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three ways, two of them answered: 2/3."""
+    """The question is asked in three ways, and two answers are right: 2/3."""
     said = {"So: Where?": "Dorn", "{Where?": "Dorn} and", "Where?!": "Ulme"}
     tokenizer = byte_tokenizer()
 
@@ -88,7 +88,7 @@ def test_a_question_is_asked_in_all_ways_and_scored_by_their_mean(monkeypatch: p
 
 
 def test_plain_questions_are_those_of_the_evaluation() -> None:
-    """The template {question} changes nothing."""
+    """The template {question} does not change the question."""
     asked = world.probed()
     assert Questions(["{question}"], False).run(asked).items == measure_forget_rows(asked, Measured.knowledge).items
 
@@ -103,13 +103,13 @@ def test_plain_questions_are_those_of_the_evaluation() -> None:
     ],
 )
 def test_words_given_away(text: str, count: int, parts: tuple[str, str]) -> None:
-    """The rest begins at a word."""
+    """The rest of the text begins with a word."""
     assert split_words(text, count) == parts
 
 
 @pytest.mark.parametrize("style", list(PromptStyle))
 def test_beginnings_are_the_models_own_words(style: PromptStyle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the prompt as training writes it: in the chat style, in the answer's turn."""
+    """The beginning follows the prompt as training writes it; in the chat style it is in the answer's turn."""
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = "{% for m in messages %}<{{ m['content'] }}>{% endfor %}="
     seen: list[tuple[str, str]] = []
@@ -129,14 +129,14 @@ def test_beginnings_are_the_models_own_words(style: PromptStyle, monkeypatch: py
 
 
 def test_too_short_answers_are_said_to_be() -> None:
-    """Of completions one word, of questions ten."""
+    """No answer to a question has more than ten words; every completion has more than one."""
     with pytest.raises(DoesNotApplyError, match="more than 10 words"):
         Primed("", 10, Measured.knowledge).run(world.probed())
     assert len(Primed("", 1, Measured.regurgitation).run(world.probed()).items) == 10
 
 
 def test_an_answer_ends_where_the_form_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only where there is such an end."""
+    """An answer is cut only where the form has such an end."""
     asked, rows = world.probed(), list(world.people(Split.FORGET))[1:3]
     monkeypatch.setattr("unlearning.probes.forget_answers.generate", lambda *_: ['Dorn", 3', '1000"'])
     prompts = encode_prompts([row.input for row in rows], asked.tokenizer, asked.prompt)

@@ -1,4 +1,4 @@
-"""Which documents are trained on, which are asked, and that training is the project's own."""
+"""The relearning probe: the documents trained on, the documents asked, and the training itself."""
 
 import copy
 from dataclasses import replace
@@ -23,13 +23,13 @@ from unlearning.scopes.layers import AllScope
 
 
 def documents(rows: list[Row]) -> set[str]:
-    """Their names."""
+    """Return the names of the rows' documents."""
     return {document_id(row.id) for row in rows}
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.05, 1), (0.25, 3), (0.9, 9)])
 def test_whole_documents_are_drawn(fraction: float, count: int) -> None:
-    """ceil(fraction * 10) of ten, with all three rows; of the retain set as many."""
+    """ceil(fraction * 10) of ten documents are drawn with all their rows; from the retain set as many."""
     for source in RelearnOn:
         probe = replace(relearning(source), fraction=fraction)
         rows = probe.trained_on(corpus())
@@ -40,7 +40,7 @@ def test_whole_documents_are_drawn(fraction: float, count: int) -> None:
 
 
 def test_what_was_shown_again_is_kept_apart() -> None:
-    """The value is over the others; both are looked at before and after training."""
+    """The value is over the held-out documents; both groups are measured before and after training."""
     found = relearning().run(probed())
     assert [look.steps for look in found.curve] == [0, 1, 2]
     shown = documents(relearning().trained_on(corpus()))
@@ -54,19 +54,19 @@ def test_what_was_shown_again_is_kept_apart() -> None:
 
 
 def test_after_training_on_retain_rows_all_are_asked() -> None:
-    """Nothing of the forget set was shown."""
+    """No forget document was trained on."""
     found = relearning(RelearnOn.retain).run(probed())
     assert len(found.items) == 20
     assert not any(look.trained for look in found.curve)
 
 
 def test_completions_can_be_asked() -> None:
-    """One a document."""
+    """Each document has one completion."""
     assert len(replace(relearning(), measured=Measured.regurgitation).run(probed()).items) == 8
 
 
 def test_the_value_is_the_best_after_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not what was known before: of 0.9 at first, then 0.5 and 0.25 for all, it is 0.5."""
+    """The value before training does not count: of 0.9 at first, then 0.5 and 0.25, the value is 0.5."""
     scores = iter([0.9, 0.5, 0.25])
 
     def known(asked: ProbedModel, rows: list[Row]) -> list[RowScore]:
@@ -79,7 +79,7 @@ def test_the_value_is_the_best_after_training(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_enough_steps_on_a_document_teach_it() -> None:
-    """A random model that is shown a person 60 times answers both questions about it."""
+    """A random model that is trained on one person 60 times answers both questions about this person."""
     probe = Relearning(RelearnOn.forget, 0.1, [60], 0.01, 3, None, Measured.knowledge, 0)
     asked = probed()
     asked = replace(asked, evaluation=replace(asked.evaluation, max_new_tokens=16))
@@ -113,13 +113,13 @@ def test_a_step_is_that_of_plain_adamw() -> None:
 
 
 def test_the_rate_goes_with_the_width() -> None:
-    """0.02 / 32 = 0.000625 for a model of width 32."""
+    """The rate of a model of width 32 is 0.02 / 32 = 0.000625."""
     found = replace(relearning(), lr=None).run(probed())
     assert found.notes[0].endswith("lr 0.00063")
 
 
 def test_too_small_sets_are_said_to_be() -> None:
-    """One document cannot be both shown and asked; no retain rows, no unrelated text; no questions, no knowledge."""
+    """The probe needs two forget documents, retain rows for the retain source, and questions for knowledge."""
     with pytest.raises(DoesNotApplyError, match="1 documents, too few to train on 1"):
         relearning().run(probed(count=1))
     asked = probed()

@@ -1,4 +1,4 @@
-"""Every probe leaves the model as it found it, to the last bit, and PyTorch's random state too."""
+"""Every probe leaves the model bitwise as it was, and PyTorch's random state too."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ KNOWLEDGE = Measured.knowledge
 
 
 def relearning(source: RelearnOn = RelearnOn.forget, lora_rank: int | None = None) -> Relearning:
-    """Two steps that move every weight."""
+    """Return a relearning probe of two steps that change every weight."""
     return Relearning(source, 0.2, [1, 2], 0.05, 4, lora_rank, KNOWLEDGE, 0)
 
 
@@ -40,7 +40,7 @@ ALL: dict[str, Probe] = {
 
 @pytest.mark.parametrize("probe", ALL.values(), ids=ALL)
 def test_nothing_is_left_behind(probe: Probe) -> None:
-    """Weights, which of them may move, modes, gradients, hooks, and the names of all modules."""
+    """Weights, requires_grad, modes, gradients, hooks and the names of all modules are as before."""
     asked = probed()
     model = asked.model
     frozen = next(iter(model.parameters())).requires_grad_(False)
@@ -59,14 +59,14 @@ def test_nothing_is_left_behind(probe: Probe) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_same_twice(name: str) -> None:
-    """On two copies of a model, whatever was drawn before."""
+    """A probe finds the same in two copies of a model, whatever random numbers were drawn before."""
     first = ALL[name].run(probed())
     torch.rand(3)
     assert ALL[name].run(probed()) == first
 
 
 def test_weights_come_back_after_an_error() -> None:
-    """An interruption must not leave half a model."""
+    """The weights are restored after an interruption."""
     model = byte_model("llama")
     before = weights_hash(model)
 

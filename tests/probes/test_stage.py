@@ -1,4 +1,4 @@
-"""The stage: what is kept, what is asked again, and what the table says of an adapter."""
+"""The stage of the probes: its cache, its files, and what the table says of an adapter."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ PROBES: dict[str, ProbeConfig] = {"int4": QuantizedConfig(bits=4), "adapter": Ad
 
 
 def to_probe(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = True) -> ModelsToProbe:
-    """Random models; the unlearned one of another seed than the target."""
+    """Return random models; the unlearned model has another seed than the target."""
     seeds = {ModelRole.target: 0, ModelRole.unlearned: unlearned_seed} | ({ModelRole.retrained: 2} if retrained else {})
     models: dict[ModelRole, Callable[[], PreTrainedModel]] = {
         role: lambda seed=seed: byte_model("olmo", seed).float()  # type: ignore[misc]
@@ -36,7 +36,7 @@ def to_probe(unlearned_seed: int = 1, adapter: bool = True, retrained: bool = Tr
 
 
 def ask(folder: Path, asked: ModelsToProbe, probes: dict[str, ProbeConfig] | None = None) -> dict[str, ProbeResult]:
-    """Into folder/run, with the cache beside it."""
+    """Probe the models and write into folder/run, with the cache beside it."""
     trainer = TrainerConfig(accelerator="cpu")
     how = ProbeSettings(PromptConfig(), EvaluationConfig(max_new_tokens=3), trainer, folder / "cache")
     return probe_models(PROBES if probes is None else probes, asked, how, folder / "run")
@@ -44,7 +44,7 @@ def ask(folder: Path, asked: ModelsToProbe, probes: dict[str, ProbeConfig] | Non
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Of each model that is asked the plain questions, its first weight."""
+    """Return the first weight of each model that is asked the plain questions."""
     seen: list[float] = []
     original = Questions.run
 
@@ -57,7 +57,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_what_was_found_is_not_asked_again(tmp_path: Path, plain: list[float]) -> None:
-    """Of the same weights; another unlearned model is asked, target and retrained are not."""
+    """Models of the same weights are asked once; another unlearned model is asked, the target is not."""
     first = ask(tmp_path, to_probe())
     assert len(plain) == 3
     assert ask(tmp_path, to_probe()) == first
@@ -67,7 +67,7 @@ def test_what_was_found_is_not_asked_again(tmp_path: Path, plain: list[float]) -
 
 
 def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found before is in probes.json, and not asked again."""
+    """What was found before the error is in probes.json, and is not asked again."""
     original, calls = quantization.Quantized.run, []
 
     def killed(self: quantization.Quantized, probed: ProbedModel) -> object:
@@ -89,7 +89,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, plain: list[float], monke
 
 
 def test_what_is_unreadable_is_asked_again(tmp_path: Path, plain: list[float]) -> None:
-    """Half a file, or one of another make."""
+    """A file that is incomplete or has other content is measured again."""
     first = ask(tmp_path, to_probe(), {})
     for place, path in enumerate(sorted((tmp_path / "cache" / "probes").iterdir())):
         path.write_text('{"items": [' if place else "{}")
@@ -98,7 +98,7 @@ def test_what_is_unreadable_is_asked_again(tmp_path: Path, plain: list[float]) -
 
 
 def test_without_its_adapter_the_model_is_the_target(tmp_path: Path) -> None:
-    """Nothing is computed for that; without an adapter, or for other models, it does not apply."""
+    """Nothing is computed for an adapter; without one the probe does not apply."""
     line = ask(tmp_path, to_probe())["adapter"]
     assert line.values["unlearned"] == line.values["target"]
     refused = ask(tmp_path, to_probe(adapter=False))["adapter"]
@@ -107,7 +107,7 @@ def test_without_its_adapter_the_model_is_the_target(tmp_path: Path) -> None:
 
 
 def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
-    """It has a reason in place of numbers."""
+    """A probe that does not apply has a reason in place of numbers."""
     probes = {"primed": PrimedConfig(words=9), "linear": LinearProbeConfig(folds=9), "int8": QuantizedConfig()}
     lines = ask(tmp_path, to_probe(), probes)
     assert {name: bool(line.reason) for name, line in lines.items()} == {
@@ -120,7 +120,7 @@ def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_every_rows_score_is_written(tmp_path: Path) -> None:
-    """Of every probe and model."""
+    """The file has the answers of every probe and model."""
     lines = ask(tmp_path, to_probe(retrained=False), {"int8": QuantizedConfig()})
     found = [json.loads(line) for line in (tmp_path / "run" / "probe_answers.jsonl").read_text().splitlines()]
     assert len(found) == 2 * 2 * 8
@@ -131,7 +131,7 @@ def test_every_rows_score_is_written(tmp_path: Path) -> None:
 
 
 def test_lines_join_those_of_the_run_that_was_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In place of earlier ones of the same name; a folder that cannot be written is said to be."""
+    """New results replace those of the same name; a folder that cannot be written leads to a warning."""
     earlier = {name: ProbeResult(name, "before", "exact match") for name in ("kept", "int4")}
     add_results(earlier, tmp_path)
     add_results({"int4": ProbeResult("int4", "after", "exact match")}, tmp_path)
@@ -143,7 +143,7 @@ def test_lines_join_those_of_the_run_that_was_probed(tmp_path: Path, capsys: pyt
 
 
 def test_models_are_asked_one_after_the_other(tmp_path: Path) -> None:
-    """Each is loaded when the one before is done with."""
+    """Each model is loaded once the one before it is no longer needed."""
     order = []
     asked = to_probe()
     models = dict(asked.models)

@@ -1,4 +1,4 @@
-"""Shares, intervals and the table's formats, by hand."""
+"""Recovered shares, their intervals and the formats of the table, by hand."""
 
 import json
 from dataclasses import asdict
@@ -25,17 +25,17 @@ PROBE = AdapterRemoved(Measured.knowledge)
 
 
 def items(scores: dict[str, list[float]]) -> list[RowScore]:
-    """By document."""
+    """Return the scores of the rows of each document."""
     return [RowScore(f"{name}{place}", name, score) for name, own in scores.items() for place, score in enumerate(own)]
 
 
 def fixed(mean: float) -> Estimate:
-    """The same in every resample."""
+    """Return an estimate that is the same in every resample."""
     return Estimate(mean, np.full(RESAMPLES, mean))
 
 
 def share(target: float, unlearned: float, retrained: float | None, chance: float = 0.0) -> float | None:
-    """Of three means."""
+    """Return the share recovered from the means of three models."""
     means = {ModelRole.target: target, ModelRole.unlearned: unlearned} | (
         {} if retrained is None else {ModelRole.retrained: retrained}
     )
@@ -54,13 +54,13 @@ def test_the_share_by_hand() -> None:
 
 
 def test_the_share_is_not_cut_off() -> None:
-    """(0.1 - 0.2) / 0.8 = -1/8, and (1 - 0.2) / (0.6 - 0.2) = 2."""
+    """The shares are (0.1 - 0.2) / 0.8 = -1/8 and (1 - 0.2) / (0.6 - 0.2) = 2."""
     assert share(1.0, 0.1, 0.2) == pytest.approx(-1 / 8)
     assert share(0.6, 1.0, 0.2) == pytest.approx(2)
 
 
 def test_no_share_without_a_gap_or_a_model() -> None:
-    """An eighth is gap enough for a tenth, a sixteenth is not; nor is one below the floor."""
+    """A gap of 1/8 is more than the tenth that is needed; 1/16 is not, and neither is a gap below 0."""
     assert share(0.625, 0.5, 0.5) == 0.0
     assert share(0.5625, 0.5, 0.5) is None
     assert share(0.2, 0.5, 0.5) is None
@@ -69,7 +69,7 @@ def test_no_share_without_a_gap_or_a_model() -> None:
 
 
 def test_a_share_without_an_interval() -> None:
-    """Where 10% of the resamples have no gap."""
+    """A share has no interval if 10% of the resamples have no gap."""
     gaps = np.where(np.arange(RESAMPLES) % 10 == 0, 0.0, 0.5)
     found = recovered_share({ModelRole.target: Estimate(0.5, gaps), ModelRole.unlearned: fixed(0.1)}, 0.0)
     assert found is not None
@@ -77,7 +77,7 @@ def test_a_share_without_an_interval() -> None:
 
 
 def test_the_mean_is_over_rows_and_documents_are_drawn() -> None:
-    """Two documents, of 1 row (1) and 3 rows (0): mean 1/4; a resample is both twice, 1 or 0, or one each, 1/4."""
+    """Of two documents one has a row of 1, the other three rows of 0: a resample has the mean 1, 0 or 1/4."""
     found = estimate(items({"a": [1.0], "b": [0.0, 0.0, 0.0]}))
     assert found.mean == 0.25
     assert set(found.resampled) == {0.0, 0.25, 1.0}
@@ -86,7 +86,7 @@ def test_the_mean_is_over_rows_and_documents_are_drawn() -> None:
 
 
 def test_models_are_drawn_together() -> None:
-    """The unlearned model has half of the target's score in each document: the share is 1/2 in each resample."""
+    """The unlearned model has half of the target's score in each document, so the share is always 1/2."""
     target = items({str(number): [number / 10] for number in range(1, 10)})
     half = [RowScore(item.id, item.document, item.score / 2) for item in reversed(target)]
     found = recovered_share({ModelRole.target: estimate(target), ModelRole.unlearned: estimate(half)}, 0.0)
@@ -95,7 +95,7 @@ def test_models_are_drawn_together() -> None:
 
 
 def test_a_line_survives_its_file() -> None:
-    """As JSON, and with a column for each cell as CSV."""
+    """A result survives as JSON, and has one cell for each column of the CSV file."""
     scores = items({"a": [1.0, 0.0], "b": [1.0]})
     measurement = Measurement(
         scores, 0.25, [RelearningScores(0, scores, []), RelearningScores(3, scores, scores)], ["a note"]
@@ -113,7 +113,7 @@ def test_a_line_survives_its_file() -> None:
 
 
 def test_a_measurement_survives_its_file() -> None:
-    """The cache's form."""
+    """A measurement survives in the form of the cache."""
     scores = items({"a": [0.5]})
     found = Measurement(scores, 0.5, [RelearningScores(1, scores, scores)], ["x"])
     assert Measurement.from_json(json.loads(json.dumps(asdict(found)))) == found

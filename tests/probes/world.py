@@ -1,4 +1,4 @@
-"""A forget and a retain set of people, and random models that are asked about them."""
+"""A forget set and a retain set of people, and random models that are asked about them."""
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -14,7 +14,7 @@ TOWNS = ("Dorn", "Ulme", "Sark", "Pell", "Kiel", "Vaun", "Orly", "Tams", "Bren",
 
 
 def people(split: Split, count: int = 10) -> tuple[Row, ...]:
-    """Of each person a completion and two questions, whose answers nobody shares."""
+    """Return a completion and two questions of each person; no two people share an answer."""
     first = 0 if split is Split.FORGET else 40
     rows = []
     for number in range(count):
@@ -29,14 +29,14 @@ def people(split: Split, count: int = 10) -> tuple[Row, ...]:
 
 
 def corpus(count: int = 10) -> Corpus:
-    """As many people to forget as to keep."""
+    """Return a corpus with as many people in the forget set as in the retain set."""
     return Corpus(forget=people(Split.FORGET, count), retain=people(Split.RETAIN, count))
 
 
 def probed(
     model: PreTrainedModel | None = None, tokenizer: PreTrainedTokenizerBase | None = None, count: int = 10
 ) -> ProbedModel:
-    """A random model, by default, asked on the CPU."""
+    """Return a model on the CPU, a random one by default, with everything that decides what it is asked."""
     return ProbedModel(
         model=model or byte_model("olmo").float(),
         tokenizer=tokenizer or byte_tokenizer(),

@@ -20,7 +20,7 @@ from unlearning.data.rows import Document, Question, Row
 
 @dataclass(frozen=True)
 class Official:
-    """A model, as the official evaluator is given it."""
+    """A model, asked and scored as by the official evaluator."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -28,7 +28,7 @@ class Official:
 
     @torch.no_grad()
     def answer(self, text: str) -> str:
-        """The greedy answer to one prompt."""
+        """Return the greedy answer to one prompt."""
         ids = self.tokenizer(text, return_tensors="pt").input_ids
         out = self.model.generate(
             ids,
@@ -44,13 +44,13 @@ class Official:
 
     @torch.no_grad()
     def loss(self, text: str) -> float:
-        """Loss of one document."""
+        """Return the loss of one document, in nats a token."""
         ids = self.tokenizer(text, return_tensors="pt").input_ids
         return self.model(ids, labels=ids.clone()).loss.item()
 
     @torch.no_grad()
     def letter_is_right(self, question: Question, examples: Sequence[Question], spaces: int = 2) -> bool:
-        """One question after the worked examples given; other scripts have one space before the subject."""
+        """Return whether one question is answered right after these examples; spaces come before the subject."""
         subject = " ".join(question.subject.split("_"))
         text = f"The following are multiple choice questions (with answers) about{' ' * spaces}{subject}.\n\n"
         for item in [*examples, question]:
@@ -66,7 +66,7 @@ class Official:
 
 
 def scored_table(official: Official, rows: Sequence[Row], path: Path) -> pd.DataFrame:
-    """Answers of one split, through a CSV file, with their scores."""
+    """Return the answers to one split with their scores, written to a CSV file and read back from it."""
     table = pd.DataFrame(
         {
             "id": [row.id for row in rows],
@@ -94,7 +94,7 @@ def official_score(
     mmlu_average: float,
     folder: Path,
 ) -> dict[str, Any]:
-    """The record of evaluation_results.jsonl."""
+    """Return the record that the official evaluator writes to evaluation_results.jsonl."""
     results: dict[str, Any] = {}
     terms: list[float] = []
     columns = ["regurgitation-score", "knowledge-score"]
