@@ -42,7 +42,7 @@ class Seen:
 
 
 def look(pages: Mapping[str, tuple[str, int]], folder: Path) -> dict[str, Seen]:
-    """Return what is seen of each page, given as its text and a width in pixels, after a single start of the browser."""
+    """Return what is seen of each page, given as its text and a width in pixels; the browser starts once."""
     frames = [
         _FRAME.format(name=html.escape(name), width=width, height=HEIGHT, page=html.escape(text))
         for name, (text, width) in pages.items()

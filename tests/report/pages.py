@@ -39,7 +39,7 @@ def run_page(folder: Path) -> Path:
 
 
 def comparison_page(folder: Path) -> Path:
-    """Write the page of a sweep: five seeds of one method, two or one of others, long names, and jobs without a result."""
+    """Write the page of a sweep: five seeds of one method, fewer of others, long names, jobs without a result."""
     for seed in range(5):
         write_job(folder / f"{seed}-layer_freeze", "layer_freeze", RATES[1], seed)
     for number, rate in enumerate((*RATES, RATES[0]), start=5):

@@ -1,9 +1,8 @@
 """The tables of what was measured besides the score."""
 
-from unlearning.evaluation.benchmarks import METRICS as OF_BENCHMARKS
+from unlearning.evaluation.metrics import BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
-from unlearning.report.benchmark_tables import TITLES, other_tables
-from unlearning.report.score_tables import Cell
+from unlearning.report.score_tables import TITLES, Cell, other_tables
 
 
 def test_metrics_are_grouped_by_where_they_come_from(models: dict[str, EvaluationResult]) -> None:
@@ -29,7 +28,7 @@ def test_metrics_are_grouped_by_where_they_come_from(models: dict[str, Evaluatio
 
 def test_every_benchmark_has_a_title() -> None:
     """Those of the evaluation."""
-    assert set(TITLES) == set(OF_BENCHMARKS)
+    assert set(TITLES) == set(BENCHMARKS)
 
 
 def test_tasks_of_the_harness_have_intervals_from_their_standard_errors() -> None:

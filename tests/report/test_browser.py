@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 FINAL = 1 + [column.key for column in COLUMNS].index("final")
 UTILITY = 1 + [column.key for column in COLUMNS].index("utility")
 SORT = """
-const table = document.querySelector("table.sortable");
+const table = document.querySelector("table.comparison");
 const order = (column) => [...table.tBodies[0].rows].map((row) => row.children[column].dataset.value);
 const click = (column) => {{
   const heading = table.querySelectorAll("thead th")[column];

@@ -1,11 +1,9 @@
 """The rule of selection."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from unlearning.report.directions import is_higher_better
 
 from unlearning.config.checks import check_ranges
 from unlearning.config.report import ConstraintConfig, SelectConfig
@@ -57,10 +55,7 @@ def test_the_best_mean_that_keeps_enough() -> None:
         "highest mean final score over seeds, "
         "among methods with at least 0.75 of the untouched target's utility (0.600)"
     )
-    # Half: 12.7062 * 0.1 = 1.271.
-    assert choice.outcome == (
-        "steady (final score 0.700 ± 1.271, utility 0.600 ± 0.000); 1 of 3 do not meet the condition"
-    )
+    assert choice.outcome == ("steady (final score 0.700 0.600–0.800, utility 0.600); 1 of 3 do not meet the condition")
 
 
 @pytest.mark.parametrize(
@@ -136,20 +131,6 @@ def test_range_of_the_share(share: float) -> None:
         check_ranges(ConstraintConfig(share_of_target=share), "select.constraint")
 
 
-def test_directions() -> None:
-    """From the meaning, else from the name."""
-    found: Mapping[str, bool | None] = {
-        "final": True,
-        "forget_Task1_knowledge": False,
-        "retain_Task1_knowledge": True,
-        "wmdp_biology": False,
-        "tofu_model_utility": True,
-        "mia_auc": None,
-        "whatever": None,
-    }
-    assert {key: is_higher_better(key) for key in found} == found
-
-
 def test_file_of_the_selection(tmp_path: Path) -> None:
     """Rule, settings as dotted keys with their types, folders seen from the file, numbers with intervals."""
     moved = [
@@ -175,7 +156,7 @@ def test_file_of_the_selection(tmp_path: Path) -> None:
     assert selected["runs"] == ["../runs/reckless0", "../runs/reckless1"]
     assert selected["numbers"]["final"] == {
         "mean": 0.9,
-        "interval_95": [0.9, 0.9],
+        "interval_95": None,
         "least": 0.9,
         "greatest": 0.9,
         "n": 2,

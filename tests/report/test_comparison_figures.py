@@ -11,11 +11,16 @@ from matplotlib.figure import Figure
 
 from tests.report.test_pareto import row
 from unlearning.report.comparison_figures import MAX_LEGEND, draw_final, draw_tradeoff, front_numbers
-from unlearning.report.parallel_figure import draw_parallel, parallel_axes
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import sensitivity
-from unlearning.report.sensitivity_figures import draw_sensitivity, drawn_keys, sensitivity_size
 from unlearning.report.statistic import Statistic
+from unlearning.report.sweep_figures import (
+    draw_parallel,
+    draw_sensitivity,
+    drawn_keys,
+    parallel_axes,
+    sensitivity_size,
+)
 from unlearning.report.swept import SweptKey
 
 ROWS = [
@@ -142,7 +147,7 @@ def test_every_run_is_a_point_of_the_sensitivity_figure() -> None:
     final, aggregate, _, utility = figure.axes
     scattered = [[dots for dots in axis.collections if isinstance(dots, PathCollection)] for axis in figure.axes]
     points = [sorted(len(dots.get_offsets()) for dots in here) for here in scattered]
-    assert points == [[2, 2], [0, 0], [0, 0], [1, 2]]
+    assert points == [[4], [0], [0], [3]]
     assert final.get_title(loc="right") == "η² 0.80"
     assert aggregate.get_title(loc="right") == ""
     assert [label.get_text() for label in final.get_yticklabels()] == ["0.1", "0.2"]

@@ -29,7 +29,7 @@ def test_models_stand_side_by_side_where_they_answered() -> None:
     after = EvaluationResult(generations=[_generation(0, "Task1", "sc"), _generation(1, "Task1", "qa")])
     before = EvaluationResult(generations=[_generation(1, "Task1", "qa", score=1.0)])
     (forget,) = shown_answers({"Before": before, "After": after}, "After")
-    assert (forget.title, forget.tone) == ("Forget rows", "bad")
+    assert forget.split == "forget"
     completion, question = forget.evenly
     assert [answer.heading for answer in completion.answers] == ["After"]
     assert [(answer.heading, answer.score) for answer in question.answers] == [("Before", 1.0), ("After", 0.5)]

@@ -19,7 +19,8 @@ from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.settings import settings_of
 from unlearning.errors import InputError
-from unlearning.evaluation.result import METRICS, EvaluationResult
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult
 from unlearning.mediation.layers import read_layers
 from unlearning.report.grouping import flatten
 from unlearning.training.module import StepRecord

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from pandas import Series
 from sklearn.metrics import roc_auc_score
 
 from unlearning.evaluation.result import DocumentScore, EvaluationResult
 from unlearning.report.comparison_figures import wrapped
-from unlearning.report.membership_figures import area, draw_membership, membership_size, roc_curve
+from unlearning.report.membership_figures import area, draw_membership, membership_size, roc_points
 from unlearning.report.run_figures import draw_terms, running_mean, term, term_interval
 from unlearning.report.style import INK, method_colours, picture, write_pictures
 
@@ -33,7 +34,7 @@ def test_area_under_the_curve_is_sklearns(decimals: int) -> None:
         document(index, index % 3 == 0, round(source.gauss(2 + (index % 3 > 0), 1), decimals)) for index in range(60)
     ]
     expected = roc_auc_score([item.member for item in losses], [-item.loss_nats for item in losses])
-    assert _area(*roc_curve(losses)) == pytest.approx(expected)
+    assert _area(*roc_points(losses)) == pytest.approx(expected)
 
 
 def test_forget_terms_are_turned_round() -> None:
@@ -96,8 +97,8 @@ def test_membership_shows_low_rates_and_the_area_with_its_interval() -> None:
 
 
 def test_running_mean_leaves_gaps_out() -> None:
-    assert running_mean([1.0, math.nan, 3.0]) == [1.0, 2.0, 3.0]
-    assert all(map(math.isnan, running_mean([math.nan, math.nan])))
+    assert running_mean(Series([1.0, math.nan, 3.0])).tolist() == [1.0, 2.0, 3.0]
+    assert running_mean(Series([math.nan, math.nan])).isna().all()
 
 
 def test_a_picture_is_the_same_every_time_and_takes_the_pages_colours(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_page_loads_nothing(page: str) -> None:
 
 
 def test_page_has_a_sortable_table_with_the_numbers(page: str, compared: Path) -> None:
-    assert '<table class="sortable">' in page
+    assert '<table class="comparison">' in page
     assert page.count('aria-sort="none"') == len(COLUMNS) + 1
     values = [row.values[column.key] for row in summarise(find_runs(compared)).sections[0].rows for column in COLUMNS]
     assert Page(page).cells == ["" if value is None else str(value.mean) for value in values]

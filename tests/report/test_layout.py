@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 WIDTHS = (1400, 1000, 420)
 KINDS = ("run", "comparison", "evaluation", "probes", "trace")
 FAULTS = {
-    "a class that clashes": ("run", "<style>.score-part { display: inline-block }</style>", "not under its heading"),
+    "a class that clashes": ("run", "<style>.scores-part { display: inline-block }</style>", "not under its heading"),
     "a cell too few": (
         "run",
         "<script>document.querySelector('tbody tr').lastElementChild.remove()</script>",
@@ -81,7 +81,7 @@ def test_faults_are_seen(fault: str, seen: dict[str, Seen]) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_comparison_has_every_number_of_its_file(width: int, pages: dict[str, Path], seen: dict[str, Seen]) -> None:
     """Each cell begins with the mean that comparison.csv has for it, and with nothing where the file has none."""
-    found = table(seen, f"comparison {width}", "sortable")
+    found = table(seen, f"comparison {width}", "comparison")
     with pages["comparison"].with_name("comparison.csv").open(newline="") as handle:
         lines = list(csv.DictReader(handle))
     assert len(found.rows) == len(lines)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
-from unlearning.probes.table import ProbeResult, CurvePoint, table_json
+from unlearning.probes.table import CurvePoint, ProbeResult, table_json
 from unlearning.report.html import write_probe_report, write_run_report
 from unlearning.report.probe_figures import draw_probes, draw_relearning
 from unlearning.report.probe_table import print_probes
@@ -66,7 +66,11 @@ def test_shares_stand_beside_their_dots() -> None:
     assert texts(figure) == ["0.12", "0.50", "0.50", "−0.50", "1.62", "no share", "0.25", "does not apply"]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [one.name for one in LINES]
-    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["0\ngold model", "0.5", "1\ntarget"]
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == [
+        "0\nretrained model",
+        "0.5",
+        "1\ntarget",
+    ]
 
 
 def test_without_a_retrained_model_the_floor_is_chance() -> None:
@@ -119,9 +123,8 @@ def test_the_view_has_a_row_for_every_probe() -> None:
     view = probe_view(LINES, "#123456", "method1_")
     assert view is not None
     assert view.headings == ["Untouched target", "Unlearned", "Retrained model", "Recovered"]
-    assert [row.name for row in view.rows] == [one.name for one in LINES]
-    assert view.rows[0].cells[-1] == ("0.125", "0.00 to 0.25")
-    assert view.rows[0].asked == "12 rows of 6 documents, chance 0.25"
+    assert view.results == LINES
+    assert [cell(value) for value in view.values(LINES[0])][-1] == ("0.125", "0.00 to 0.25")
     assert "int4: note of int4." in view.notes
     assert [item.name for item in view.pictures] == ["method1_probes", "method1_relearning"]
     assert probe_view([], "#123456") is None

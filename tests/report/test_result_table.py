@@ -2,7 +2,8 @@
 
 from rich.console import Console
 
-from unlearning.evaluation.result import METRICS, EvaluationResult
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.result_table import print_result
 
 

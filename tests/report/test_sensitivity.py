@@ -68,10 +68,7 @@ def test_means_of_each_value_and_the_ranking() -> None:
     assert [item.key.key for item in found] == ["first", "second", "third"]
     assert [item.explained["final"] for item in found] == [1.0, 0.0, None]
     assert [item.chance for item in found] == [1 / 3, 1 / 3, None]
-    assert [(level.label, mean["final"]) for level, mean in zip(found[0].levels, found[0].means, strict=True)] == [
-        ("0.1", 1.0),
-        ("0.2", 3.0),
-    ]
+    assert (found[0].levels, found[0].table["final"].tolist()) == (("0.1", "0.2"), [1.0, 3.0])
     assert found[0].explained["utility"] is None
 
 
@@ -88,8 +85,8 @@ def test_numbers_that_hardly_repeat_are_put_into_bins() -> None:
     key = SweptKey("optimizer.lr", rates)
     found = sensitivity(runs([8, 1, 7, 2, 6, 3, 5, 4]), key)
     assert found.binned
-    assert [level.label for level in found.levels] == ["0.1 to 0.4", "0.5 to 0.8"]
-    assert [sorted(level.runs) for level in found.levels] == [[1, 3, 5, 7], [0, 2, 4, 6]]
+    assert found.levels == ("0.1 to 0.4", "0.5 to 0.8")
+    assert found.places == (1, 0, 1, 0, 1, 0, 1, 0)
     assert not needs_bins(SweptKey("optimizer.lr", ("0.1", "0.1", "0.2", "0.2", "0.3", "0.3")))
     assert not needs_bins(SweptKey("method", ("a", "b", "c")))
     assert not needs_bins(SweptKey("optimizer.lr", ("0.1", "0.2")))
@@ -98,7 +95,7 @@ def test_numbers_that_hardly_repeat_are_put_into_bins() -> None:
 def test_equal_numbers_share_a_bin() -> None:
     """0.2 thrice among five runs of three values: ranks 0, 1, 1, 1, 4 of 5, so bins 0 and 1 of two."""
     found = sensitivity(runs([1, 2, 3, 4, 5]), SweptKey("optimizer.lr", ("0.1", "0.2", "0.2", "0.2", "0.9")))
-    assert [level.label for level in found.levels] == ["0.1 to 0.2", "0.9"]
+    assert found.levels == ("0.1 to 0.2", "0.9")
 
 
 def test_share_between_seeds() -> None:

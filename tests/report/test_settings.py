@@ -67,22 +67,6 @@ def test_a_setting_that_was_changed_is_shown() -> None:
     assert set(shown(changed)) - set(BARE) == {"optimizer.clip_norm", "objective.averaging", "scope.dora"}
 
 
-def test_stopping_counts_only_with_checks() -> None:
-    """A time limit needs none."""
-    idle = settings(stopping__check_rows=8, stopping__max_seconds=3600.0)
-    assert set(shown(idle)) - set(BARE) == {"stopping.max_seconds"}
-    checked = settings(stopping__check_rows=8, stopping__check_every_steps=20)
-    assert set(shown(checked)) - set(BARE) == {"stopping.check_rows", "stopping.check_every_steps"}
-
-
-def test_a_divergence_without_weight_is_out_of_force() -> None:
-    """Renyi's order matters to Renyi's divergence alone; rows do not count where tokens do."""
-    assert shown(settings(objective__divergence="js", objective__renyi_order=0.7)) == BARE
-    weighted = settings(objective__divergence="js", objective__divergence_weight=0.5, objective__renyi_order=0.7)
-    assert set(shown(weighted)) - set(BARE) == {"objective.divergence", "objective.divergence_weight"}
-    assert "schedule.batch_rows" not in shown(settings(schedule__batch_tokens=4096))
-
-
 def test_several_methods_show_where_they_differ() -> None:
     """Both values, though one of them is a default; what neither has changed is left out."""
     first, second = settings(optimizer__weight_decay=0.01), settings(optimizer__lr=0.001)

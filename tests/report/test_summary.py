@@ -53,8 +53,7 @@ def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
     seconds = rows["layer_freeze"].values["seconds"]
     assert seconds is not None
     assert (seconds.low, seconds.mean, seconds.high, seconds.n) == (61.5, 68.5, 75.5, 3)
-    # s = 7, so the half is 4.302653 * 7 / sqrt(3) = 17.389.
-    assert seconds.half == pytest.approx(17.389, abs=1e-3)
+    assert seconds.interval is None
     assert rows["untouched target"].values["seconds"] is None
 
 
@@ -135,9 +134,11 @@ def test_terminal_table_shows_every_number_at_any_width(runs_dir: Path, width: i
         numbers = [number(value.mean, column.key) for column in COLUMNS if (value := row.values[column.key])]
         assert line.replace("*", "").split()[-len(numbers) :] == numbers
     assert "failed failed: out of memory [2 GiB]" in text
-    halves = next(line for line in text.splitlines() if line.startswith("  ±"))
     seeds = next(row for row in summarise(find_runs(runs_dir)).rows if row.n == 3)
-    assert halves.split()[1:] == [number(v.half, column.key) for column in COLUMNS if (v := seeds.values[column.key])]
+    for name, end in (("  least", "low"), ("  greatest", "high")):
+        ends = next(line for line in text.splitlines() if line.startswith(name))
+        found = [getattr(value, end) for column in COLUMNS if (value := seeds.values[column.key])]
+        assert ends.split()[1:] == [number(v, column.key) for v, column in zip(found, COLUMNS, strict=True)]
 
 
 def test_missing_numbers_are_dashes_with_a_reason(tmp_path: Path, write_run: Callable[..., Path]) -> None:
@@ -157,15 +158,15 @@ def test_missing_numbers_are_dashes_with_a_reason(tmp_path: Path, write_run: Cal
     [
         (None, "final", ""),
         (Statistic(0.5, 0.5, 0.5, 1), "final", ""),
-        (Statistic(0.5, 0.4, 0.6, 3, (0.3766, 0.6234)), "final", "± 0.123"),
+        (Statistic(0.5, 0.4, 0.6, 5, (0.3766, 0.6234)), "final", "[0.38, 0.62]"),
         (Statistic(0.5, 0.5, 0.5, 1, (0.4, 0.55)), "final", "[0.40, 0.55]"),
         (Statistic(0.5, 0.4, 0.6, 1), "final", "0.40–0.60"),
-        (Statistic(50.0, 40.0, 60.0, 3, (30.0, 70.0)), "seconds", "± 20"),
+        (Statistic(50.0, 40.0, 60.0, 3), "seconds", "40–60"),
     ],
     ids=["missing", "alone", "seeds", "its_own", "one_seed", "seconds"],
 )
 def test_what_stands_beside_a_number(value: Statistic | None, key: str, text: str) -> None:
-    """Half of an interval over seeds; in brackets that of one run; the range of several runs of one seed."""
+    """An interval stands in brackets, the range of fewer than five seeds without."""
     assert around(value, key) == text
 
 

@@ -17,12 +17,11 @@ from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.report import comparison_view, sweep_view
 from unlearning.report.compare import report_on
 from unlearning.report.comparison_figures import MAX_BARS, bars
-from unlearning.report.comparison_view import shown_groups
+from unlearning.report.comparison_view import shown_groups, varied_settings
 from unlearning.report.pareto import front_sentence
 from unlearning.report.runs import find_runs
 from unlearning.report.sensitivity import eta_squared
 from unlearning.report.summary import summarise
-from unlearning.report.unfinished_view import unfinished_views
 
 FILES = {"final.png", "tradeoff.png", "sensitivity.png", "parallel.png"}
 
@@ -73,7 +72,8 @@ def test_page_states_the_rule_and_the_selection(swept: Path, words: str) -> None
     (record,) = json.loads((swept / "selection.json").read_text())
     assert f"Rule: {record['rule']}." in words
     selected = record["selected"]
-    assert f"Selected: {selected['method']} (final score {selected['numbers']['final']['mean']:.3f} ±" in words
+    final = selected["numbers"]["final"]
+    assert f"Selected: {selected['method']} (final score {final['mean']:.3f} {final['least']:.3f}–" in words
     scores = []
     for place in selected["runs"]:
         metrics = json.loads((swept / place / "metrics.json").read_text())
@@ -228,8 +228,7 @@ def test_of_very_many_methods_the_best_have_bars(swept: Path) -> None:
 
 def test_settings_of_unfinished_jobs_leave_out_what_is_the_same(swept: Path) -> None:
     """Nothing of tracing, which they have not come to."""
-    views = unfinished_views(summarise(find_runs(swept)))
-    assert [view.settings for view in views] == [
+    assert [settings for _, settings in varied_settings(summarise(find_runs(swept)))] == [
         "method=chunked_lora, optimizer.lr=1e-05, seed=7",
         "method=grad_ascent, optimizer.lr=0.0001248, seed=0",
         "method=grad_ascent, optimizer.lr=0.001, seed=0",

@@ -3,28 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from unlearning.artefacts import write_csv, write_text
+from pandas import DataFrame
+
+from unlearning.artefacts import write_text
 from unlearning.report.pareto import front_labels
 from unlearning.report.summary import COLUMNS, SECONDS, Column, Row, Section, Summary, around, number
 
-_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "\u2011": "-",
-    "–": "--",
-}
 _PRINTED = tuple(column for column in COLUMNS if column.key != SECONDS)
+_ARROWS = {"↑": r" $\uparrow$", "↓": r" $\downarrow$", "": ""}
 
 
 def write_table(path: Path, summary: Summary) -> None:
-    """comparison.csv: for each number its mean, least and greatest over the runs, and its 95% interval: of several
-    seeds that of their mean, of a single run its own; empty where missing.
+    """Write comparison.csv: of each number its mean, the least and the greatest over the runs, and its 95% interval.
 
+    The interval is that of the mean of five seeds or more, or of a single run its own; empty where there is none.
     `best` is the best mean final score, `selected` what the rule chose; `front_retain` and `front_utility` are 1 for
     methods that none other dominates in forgetting and retain rows, and in forgetting and utility.
     """
@@ -32,36 +24,32 @@ def write_table(path: Path, summary: Summary) -> None:
     columns += ["best", "selected", "front_retain", "front_utility"]
     for column in COLUMNS:
         columns += [f"{column.key}{ending}" for ending in ("", "_min", "_max", "_low_95", "_high_95")]
-    write_csv(path, columns, [line for section in summary.sections for line in _lines(section)])
+    frame = DataFrame([line for section in summary.sections for line in _lines(section)], columns=columns)
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def write_latex(path: Path, summary: Summary) -> None:
-    """comparison.tex: one tabular a setting for the package booktabs, the best mean of each column in bold.
-
-    A mean over seeds has half its 95% interval beside it, a single run's number its own interval under brackets.
-    """
-    header = "% needs booktabs; \\pm is half the 95% interval over n seeds (Student's t), [ ] that of a single run"
+    """Write comparison.tex: a tabular of each setting, with the best mean of each column in bold, for booktabs."""
+    header = (
+        "% needs booktabs; [ ] is a 95% interval: of a single run, or of the mean of 5 seeds or more (Student's t);\n"
+    )
+    header += "% a -- b is the least and the greatest of fewer seeds"
     write_text(path, "\n\n".join([header, *map(latex_table, summary.sections)]) + "\n")
 
 
 def latex_table(section: Section) -> str:
-    """One setting as a tabular."""
-    arrows = [r"$\uparrow$" if column.higher_is_better else r"$\downarrow$" for column in _PRINTED]
-    headings = [f"{latex_text(column.heading)} {arrow}" for column, arrow in zip(_PRINTED, arrows, strict=True)]
+    """Return one setting as a tabular: reference models above, methods below a line."""
     references = [row for row in section.rows if row.role != "method"]
     methods = [row for row in section.rows if row.role == "method"]
     bold = {column.key: _best(methods, column) for column in _PRINTED}
-    lines = [f"% {' '.join(section.title.split())}", rf"\begin{{tabular}}{{lr{'r' * len(_PRINTED)}}}", r"\toprule"]
-    lines += [f"Model & $n$ & {' & '.join(headings)} \\\\", r"\midrule"]
-    lines += [_latex_line(row, {}) for row in references]
-    lines += [r"\midrule"] if references and methods else []
-    lines += [_latex_line(row, bold) for row in methods]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
-
-
-def latex_text(text: str) -> str:
-    """Plain text, so that LaTeX prints it as it is."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    names = [f"{column.heading}{_ARROWS[column.metric.arrow]}".replace("\u2011", "-") for column in _PRINTED]
+    lines = [[row.label, row.seeds, *(_latex_cell(row, column, bold) for column in _PRINTED)] for row in section.rows]
+    styler = DataFrame(lines, columns=["Model", "$n$", *names]).style.hide(axis="index")
+    styler = styler.format(escape="latex", subset=["Model"])
+    text = styler.to_latex(hrules=True, column_format="lr" + "r" * len(_PRINTED)).strip().split("\n")
+    if references and methods:
+        text.insert(4 + len(references), r"\midrule")
+    return "\n".join([f"% {' '.join(section.title.split())}", *text])
 
 
 def _lines(section: Section) -> list[list[object]]:
@@ -73,32 +61,25 @@ def _lines(section: Section) -> list[list[object]]:
         line += [int(row.best), int(row.selected), *(int(method and row.label in on) for on in fronts.values())]
         for column in COLUMNS:
             value = row.values[column.key]
-            line += [""] * 3 if value is None else [value.mean, value.low, value.high]
-            line += [""] * 2 if value is None or value.interval is None else value.interval
+            line += [None] * 3 if value is None else [value.mean, value.low, value.high]
+            line += [None] * 2 if value is None or value.interval is None else value.interval
         lines.append(line)
     return lines
 
 
 def _best(rows: Sequence[Row], column: Column) -> float | None:
-    """Of several methods the best mean."""
+    """Return the best mean of several methods."""
     means = [value.mean for row in rows if (value := row.values[column.key])]
     if len(rows) < 2 or not means:
         return None
-    return max(means) if column.higher_is_better else min(means)
+    return max(means) if column.metric.arrow == "↑" else min(means)
 
 
-def _latex_line(row: Row, bold: dict[str, float | None]) -> str:
-    cells = [_latex_cell(row, column, bold.get(column.key)) for column in _PRINTED]
-    return f"{latex_text(row.label)} & {row.seeds} & {' & '.join(cells)} \\\\"
-
-
-def _latex_cell(row: Row, column: Column, best: float | None) -> str:
-    value = row.values[column.key]
+def _latex_cell(row: Row, column: Column, bold: dict[str, float | None]) -> str:
+    value, best = row.values[column.key], bold[column.key] if row.role == "method" else None
     if value is None:
         return "--"
     mean = number(value.mean, column.key)
     shown = rf"\mathbf{{{mean}}}" if best is not None and mean == number(best, column.key) else mean
-    if value.half is not None:
-        return rf"${shown} \pm {number(value.half, column.key)}$"
     beside = around(value, column.key).replace("–", "--")
     return f"${shown}$" + (rf" {{\scriptsize {beside}}}" if beside else "")

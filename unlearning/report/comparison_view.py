@@ -17,9 +17,11 @@ from unlearning.report.comparison_figures import (
 from unlearning.report.grouping import Group
 from unlearning.report.method_view import MethodView, method_view
 from unlearning.report.pareto import front_labels, front_sentence
+from unlearning.report.runs import Run
 from unlearning.report.style import Picture, method_colours, picture
 from unlearning.report.summary import Row, Section, Summary, around, number
 from unlearning.report.sweep_view import SweepView, sweep_view
+from unlearning.report.swept import swept_keys
 
 MAX_SECTIONS = 12
 """Methods that have a section of their own."""
@@ -44,7 +46,7 @@ class SettingView:
 
 
 def setting_views(summary: Summary) -> list[SettingView]:
-    """Every setting with its figures, a method in the same colour everywhere."""
+    """Return every setting with its figures, a method in the same colour everywhere."""
     groups = [group for section in summary.sections for group in section.setting.groups]
     colours = method_colours(group.label for group in groups)
     several = len(summary.sections) > 1
@@ -56,7 +58,7 @@ def setting_views(summary: Summary) -> list[SettingView]:
 
 
 def finding(section: Section) -> str:
-    """The result in one sentence."""
+    """Return the result in one sentence."""
     finals = [(row, value.mean) for row in section.rows if (value := row.values["final"])]
     methods = [(row, final) for row, final in finals if row.role == "method"]
     if not methods:
@@ -69,7 +71,7 @@ def finding(section: Section) -> str:
 
 
 def shown_groups(section: Section) -> list[Group]:
-    """The methods that have a section: all, or of very many the selected one, those on a front, and the best."""
+    """Return the methods that have a section: all, or of very many the selected one, those on a front, and the best."""
     groups = section.setting.groups
     if len(groups) <= MAX_SECTIONS:
         return list(groups)
@@ -84,13 +86,23 @@ def shown_groups(section: Section) -> list[Group]:
     return [group for group in groups if group.label in best]
 
 
+def varied_settings(summary: Summary) -> list[tuple[Run, str]]:
+    """Return each run without a result, with what was varied between all runs, and its seed where there are several."""
+    runs = [*summary.unfinished, *(run for section in summary.sections for run in section.setting.runs)]
+    keys = [(key.name, key.texts, key.labels) for key in swept_keys(runs)]
+    several = len({run.seed for run in runs}) > 1
+    found = []
+    for index, run in enumerate(summary.unfinished):
+        words = [f"{name}={labels[texts[index]]}" for name, texts, labels in keys if texts[index] is not None]
+        seed = [f"seed={run.seed}"] if several and run.seed is not None else []
+        found.append((run, ", ".join(words + seed)))
+    return found
+
+
 def _setting_view(section: Section, colours: dict[str, str], prefix: str, alone: bool) -> SettingView:
-    shown = shown_groups(section)
-    several = len(section.setting.groups) > 1
-    methods = [
-        method_view(group, section.setting.groups, colours[group.label], "" if alone else f"{prefix}method{index}_")
-        for index, group in enumerate(shown)
-    ]
+    groups, shown = section.setting.groups, shown_groups(section)
+    several = len(groups) > 1
+    prefixes = ["" if alone else f"{prefix}method{index}_" for index in range(len(shown))]
     return SettingView(
         title=section.title,
         rows=section.rows,
@@ -99,31 +111,28 @@ def _setting_view(section: Section, colours: dict[str, str], prefix: str, alone:
         front=front_sentence(section.rows),
         pictures=_pictures(section.rows, colours, prefix),
         sweep=sweep_view(section.setting, section.choice, prefix) if several else None,
-        methods=methods,
-        left_out=len(section.setting.groups) - len(shown),
+        methods=[
+            method_view(group, groups, colours[group.label], own) for group, own in zip(shown, prefixes, strict=True)
+        ],
+        left_out=len(groups) - len(shown),
     )
 
 
 def _pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list[Picture]:
     drawn = bars(rows)
-    hidden = f" Of {len(rows)} methods the {MAX_BARS} best." if len(drawn) < len(rows) else ""
+    caption = (
+        "Each bar is the sum of three thirds; the numbers inside are the parts themselves. A whisker is what stands "
+    )
+    caption += "beside the number in the table."
+    caption += f" Of {len(rows)} methods the {MAX_BARS} best." if len(drawn) < len(rows) else ""
     beneath = len(rows) if len(rows) <= MAX_LEGEND else len(front_numbers(rows))
+    size, draw = (10.0, 0.9 + 0.42 * len(drawn)), partial(draw_final, rows=rows, colours=colours)
+    height = 3.9 if len(rows) <= MAX_LABELS else 4.1 + 0.08 * beneath
+    tradeoff = partial(draw_tradeoff, rows=rows, colours=colours)
+    title = "What was forgotten against what was kept"
     return [
-        picture(
-            f"{prefix}final",
-            "Final score",
-            "Each bar is the sum of three thirds; the numbers inside are the parts themselves. A whisker is the 95% "
-            f"interval of the mean over seeds, or that of a single run, cut at 0 and 1.{hidden}",
-            (10.0, 0.9 + 0.42 * len(drawn)),
-            partial(draw_final, rows=rows, colours=colours),
-        ),
-        picture(
-            f"{prefix}tradeoff",
-            "What was forgotten against what was kept",
-            _tradeoff_caption(rows),
-            (10.0, 3.9 if len(rows) <= MAX_LABELS else 4.1 + 0.08 * beneath),
-            partial(draw_tradeoff, rows=rows, colours=colours),
-        ),
+        picture(f"{prefix}final", "Final score", caption, size, draw),
+        picture(f"{prefix}tradeoff", title, _tradeoff_caption(rows), (10.0, height), tradeoff),
     ]
 
 

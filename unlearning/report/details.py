@@ -1,10 +1,11 @@
 """Reads the larger artefacts of a run; each may be missing, for a report is also made of half a run."""
 
-import csv
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pandas import DataFrame, read_csv, to_numeric
 
 from unlearning.config.trace import Corruption, Direction, TracedTokens, TraceMode
 from unlearning.errors import InputError
@@ -15,19 +16,9 @@ from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import Restoration
 from unlearning.report.runs import read_mapping
 
+CURVE = ("step", "phase", "forget_loss_nats", "retain_loss_nats", "retain_weight")
 _NOT_MEASURED: dict[str, Any] = {"intervals": {}, "cloze": [], "letters": [], "items": {}}
 _NO_SIGNS = dict.fromkeys(("zlib", "min_k", "min_k_plus"), math.nan)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Columns of loss_curve.csv; NaN where a step had no such rows."""
-
-    step: list[float] = field(default_factory=list)
-    phase: list[float] = field(default_factory=list)
-    forget_loss_nats: list[float] = field(default_factory=list)
-    retain_loss_nats: list[float] = field(default_factory=list)
-    retain_weight: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -41,44 +32,41 @@ class Tracing:
     direction: Direction
     tokens: TracedTokens
     runs: int
-    """Corrupted runs a fact."""
+    """Corrupted runs of each fact."""
     noise_share: float | None
     """See `fact_effects.noise_share`."""
     counts: dict[str, int]
-    """Facts traced, of how many persons, and those left out by reason."""
+    """The number of facts traced, of their persons, and of the facts left out by reason."""
     shares: dict[str, float]
-    """By kind of part: its share of all parameters, in the chosen layers."""
+    """The share of each kind of part in all parameters, in the chosen layers."""
     screening: dict[str, float | None] | None
     """Rank correlation of estimated with exact mean effects by restoration; None where all effects are exact."""
 
     @property
     def effects(self) -> Effects:
-        """Those in the metric that decided."""
+        """Return the effects in the metric that decided."""
         return next(item for item in self.selection.effects if item.metric is self.selection.metric)
 
     @property
     def deciding(self) -> Restoration:
-        """The one whose effects chose the layers."""
+        """Return the restoration whose effects chose the layers."""
         return Restoration(self.selection.module, self.selection.window)
 
 
-def read_curve(run_dir: Path) -> Curve | None:
-    """The loss curve; None where there is none."""
+def read_curve(run_dir: Path) -> DataFrame | None:
+    """Return the columns of loss_curve.csv, NaN where a step had no such rows; None where there is no curve."""
     try:
-        with (run_dir / "loss_curve.csv").open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, ValueError, csv.Error):
+        curve = read_csv(run_dir / "loss_curve.csv")
+    except (OSError, ValueError):
         return None
-    if not rows:
-        return None
-    names = ("step", "phase", "forget_loss_nats", "retain_loss_nats", "retain_weight")
-    return Curve(**{name: [_number(row.get(name)) for row in rows] for name in names})
+    curve = curve.reindex(columns=CURVE).apply(to_numeric, errors="coerce")
+    return curve.replace([math.inf, -math.inf], math.nan) if len(curve) else None
 
 
 def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
-    """Of "unlearned", "target" or "retrained"; None where it was not made or cannot be read.
+    """Return the evaluation of "unlearned", "target" or "retrained"; None where it was not made or cannot be read.
 
-    What an earlier version did not measure is empty, and NaN in a document's score.
+    A part that the file lacks is empty, and NaN in a document's score.
     """
     try:
         found = read_mapping(run_dir / "evaluation" / f"{model}.json")
@@ -90,7 +78,7 @@ def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
 
 
 def read_tracing(run_dir: Path) -> Tracing | None:
-    """From layers.json; None where the run did not trace, or the file is of another make."""
+    """Return what layers.json says; None where the run did not trace, or the file cannot be read as such."""
     try:
         return load_tracing(run_dir)
     except InputError:
@@ -98,7 +86,7 @@ def read_tracing(run_dir: Path) -> Tracing | None:
 
 
 def load_tracing(run_dir: Path) -> Tracing:
-    """From layers.json. Raises InputError, naming the file, where it is missing or of another make."""
+    """Return what layers.json says. Raises InputError, naming the file, where it is missing or not such a file."""
     path = run_dir / "layers.json"
     selection, value = read_layers(path), read_mapping(path)
     try:
@@ -122,16 +110,8 @@ def load_tracing(run_dir: Path) -> Tracing:
 
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
-    """provenance.json; empty where there is none."""
+    """Return the content of provenance.json; empty where there is none."""
     try:
         return read_mapping(run_dir / "provenance.json")
     except InputError:
         return {}
-
-
-def _number(value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan

@@ -1,4 +1,4 @@
-"""A few answers of all models side by side, and what of the expected text is in them."""
+"""A few answers of all models side by side, and which words of the expected text are in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,62 +31,46 @@ class Example:
     """What the scores are: ROUGE-L recall or exact match."""
     input: str
     expected: tuple[Piece, ...]
-    """Marked: what is in the answer of the model that the page is about."""
+    """Marked is what is in the answer of the model that the page is about."""
     words: int
-    """Of the expected text."""
+    """Words of the expected text."""
     answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
-class Shown:
+class RowsOfSplit:
     """The answers to some rows of one split."""
 
-    title: str
-    hint: str
-    tone: str
-    """bad: a marked word should not be there; good: it should."""
+    split: str
+    """forget, where a marked word should not be there; or retain, where it should."""
     evenly: list[Example]
     worst: list[Example]
     """Those besides that went wrong most."""
-    worst_title: str
 
 
-def shown_answers(models: Mapping[str, EvaluationResult], main: str) -> list[Shown]:
-    """Forget rows, then retain rows, chosen by what the model under `main` generated; splits without rows left out.
+def shown_answers(models: Mapping[str, EvaluationResult], main: str) -> list[RowsOfSplit]:
+    """Return forget rows, then retain rows, chosen by what the model under `main` generated; no empty split.
 
     `models` are by the heading over their answers, in that order.
     """
-    forget = Shown(
-        "Forget rows",
-        "marked: words of the expected text that still come back, in their order; they should be gone",
-        "bad",
-        *_picked(models, main, "forget", worst_is_high=True),
-        "The forget rows that come back most",
-    )
-    retain = Shown(
-        "Retain rows",
-        "marked: words of the expected text that are still there, in their order; all of them should be",
-        "good",
-        *_picked(models, main, "retain", worst_is_high=False),
-        "The retain rows that are lost most",
-    )
-    return [split for split in (forget, retain) if split.evenly]
-
-
-def _picked(
-    models: Mapping[str, EvaluationResult], main: str, split: str, worst_is_high: bool
-) -> tuple[list[Example], list[Example]]:
-    rows = [item for item in models[main].generations if item.split == split]
-    evenly = spread(rows, PER_SPLIT)
-    taken = {item.id for item in evenly}
-    left = [item for item in rows if item.id not in taken and (item.score > 0 if worst_is_high else item.score < 1)]
-    worst = sorted(left, key=lambda item: item.score, reverse=worst_is_high)[:EXTREMES]
-    said = {heading: {(item.split, item.id): item for item in result.generations} for heading, result in models.items()}
-    return [_example(item, said, main) for item in evenly], [_example(item, said, main) for item in worst]
+    by_row = {
+        heading: {(item.split, item.id): item for item in result.generations} for heading, result in models.items()
+    }
+    shown = []
+    for split in ("forget", "retain"):
+        rows = [item for item in models[main].generations if item.split == split]
+        evenly = spread(rows, PER_SPLIT)
+        faults = {item.id: item.score if split == "forget" else 1 - item.score for item in rows}
+        left = [item for item in rows if item not in evenly and faults[item.id] > 0]
+        worst = sorted(left, key=lambda item: -faults[item.id])[:EXTREMES]
+        if evenly:
+            examples = [[_example(item, by_row, main) for item in part] for part in (evenly, worst)]
+            shown.append(RowsOfSplit(split, *examples))
+    return shown
 
 
 def spread(rows: Sequence[Generation], count: int) -> list[Generation]:
-    """At most so many, taken in turn from each task and kind and evenly spaced, not hand-picked."""
+    """Return at most so many rows, taken in turn from each task and kind and evenly spaced, not hand-picked."""
     kinds: dict[tuple[str, str], list[Generation]] = {}
     for item in rows:
         kinds.setdefault((item.task, item.kind), []).append(item)
@@ -97,15 +81,11 @@ def spread(rows: Sequence[Generation], count: int) -> list[Generation]:
     return picked
 
 
-def _example(row: Generation, said: Mapping[str, Mapping[tuple[str, str], Generation]], main: str) -> Example:
-    answers = []
-    expected: tuple[Piece, ...] = ()
-    words = 0
-    for heading, generations in said.items():
-        if (item := generations.get((row.split, row.id))) is not None:
-            common = common_words(row.expected, item.generated.strip())
-            answers.append(Answer(heading, item.score, common.answer, common.length))
-            if heading == main:
-                expected, words = common.expected, common.words
+def _example(row: Generation, by_row: Mapping[str, Mapping[tuple[str, str], Generation]], main: str) -> Example:
+    found = {heading: said for heading, rows in by_row.items() if (said := rows.get((row.split, row.id)))}
+    common = {heading: common_words(row.expected, said.generated.strip()) for heading, said in found.items()}
+    answers = tuple(
+        Answer(heading, said.score, common[heading].answer, common[heading].length) for heading, said in found.items()
+    )
     measure = "exact match" if row.kind == "qa" else "ROUGE-L recall"
-    return Example(row.task, measure, row.input, expected, words, tuple(answers))
+    return Example(row.task, measure, row.input, common[main].expected, common[main].words, answers)

@@ -10,7 +10,7 @@ DIGITS, ALL_DIGITS = 4, 17
 
 
 def short_values(texts: Iterable[str]) -> dict[str, str]:
-    """Each text with floats at 4 significant digits, at more where two of them would look the same."""
+    """Return each text with floats at 4 significant digits, at more where two of them would look the same."""
     distinct = list(dict.fromkeys(texts))
     for digits in range(DIGITS, ALL_DIGITS):
         short = {text: short_number(text, digits) for text in distinct}
@@ -20,7 +20,7 @@ def short_values(texts: Iterable[str]) -> dict[str, str]:
 
 
 def short_number(text: str, digits: int = DIGITS) -> str:
-    """A float with at most so many significant digits; anything else, and what is short already, as it is."""
+    """Return a float with at most so many significant digits; anything else, and what is short already, as it is."""
     if not _FLOAT.fullmatch(text) or not math.isfinite(float(text)):
         return text
     mantissa = text.lstrip("-").partition("e")[0].replace(".", "").strip("0")
@@ -28,7 +28,7 @@ def short_number(text: str, digits: int = DIGITS) -> str:
 
 
 def natural(label: str) -> list[str | float]:
-    """A key to sort labels by, in which lr=0.001 comes after lr=1e-05: text and numbers in turn."""
+    """Return a key to sort labels by, in which lr=0.001 comes after lr=1e-05: text and numbers in turn."""
     parts: list[str | float] = list(_NUMBER.split(label))
     return [float(part) if index % 2 else part for index, part in enumerate(parts)]
 
@@ -39,7 +39,7 @@ def data_set_name(target: str) -> str:
 
 
 def shortened(text: str, length: int = 22) -> str:
-    """With its middle left out where it is longer."""
+    """Return the text, without its middle where it is longer."""
     if len(text) <= length:
         return text
     half = (length - 1) // 2

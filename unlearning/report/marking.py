@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from unlearning.evaluation.rouge import words
 
 _WORD = re.compile(r"[a-z0-9]+")
-_MATCH = 1 << 20
-"""Worth of a matched word; that of two in a row is 1, so that a text of fewer words never trades one for the other."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Common:
     length: int
     """Words in common."""
     words: int
-    """Of the expected text."""
+    """Words of the expected text."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,7 @@ class _Word:
 
 
 def common_words(expected: str, answer: str) -> Common:
-    """The longest common subsequence of the texts' words, as `rouge_l_recall` has it: length / words is its value.
-
-    Of several longest ones it is that with the most words next to one another in both texts.
-    """
+    """Return the longest common subsequence of the texts' words; `rouge_l_recall` is its length / words."""
     left, right = _words(expected), _words(answer)
     pairs = longest_common([word.key for word in left], [word.key for word in right])
     return Common(
@@ -56,43 +51,27 @@ def common_words(expected: str, answer: str) -> Common:
 
 
 def longest_common(first: Sequence[object], second: Sequence[object]) -> list[tuple[int, int]]:
-    """Index pairs of a longest common subsequence, rising; of several the one with most pairs next to one another.
-
-    Needs len(first) * len(second) steps, and a list of that size.
-    """
-    if list(first) == list(second):
-        return [(index, index) for index in range(len(first))]
-    columns = len(second) + 1
-    best = [[0] * columns for _ in range(len(first) + 1)]  # of the first i and j items
-    ended = [[0] * columns for _ in range(len(first) + 1)]  # the same, items i - 1 and j - 1 being a pair; else 0
-    for i, item in enumerate(first, start=1):
-        above, row = best[i - 1], best[i]
-        for j, other in enumerate(second, start=1):
-            if item == other:
-                before = ended[i - 1][j - 1]
-                ended[i][j] = _MATCH + max(above[j - 1], before + 1 if before else 0)
-            row[j] = max(above[j], row[j - 1], ended[i][j])
-    return _walk_back(best, ended)
-
-
-def _walk_back(best: Sequence[Sequence[int]], ended: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    pairs = []
-    i, j = len(best) - 1, len(best[0]) - 1
-    in_a_row = False
+    """Return the index pairs of a longest common subsequence, rising, in len(first) * len(second) steps."""
+    # longest[i][j]: length of the longest common subsequence of first[:i] and second[:j].
+    longest = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i, item in enumerate(first):
+        for j, other in enumerate(second):
+            equal = item == other
+            longest[i + 1][j + 1] = 1 + longest[i][j] if equal else max(longest[i][j + 1], longest[i + 1][j])
+    pairs, i, j = [], len(first), len(second)
     while i and j:
-        if not in_a_row and best[i][j] == best[i - 1][j]:
-            i -= 1
-        elif not in_a_row and best[i][j] == best[i][j - 1]:
-            j -= 1
-        else:
+        if first[i - 1] == second[j - 1]:
             i, j = i - 1, j - 1
             pairs.append((i, j))
-            in_a_row = ended[i][j] > 0 and ended[i + 1][j + 1] == _MATCH + ended[i][j] + 1
+        elif longest[i - 1][j] >= longest[i][j - 1]:
+            i -= 1
+        else:
+            j -= 1
     return pairs[::-1]
 
 
 def _words(text: str) -> list[_Word]:
-    """As ROUGE finds them, each with its place in the text as it is written."""
+    """Return the words as ROUGE finds them, each with its place in the text as it is written."""
     lowered = [(index, letter) for index, character in enumerate(text) for letter in character.lower()]
     found = []
     for match in _WORD.finditer("".join(letter for _, letter in lowered)):
@@ -102,13 +81,12 @@ def _words(text: str) -> list[_Word]:
 
 
 def _pieces(text: str, found: Sequence[_Word], marked: Sequence[int]) -> tuple[Piece, ...]:
-    """Marked words that follow one another are one piece, with what stands between them."""
+    """Return the text in pieces; marked words that follow one another are one piece, with what stands between them."""
     pieces: list[Piece] = []
     place = 0
     for index, number in enumerate(marked):
         if index and marked[index - 1] == number - 1:
-            last = pieces.pop()
-            start = place - len(last.text)
+            start = place - len(pieces.pop().text)
         else:
             start = found[number].start
             pieces.append(Piece(text[place:start], marked=False))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import roc_curve
 
 from unlearning.evaluation.result import DocumentScore, EvaluationResult
 from unlearning.report.style import GRID, MEMBER, MUTED, NONMEMBER, SURFACE
@@ -36,7 +37,7 @@ def draw_membership(figure: Any, models: Mapping[str, EvaluationResult], colours
     for axis, (label, result) in zip(above, models.items(), strict=True):
         axis.set_title(label if len(models) > 1 else f"{label}: {area(result)}", color=colours[label])
         _draw_losses(axis, result.membership)
-        false, true = roc_curve(result.membership)
+        false, true = roc_points(result.membership)
         linear.plot(false, true, color=colours[label])
         # The step at the left edge is the rate without a single false positive.
         logarithmic.plot(
@@ -58,15 +59,10 @@ def area(result: EvaluationResult) -> str:
     return text
 
 
-def roc_curve(losses: Sequence[DocumentScore]) -> tuple[list[float], list[float]]:
-    """(false, true) positive rates of "a member, for its loss is low", as the threshold rises; ties move together."""
-    members = np.asarray([item.loss_nats for item in losses if item.member])
-    others = np.asarray([item.loss_nats for item in losses if not item.member])
-    false, true = [0.0], [0.0]
-    for threshold in np.unique(np.concatenate([members, others])):
-        false.append(float((others <= threshold).mean()) if others.size else 0.0)
-        true.append(float((members <= threshold).mean()) if members.size else 0.0)
-    return false, true
+def roc_points(losses: Sequence[DocumentScore]) -> tuple[list[float], list[float]]:
+    """Return (false, true) positive rates of "a member, for its loss is low", as the threshold rises."""
+    false, true, _ = roc_curve([item.member for item in losses], [-item.loss_nats for item in losses])
+    return false.tolist(), true.tolist()
 
 
 def _others(losses: Sequence[DocumentScore]) -> int:

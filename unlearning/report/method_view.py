@@ -1,12 +1,12 @@
 """What the page says about one method: settings, figures, tracing, answers, provenance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.details import read_curve, read_evaluation, read_provenance, read_tracing
-from unlearning.report.evaluation_view import EvaluationView, Scored, evaluation_view, utility_format
+from unlearning.report.evaluation_view import EvaluationView, Scored, evaluation_view
 from unlearning.report.grouping import Group, flatten, method_settings
 from unlearning.report.probe_view import ProbeView, probe_view, read_probes
 from unlearning.report.run_figures import draw_curves
@@ -15,6 +15,15 @@ from unlearning.report.settings import Facts, telling
 from unlearning.report.style import RETRAINED, TARGET, Picture, picture
 from unlearning.report.trace_view import TraceView, trace_view
 from unlearning.runs.provenance import without_home
+
+_COSTS = (
+    ("seconds", "training", 1, " s"),
+    ("steps", "steps", 1, ""),
+    ("rows", "rows seen", 1, ""),
+    ("tokens", "tokens seen", 1, ""),
+    ("peak_memory_bytes", "peak memory", 2**20, " MiB"),
+    ("best_step", "weights after step", 1, ""),
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,17 @@ class MethodView:
     settings: Facts
     """Those that say something; of several methods those in which they differ."""
     all_settings: Facts
-    pictures: list[Picture]
+    curves: list[Picture]
     evaluation: EvaluationView
-    tracing: TraceView | None = None
-    probes: ProbeView | None = None
-    provenance: Facts = field(default_factory=list)
+    tracing: TraceView | None
+    probes: ProbeView | None
+    provenance: Facts
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Return the figures of all parts."""
+        parts = [part for part in (self.evaluation, self.tracing, self.probes) if part]
+        return [*self.curves, *(item for part in parts for item in part.pictures)]
 
 
 def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str = "") -> MethodView:
@@ -49,7 +64,7 @@ def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str 
         costs=costs(run),
         settings=telling(settings, rivals.index(group)),
         all_settings=sorted(flatten(without_home(run.config)).items()),
-        pictures=_curves(run, prefix),
+        curves=_curves(run, prefix),
         evaluation=_evaluation(run, colour, prefix),
         tracing=trace_view(tracing, run.path, prefix) if tracing else None,
         probes=probe_view(read_probes(run.path), colour, prefix),
@@ -58,27 +73,18 @@ def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str 
 
 
 def costs(run: Run) -> Facts:
-    """What the run took, those numbers of it that were recorded."""
+    """Return what the run took, as far as it was recorded."""
     training = run.training
-    facts = []
-    for key, name, scale, unit in (
-        ("seconds", "training", 1, " s"),
-        ("steps", "steps", 1, ""),
-        ("rows", "rows seen", 1, ""),
-        ("tokens", "tokens seen", 1, ""),
-        ("peak_memory_bytes", "peak memory", 2**20, " MiB"),
-    ):
-        value = training.get(key)
-        if value is not None:
-            facts.append((name, f"{value / scale:,.0f}{unit}"))
+    facts = [
+        (name, f"{value / scale:,.0f}{unit}")
+        for key, name, scale, unit in _COSTS
+        if (value := training.get(key)) is not None
+    ]
     if run.stopped is not None:
         facts.append(("stopped early by", run.stopped))
-    best = training.get("best_step")
-    if best is not None:
-        facts.append(("weights after step", f"{best:,.0f}"))
-    moved, all_of_them = training.get("trainable_parameters"), training.get("parameters")
-    if moved is not None and all_of_them:
-        facts.append(("trained parameters", f"{moved:,.0f} ({moved / all_of_them:.1%})"))
+    moved, everything = training.get("trainable_parameters"), training.get("parameters")
+    if moved is not None and everything:
+        facts.append(("trained parameters", f"{moved:,.0f} ({moved / everything:.1%})"))
     return facts
 
 
@@ -87,18 +93,17 @@ def _curves(run: Run, prefix: str) -> list[Picture]:
     if curve is None:
         return []
     caption = "Before each step's update; the thin line is measured, the thick one its running mean."
-    caption += " Dashed lines: a new chunk begins." if len(set(curve.phase)) > 1 else ""
+    caption += " Dashed lines: a new chunk begins." if curve["phase"].nunique() > 1 else ""
     return [picture(f"{prefix}curves", "Training", caption, (10.0, 2.7), partial(draw_curves, curve=curve))]
 
 
 def _evaluation(run: Run, colour: str, prefix: str) -> EvaluationView:
-    """Of all models that were evaluated; of the unlearned one there are its numbers at least."""
-    whole = {model: read_evaluation(run.path, model) for model in ("target", "unlearned", "retrained")}
+    """Return the section on all models that were evaluated; of the unlearned one there are its numbers at least."""
     numbers = EvaluationResult(metrics=dict(run.metrics), missing=list(run.missing))
-    main = Scored("unlearned", colour, whole["unlearned"] or numbers, "After")
-    target = Scored("untouched target", TARGET, whole["target"], "Before") if whole["target"] else None
-    retrained = (
-        Scored("retrained model", RETRAINED, whole["retrained"], "Retrained model") if whole["retrained"] else None
-    )
-    models = [item for item in (target, main, retrained) if item is not None]
-    return evaluation_view(models, main, target, utility_format(run.config), prefix)
+    main = Scored("unlearned", colour, read_evaluation(run.path, "unlearned") or numbers, "After")
+    models = [main]
+    if target := read_evaluation(run.path, "target"):
+        models.insert(0, Scored("untouched target", TARGET, target, "Before"))
+    if retrained := read_evaluation(run.path, "retrained"):
+        models.append(Scored("retrained model", RETRAINED, retrained, "Retrained model"))
+    return evaluation_view(models, main, run.config, prefix)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearning.probes.bootstrap import Value
-from unlearning.probes.table import ProbeResult, ModelRole
+from unlearning.probes.table import ModelRole, ProbeResult
 from unlearning.report.style import MUTED, RETRAINED, SURFACE, TARGET
 
 LABELS = {

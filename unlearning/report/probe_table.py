@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unlearning.probes.table import ProbeResult, ModelRole
+from unlearning.probes.table import ModelRole, ProbeResult
 from unlearning.report.probe_view import cell, explanations
 
 

@@ -4,83 +4,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
-from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, ProbeResult, ModelRole, read_results
-from unlearning.report.grouping import flatten
+from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, ModelRole, ProbeResult, read_results
 from unlearning.report.probe_figures import LABELS, draw_probes, draw_relearning
-from unlearning.report.runs import read_mapping, read_run
-from unlearning.report.style import METHODS, Picture, picture
-from unlearning.runs.provenance import without_home
+from unlearning.report.runs import read_mapping
+from unlearning.report.style import Picture, picture
 
 PROBES = "probes.json"
 UNPROBED, ADAPTER = "unprobed", "adapter"
-"""Lines that are no attack: the questions as they are, and weights that were never unlearned."""
-
-
-@dataclass(frozen=True)
-class ProbeRow:
-    """A line of the table; numbers are a text and their interval."""
-
-    name: str
-    title: str
-    reason: str | None
-    """Why it does not apply; None: it does."""
-    measure: str
-    asked: str
-    cells: list[tuple[str, str]]
-    """One a heading."""
+"""Results that are no attack: the questions as they are, and weights that were never unlearned."""
 
 
 @dataclass(frozen=True)
 class ProbeView:
     """The section on probes."""
 
+    results: list[ProbeResult]
+    roles: list[ModelRole]
+    """The models that were measured, a column for each."""
     finding: str
-    headings: list[str]
-    rows: list[ProbeRow]
     notes: list[str]
     pictures: list[Picture]
 
+    @property
+    def headings(self) -> list[str]:
+        """Return what stands over the columns of numbers."""
+        return [*(LABELS[role].capitalize() for role in self.roles), "Recovered"]
+
+    def values(self, result: ProbeResult) -> list[Value | None]:
+        """Return the numbers of a line, one for each heading."""
+        return [*(result.values.get(role) for role in self.roles), result.share]
+
 
 def read_probes(run_dir: Path) -> list[ProbeResult]:
-    """What probes found; empty where there are none, or the file is of another make."""
+    """Return what probes found; empty where there are none, or the file cannot be read as such."""
     try:
         return list(read_results(read_mapping(run_dir / PROBES)).values())
     except (InputError, AttributeError, KeyError, TypeError):
         return []
 
 
-def probe_view(lines: Sequence[ProbeResult], colour: str, prefix: str = "") -> ProbeView | None:
-    """None without probes. `prefix` keeps the figures of one page apart."""
-    if not lines:
+def probe_view(results: Sequence[ProbeResult], colour: str, prefix: str = "") -> ProbeView | None:
+    """Return the section; None without probes. `prefix` keeps the figures of one page apart."""
+    if not results:
         return None
-    roles = [role for role in ModelRole if any(role in line.values for line in lines)]
     return ProbeView(
-        finding=finding(lines),
-        headings=[*(LABELS[role].capitalize() for role in roles), "Recovered"],
-        rows=[_row(line, roles) for line in lines],
-        notes=[*explanations(lines), *(f"{line.name}: {'; '.join(line.notes)}." for line in lines if line.notes)],
-        pictures=_pictures(lines, colour, prefix),
+        results=list(results),
+        roles=[role for role in ModelRole if any(role in result.values for result in results)],
+        finding=finding(results),
+        notes=[*explanations(results), *(f"{item.name}: {'; '.join(item.notes)}." for item in results if item.notes)],
+        pictures=_pictures(results, colour, prefix),
     )
 
 
-def probe_page(run_dir: Path) -> dict[str, Any]:
-    """The template's values for a run of `unlearn-probe`. Raises InputError where the folder has no readable probes."""
-    run, lines = read_run(run_dir), read_probes(run_dir)
-    view = probe_view(lines, METHODS[0])
-    if view is None:
-        raise InputError(f"{run_dir / PROBES}: no probes of this version in it")
-    config = flatten(without_home(run.config))
-    about = next((config[key] for key in ("run", "model.path") if config.get(key, "null") != "null"), "a model")
-    return {"title": f"Is it really gone? {Path(about).name}", "view": view, "settings": sorted(config.items())}
-
-
-def finding(lines: Sequence[ProbeResult]) -> str:
-    """Under which probe most comes back, in one sentence."""
-    shares = {line.name: line.share for line in lines if line.share is not None}
+def finding(results: Sequence[ProbeResult]) -> str:
+    """Return under which probe most comes back, in one sentence."""
+    shares = {result.name: result.share for result in results if result.share is not None}
     plain = shares.pop(UNPROBED, None)
     bare = " Whoever leaves its adapter away has the target back." if shares.pop(ADAPTER, None) else ""
     if not shares:
@@ -91,9 +72,9 @@ def finding(lines: Sequence[ProbeResult]) -> str:
     return f"{some}: a share of {_number(shares[most])} of what unlearning was to take away{asked}.{bare}"
 
 
-def explanations(lines: Sequence[ProbeResult]) -> list[str]:
-    """What the columns mean, for the page and the terminal."""
-    floor = "retrained model" if any(ModelRole.retrained in line.values for line in lines) else "chance"
+def explanations(results: Sequence[ProbeResult]) -> list[str]:
+    """Return what the columns mean, for the page and the terminal."""
+    floor = "retrained model" if any(ModelRole.retrained in result.values for result in results) else "chance"
     return [
         f"Recovered: (unlearned − {floor}) / (target − {floor}), each under the same probe; not cut off at 0 and 1.",
         f"No share where the target is less than {LEAST_GAP:g} above the {floor}: the probe does not tell them apart. "
@@ -103,18 +84,11 @@ def explanations(lines: Sequence[ProbeResult]) -> list[str]:
 
 
 def cell(value: Value | None) -> tuple[str, str]:
-    """A number and its interval, empty for what is not there."""
+    """Return a number and its interval, empty for what is not there."""
     if value is None:
         return "-", ""
     ends = "" if value.low is None or value.high is None else f"{value.low:.2f} to {value.high:.2f}"
     return f"{value.value:.3f}".replace("-", "−"), ends.replace("-", "−")
-
-
-def _row(line: ProbeResult, roles: Sequence[ModelRole]) -> ProbeRow:
-    chance = f", chance {line.chance:.2f}" if line.chance else ""
-    asked = f"{line.rows} rows of {line.documents} documents{chance}"
-    cells = [cell(value) for value in (*(line.values.get(role.value) for role in roles), line.share)]
-    return ProbeRow(line.name, line.title, line.reason, line.measure, asked, cells)
 
 
 def _number(value: Value | None) -> str:
@@ -122,18 +96,11 @@ def _number(value: Value | None) -> str:
     return f"{number} ({ends})" if ends else number
 
 
-def _pictures(lines: Sequence[ProbeResult], colour: str, prefix: str) -> list[Picture]:
-    found = [
-        picture(
-            f"{prefix}probes",
-            "What comes back",
-            "Lines are 95% intervals; the grey tick is chance.",
-            (10.0, 1.2 + 0.36 * len(lines)),
-            partial(draw_probes, lines=lines, colour=colour),
-        )
-    ]
-    trained = [line for line in lines if line.curves]
-    if trained:
+def _pictures(results: Sequence[ProbeResult], colour: str, prefix: str) -> list[Picture]:
+    caption, size = "Lines are 95% intervals; the grey tick is chance.", (10.0, 1.2 + 0.36 * len(results))
+    draw = partial(draw_probes, lines=results, colour=colour)
+    found = [picture(f"{prefix}probes", "What comes back", caption, size, draw)]
+    if trained := [result for result in results if result.curves]:
         caption = (
             "Documents that were not shown again, with 95% bands; dotted: those that the unlearned model was shown."
         )

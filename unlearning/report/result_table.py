@@ -6,21 +6,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from unlearning.evaluation.harness import by_task
-from unlearning.evaluation.result import METRICS, EvaluationResult
-from unlearning.report.score_tables import cell, directed
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult
+from unlearning.report.score_tables import cell
 
 
 def print_result(label: str, result: EvaluationResult, console: Console | None = None) -> None:
-    """Every metric with its 95% interval and its meaning, the harness's tasks, then what is missing and why."""
+    """Print every metric with its 95% interval and its meaning, the harness's tasks, then what is missing and why."""
     table = Table(title=escape(label), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95% interval", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("meaning")
-    for key, meaning in METRICS.items():
-        found, (text, arrow) = cell(result, key), directed(meaning)
-        table.add_row(key, found.text, escape(found.note), arrow, escape(text))
+    for key, about in METRICS.items():
+        found = cell(result, key)
+        table.add_row(key, found.text, escape(found.note), about.arrow, escape(about.meaning))
     for task, values in by_task(result).items():
         for name, value in values.items():
             if "_stderr" not in name:

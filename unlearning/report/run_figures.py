@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame, Series
 
 from unlearning.evaluation.result import TASKS, EvaluationResult
-from unlearning.report.details import Curve
 from unlearning.report.runs import Metrics
 from unlearning.report.style import FORGET, INK, MUTED, RETAIN, WEIGHT
 
@@ -22,57 +22,46 @@ MAX_PHASE_LINES = 40
 
 
 def term(metrics: Metrics, split: str, task: str, metric: str) -> float:
-    """One of the 12 numbers under the harmonic mean, higher is better: 1 - score on forget rows; NaN if missing."""
+    """Return one of the 12 terms of the harmonic mean, higher is better: 1 - score on forget rows; NaN if missing."""
     value = metrics.get(f"{split}_{task}_{metric}")
     if value is None:
         return math.nan
     return 1 - value if split == "forget" else value
 
 
-def draw_curves(figure: Any, curve: Curve) -> None:
-    """Forget and retain loss over the steps, and the retain weight where it changes."""
-    weights = [weight for weight in curve.retain_weight if not math.isnan(weight)]
-    parts = [("Forget loss", "nats a token", curve.forget_loss_nats, FORGET)]
-    if not all(map(math.isnan, curve.retain_loss_nats)):
-        parts.append(("Retain loss", "nats a token", curve.retain_loss_nats, RETAIN))
-    if weights and max(weights) > min(weights):
-        parts.append(("Retain weight", "", curve.retain_weight, WEIGHT))
+def draw_curves(figure: Any, curve: DataFrame) -> None:
+    """Draw forget and retain loss over the steps, and the retain weight where it changes; see `details.read_curve`."""
+    parts = [("Forget loss", "nats a token", "forget_loss_nats", FORGET)]
+    if curve["retain_loss_nats"].notna().any():
+        parts.append(("Retain loss", "nats a token", "retain_loss_nats", RETAIN))
+    if curve["retain_weight"].nunique() > 1:
+        parts.append(("Retain weight", "", "retain_weight", WEIGHT))
     axes = figure.subplots(1, len(parts), squeeze=False)[0]
-    starts = [
-        step
-        for step, phase, before in zip(curve.step[1:], curve.phase[1:], curve.phase, strict=False)
-        if phase != before
-    ]
-    for axis, (title, unit, values, colour) in zip(axes, parts, strict=True):
+    starts = curve["step"][curve["phase"].diff().fillna(0) != 0]
+    for axis, (title, unit, name, colour) in zip(axes, parts, strict=True):
         for start in starts if len(starts) <= MAX_PHASE_LINES else []:
             axis.axvline(start, color=MUTED, alpha=0.45, linewidth=0.8, linestyle=(0, (3, 3)))
-        axis.plot(curve.step, values, color=colour, alpha=0.3, linewidth=1)
-        axis.plot(curve.step, running_mean(values), color=colour)
+        axis.plot(curve["step"], curve[name], color=colour, alpha=0.3, linewidth=1)
+        axis.plot(curve["step"], running_mean(curve[name]), color=colour)
         axis.set(title=title, xlabel="step", ylabel=unit)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.margins(x=0.01)
 
 
-def running_mean(values: Sequence[float]) -> list[float]:
-    """Over a window of a twentieth of the curve around each point, missing values left out."""
-    numbers = np.asarray(values, dtype=float)
-    half = max(1, len(numbers) // 40)
-    smooth = []
-    for index in range(len(numbers)):
-        window = numbers[max(0, index - half) : index + half + 1]
-        there = window[~np.isnan(window)]
-        smooth.append(float(there.mean()) if there.size else math.nan)
-    return smooth
+def running_mean(values: Series) -> Series:
+    """Return the mean over a window of a twentieth of the curve around each point, without missing values."""
+    half = max(1, len(values) // 40)
+    return values.rolling(2 * half + 1, center=True, min_periods=1).mean()
 
 
 def term_interval(intervals: Mapping[str, Sequence[float]], split: str, task: str, metric: str) -> tuple[float, float]:
-    """Ends of the term's 95% interval, lower first: those of a forget score change places. NaN where there is none."""
+    """Return the ends of the term's 95% interval, the lower one first; NaN where there is none."""
     low, high = intervals.get(f"{split}_{task}_{metric}", (math.nan, math.nan))
     return (1 - high, 1 - low) if split == "forget" else (low, high)
 
 
 def draw_terms(figure: Any, models: Mapping[str, EvaluationResult], colours: Mapping[str, str]) -> None:
-    """The 12 terms of the task aggregate as bars with intervals; a bar at zero is marked, for it decides."""
+    """Draw the 12 terms of the task aggregate as bars with intervals; a bar at zero is marked, for it decides."""
     axis = figure.subplots()
     places = [index + (0.7 if split == "retain" else 0.0) for index, (split, _, _) in enumerate(TERMS)]
     width = 0.82 / max(1, len(models))

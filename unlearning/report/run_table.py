@@ -3,33 +3,48 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from unlearning.artefacts import write_csv
+from pandas import DataFrame
+
+from unlearning.artefacts import write_text
 from unlearning.report.grouping import differing, flatten
 from unlearning.report.runs import Run
 
-_NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized", "tuned.")
+_NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized")
 COST = ("seconds", "steps", "trainable_parameters")
 
 
 def write_runs(path: Path, runs: Sequence[Run]) -> None:
-    """One line a run, in the order of the folders: place, state, why it failed or why its training ended early, method,
-    seed, every key of the configuration that is not the same in all of them, every metric, and what training cost.
-    Empty where a run has no such thing."""
+    """Write a line for each run, in the order of the folders.
+
+    A line has place, state, why the run failed or why its training ended early, method, seed, every key of the
+    configuration that is not the same in all runs, every metric, and what training cost. What a run lacks is empty.
+    """
     configs = [flatten(run.config) for run in runs]
     varied = [key for key in differing(configs) if key not in ("method", "seed") and not key.startswith(_NEVER_VARIED)]
-    metrics = list(dict.fromkeys(key for run in runs for key in run.metrics))
-    columns = ["run", "state", "error", "stopped", "method", "seed"]
-    columns += [*varied, *metrics, *(f"training_{key}" for key in COST)]
-    lines = []
-    for run, config in zip(runs, configs, strict=True):
-        line: list[object] = [run.place, run.state, run.error or "", run.stopped or "", run.method]
-        line += ["" if run.seed is None else run.seed, *(config.get(key, "") for key in varied)]
-        line += [_cell(run.metrics.get(key)) for key in metrics]
-        line += [_cell(run.training.get(key)) for key in COST]
-        lines.append(line)
-    write_csv(path, columns, lines)
-
-
-def _cell(value: float | None) -> str:
-    """Enough digits that the number is the same when it is read back."""
-    return "" if value is None else repr(value)
+    lines: list[dict[str, object]] = [
+        {
+            "run": run.place,
+            "state": run.state,
+            "error": run.error,
+            "stopped": run.stopped,
+            "method": run.method,
+            "seed": None if run.seed is None else str(run.seed),
+            **{key: config.get(key) for key in varied},
+            **run.metrics,
+            **{f"training_{key}": run.training.get(key) for key in COST},
+        }
+        for run, config in zip(runs, configs, strict=True)
+    ]
+    metrics = dict.fromkeys(key for run in runs for key in run.metrics)
+    columns = [
+        "run",
+        "state",
+        "error",
+        "stopped",
+        "method",
+        "seed",
+        *varied,
+        *metrics,
+        *(f"training_{key}" for key in COST),
+    ]
+    write_text(path, DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))

@@ -1,5 +1,5 @@
 "use strict";
-for (const table of document.querySelectorAll("table.sortable")) {
+for (const table of document.querySelectorAll("table.comparison")) {
   const headings = [...table.querySelectorAll("thead th")];
   headings.forEach((heading, index) => {
     heading.querySelector("button").addEventListener("click", () => {

@@ -1,4 +1,4 @@
-"""One number of several runs: their mean, how far they spread, and what another seed would do to the mean."""
+"""One number over several runs: its mean over seeds, how far the runs spread, and an interval of the mean."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ from statistics import fmean, stdev
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+MIN_SEEDS = 5
+"""Seeds from which on a mean has an interval. Of fewer Student's interval is wider than what it is about."""
 
 
 @dataclass(frozen=True)
@@ -15,25 +17,20 @@ class Statistic:
     """One number over the runs of a group."""
 
     mean: float
-    """Over seeds."""
+    """The mean over seeds."""
     low: float
-    """The least of all runs."""
+    """The least value of all runs."""
     high: float
-    """The greatest of all runs."""
+    """The greatest value of all runs."""
     n: int
-    """Seeds behind it."""
+    """The number of seeds."""
     interval: tuple[float, float] | None = None
-    """95% interval. Of several seeds that of their mean, `student_half` to both sides; of a single run that of its own
-    measurement, over documents and questions. None where neither is known."""
-
-    @property
-    def half(self) -> float | None:
-        """Half the width of the interval of a mean over seeds; None for a single one."""
-        return None if self.n < 2 or self.interval is None else (self.interval[1] - self.interval[0]) / 2
+    """95% interval. Of `MIN_SEEDS` seeds or more it is that of their mean, cut at what is possible; of a single run it
+    is that of its own measurement, over documents and questions. None where neither is known."""
 
     @property
     def ends(self) -> tuple[float, float]:
-        """What is drawn around the mean: the interval, or without one the range over runs."""
+        """Return what is drawn around the mean: the interval, or without one the least and the greatest value."""
         return self.interval or (self.low, self.high)
 
 
@@ -41,33 +38,34 @@ def statistic(
     values: Sequence[float | None],
     interval: Sequence[float] | None = None,
     seeds: Sequence[int | None] | None = None,
+    possible: tuple[float, float] = (-math.inf, math.inf),
 ) -> Statistic | None:
-    """Mean, range and 95% interval of the numbers that are there; None where none is.
+    """Return mean, range and interval of the numbers that are there; None where none is.
 
-    `interval` is that of a single number. `seeds` has one of each value: runs that repeat a seed are one draw, of their
-    mean, for they say nothing of other seeds. None, for all or for one, counts as a seed of its own.
+    `interval` is that of a single number. `seeds` has one seed for each value; runs that repeat a seed count once, with
+    their mean, since they say nothing of other seeds. A seed of None is a seed of its own. No interval of a mean goes
+    beyond `possible`, the least and the greatest value that the number can have.
     """
     known = [(index, value) for index, value in enumerate(values) if value is not None]
     if not known:
         return None
-    draws: dict[object, list[float]] = {}
+    by_seed: dict[object, list[float]] = {}
     for index, value in known:
         seed = seeds[index] if seeds is not None else None
-        draws.setdefault(("run", index) if seed is None else seed, []).append(value)
-    means = [fmean(of_one) for of_one in draws.values()]
+        by_seed.setdefault(("run", index) if seed is None else seed, []).append(value)
+    means = [fmean(same) for same in by_seed.values()]
     mean, there = fmean(means), [value for _, value in known]
     ends = (interval[0], interval[1]) if interval is not None and len(there) == 1 else None
-    if len(means) > 1:
+    if len(means) >= MIN_SEEDS:
         half = student_half(means)
-        ends = (mean - half, mean + half)
+        ends = (max(possible[0], mean - half), min(possible[1], mean + half))
     return Statistic(mean, min(there), max(there), len(means), ends)
 
 
 def student_half(values: Sequence[float]) -> float:
-    """Half the width of the 95% interval of a mean, t(0.975; n - 1) s / sqrt(n), with Student's t (1908) and s the
-    standard deviation over n - 1.
+    """Return half the width of the 95% interval of a mean, t(0.975; n - 1) s / sqrt(n), with Student's t (1908).
 
-    It holds for draws from a normal distribution; with two values t is 12.7, and the interval is as wide as it says.
+    s is the standard deviation over n - 1. The interval holds for draws from a normal distribution.
     Raises ValueError for fewer than two values.
     """
     n = len(values)

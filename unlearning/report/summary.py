@@ -1,14 +1,19 @@
-"""The numbers of a comparison, once: the terminal, the page and the files only dress them."""
+"""The numbers of a comparison, once: the terminal, the page and the files only format them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unlearning.config.report import SelectConfig
+from unlearning.evaluation.metrics import Better, MetricDescription, describe
 from unlearning.report.choice import Choice, check_rule, choose
 from unlearning.report.details import read_evaluation
 from unlearning.report.grouping import Group, Setting, group_runs
 from unlearning.report.runs import Metrics, Run
-from unlearning.report.statistic import Statistic, statistic
+from unlearning.report.statistic import MIN_SEEDS, Statistic, statistic
+
+SECONDS = "seconds"
+_TRAINING_TIME = MetricDescription("training", "seconds of training", Better.LOWER, highest=math.inf, unit="s")
 
 
 @dataclass(frozen=True)
@@ -19,63 +24,66 @@ class Column:
     title: tuple[str, str]
     """Two short lines, for a narrow terminal."""
     heading: str
-    meaning: str
-    higher_is_better: bool = True
+
+    @property
+    def metric(self) -> MetricDescription:
+        """Return what the column's numbers are."""
+        return _TRAINING_TIME if self.key == SECONDS else describe(self.key)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """Return the least and the greatest number that is possible."""
+        return self.metric.lowest, self.metric.highest
 
 
-SECONDS = "seconds"
 COLUMNS = (
-    Column("task_aggregate", ("Task", "agg."), "Task aggregate", "harmonic mean of the 12 terms, higher is better"),
-    Column("mia_score", ("MIA", "sc."), "MIA score", "1 - 2|AUC - 0.5| of the membership attack, higher is better"),
-    Column("utility", ("Util-", "ity"), "Utility", "accuracy on the utility questions, higher is better"),
-    Column("final", ("Final", "sc."), "Final score", "mean of the three before, higher is better"),
-    Column(
-        "forget_regurgitation", ("Forget", "R-L"), "Forget R‑L", "ROUGE-L recall on forget rows, lower is better", False
-    ),
-    Column(
-        "forget_knowledge", ("Forget", "EM"), "Forget EM", "exact match on forget questions, lower is better", False
-    ),
-    Column("retain_regurgitation", ("Retain", "R-L"), "Retain R‑L", "ROUGE-L recall on retain rows, higher is better"),
-    Column("retain_knowledge", ("Retain", "EM"), "Retain EM", "exact match on retain questions, higher is better"),
-    Column(SECONDS, ("Train", "sec."), "Training, s", "seconds of training, lower is better", False),
+    Column("task_aggregate", ("Task", "agg."), "Task aggregate"),
+    Column("mia_score", ("MIA", "sc."), "MIA score"),
+    Column("utility", ("Util-", "ity"), "Utility"),
+    Column("final", ("Final", "sc."), "Final score"),
+    Column("forget_regurgitation", ("Forget", "R-L"), "Forget R‑L"),
+    Column("forget_knowledge", ("Forget", "EM"), "Forget EM"),
+    Column("retain_regurgitation", ("Retain", "R-L"), "Retain R‑L"),
+    Column("retain_knowledge", ("Retain", "EM"), "Retain EM"),
+    Column(SECONDS, ("Train", "sec."), "Training, s"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: the untouched target, the retrained model, or a method."""
+    """One line of the table: the target model, the retrained model, or a method."""
 
     label: str
     role: str
     """target, retrained or method."""
     n: int
-    """Runs behind it."""
+    """The number of its runs."""
     values: dict[str, Statistic | None]
     best: bool = False
     selected: bool = False
     """Whether the rule of selection chose it."""
     lost: int = 0
-    """Further runs of the same settings that have no result."""
+    """The number of further runs of the same settings that have no result."""
     stopped: tuple[str, ...] = ()
-    """Why the training of some of its runs ended early, one reason a run."""
+    """Why the training of some of its runs ended early, one reason for each such run."""
 
     @property
     def seeds(self) -> int:
-        """Different ones behind it: n of its means."""
+        """Return the number of different seeds, which is the n of its means."""
         return max((value.n for value in self.values.values() if value), default=self.n)
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be known of its runs, for people."""
-        told = []
+        """Return what a reader must know of its runs besides their numbers."""
+        found = []
         if self.stopped:
             of = f"{len(self.stopped)} of {self.n} " if self.n > 1 else ""
-            told.append(f"{of}stopped early by {', '.join(dict.fromkeys(self.stopped))}")
+            found.append(f"{of}stopped early by {', '.join(dict.fromkeys(self.stopped))}")
         if self.lost:
-            told.append(f"{self.lost} of {self.n + self.lost} without a result")
+            found.append(f"{self.lost} of {self.n + self.lost} without a result")
         if self.seeds < self.n:
-            told.append(f"{self.n} runs of {self.seeds} seed{'s' if self.seeds > 1 else ''}")
-        return told
+            found.append(f"{self.n} runs of {self.seeds} seed{'s' if self.seeds > 1 else ''}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -85,17 +93,17 @@ class Section:
     setting: Setting
     rows: tuple[Row, ...]
     choice: Choice | None = None
-    """None where nothing was asked for."""
+    """None where no rule of selection was given."""
 
     @property
     def title(self) -> str:
-        """Of the setting."""
+        """Return the setting's title."""
         return self.setting.title
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All of a comparison's numbers."""
+    """All numbers of a comparison."""
 
     sections: tuple[Section, ...]
     unfinished: tuple[Run, ...]
@@ -103,18 +111,13 @@ class Summary:
     """Why numbers are missing, each reason once."""
 
     @property
-    def columns_missing(self) -> bool:
-        """Whether a method's line lacks a number."""
-        return any(row.values[column.key] is None for row in self.rows for column in COLUMNS if applies(row, column))
-
-    @property
     def rows(self) -> list[Row]:
-        """Of all settings."""
+        """Return the lines of all settings."""
         return [row for section in self.sections for row in section.rows]
 
 
 def summarise(runs: Sequence[Run], select: SelectConfig | None = None) -> Summary:
-    """Group the runs, reduce each group to means with intervals, and select one a setting where a rule is given.
+    """Group the runs, reduce each group to means, and select one group of each setting where a rule is given.
 
     Raises InputError for a rule that names no metric with a better end.
     """
@@ -128,12 +131,12 @@ def summarise(runs: Sequence[Run], select: SelectConfig | None = None) -> Summar
 
 
 def applies(row: Row, column: Column) -> bool:
-    """Whether the line can have this number at all: nobody trained the two reference models here."""
+    """Return whether the line can have this number: the two reference models were not trained here."""
     return row.role == "method" or column.key != SECONDS
 
 
 def number(value: float | None, key: str) -> str:
-    """Three decimals for scores, whole seconds from ten on, "-" for what is missing."""
+    """Return three decimals of a score, whole seconds from ten on, and "-" for what is missing."""
     if value is None:
         return "-"
     if key == SECONDS:
@@ -142,33 +145,42 @@ def number(value: float | None, key: str) -> str:
 
 
 def around(value: Statistic | None, key: str) -> str:
-    """After several seeds' mean half its 95% interval; of one run its own interval, or of several runs of one seed the
-    least and the greatest; empty where there is none of these."""
+    """Return the 95% interval as [low, high], or without one low–high of several runs; empty where there is neither."""
     if value is None:
         return ""
-    if value.half is not None:
-        return f"± {number(value.half, key)}"
     low, high = (number(end, key) if key == SECONDS else f"{end:.2f}" for end in value.ends)
     if value.interval is not None:
         return f"[{low}, {high}]"
     return f"{low}–{high}" if value.high > value.low else ""
 
 
-def interval_notes(summary: Summary) -> list[str]:
-    """What stands beside a number of a single seed, for the kinds that occur."""
-    values = [value for row in summary.rows for value in row.values.values() if value]
-    notes = []
-    if any(value.n == 1 and value.interval is not None for value in values):
-        notes.append(
-            "[low, high]: 95% interval of a single run over other documents and questions; it knows nothing of seeds."
-        )
+def notes(summary: Summary, mark: str = "*") -> list[str]:
+    """Return what the marks in the tables mean, for those that occur; `mark` stands at the best final score."""
+    rows = summary.rows
+    values = [value for row in rows for value in row.values.values() if value]
+    found = ["R-L: ROUGE-L recall, EM: exact match; the arrow points to better."] if rows else []
+    if any(row.best for row in rows):
+        found.append(f"{mark} best final score.")
+    if any(row.seeds > 1 for row in rows):
+        found.append("n: seeds, all other settings the same; the number is their mean.")
     if any(value.interval is None and value.high > value.low for value in values):
-        notes.append("low–high: least and greatest of several runs of one seed, no confidence interval.")
-    return notes
+        found.append(f"low–high: least and greatest of several runs, where there are fewer than {MIN_SEEDS} seeds.")
+    if any(value.interval is not None and value.n > 1 for value in values):
+        found.append(
+            f"[low, high] of {MIN_SEEDS} seeds or more: 95% interval of their mean (Student's t), not over other "
+            "documents and questions."
+        )
+    if any(value.interval is not None and value.n == 1 for value in values):
+        found.append(
+            "[low, high] of a single run: 95% interval over other documents and questions, not over other seeds."
+        )
+    if any(row.values[column.key] is None for row in rows for column in COLUMNS if applies(row, column)):
+        found.append("- not measured" + (f": {'; '.join(summary.missing)}." if summary.missing else "."))
+    return found
 
 
 def _section(setting: Setting, select: SelectConfig | None) -> Section:
-    """Target, retrained model, then the methods. The best mean final score is marked, and the selected method."""
+    """Return target, retrained model and methods. The best mean final score and the selected method are marked."""
     rows = []
     for role, label in (("target", "untouched target"), ("retrained", "retrained model")):
         run = next((run for run in setting.runs if getattr(run, role)), None)
@@ -186,8 +198,8 @@ def _section(setting: Setting, select: SelectConfig | None) -> Section:
 
 def _method_row(group: Group) -> Row:
     results = [{**run.metrics, SECONDS: run.training.get("seconds")} for run in group.runs]
-    alone = len(group.runs) == 1
-    row = _row(group.label, "method", results, _intervals(group.runs[0], "unlearned") if alone else {}, group.seeds)
+    intervals = _intervals(group.runs[0], "unlearned") if len(group.runs) == 1 else {}
+    row = _row(group.label, "method", results, intervals, group.seeds)
     return replace(row, lost=len(group.lost), stopped=group.stopped)
 
 
@@ -199,7 +211,9 @@ def _row(
     seeds: Sequence[int | None] | None = None,
 ) -> Row:
     values = {
-        column.key: statistic([result.get(column.key) for result in results], intervals.get(column.key), seeds)
+        column.key: statistic(
+            [result.get(column.key) for result in results], intervals.get(column.key), seeds, column.possible
+        )
         for column in COLUMNS
     }
     return Row(label, role, len(results), values)

@@ -1,19 +1,19 @@
-"""Which settings were varied between the runs of a comparison, those that only followed another one left out."""
+"""Which settings were varied between the runs of a comparison, without those that only followed another one."""
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from unlearning.report.grouping import Flat, differing, method_settings, readable
+from pandas import DataFrame, Series, factorize
+
+from unlearning.report.grouping import method_settings, readable
 from unlearning.report.labels import short_values, shortened
 from unlearning.report.runs import Run
 
 _METHOD = "method"
 _ABSENT = "not set"
-Classes = tuple[int, ...]
-"""Of each run the number of its value, values counted in order of appearance."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,23 @@ class SweptKey:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Return its name for people."""
         return readable(self.key, "")[0]
-
-    def of_runs(self, indices: Sequence[int]) -> "SweptKey":
-        """The same of some of the runs."""
-        return SweptKey(self.key, tuple(self.texts[index] for index in indices), self.together)
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
-        """Of each run; None where a value is no number."""
-        found = [_number(text) for text in self.texts]
+        """Return the number of each run; None where a value is no number."""
+        found = [as_number(text) for text in self.texts]
         return None if any(value is None for value in found) else tuple(value for value in found if value is not None)
 
     @property
     def levels(self) -> list[str | None]:
-        """Its different values: numbers by size, then text, then where it is not set."""
+        """Return its different values: numbers by size, then text, then None."""
         return sorted(dict.fromkeys(self.texts), key=_order)
 
     @property
     def labels(self) -> dict[str | None, str]:
-        """Each value, for people."""
+        """Return each value for people."""
         texts = [text for text in self.levels if text is not None]
         short = short_values(readable(self.key, text)[1] for text in texts)
         shown: dict[str | None, str] = {text: short[readable(self.key, text)[1]] for text in texts}
@@ -58,79 +54,75 @@ class SweptKey:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether its numbers lie more evenly on a logarithmic axis."""
+        """Return whether its numbers lie more evenly on a logarithmic axis."""
         return self.numbers is not None and prefers_logarithm(self.numbers)
 
 
 def swept_keys(runs: Sequence[Run]) -> list[SweptKey]:
-    """The settings that were varied: the method first, then the choice of each part, then the others by name.
+    """Return the settings that were varied: the method first, then the choice of each part, then the others by name.
 
     Of settings that always changed together only the first counts, and none whose value follows from the method or
     from the choice of a part, such as that part's own numbers. Where each combination has a value of its own, as after
     a search that draws numbers, nothing can be said to have changed together.
     """
     flats = [method_settings(run) for run in runs]
-    combinations = len({tuple(sorted(flat.items())) for flat in flats})
-    found: dict[str, Classes] = {}
-    followers: dict[str, list[str]] = {}
-    for key in sorted(differing(flats), key=lambda key: (key != _METHOD, not _is_choice(key), key)):
-        own = _classes(flats, key)
-        leaders = (other for other, theirs in found.items() if _follows(theirs, own))
-        drawn = len(set(own)) == combinations
-        leader = next(
-            (other for other in leaders if _is_choice(other) or (not drawn and _follows(own, found[other]))), None
-        )
+    # A column for each setting, a row for each run: which of the setting's values it is.
+    names = sorted({key for flat in flats for key in flat}, key=lambda key: (key != _METHOD, not _is_choice(key), key))
+    columns = {key: [flat.get(key, _ABSENT) for flat in flats] for key in names}
+    columns = {key: values for key, values in columns.items() if len(set(values)) > 1}
+    codes = DataFrame({key: factorize(Series(values, dtype=object))[0] for key, values in columns.items()})
+    combinations = len(codes.drop_duplicates())
+    found: dict[str, list[str]] = {}
+    for key in codes:
+        leaders = [other for other in found if _follows(codes, other, key)]
+        drawn = codes[key].nunique() == combinations
+        leader = next((one for one in leaders if _is_choice(one) or (not drawn and _follows(codes, key, one))), None)
         if leader is None:
-            found[key] = own
+            found[key] = []
         else:
-            followers.setdefault(leader, []).append(readable(key, "")[0])
-    return [SweptKey(key, tuple(flat.get(key) for flat in flats), tuple(followers.get(key, ()))) for key in found]
+            found[leader].append(readable(key, "")[0])
+    return [SweptKey(key, tuple(flat.get(key) for flat in flats), tuple(after)) for key, after in found.items()]
 
 
 def prefers_logarithm(numbers: Sequence[float]) -> bool:
-    """Whether the middle value is nearer to the middle of a logarithmic axis than to that of a linear one; of two
-    values, whether one is ten times the other. Numbers of 0 and below have no logarithm."""
+    """Return whether the middle value is nearer to the middle of a logarithmic axis than to that of a linear one.
+
+    Of two values: whether one is ten times the other. Numbers of 0 and below have no logarithm.
+    """
     values = sorted(set(numbers))
     if len(values) < 2 or values[0] <= 0:
         return False
+    low, middle, high = values[0], median(values), values[-1]
     if len(values) == 2:
-        return values[1] >= 10 * values[0]
-    return abs(_middle(values, math.log) - 0.5) < abs(_middle(values, float) - 0.5)
+        return high >= 10 * low
+    linear, logarithmic = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
+    return abs(logarithmic - 0.5) < abs(linear - 0.5)
 
 
-def _middle(values: Sequence[float], scale: Callable[[float], float]) -> float:
-    """Where the median lies between least and greatest, from 0 to 1."""
-    low, high = scale(values[0]), scale(values[-1])
-    return (scale(median(values)) - low) / (high - low)
+def as_number(text: str | None) -> float | None:
+    """Return the finite number that a setting's text is; None for any other text."""
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _is_choice(key: str) -> bool:
     return key == _METHOD or key.endswith("._target_")
 
 
-def _classes(flats: Sequence[Flat], key: str) -> Classes:
-    seen: dict[str | None, int] = {}
-    return tuple(seen.setdefault(flat.get(key), len(seen)) for flat in flats)
-
-
-def _follows(leader: Classes, other: Classes) -> bool:
-    """Whether the other has one value wherever the leader has one."""
-    return len(set(zip(leader, other, strict=True))) == len(set(leader))
-
-
-def _number(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if good else None
+def _follows(codes: DataFrame, leader: str, other: str) -> bool:
+    """Return whether `other` has one value wherever `leader` has one."""
+    pairs: int = len(codes[[leader, other]].drop_duplicates())
+    values: int = codes[leader].nunique()
+    return pairs == values
 
 
 def _order(text: str | None) -> tuple[int, float, str]:
-    value = _number(text)
+    value = as_number(text)
     if value is not None:
         return 0, value, ""
     return (2, 0.0, "") if text is None else (1, 0.0, text)

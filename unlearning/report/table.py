@@ -1,4 +1,4 @@
-"""The comparison in a terminal."""
+"""The comparison as a table in the terminal."""
 
 from rich import box
 from rich.console import Console
@@ -7,17 +7,18 @@ from rich.table import Table
 from rich.text import Text
 
 from unlearning.report.runs import Run
-from unlearning.report.summary import COLUMNS, Column, Row, Section, Summary, applies, number
+from unlearning.report.statistic import MIN_SEEDS
+from unlearning.report.summary import COLUMNS, Column, Row, Section, Summary, applies, notes, number
 
 MIN_WIDTH, ROOMY_WIDTH = 78, 100
 
 
 def print_comparison(summary: Summary, console: Console | None = None) -> None:
-    """Print one table a setting and what the rule selects of it, what the marks mean, and the runs without a result."""
+    """Print a table for each setting with what the rule selects, what the marks mean, and the runs without a result."""
     console = console or Console()
     for section in summary.sections:
         table = comparison_table(section, gap=1 if console.width >= ROOMY_WIDTH else 0)
-        # Narrower, rich would fold names to single letters; lines that the terminal wraps lose nothing.
+        # In a narrower table, rich would fold names to single letters; lines that the terminal wraps lose nothing.
         table.width = MIN_WIDTH if console.width < MIN_WIDTH else None
         console.print(table, crop=False)
         for row in section.rows:
@@ -27,16 +28,16 @@ def print_comparison(summary: Summary, console: Console | None = None) -> None:
             console.print(Text(f"selected: {section.choice.outcome}", style="bold"))
             console.print(Text(f"rule: {section.choice.rule}", style="dim"))
         console.print()
-    for note in footnotes(summary):
+    for note in notes(summary):
         console.print(Text(note, style="dim"))
     for run in summary.unfinished:
         console.print(unfinished_line(run))
 
 
 def comparison_table(section: Section, gap: int = 1) -> Table:
-    """One setting's table; a method with several seeds has one more line, half the 95% interval of each mean.
+    """Return one setting's table; a method with several seeds has two lines more, for the ends around each mean.
 
-    `gap` is the number of blanks between columns beyond the one that separates them.
+    `gap` is the number of blanks between columns besides the one that separates them.
     """
     table = Table(
         title=escape(section.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
@@ -44,34 +45,18 @@ def comparison_table(section: Section, gap: int = 1) -> Table:
     table.padding = (0, 0, 0, gap)
     table.add_column("\nModel", overflow="fold")
     for column in COLUMNS:
-        arrow = "↑" if column.higher_is_better else "↓"
-        table.add_column(f"{column.title[0]}\n{column.title[1]}{arrow}", justify="right", no_wrap=True)
+        table.add_column(f"{column.title[0]}\n{column.title[1]}{column.metric.arrow}", justify="right", no_wrap=True)
     for row in section.rows:
         table.add_row(_label(row), *(_cell(row, column) for column in COLUMNS))
         if row.seeds > 1:
-            table.add_row("  ±", *(_half(row, column) for column in COLUMNS), style="dim")
+            names = ("  least", "  greatest") if row.seeds < MIN_SEEDS else ("  95% from", "  to")
+            for end, name in enumerate(names):
+                table.add_row(name, *(_end(row, column, end) for column in COLUMNS), style="dim")
     return table
 
 
-def footnotes(summary: Summary, mark: str = "*") -> list[str]:
-    """What the marks in the tables mean, for the marks that occur; `mark` stands at the best final score."""
-    rows, notes = summary.rows, []
-    if rows:
-        notes.append("R-L: ROUGE-L recall, EM: exact match; the arrow points to better.")
-    if any(row.best for row in rows):
-        notes.append(f"{mark} best final score.")
-    if any(row.seeds > 1 for row in rows):
-        notes.append(
-            "n: seeds, all other settings the same; the number is their mean, ± half its 95% interval (Student's t, "
-            "n − 1 degrees of freedom), which knows nothing of other documents and questions."
-        )
-    if summary.columns_missing:
-        notes.append("- not measured" + (f": {'; '.join(summary.missing)}." if summary.missing else "."))
-    return notes
-
-
 def unfinished_line(run: Run) -> Text:
-    """State, place and error of a run without numbers, and how to go on with it."""
+    """Return state, place and error of a run without numbers, and how to go on with it."""
     style = "bold red" if run.state == "failed" else "bold yellow"
     line = Text.assemble((run.state, style), f" {run.place}")
     if run.error:
@@ -97,6 +82,6 @@ def _cell(row: Row, column: Column) -> Text:
     return Text(text, style="bold green" if marked else "")
 
 
-def _half(row: Row, column: Column) -> str:
+def _end(row: Row, column: Column, end: int) -> str:
     value = row.values[column.key]
-    return "" if value is None or value.half is None else number(value.half, column.key)
+    return "" if value is None else number(value.ends[end], column.key)
