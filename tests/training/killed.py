@@ -4,7 +4,7 @@
 
 trains `resumable.LONG` in FOLDER/whole without interruption, and in FOLDER/cut in processes that SIGKILL ends at random
 moments, until that has happened KILLS times; the one after them finishes. Each attempt is a fork of a process that has
-imported everything and trained nothing, so that it starts at once. Prints one JSON object.
+imported everything and trained nothing, so that it starts at once. It prints one JSON object.
 """
 
 import json
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import peft  # noqa: F401  (training imports it late, and each attempt would take half a second for it)
 import torch
 from safetensors.torch import save_file
 
@@ -24,7 +25,7 @@ from unlearning import artefacts
 
 
 def forked(work: Callable[[], object]) -> int:
-    """The process that does the work, and nothing else."""
+    """Start a process that does the work and nothing else, and return its id."""
     child = os.fork()
     if child:
         return child
@@ -40,7 +41,7 @@ def forked(work: Callable[[], object]) -> int:
 
 
 def train(folder: Path) -> None:
-    """To the end, then leave the weights beside the folder."""
+    """Train to the end, then write the weights beside the folder."""
     model, record = LONG.run(folder)
     result = {"steps": record.steps, "best_step": record.best_step, "stopped": record.stopped}
     save_file(
@@ -51,7 +52,7 @@ def train(folder: Path) -> None:
 
 
 def train_until_a_write(folder: Path, number: int) -> None:
-    """Until SIGKILL in the middle of an atomic write: all bytes are there, under a name that is not final."""
+    """Train until SIGKILL comes in the middle of an atomic write: all bytes are there, but not under the final name."""
     written = 0
     original = os.fsync
 
@@ -67,13 +68,16 @@ def train_until_a_write(folder: Path, number: int) -> None:
 
 
 def lines(folder: Path) -> int:
-    """Of the curve so far, its header included."""
+    """Return the number of lines of the curve so far, its header included."""
     path = folder / "loss_curve.csv"
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def killed_once(folder: Path, rng: random.Random) -> bool:
-    """Whether an attempt was killed: while it writes, or some lines later and a random part of a step after them."""
+    """Start an attempt and kill it: while it writes, or a few lines later plus a random part of a step.
+
+    Returns whether it was killed; else it has finished.
+    """
     if rng.random() < 0.4:
         number = rng.randint(1, 10)
         child = forked(lambda: train_until_a_write(folder, number))
@@ -90,10 +94,11 @@ def killed_once(folder: Path, rng: random.Random) -> bool:
 
 
 def main() -> None:
-    """See the file's docstring."""
+    """Train once without interruption and once with kills; see the file's docstring."""
     folder, seed, wanted = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
     rng = random.Random(seed)
+    LONG.task()  # imports the model's own code
     codes = [os.waitpid(forked(lambda: train(folder / "whole")), 0)[1]]
     kills, lengths = 0, []
     while kills < wanted and not (folder / "cut.safetensors").exists():
