@@ -44,11 +44,11 @@ def test_continuations_are_those_of_whole_sequences(family: str, batch_tokens: i
         ]
         for item in ITEMS
     ]
-    told: list[int] = []
-    found = continuation_log_likelihoods(model, ITEMS, batch_tokens, told.append)
+    counts: list[int] = []
+    found = continuation_log_likelihoods(model, ITEMS, batch_tokens, counts.append)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-9)
-    assert sum(told) == 10
+    assert sum(counts) == 10
 
 
 def test_a_prompt_goes_through_the_model_once() -> None:

@@ -127,10 +127,10 @@ def test_length_batches() -> None:
 
 def test_progress_is_told_of_every_document() -> None:
     """The progress bar counts every document once."""
-    told: list[int] = []
-    document_scores(byte_model("olmo"), byte_tokenizer(), DOCUMENTS, 2, 100, told.append)
-    assert sum(told) == len(DOCUMENTS)
-    assert len(told) > 1
+    counts: list[int] = []
+    document_scores(byte_model("olmo"), byte_tokenizer(), DOCUMENTS, 2, 100, counts.append)
+    assert sum(counts) == len(DOCUMENTS)
+    assert len(counts) > 1
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from unlearning.evaluation.speculative import draft_tokens, repeated_period
 
 def test_a_draft_follows_the_expected_answer_as_long_as_the_tokens_do() -> None:
     """A draft continues a likely answer that begins with all tokens so far."""
-    guess = list(range(10, 30))
-    assert draft_tokens([10, 11], [guess]) == [12, 13, 14, 15, 16, 17, 18]
-    assert draft_tokens(guess[:18], [guess]) == [28, 29]
-    assert draft_tokens([10, 99], [guess]) == []
-    assert draft_tokens([], [guess]) == []
-    assert draft_tokens([5], [guess, [5, 6]]) == [6]
+    answer = list(range(10, 30))
+    assert draft_tokens([10, 11], [answer]) == [12, 13, 14, 15, 16, 17, 18]
+    assert draft_tokens(answer[:18], [answer]) == [28, 29]
+    assert draft_tokens([10, 99], [answer]) == []
+    assert draft_tokens([], [answer]) == []
+    assert draft_tokens([5], [answer, [5, 6]]) == [6]
 
 
 def test_a_draft_repeats_the_last_period() -> None:

@@ -79,9 +79,15 @@ def test_any_model_is_probed(folder: Path) -> None:
         (["run=run", "model=local", "model.path=x"], "model.path=x: must be null with run"),
         (["run=run", "target=x"], "target=x: must be null with run"),
         (["run=run", "probe=[]"], "probe=[]: must be one probe or more"),
-        (["run=run", "probe=[int8]", "probes.int8.bits=9"], "probes.*.bits=9: must be 2 to 8"),
-        (["run=run", "probe=[linear]", "probes.linear.fold=3"], "fold: no such key; allowed here: attribute, layer"),
-        (["run=run", "probe=[linear]", "probes.linear.layer=8"], "probes.*.layer=8: this model's layers are 0 to 7"),
+        (["run=run", "probe=[int8]", "probes.int8.bits=9"], "probes.int8.bits=9: must be in [2, 8]"),
+        (
+            ["run=run", "probe=[linear]", "probes.linear.fold=3"],
+            "fold: no such key; allowed here: attribute, folds",
+        ),
+        (
+            ["run=run", "probe=[linear]", "probes.linear.layer=8"],
+            "probe: layer=8: this model's layers are 0 to 7",
+        ),
         (["model.path=nowhere"], "model.path=nowhere: no such folder"),
         ([f"model.path={ASSETS / 'target'}", "target=nowhere"], "target=nowhere: no such folder"),
         ([f"model.path={ASSETS / 'target'}", "model.retrained=nowhere"], "model.retrained=nowhere: no such folder"),

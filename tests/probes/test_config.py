@@ -96,7 +96,7 @@ def test_templates_that_cannot_be_filled_in(template: str) -> None:
 
 def test_one_probe_several_times() -> None:
     """From Python one probe can be given several names with different settings."""
-    many = {f"after {steps}": RelearningConfig(steps=[steps]) for steps in (1, 5)} | {"told": PrimedConfig(words=2)}
+    many = {f"after {steps}": RelearningConfig(steps=[steps]) for steps in (1, 5)} | {"begun": PrimedConfig(words=2)}
     assert [build(part).title for part in many.values()][:2] == [
         "up to 1 step on 10% of the forget documents; the others are asked",
         "up to 5 steps on 10% of the forget documents; the others are asked",

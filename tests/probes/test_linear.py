@@ -96,22 +96,24 @@ def test_noise_is_told_by_chance() -> None:
     assert right.mean() == pytest.approx(0.5, abs=0.075)
 
 
-def test_nothing_is_learnt_from_the_fold_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_learnt_from_the_fold_that_is_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the training nor the choice of the layer uses the fold that is predicted."""
     seen: list[tuple[set[int], set[int]]] = []
     original = LinearProbe._correct
 
-    def looking(self: LinearProbe, states: object, made: list[LinearExample], learnt: object, told: object) -> object:
+    def looking(
+        self: LinearProbe, states: object, made: list[LinearExample], training: object, tested: object
+    ) -> object:
         folds = np.array([example.fold for example in made])
-        seen.append((set(folds[learnt].tolist()), set(folds[told].tolist())))
-        return original(self, states, made, learnt, told)  # type: ignore[arg-type]
+        seen.append((set(folds[training].tolist()), set(folds[tested].tolist())))
+        return original(self, states, made, training, tested)  # type: ignore[arg-type]
 
     monkeypatch.setattr(LinearProbe, "_correct", looking)
     made = examples(20)
     replace(PROBE, folds=5)._cross_validate(np.random.default_rng(0).normal(size=(20, 2, 3)).astype(np.float32), made)
     others = {0, 1, 2, 3, 4}
     assert seen[:3] == [({2, 3, 4}, {1}), ({2, 3, 4}, {1}), ({1, 2, 3, 4}, {0})]
-    assert all(not learnt & told and learnt | told <= others for learnt, told in seen)
+    assert all(not training & tested and training | tested <= others for training, tested in seen)
 
 
 def test_a_label_that_was_not_seen() -> None:

@@ -42,13 +42,13 @@ def test_whole_documents_are_drawn(fraction: float, count: int) -> None:
 def test_what_was_shown_again_is_kept_apart() -> None:
     """The value is over the held-out documents; both groups are measured before and after training."""
     found = relearning().run(probed())
-    assert [look.steps for look in found.curve] == [0, 1, 2]
+    assert [point.steps for point in found.curve] == [0, 1, 2]
     shown = documents(relearning().trained_on(corpus()))
     assert len(shown) == 2
-    for look in found.curve:
-        assert {item.document for item in look.trained} == shown
-        assert len(look.trained) == 4
-        assert len(look.held_out) == 16
+    for point in found.curve:
+        assert {item.document for item in point.trained} == shown
+        assert len(point.trained) == 4
+        assert len(point.held_out) == 16
     assert {item.document for item in found.items}.isdisjoint(shown)
     assert found.notes == ["6 rows of 2 forget documents, lr 0.05"]
 
@@ -57,7 +57,7 @@ def test_after_training_on_retain_rows_all_are_asked() -> None:
     """No forget document was trained on."""
     found = relearning(RelearnOn.retain).run(probed())
     assert len(found.items) == 20
-    assert not any(look.trained for look in found.curve)
+    assert not any(point.trained for point in found.curve)
 
 
 def test_completions_can_be_asked() -> None:
@@ -83,8 +83,8 @@ def test_enough_steps_on_a_document_teach_it() -> None:
     probe = Relearning(RelearnOn.forget, 0.1, [60], 0.01, 3, None, Measured.knowledge, 0)
     asked = probed()
     asked = replace(asked, evaluation=replace(asked.evaluation, max_new_tokens=16))
-    look = probe.run(asked).curve[-1]
-    assert [item.score for item in look.trained] == [1.0, 1.0]
+    point = probe.run(asked).curve[-1]
+    assert [item.score for item in point.trained] == [1.0, 1.0]
 
 
 def test_a_step_is_that_of_plain_adamw() -> None:

@@ -14,7 +14,7 @@ from unlearning.errors import InputError
 from unlearning.evaluation.result import DocumentScore
 
 MIN_K_SHARE = 0.2
-"""Share of the tokens that Min-K% and Min-K%++ look at: their k."""
+"""Share of the tokens that Min-K% and Min-K%++ use: their k."""
 
 
 def document_score(document: Document, member: bool, log_probabilities: Tensor, standardised: Tensor) -> DocumentScore:

@@ -64,7 +64,7 @@ class LinearProbe:
         """
         depth = len(anatomy.layers(probed.model))
         if self.layer is not None and self.layer >= depth:
-            raise InputError(f"probes.*.layer={self.layer}: this model's layers are 0 to {depth - 1}")
+            raise InputError(f"linear probe: layer={self.layer}: this model's layers are 0 to {depth - 1}")
         layers = list(range(depth)) if self.layer is None else [self.layer]
         rows = forget_rows(probed.corpus, Measured.knowledge)
         examples = EXAMPLES[self.attribute](rows, self.folds, self.seed)
