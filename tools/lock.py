@@ -2,10 +2,10 @@
 
     python tools/lock.py [--cpu-wheel torch-2.13.0+cpu-....whl ...]
 
-requirements.lock holds what every machine needs, requirements-torch.lock PyTorch, and requirements-cuda.lock what
-its CUDA builds need besides: it is installed only where such a build was. A CPU build of PyTorch has the same
-version and may come from a local file, whose hash is added with --cpu-wheel; PyTorch has a file of its own
-because pip, given both, prefers what an index offers.
+requirements.lock holds what every machine needs, requirements-torch.lock holds PyTorch, and requirements-cuda.lock
+holds what CUDA builds of PyTorch also need; it is installed only beside such a build. A CPU build of PyTorch has the
+same version and may come from a local file, whose hash --cpu-wheel adds. PyTorch has its own file, because pip prefers
+what an index offers if it is given both.
 """
 
 import argparse
@@ -21,7 +21,7 @@ CUDA = re.compile(r"(nvidia-|cuda-|triton)")
 
 
 def main() -> None:
-    """Resolve for Python 3.11 to 3.13 on Linux and split the result."""
+    """Resolve the dependencies for Python 3.11 to 3.13 and write the three lock files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpu-wheel", type=Path, action="append", default=[])
     wheels: list[Path] = parser.parse_args().cpu_wheel
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def resolve() -> str:
-    """The universal resolution as a requirements file with hashes."""
+    """Return the resolution for all platforms as the text of a requirements file with hashes."""
     command = ["uv", "pip", "compile", str(ROOT / "pyproject.toml"), "--extra", "dev", "--universal"]
     command += [
         "--python-version",
@@ -56,7 +56,7 @@ def resolve() -> str:
 
 
 def with_hashes(package: str, hashes: list[str]) -> str:
-    """The package's entry with more hashes allowed."""
+    """Return the entry of a package with more allowed hashes."""
     return " \\\n    ".join([package, *hashes])
 
 
