@@ -1,4 +1,4 @@
-"""The seed systems' steps as a competent person writes them with Hugging Face's Trainer: the other side of `step`.
+"""The training steps of the seed systems, written for Hugging Face's Trainer: the plain side of `benchmarks.step`.
 
 Right padding to a multiple of 8, all logits of the batch, labels shifted rather than logits, so that these are not
 copied. Gradient difference is one forward pass (AILS-NTUA, arXiv 2503.02443); the joint loss has one for the forget
@@ -23,7 +23,7 @@ MULTIPLE = 8
 
 @dataclass(frozen=True)
 class PlainRow:
-    """One row in its place in the order of training."""
+    """One row of training, in the order in which rows are trained."""
 
     ids: tuple[int, ...]
     supervised_from: int
@@ -33,7 +33,7 @@ class PlainRow:
 
 @dataclass(frozen=True)
 class PlainMethod:
-    """`joint` or gradient difference, and the Trainer's numbers."""
+    """The loss, which is `joint` or gradient difference, and the settings of the Trainer."""
 
     joint: bool
     batch_rows: int
@@ -43,7 +43,7 @@ class PlainMethod:
 
 
 class PlainTrainer(Trainer):
-    """Gradient difference with retain factor 0.5, or the joint loss with its adaptive weight."""
+    """A Trainer of gradient difference with retain factor 0.5, or of the joint loss with its adaptive weight."""
 
     def __init__(self, method: PlainMethod, **settings: Any) -> None:
         super().__init__(**settings)
@@ -59,7 +59,7 @@ class PlainTrainer(Trainer):
         return_outputs: bool = False,  # noqa: ARG002
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002
     ) -> Tensor:
-        """The loss of one batch."""
+        """Return the loss of one batch."""
         loss = self._joint(model, inputs) if self.method.joint else self._gradient_difference(model, inputs)
         self.losses.append(loss.item())
         return loss
@@ -99,7 +99,7 @@ class PlainTrainer(Trainer):
 
 
 def token_losses(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of every position, zero where it has no label, and these labels; both (B, T)."""
+    """Return the cross-entropy of every position (zero without a label) and the labels, both (B, T)."""
     logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False).logits
     shifted = functional.pad(inputs["labels"], (0, 1), value=IGNORED)[:, 1:]
     losses = functional.cross_entropy(logits.flatten(0, 1), shifted.flatten(), reduction="none")
@@ -107,20 +107,20 @@ def token_losses(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, T
 
 
 class Clock(TrainerCallback):
-    """When each optimiser step was done."""
+    """Notes when each optimiser step ended."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now, self.times = now, list[float]()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Note the time."""
+        """Note the time after a step."""
         self.times.append(self.now())
 
 
 def train_plain(
     model: nn.Module, rows: Sequence[PlainRow], method: PlainMethod, now: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Train once over the rows in their order; each step's loss, and its seconds since the beginning by a clock."""
+    """Train once over the rows in their order; return the loss of each step, and its end in seconds by the clock."""
 
     def padded(batch: Sequence[PlainRow]) -> dict[str, Tensor]:
         return pad_right(batch, method.pad)
@@ -151,7 +151,7 @@ def train_plain(
 
 
 def pad_right(batch: Sequence[PlainRow], pad: int) -> dict[str, Tensor]:
-    """Rows to the length of the longest one, rounded up; labels are the tokens that carry a loss."""
+    """Return rows padded to the longest one's length, rounded up; labels are the tokens that have a loss."""
     width = -(-max(len(row.ids) for row in batch) // MULTIPLE) * MULTIPLE
     ids = torch.full((len(batch), width), pad)
     mask = torch.zeros((len(batch), width), dtype=torch.long)

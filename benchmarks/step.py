@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.step_runs import CASES, CLOCKS, LAYERS, ROOT, Run, run
 
 TOLERANCE = 1e-5
-"""Of a step's loss, in nats."""
+"""Allowed difference of a step's losses, in nats."""
 MEMORY_BAR = 0.6
 
 
@@ -33,7 +33,7 @@ class Line:
     what: str
     bar: float
     since: str = "second step"
-    """What is counted; the first step warms up. "beginning": all, tables of frozen layers included."""
+    """First counted step. A run's first step warms up; "beginning" counts it, and the tables of frozen layers too."""
 
 
 LINES = {
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """From the command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Training steps against Hugging Face's Trainer.")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
 
 
 def in_a_process(name: str, side: str, options: argparse.Namespace) -> Run:
-    """What one side's run says, in a process of its own."""
+    """Run one side in its own process and return the result."""
     passed = {"cases": name, "side": side, "threads": options.threads, "width": options.width, "clock": options.clock}
     words = [word for key, value in passed.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "benchmarks.step", *words, *(["--quick"] if options.quick else [])]
@@ -87,7 +87,7 @@ def in_a_process(name: str, side: str, options: argparse.Namespace) -> Run:
 
 
 def check(name: str, ours: Sequence[float], plain: Sequence[float]) -> None:
-    """Stop where a step's losses are not the same."""
+    """Exit with a message if the two losses of a step differ."""
     if len(ours) != len(plain):
         raise SystemExit(f"{name}: {len(ours)} steps of ours, {len(plain)} plain ones")
     apart = [abs(one - other) for one, other in zip(ours, plain, strict=True)]
@@ -98,7 +98,7 @@ def check(name: str, ours: Sequence[float], plain: Sequence[float]) -> None:
 
 
 def compare(name: str, ours: Run, plain: Run) -> dict[str, dict[str, float]]:
-    """The lines of a case, and its memory: what training adds, and all."""
+    """Return the lines of a case, and its memory: what training adds, and the whole peak."""
     found = {
         title: pair(rows_a_second(line, ours), rows_a_second(line, plain))
         for title, line in LINES.items()
@@ -110,19 +110,19 @@ def compare(name: str, ours: Run, plain: Run) -> dict[str, dict[str, float]]:
 
 
 def pair(ours: float, plain: float) -> dict[str, float]:
-    """Both and their ratio."""
+    """Return both numbers and their ratio."""
     return {"ours": round(ours, 2), "plain": round(plain, 2), "ratio": round(ours / plain, 3)}
 
 
 def rows_a_second(line: Line, side: Run) -> float:
-    """Over the steps that a line counts."""
+    """Return the rows a second over the steps that a line counts."""
     first = {"beginning": 0, "second step": 1, "second epoch": (*side.epochs, 1).index(1)}[line.since]
     start = side.seconds[first - 1] if first else 0.0
     return sum(side.rows[first:]) / (side.seconds[-1] - start)
 
 
 def show(results: Mapping[str, Mapping[str, float]], options: argparse.Namespace) -> None:
-    """The table."""
+    """Print the table."""
     model = f"{LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
     table = Table(title=f"rows a second, and MiB that training adds at its peak; {model}")
     for heading in ("case", "ours", "plain", "ratio", "bar"):

@@ -1,4 +1,4 @@
-"""The training runs that `step` compares: what is trained, and each side's run of it."""
+"""The training runs that `benchmarks.step` compares: what is trained, and the run of each side."""
 
 import csv
 import os
@@ -44,13 +44,13 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Case:
-    """One run, in the sizes of the published systems; all its steps are one phase."""
+    """A case to train, in the sizes of the published systems; all its steps are one phase."""
 
     scope: Scope
     joint: bool
-    """SHA256's loss; otherwise AILS-NTUA's."""
+    """Whether the loss is SHA256's; otherwise it is AILS-NTUA's."""
     lr: float
-    """High enough that each step's loss depends on all updates before it."""
+    """Learning rate, high enough that each step's loss depends on all updates before it."""
     epochs: int
     forget_rows: int
     retain_rows: int
@@ -58,12 +58,12 @@ class Case:
     accumulate: int
 
     def quick(self) -> "Case":
-        """A quarter of the rows, and of the joint loss half a step."""
+        """Return the case with a quarter of the rows, and with half a step if its loss is the joint one."""
         few = replace(self, forget_rows=self.forget_rows // 4, retain_rows=self.retain_rows // 4)
         return replace(few, batch_rows=self.batch_rows // 2, accumulate=self.accumulate // 2) if self.joint else few
 
     def objective(self) -> Objective:
-        """As released."""
+        """Return the objective with the numbers of the released code."""
         if not self.joint:
             return GradDiff(retain_weight=0.5, averaging=Averaging.whole_batch)
         return AdaptiveGradDiff(
@@ -74,7 +74,7 @@ class Case:
         )
 
     def plan(self, chosen: TrainingRows) -> list[PlanStep]:
-        """All steps."""
+        """Return all steps of the run."""
         forget, retain = ([len(row.input_ids) for row in rows] for rows in (chosen.forget, chosen.retain))
         if self.joint:
             mixed = MixedSchedule(self.epochs, self.batch_rows, accumulate=self.accumulate)
@@ -92,12 +92,12 @@ CASES = {
 
 @dataclass(frozen=True)
 class Run:
-    """What one side's run of a case took."""
+    """The losses, times and memory of one side's run of a case."""
 
     losses: list[float]
-    """Of each step, before its update, in nats."""
+    """Loss of each step before its update, in nats."""
     seconds: list[float]
-    """From the beginning of training to the end of each step."""
+    """Seconds from the beginning of training to the end of each step."""
     rows: list[int]
     epochs: list[int]
     before_mib: float
@@ -106,7 +106,7 @@ class Run:
 
 
 def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
-    """Train one side; `now` is the clock."""
+    """Train one side and return its run; `now` is the clock."""
     chosen = rows_of(case)
     steps = case.plan(chosen)
     config = ModelConfig(name="olmo", layers=LAYERS, width=width, heads=width // 64)
@@ -120,7 +120,7 @@ def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
 
 
 def rows_of(case: Case) -> TrainingRows:
-    """The first rows of both sets of the official training fold."""
+    """Return the first rows of both sets of the official training fold."""
     corpus = official_corpus("semeval25")
     tokenizer = load_tokenizer(os.environ["UNLEARNING_DATA"] + "/tokenizers/olmo-0724", ModelConfig(name="olmo"))
     prompt = PromptConfig(append_eos=False)
@@ -130,21 +130,21 @@ def rows_of(case: Case) -> TrainingRows:
 
 
 class Clock(DummyLogger):
-    """When each step was done."""
+    """A logger that notes when each step ended."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__()
         self.now, self.times = now, list[float]()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # noqa: ARG002
-        """Note the time."""
+        """Note the time after a step."""
         self.times.append(self.now())
 
 
 def train_ours(
     case: Case, model: nn.Module, plan: list[PlanStep], chosen: TrainingRows, now: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Losses, and seconds since the beginning."""
+    """Train and return the loss of each step, and the seconds from the beginning to its end."""
     clock, start = Clock(now), now()
     with tempfile.TemporaryDirectory() as folder:
         task = TrainingTask(model, case.objective(), plan, chosen, PAD, OptimizerConfig(lr=case.lr), 0, "benchmark")
@@ -157,7 +157,7 @@ def train_ours(
 def train_theirs(
     case: Case, model: nn.Module, plan: list[PlanStep], chosen: TrainingRows, now: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Losses, and seconds since the beginning."""
+    """Train and return the loss of each step, and the seconds from the beginning to its end."""
     rows: list[PlainRow] = []
     for step in plan:
         forget, retain = iter(step.forget), iter(step.retain)
@@ -173,7 +173,7 @@ def _plain(row: EncodedRow, forget: bool, epoch: int) -> PlainRow:
 
 
 def peak_mib() -> float:
-    """Of this process's resident set, so far."""
+    """Return the peak of this process's resident set so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB
 
 

@@ -68,6 +68,7 @@ def read_facts(*paths: Path) -> Facts:
 
 
 def _read(path: Path) -> Facts:
+    """Return the facts of one trace."""
     scores = ("", "clean_", "corrupted_")
     names = ["fact", "person", "relation", "kind", "severed", "layer", "placebo", *(run + METRIC for run in scores)]
     cells: dict[tuple[str, str, bool, int], list[float]] = defaultdict(list)
@@ -100,4 +101,5 @@ def _mean(values: list[float] | None) -> float:
 
 
 def _join(parts: Sequence[dict[str, Values]]) -> dict[str, Values]:
+    """Return the effects of several traces as one table for each kind."""
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}

@@ -1,10 +1,9 @@
 """Run the leaderboard's rows on a stand-in: `python experiments/semeval_standin/run.py [FOLDER] [--rows NAME ...]`.
 
 The script writes a few official rows ($UNLEARNING_DATA) into FOLDER/rows. A small OLMo memorises them (target), and
-another one memorises only their retain half (retrained). Then each row of the leaderboard, with its numbers for 1B, runs on
-the target, with each learning rate of its grid and each seed. A run that is already there is not repeated. All scores
-go to FOLDER/runs.csv, which `study.py` in this folder reads. `unlearn-report runs=FOLDER/runs` compares the runs in
-detail.
+another one memorises only their retain half (retrained). Then each row of the leaderboard runs on the target, with its
+numbers for 1B, each learning rate of its grid and each seed. A run that is already there is not repeated. All scores go
+to FOLDER/runs.csv, which `study.py` in this folder reads. `unlearn-report runs=FOLDER/runs` compares runs in detail.
 """
 
 import argparse
