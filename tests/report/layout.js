@@ -15,7 +15,7 @@ function lookAt(page) {
     ...tooWide(page),
     ...overlaps(texts),
   ];
-  return { tables: tables.map(readTable), complaints: complaints.slice(0, 20) };
+  return { tables: tables.map(readTable), complaints: complaints.slice(0, 300) };
 }
 
 /** Return every visible piece of text: {text, element, boxes, frame}; a text of a figure has one box, another one per line. */

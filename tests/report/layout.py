@@ -38,7 +38,7 @@ class Seen:
 
     tables: list[Table]
     complaints: list[str]
-    """Faults that a reader would see, at most 20 of them."""
+    """Faults that a reader would see, at most 300 of them."""
 
 
 def look(pages: Mapping[str, tuple[str, int]], folder: Path) -> dict[str, Seen]:

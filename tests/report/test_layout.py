@@ -24,8 +24,7 @@ FAULTS = {
     ),
     "numbers at the other side": (
         "run",
-        "<style>.scores { table-layout: fixed } .scores td { text-align: left; padding: 0 }"
-        ".scores th { text-align: right; padding: 0 }</style>",
+        "<style>.scores { width: 3000px } .scores td.number { text-align: left }</style>",
         "beside its heading",
     ),
     "a wide picture": ("trace", "<style>details img { width: 2000px }</style>", "the page is"),

@@ -32,9 +32,9 @@ def test_every_number_has_its_interval(models: dict[str, EvaluationResult]) -> N
     assert lines["Final score ↑"].cells[1] == Cell(f"{metrics['final']:.3f}", f"[{low:.2f}, {high:.2f}]")
     assert "[95% interval]" in table.hint
     assert lines["Utility ↑"].meaning == "right answers to 60 questions, cloze format"
-    assert lines["macro average"].meaning == "mean of 5 subjects' shares"
-    assert lines["letters format"].meaning == "does not count for the score"
-    assert "cloze format" not in lines
+    assert lines["macro average ↑"].meaning == "mean of 5 subjects' shares"
+    assert lines["letters format ↑"].meaning == "does not count for the score"
+    assert "cloze format ↑" not in lines
 
 
 def test_a_number_that_is_missing_is_a_dash() -> None:

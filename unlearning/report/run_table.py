@@ -9,7 +9,7 @@ from unlearning.artefacts import write_text
 from unlearning.report.grouping import differing, flatten
 from unlearning.report.runs import Run
 
-_NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized")
+_NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized", "tuned.")
 COST = ("seconds", "steps", "trainable_parameters")
 
 
