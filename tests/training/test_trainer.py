@@ -162,7 +162,7 @@ def test_other_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_compiled_layers_change_nothing(tmp_path: Path) -> None:
     """Compiled and plain runs have the same losses, with a reference table and a prefix that hooks put in place.
 
-    "aot_eager" leaves out only the code generator. By hand, once, with "inductor" on a CPU: losses to 1e-5, in a minute.
+    "aot_eager" leaves out only the code generator. By hand, once, with "inductor" on a CPU: losses to 1e-5.
     """
     curves = []
     for name in ("plain", "compiled"):

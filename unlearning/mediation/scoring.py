@@ -14,7 +14,7 @@ from transformers import DynamicCache
 
 from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.model_parts import ModelParts
-from unlearning.models.projection import Given, project
+from unlearning.models.projection import DecoderOutput, project
 
 Cells = tuple[Tensor, Tensor, Tensor]
 """For every answer token (N,): its row, the position that predicts it, and the token."""
@@ -34,11 +34,11 @@ def answer_states(
     rows, positions, _ = cells
     found: list[Tensor] = []
 
-    def kept(_module: nn.Module, _inputs: Any, output: Any) -> Given:
+    def kept(_module: nn.Module, _inputs: Any, output: Any) -> DecoderOutput:
         hidden = output[0]
         found.append(hidden[rows.to(hidden.device), (positions - offset).to(hidden.device)])
         # A single token is left, so that the model makes hardly any logits.
-        return Given(hidden[:1, :1])
+        return DecoderOutput(hidden[:1, :1])
 
     with ExitStack() as stack:
         stack.callback(parts.decoder.register_forward_hook(kept).remove)

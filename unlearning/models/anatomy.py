@@ -1,7 +1,7 @@
 """Where any decoder-only architecture keeps its layers, their MLP and attention, its embeddings and its head.
 
-Nothing here knows a model class: layers are found by their number, parts by an ordered list of child names
-that covers the families in transformers 5. What cannot be found is an `InputError`, never a guess.
+Nothing here names a model class: the layers are found by how many they are, their modules by an ordered list of child
+names that covers the families in transformers 5. What cannot be found raises InputError; nothing is guessed.
 """
 
 from torch import nn
@@ -18,7 +18,7 @@ PART_NAMES = {
 }
 NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
 CACHED = {"full_attention", "sliding_attention", "chunked_attention"}
-"""Kinds of layers, by transformers' names, that read nothing of earlier tokens but their keys and values."""
+"""Kinds of layers, by the names in transformers, that read only the keys and values of earlier tokens."""
 ATTENTION_MODULES = {
     "q": ("q_proj", "qkv_proj", "query_key_value", "c_attn"),
     "k": ("k_proj", "qkv_proj", "query_key_value", "c_attn"),
@@ -33,7 +33,7 @@ MLP_MODULES = {
 
 
 def decoder(model: PreTrainedModel) -> nn.Module:
-    """The stack of layers with its embeddings and final norm: the causal language model without its head.
+    """Return the decoder: embeddings, layers and final norm, which is the causal language model without its head.
 
     Raises:
         InputError: the family is refused by name, or the model has no decoder that can be found.
@@ -50,7 +50,7 @@ def decoder(model: PreTrainedModel) -> nn.Module:
 
 
 def layers(model: PreTrainedModel) -> list[nn.Module]:
-    """The decoder's layers, first to last: its child list of `num_hidden_layers` modules.
+    """Return the decoder's layers, first to last: its child list of `num_hidden_layers` modules.
 
     Raises:
         InputError: there is no such list.
@@ -64,11 +64,11 @@ def layers(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def part(layer: nn.Module, kind: ModuleKind) -> nn.Module:
-    """The module whose output is that of the layer's MLP or attention, or the layer itself.
+    """Return the module whose output is that of the layer's MLP or attention, or the layer itself.
 
-    The first child of a known name, looked up layer by layer, since hybrid architectures alternate between kinds of
-    attention. Outputs are (B, T, width), alone or first in a tuple. Only OPT's MLP, whose last linear module this is,
-    gives (B * T, width). For weights see `part_parameters`.
+    It is the first child of a known name. Each layer is searched for itself, because hybrid architectures alternate
+    between kinds of attention. Outputs are (B, T, width), alone or first in a tuple; OPT's MLP is represented by its
+    last linear module, whose output is (B * T, width). For weights see `part_parameters`.
 
     Raises:
         InputError: the layer has no such child.
@@ -84,20 +84,20 @@ def part(layer: nn.Module, kind: ModuleKind) -> nn.Module:
 
 
 def part_parameters(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
-    """All weights of the layer's MLP or attention, without the norms around it, or of the whole layer.
+    """Return all weights of the layer's MLP or attention, without the norms around it, or of the whole layer.
 
     Raises:
         InputError: the layer has no such part.
     """
     found = part(layer, kind)
     if found is getattr(layer, "fc2", None):
-        # OPT's MLP is two linear modules of the layer itself, in no module of their own.
+        # OPT's MLP is two linear modules of the layer itself, without a module around them.
         return [*layer.get_submodule("fc1").parameters(), *found.parameters()]
     return list(found.parameters())
 
 
 def embeddings(model: PreTrainedModel) -> nn.Module:
-    """The token embeddings: ids (B, T) to vectors (B, T, width)."""
+    """Return the token embeddings, which turn ids (B, T) into vectors (B, T, width)."""
     found = model.get_input_embeddings()
     if not isinstance(found, nn.Module):
         raise InputError(f"model_type={model.config.model_type}: no input embeddings found")
@@ -105,7 +105,7 @@ def embeddings(model: PreTrainedModel) -> nn.Module:
 
 
 def final_norm(model: PreTrainedModel) -> nn.Module:
-    """The norm between the last layer and the output projection: the first module that sees what the layers gave.
+    """Return the norm between the last layer and the output projection.
 
     Raises:
         InputError: there is none (OPT-350m) or it has no known name.
@@ -118,7 +118,7 @@ def final_norm(model: PreTrainedModel) -> nn.Module:
 
 
 def head_modules(model: PreTrainedModel) -> list[nn.Module]:
-    """The final norm (maybe without parameters) and the output projection (maybe tied to the input).
+    """Return the final norm (it may have no parameters) and the output projection (it may be tied to the embeddings).
 
     Raises:
         InputError: one of them cannot be found.
@@ -130,9 +130,9 @@ def head_modules(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def caches_keys_and_values(model: PreTrainedModel) -> bool:
-    """Whether later tokens read nothing of earlier ones but their keys and values.
+    """Return whether later tokens read only the keys and values of earlier ones.
 
-    False where any layer is recurrent, convolutional or the like and keeps a state instead.
+    It is False where a layer is recurrent, convolutional or the like, and keeps a state instead.
     """
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
     # Some recurrent architectures (rwkv, xlstm) do not name their layers' kinds.
@@ -140,10 +140,10 @@ def caches_keys_and_values(model: PreTrainedModel) -> bool:
 
 
 def linear_modules(layer: nn.Module) -> dict[str, list[str]]:
-    """Names, relative to the layer, of the linear modules that play each of the seven usual roles.
+    """Return the names, relative to the layer, of the linear modules of each of the seven usual roles.
 
-    Keys are always q, k, v, o, gate, up, down. A fused projection stands under each of its roles; a role that
-    the architecture lacks (GPT-2's gate, the experts of a mixture) has an empty list.
+    Keys are always q, k, v, o, gate, up, down. A fused projection is listed under each of its roles; a role that the
+    architecture lacks (GPT-2's gate, the experts of a mixture) has an empty list.
 
     Raises:
         InputError: no module of any role was found.
@@ -161,5 +161,5 @@ def linear_modules(layer: nn.Module) -> dict[str, list[str]]:
 
 
 def _named(paths: list[str], leaves: tuple[str, ...]) -> list[str]:
-    """The paths whose last component is one of the leaves, in the layer's own order."""
+    """Return the paths whose last component is one of the leaves, in the layer's own order."""
     return [path for path in paths if path.rpartition(".")[2] in leaves]

@@ -1,4 +1,4 @@
-"""A model with random weights, in any of the architectures that the sandbox can be built in."""
+"""Creates a model with random weights, in any of the architectures that the sandbox can be built in."""
 
 import torch
 from transformers import (
@@ -18,16 +18,16 @@ from unlearning.config.model import Architecture, ModelConfig
 
 LONGEST_SEQUENCE_TOKENS = 512
 MLP_RATIO_GATED = 3
-"""Inner width of a gated MLP over the width: its three matrices weigh about what two of ratio 4 do."""
+"""Inner width of a gated MLP divided by the width: its three matrices are about as large as two of ratio 4."""
 MLP_RATIO = 4
 LOCAL_ATTENTION_TOKENS = 16
-"""What a layer with local attention sees: less than the sandbox's texts, or it would be no different from the rest."""
+"""Tokens that a layer with local attention sees: fewer than the sandbox's texts have, so that it makes a difference."""
 LAYERS_A_GLOBAL = 3
-"""Gemma3: every third layer sees all tokens, so that a model of 8 layers has two (the released ones: every sixth)."""
+"""Every third layer of Gemma3 sees all tokens, so that 8 layers have two of these (released models: every sixth)."""
 
 
 def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, seed: int) -> PreTrainedModel:
-    """Float32 weights drawn from `seed`; PyTorch's own random state is left as it was."""
+    """Return a model with float32 weights drawn from `seed`; PyTorch's own random state stays as it was."""
     config = model_config(model, vocabulary_size, eos, pad)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -38,10 +38,10 @@ def create_model(model: ModelConfig, vocabulary_size: int, eos: int, pad: int, s
 
 
 def model_config(model: ModelConfig, vocabulary_size: int, eos: int, pad: int) -> PretrainedConfig:
-    """The Transformers configuration of `model.architecture` at the wanted depth and width.
+    """Return the Transformers configuration of `model.architecture` with the configured depth and width.
 
-    OLMo is as in OLMo-1B-0724: norms without parameters, an output projection of its own. Mistral's layers all have
-    local attention (without it they would be Llama's), Gemma3's all but every third.
+    OLMo is as in OLMo-1B-0724: its norms have no parameters, its output projection is not tied. All layers of Mistral
+    have local attention (without it they would be Llama's); of Gemma3 all but every third.
     """
     gated = {
         "vocab_size": vocabulary_size,

@@ -1,4 +1,4 @@
-"""Models and tokenizers from a folder or the Hugging Face hub, safely: no pickles, no remote code unless asked for."""
+"""Loads models and tokenizers from a folder or the Hugging Face hub: no pickles and no remote code unless asked for."""
 
 import importlib.util
 import os
@@ -21,12 +21,13 @@ from unlearning.errors import InputError, first_line
 
 
 def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
-    """A causal language model in evaluation mode, on the CPU, its weights in `dtype`.
+    """Return a causal language model in evaluation mode, on the CPU, with weights in `dtype`.
 
-    With model.quantization its linear modules are in 4 bits and it is on this process's GPU. `key` named the path.
+    With model.quantization its linear modules are in 4 bits, and it is on this process's GPU. `key` is the
+    configuration key that named the path.
 
-    Raises InputError where the path does not exist, holds no such model, or has only pickled weights, and where
-    quantization lacks its library or its GPU.
+    Raises InputError where the path does not exist, has no such model, or has only pickled weights, and where the
+    library or the GPU for quantization is missing.
     """
     in_few_bits = _quantized(config)
     require_folder(path, key)
@@ -50,9 +51,9 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "m
 
 
 def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
-    """The fast tokenizer; one without padding token pads with its end-of-text token.
+    """Return the fast tokenizer; one without a padding token pads with its end-of-text token.
 
-    Raises InputError where there is none, or none that knows its end-of-text token.
+    Raises InputError where there is no tokenizer, or where it has no end-of-text token.
     """
     source = config.tokenizer or path
     require_folder(source, "model.tokenizer" if config.tokenizer else "model.path")
@@ -70,15 +71,15 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Weights as safetensors, configuration and tokenizer: what `AutoModelForCausalLM` loads."""
+    """Write weights as safetensors, configuration and tokenizer, as Transformers' `from_pretrained` loads them."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def _quantized(config: ModelConfig) -> dict[str, Any]:
-    """What Transformers needs besides to load 4-bit weights, which are made on the GPU that they stay on.
+    """Return the arguments with which Transformers loads 4-bit weights onto this process's GPU; none without them.
 
-    NF4 with quantised quantisation constants, computing in bfloat16, as QLoRA (Dettmers et al. 2023, arXiv 2305.14314).
+    As in QLoRA (Dettmers et al. 2023, arXiv 2305.14314): NF4, quantised quantisation constants, computing in bfloat16.
     """
     if config.quantization is Quantization.none:
         return {}
@@ -97,12 +98,12 @@ def _quantized(config: ModelConfig) -> dict[str, Any]:
 
 
 def _revision(source: str, config: ModelConfig) -> str:
-    """The revision belongs to the model's own repository; a tokenizer of another one is taken at its main."""
+    """Return the configured revision for the model's own repository, and main for a tokenizer from another one."""
     return config.revision if config.revision and source == config.path else "main"
 
 
 def require_folder(path: str, key: str) -> None:
-    """What looks like a path must be a folder, else InputError with its key; anything else is left to the hub."""
+    """Raise InputError with the key for a path that is no folder; anything like owner/name is left to the hub."""
     looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
     if looks_local and not Path(path).is_dir():
         raise InputError(f"{key}={path}: no such folder, and not a repository of the form owner/name")

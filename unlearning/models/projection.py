@@ -1,4 +1,4 @@
-"""From hidden states to logits, by the model itself."""
+"""Turns hidden states into logits, by the model itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +10,19 @@ from transformers import PreTrainedModel
 
 
 def project(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> Tensor:
-    """Logits (n, V), float32 or better, of what the decoder gave at n positions, (n, width).
+    """Return logits (n, V), at least float32, of the decoder's hidden states (n, width).
 
-    The model makes them, with whatever its architecture does to logits (scaling, soft-capping): its decoder is asked
-    nothing and gives the states.
+    The model itself computes them, with all that its architecture does to logits (scaling, soft-capping): for this
+    call its decoder is replaced by one that returns the states.
     """
     ids = torch.zeros((1, 1), dtype=torch.long, device=states.device)
-    with _answering(decoder, states.unsqueeze(0)):
+    with _returning(decoder, states.unsqueeze(0)):
         logits: Tensor = model(input_ids=ids, use_cache=False).logits[0]
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-class Given:
-    """What a decoder returns, whichever class its architecture has for it: hidden states and nothing else."""
+class DecoderOutput:
+    """The output of a decoder, in place of its architecture's own class: hidden states and nothing else."""
 
     def __init__(self, hidden: Tensor) -> None:
         self.last_hidden_state = hidden
@@ -31,15 +31,15 @@ class Given:
         return (self.last_hidden_state,)[index]
 
     def __getattr__(self, name: str) -> None:
-        """Attentions, router logits and the like: none."""
+        """Return None for attentions, router logits and the like."""
 
 
 @contextmanager
-def _answering(decoder: Any, hidden: Tensor) -> Iterator[None]:
-    """While open, the decoder gives these hidden states, whatever it is asked."""
+def _returning(decoder: Any, hidden: Tensor) -> Iterator[None]:
+    """While open, let the decoder return these hidden states, whatever its input is."""
     own = vars(decoder).get("forward")  # set by libraries that spread a model over devices
     try:
-        decoder.forward = lambda *_, **__: Given(hidden)
+        decoder.forward = lambda *_, **__: DecoderOutput(hidden)
         yield
     finally:
         del decoder.forward

@@ -1,4 +1,4 @@
-"""Cross-entropy of each packed row, with the vocabulary projection only where there is a label."""
+"""Cross-entropy of each packed row; logits are computed only where there is a label."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from unlearning.data.packing import IGNORED, Packs
 
 
 def row_losses(model: nn.Module, packs: Packs, rows: int) -> Tensor:
-    """Token-mean cross-entropy of each row over its supervised positions: (rows,) in nats, float32 or better."""
+    """Return (rows,) each row's mean cross-entropy over its supervised tokens, in nats, at least float32."""
     wanted = packs.targets != IGNORED
     with _projected_only_at(model, wanted):
         output = model(input_ids=packs.input_ids, position_ids=packs.position_ids, use_cache=False)
@@ -27,10 +27,10 @@ def row_losses(model: nn.Module, packs: Packs, rows: int) -> Tensor:
 
 @contextmanager
 def _projected_only_at(model: nn.Module, wanted: Tensor) -> Iterator[None]:
-    """While open, the output projection sees only the hidden states at `wanted`, (P, T) bool, as one row of N.
+    """While open, give the output projection only the hidden states at `wanted`, (P, T) bool, as one row of N.
 
-    A hook on the projection rather than a call of the decoder keeps whatever the architecture does to its logits
-    afterwards (scaling, soft-capping), which is elementwise.
+    This is a hook on the projection, so that the architecture's elementwise changes of the logits afterwards (scaling,
+    soft-capping) stay.
     """
     head = model.get_output_embeddings()  # type: ignore[operator]
     handle = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][wanted].unsqueeze(0),))

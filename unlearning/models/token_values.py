@@ -1,8 +1,8 @@
-"""Values of supervised positions from hidden states, with never more than a few logits in memory.
+"""Values of supervised tokens from hidden states, with only a few logits in memory at any time.
 
-Logits are the largest tensor of a step: 50,000 numbers a position. They are made, looked at and dropped some positions
-at a time. Where the output projection is frozen, the gradient of each position's value with respect to its hidden
-state is taken at once, so that nothing is computed twice; where it moves, logits are made again in the backward pass.
+Logits are the largest tensor of a step: 50,000 numbers a token. They are computed, used and dropped for some tokens at
+a time. Where the output projection is frozen, the gradient of each token's value in its hidden state is computed at
+once, so that nothing is computed twice; where it is trained, logits are computed again in the backward pass.
 """
 
 from collections.abc import Callable
@@ -15,45 +15,47 @@ from torch.utils.checkpoint import checkpoint
 
 MIB = 2**20
 LOGITS_MIB = {"cpu": 24, "cuda": 1024}
-"""Logits that are looked at together. A hundred rows of 50,000 make good matrix products; the C library gives layers
-above 32 MiB back to the system each time, and asking for them anew takes longer than filling them."""
+"""Size of the logits that are computed together, by device. A hundred rows of 50,000 make efficient matrix products.
+The C library gives pieces of memory above 32 MiB back to the system each time, and getting them again takes longer than
+filling them."""
 
 Evaluate = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
-"""From hidden states (n, width) and the slice of positions they are of to values (n,) and cross-entropies (n,).
+"""A function from hidden states (n, width) and the slice of their tokens to values (n,) and cross-entropies (n,).
 
-Position i's value must depend on hidden state i and on no other.
+Token i's value must depend on hidden state i alone.
 """
 
 
 def token_values(states: Tensor, evaluate: Evaluate, vocabulary: int, frozen: bool) -> tuple[Tensor, Tensor]:
-    """(N,) values with gradient and (N,) cross-entropies without, of states (N, width).
+    """Return (N,) values with gradient and (N,) cross-entropies without, from hidden states (N, width).
 
-    `vocabulary` sizes the chunks; `frozen` says that nothing that `evaluate` uses is trained.
+    `vocabulary` is the number of logits a token, which decides how many tokens are evaluated together; `frozen` says
+    that nothing that `evaluate` uses is trained.
     """
     parts = _parts(len(states), LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
     if frozen:
-        found: tuple[Tensor, Tensor] = _Once.apply(states, parts, evaluate)  # type: ignore[no-untyped-call]
+        found: tuple[Tensor, Tensor] = _WithGradient.apply(states, parts, evaluate)  # type: ignore[no-untyped-call]
         return found
-    pairs = [_again(states, part, evaluate) if len(parts) > 1 else evaluate(states, part) for part in parts]
+    pairs = [_recomputed(states, part, evaluate) if len(parts) > 1 else evaluate(states, part) for part in parts]
     if not pairs:
         return states.new_zeros(0), states.new_zeros(0)
     return torch.cat([values for values, _ in pairs]), torch.cat([nats for _, nats in pairs])
 
 
 def _parts(count: int, most: int) -> list[slice]:
-    """As few as possible, all about as long: the product with the few rows of a remainder would be a slow one."""
+    """Return as few slices as possible, all about as long: a product with the few rows of a remainder would be slow."""
     number = -(-count // max(1, most))
     return [slice(count * part // number, count * (part + 1) // number) for part in range(number)]
 
 
-def _again(states: Tensor, part: slice, evaluate: Evaluate) -> tuple[Tensor, Tensor]:
-    """Evaluate now, and once more in the backward pass."""
+def _recomputed(states: Tensor, part: slice, evaluate: Evaluate) -> tuple[Tensor, Tensor]:
+    """Return the evaluation, which is computed once more in the backward pass."""
     values, nats = checkpoint(evaluate, states[part], part, use_reentrant=False)
     return values, nats
 
 
-class _Once(Function):
-    """Values whose gradient with respect to the states is computed together with them.
+class _WithGradient(Function):
+    """Computes values together with their gradient in the hidden states.
 
     With L = sum_t g_t v_t(h_t), dL/dh_t = g_t dv_t/dh_t: the second factor is kept, the first comes with the backward
     pass.

@@ -1,4 +1,4 @@
-"""Ascent on forget rows and annealing on retain rows, in turns."""
+"""The alternating schedule: ascent on forget rows and annealing on retain rows, in turns."""
 
 import random
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ class AlternatingSchedule:
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
     ) -> list[PlanStep]:
-        """All steps, phase after phase.
+        """Return all steps, phase after phase.
 
-        Raises InputError where a set is empty, or where a ratio is asked for: forget and retain rows never meet.
+        Raises InputError where a set is empty, or where a ratio is asked for: no step has both kinds of rows.
         """
         _check(len(forget_tokens), len(retain_tokens), retain_per_forget)
         lengths = Lengths(forget_tokens, retain_tokens)

@@ -1,4 +1,4 @@
-"""The forget set in chunks, each with its own retain rows."""
+"""The chunked schedule: the forget set in chunks, one after another, each with its own retain rows."""
 
 import random
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class ChunkedSchedule:
     forget row then its retain rows, cut into steps of ``batch_rows`` and repeated for ``epochs`` in the same order.
     With ``retain_per_forget=None`` every chunk meets the whole retain set, shuffled and spread evenly.
 
-    ``batch_tokens`` and ``accumulate`` as in `MixedSchedule`: with a ratio, a token budget never parts a forget row
-    from its retain rows.
+    ``batch_tokens`` and ``accumulate`` are as in `MixedSchedule`: with a ratio, a token budget never separates a forget
+    row from its retain rows.
     """
 
     epochs: int
@@ -32,7 +32,7 @@ class ChunkedSchedule:
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
     ) -> list[PlanStep]:
-        """All steps, chunk after chunk. Raises InputError where the forget set, or a needed retain set, is empty."""
+        """Return all steps, chunk after chunk. Raises InputError where a set that is needed is empty."""
         check_sets(len(forget_tokens), len(retain_tokens), retain_per_forget)
         if not forget_tokens:
             raise InputError("schedule=chunked: the forget set is empty, there is nothing to cut into chunks")

@@ -1,4 +1,4 @@
-"""Forget and retain rows together, in a new order each epoch."""
+"""The mixed schedule: forget and retain rows together, in a new order each epoch."""
 
 import random
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class MixedSchedule:
 
     With ``retain_per_forget=None`` an epoch is both sets shuffled as one, so that a step's mixture varies by chance
     (SHA256). With a number r, every step has ``batch_rows / (1 + r)`` forget rows (at least one) and r times as many
-    retain rows, dealt cyclically from a shuffled retain set; an epoch is one pass over the forget set.
+    retain rows, taken cyclically from a shuffled retain set; an epoch is one pass over the forget set.
 
     With ``batch_tokens`` a step is instead as many rows (or, with a ratio, forget rows with their retain rows) as fit.
     With ``accumulate`` n > 1 a step's rows, in the order in which they were drawn, are cut into parts of
@@ -30,7 +30,7 @@ class MixedSchedule:
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
     ) -> list[PlanStep]:
-        """All steps, the last of an epoch possibly smaller.
+        """Return all steps; the last one of an epoch may be smaller.
 
         Raises InputError where there is nothing to train on, or where a ratio needs a set that is empty.
         """

@@ -1,4 +1,8 @@
-"""A plan: all steps of a run, worked out before training starts, so that it can be printed, tested and resumed."""
+"""Plans: all steps of a run, computed before training starts, so that they can be printed, tested and resumed.
+
+A schedule turns the lengths of the rows of both sets into a plan. It is a pure function: the same rows, settings and
+seed always give the same plan. This file holds what a plan is, what a schedule is, and what several schedules use.
+"""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -14,30 +18,33 @@ class PlanStep:
     """One optimiser step."""
 
     phase: int
-    """A chunk, or 0 when there is only one phase; optimiser and learning-rate schedule start afresh with each."""
+    """Number of the phase (a chunk, say). Optimiser and learning-rate schedule start afresh with each phase."""
     phase_step: int
-    """Steps since the phase began."""
+    """Number of steps since the phase began."""
     phase_steps: int
-    """Steps of the whole phase."""
+    """Number of steps of the whole phase."""
     epoch: int
-    """Passes over this phase's rows since it began."""
+    """Number of whole passes over the phase's rows since it began."""
     forget: tuple[int, ...]
-    """Positions in the forget set, part after part."""
+    """Rows of the step, as positions in the forget set, part after part."""
     retain: tuple[int, ...]
-    """Positions in the retain set, part after part."""
+    """Rows of the step, as positions in the retain set, part after part."""
     parts: tuple[tuple[int, int], ...] = ()
-    """Forget rows and retain rows of each part; the step's loss is the mean of its parts' losses. Empty: one part."""
+    """Numbers of forget rows and of retain rows in each part; the step's loss is the mean of its parts' losses.
+
+    Empty where the step is one part.
+    """
     lr_factor: float = 1.0
-    """Multiplies the learning rate."""
+    """A factor of the learning rate."""
 
 
 class Schedule(Protocol):
-    """What all schedules have in common."""
+    """In which order, and in which proportion, the rows of both sets are used."""
 
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
     ) -> list[PlanStep]:
-        """All steps of a run over two sets whose rows are so many tokens long, in file order."""
+        """Return all steps of a run over two sets, given the numbers of tokens of their rows in file order."""
 
 
 def check_sets(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
@@ -51,14 +58,14 @@ def check_sets(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
 
 
 def shuffled(rows: int, rng: random.Random) -> list[int]:
-    """0 to rows - 1 in a random order."""
+    """Return the numbers 0 to rows - 1 in a random order."""
     order = list(range(rows))
     rng.shuffle(order)
     return order
 
 
 def cycle(order: Sequence[int]) -> Iterator[int]:
-    """The same rows over and over; nothing where there are none."""
+    """Yield the same rows over and over; nothing where there are none."""
     while order:
         yield from order
 
@@ -66,7 +73,7 @@ def cycle(order: Sequence[int]) -> Iterator[int]:
 def phase_of_epochs(
     phase: int, epochs: Sequence[Sequence[list[Drawn]]], batch_rows: int, accumulate: int, lr_factor: float = 1.0
 ) -> list[PlanStep]:
-    """The steps of one phase from the rows of each step of each epoch."""
+    """Return the steps of one phase, given the rows of each step of each epoch."""
     part_rows = batch_rows // accumulate if accumulate > 1 else None
     total = sum(len(batches) for batches in epochs)
     steps: list[PlanStep] = []
@@ -80,7 +87,7 @@ def phase_of_epochs(
 
 
 def _parts(batch: list[Drawn], part_rows: int) -> tuple[tuple[int, int], ...]:
-    """Forget rows and retain rows of every `part_rows` rows, the last part possibly smaller."""
+    """Return the numbers of forget and retain rows of every `part_rows` rows; the last part may be smaller."""
     parts = [batch[start : start + part_rows] for start in range(0, len(batch), part_rows)]
     forget = [sum(drawn.is_forget for drawn in part) for part in parts]
     return tuple((count, len(part) - count) for count, part in zip(forget, parts, strict=True))

@@ -1,4 +1,4 @@
-"""Low-rank adapters on frozen weights (PEFT)."""
+"""The scope of low-rank adapters on frozen weights (PEFT), and how adapters move to another copy of the model."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -16,11 +16,12 @@ from unlearning.scopes.layers import parse_layers
 class LoraScope:
     """Low-rank adapters on linear modules (PEFT); all original weights are frozen.
 
-    Targets are the canonical names q, k, v, o, gate, up, down; an architecture that fuses some of them gets one adapter
-    on the fused module. Weights move by (alpha / rank) * B @ A (Hu et al. 2021, arXiv 2106.09685);
+    Targets are the usual names q, k, v, o, gate, up, down; an architecture that fuses some of them gets one adapter on
+    the fused module. A weight W (out, in) becomes W + (alpha / rank) * B @ A, where B is (out, rank) and A (rank, in)
+    (Hu et al. 2021, arXiv 2106.09685);
 
-    - `rslora`: by (alpha / sqrt(rank)) * B @ A (Kalajdzievski 2023, arXiv 2312.03732);
-    - `dora`: the length of each output's weight vector is learnt apart from its direction (Liu et al. 2024,
+    - `rslora`: W + (alpha / sqrt(rank)) * B @ A (Kalajdzievski 2023, arXiv 2312.03732);
+    - `dora`: the length of each output's weight vector is trained apart from its direction (Liu et al. 2024,
       arXiv 2402.09353);
     - weights in 4 bits (model.quantization=nf4): QLoRA (Dettmers et al. 2023, arXiv 2305.14314).
     """
@@ -34,12 +35,12 @@ class LoraScope:
     rslora: bool = False
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
-        """Attach the adapters. InputError where a target or a layer does not exist."""
+        """Attach the adapters. Raises InputError where a target or a layer does not exist."""
         from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
         names = self._target_names(model)
         if in_4_bits(model):
-            # Norms and head go to float32; recomputing activations is the trainer's own setting.
+            # This puts norms and head into float32. Gradient checkpointing is a setting of the trainer.
             model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         config = LoraConfig(
             r=self.rank,
@@ -69,14 +70,14 @@ class LoraScope:
 
 
 def in_4_bits(model: nn.Module) -> bool:
-    """Whether the weights are held in 4 bits."""
+    """Return whether the weights are held in 4 bits."""
     return bool(getattr(model, "is_loaded_in_4bit", False))
 
 
 def adapters_moved_to(base: PreTrainedModel, scoped: nn.Module) -> nn.Module:
-    """The adapters of `scoped`, a model with adapters, on `base`, another copy of the same weights.
+    """Return `base`, another copy of the same weights, with the adapters of `scoped`.
 
-    For adapters that were trained on 4-bit weights: merged into those, they would be rounded with them.
+    Adapters that were trained on 4-bit weights need this: merged into those weights, they would be rounded to 4 bits.
     """
     from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
@@ -88,5 +89,5 @@ def adapters_moved_to(base: PreTrainedModel, scoped: nn.Module) -> nn.Module:
 
 
 def _fan_in_fan_out(model: PreTrainedModel, names: Sequence[str]) -> bool:
-    """GPT-2's Conv1D keeps its weight transposed; PEFT wants to be told."""
+    """Return whether a module keeps its weight transposed, as GPT-2's Conv1D does; PEFT must be told."""
     return any(type(model.get_submodule(name)).__name__ == "Conv1D" for name in names)

@@ -1,4 +1,4 @@
-"""Scopes that name the weights that may move: all of them, or the parts of some layers."""
+"""Scopes that name the weights that may move: all of them, or the modules of some layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,19 +14,19 @@ from unlearning.scopes.scope import parameters_of_parts, require_trainable
 
 @dataclass(frozen=True)
 class AllScope:
-    """Every parameter moves."""
+    """All parameters move."""
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
-        """Freeze nothing."""
+        """Return the model with nothing frozen."""
         scoped: nn.Module = model.requires_grad_(True)
         return scoped
 
 
 @dataclass(frozen=True)
 class LayersScope:
-    """The named parts of the named layers move, the embeddings and the head on demand.
+    """The named modules of the named layers move; the embeddings and the head move where they are asked for.
 
-    With `complement` it is the other way round: what is named stays as it is, and everything else moves.
+    With `complement`, what is named is frozen, and everything else moves.
     """
 
     layers: str
@@ -36,7 +36,7 @@ class LayersScope:
     complement: bool = False
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
-        """Freeze all but these parts. InputError where a layer does not exist or nothing is left to train."""
+        """Freeze all but these modules. Raises InputError where a layer does not exist or nothing is left to train."""
         if _tied(model) and self.embeddings != self.head:
             raise InputError(
                 f"scope.embeddings={self.embeddings}, scope.head={self.head}: "
@@ -55,10 +55,10 @@ class LayersScope:
 
 
 def parse_layers(text: str, depth: int) -> list[int]:
-    """Layer numbers from "all", "3", "0-5", "0,2,4", "-8:" (the last eight), ":4" or "1:5", in ascending order.
+    """Return layer numbers in ascending order, from "all", "3", "0-5", "0,2,4", "-8:" (the last eight), ":4" or "1:5".
 
-    Slices mean what they mean in Python: what lies beyond a shallow model is left out. Numbers and ranges are exact.
-    Raises InputError for anything else, and for layers that a model of `depth` layers has not.
+    Slices are those of Python: layers beyond the model's depth are left out. Numbers and ranges must exist.
+    Raises InputError for any other text, and for layers that a model of `depth` layers does not have.
     """
     chosen: set[int] = set()
     for part in text.replace(" ", "").split(","):

@@ -1,4 +1,7 @@
-"""What all scopes have in common: a scope says which parameters may move, and freezes everything else."""
+"""Scopes: which parameters may move. Everything else is frozen.
+
+This file holds what a scope is, and what several scopes use.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,23 +15,24 @@ from unlearning.models import anatomy
 
 
 class Scope(Protocol):
-    """What all scopes have in common."""
+    """Which parameters of a model may move."""
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:
-        """Freeze all parameters but the scope's; returns the model, wrapped where adapters were attached.
+        """Freeze all parameters but the scope's, and return the model, which has a wrapper where it got adapters.
 
-        `traced_layers` is what causal mediation analysis chose, None where no tracing was asked for.
+        `traced_layers` are those that causal mediation analysis chose; None where no tracing was asked for.
         """
 
 
 def trainable_names(model: nn.Module) -> list[str]:
-    """Names of the parameters that may move."""
+    """Return the names of the parameters that may move."""
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def parameters_of_parts(
     model: PreTrainedModel, chosen: Sequence[int], modules: Sequence[ModuleKind]
 ) -> list[nn.Parameter]:
+    """Return the parameters of these modules of the chosen layers. Raises InputError where a layer does not exist."""
     layers = anatomy.layers(model)
     if chosen and max(chosen) >= len(layers):
         raise InputError(f"scope: layer {max(chosen)} was asked for, this model's layers are 0 to {len(layers) - 1}")
@@ -37,6 +41,7 @@ def parameters_of_parts(
 
 
 def require_trainable(model: nn.Module) -> nn.Module:
+    """Return the model. Raises InputError where no parameter may move."""
     if not trainable_names(model):
         raise InputError("scope: no parameter is left to train; choose layers, modules, embeddings or head")
     return model

@@ -1,4 +1,4 @@
-"""The scope that causal mediation analysis chooses."""
+"""The scope of the layers that causal mediation analysis chooses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from unlearning.scopes.scope import parameters_of_parts, require_trainable
 
 @dataclass(frozen=True)
 class TracedScope:
-    """The given parts of the layers that causal mediation analysis chose; all upper layers are frozen (SHA256)."""
+    """The given modules of the layers that causal mediation analysis chose move; all else is frozen (SHA256)."""
 
     layers_file: str | None = None
     modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:
-        """Freeze all but these parts. ValueError without traced layers."""
+        """Freeze all but these modules. Raises ValueError without traced layers."""
         if traced_layers is None:
             raise ValueError("scope=traced needs the layers of a trace")
         named = parameters_of_parts(model, traced_layers, self.modules)

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from unlearning.data.packing import IGNORED, Packs
 from unlearning.models import anatomy
 from unlearning.models.layer_range import LayerRange
-from unlearning.models.projection import Given, project
+from unlearning.models.projection import DecoderOutput, project
 
 
 def plain_model(model: nn.Module) -> PreTrainedModel:
@@ -91,9 +91,9 @@ class RowModel:
         """Return (P, T, width) the decoder's output; the model projects none of it to logits."""
         found: list[Tensor] = []
 
-        def kept(_module: nn.Module, _inputs: object, output: Tensor) -> Given:
+        def kept(_module: nn.Module, _inputs: object, output: Tensor) -> DecoderOutput:
             found.append(output[0])
-            return Given(output[0][:1, :0])
+            return DecoderOutput(output[0][:1, :0])
 
         handle = self.decoder.register_forward_hook(kept)
         try:

@@ -1,9 +1,11 @@
-"""How a plan's rows are cut: token budgets, and parts of a step."""
+"""How the rows of a plan are cut into steps, by number or by tokens, and a step into parts."""
 
 from collections import Counter
 
 import pytest
 
+from tests.schedules.plans import steps
+from unlearning.config.checks import check_ranges
 from unlearning.config.schedule import ChunkedScheduleConfig, MixedScheduleConfig
 from unlearning.errors import InputError
 from unlearning.schedules.chunked import ChunkedSchedule
@@ -11,11 +13,6 @@ from unlearning.schedules.mixed import MixedSchedule
 from unlearning.schedules.plan import PlanStep
 
 FORGET, RETAIN = [3, 4, 5], [2, 6, 1, 1]
-
-
-def steps(plan: list[PlanStep]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """What each step trains on."""
-    return [(step.forget, step.retain) for step in plan]
 
 
 def parts(plan: list[PlanStep]) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
@@ -29,9 +26,6 @@ def parts(plan: list[PlanStep]) -> list[tuple[int, tuple[int, ...], tuple[int, .
         assert not forget
         assert not retain
     return found
-
-
-# ---------------------------------------------------------------- token budgets
 
 
 @pytest.mark.parametrize(
@@ -101,9 +95,6 @@ def test_a_ratio_deals_retain_rows_evenly_whatever_their_lengths() -> None:
     assert all(len(step.retain) == 3 * len(step.forget) for step in plan)
 
 
-# ---------------------------------------------------------------- parts of a step
-
-
 def test_parts_by_hand() -> None:
     """f0 r0 | r1 f1 | r2 r3 are the first step's parts of two rows; f2 r0 | r1 the last step's."""
     plan = ChunkedSchedule(epochs=2, batch_rows=6, chunk_rows=3, accumulate=3).plan(FORGET, RETAIN, 2, 0)
@@ -136,9 +127,6 @@ def test_one_part_needs_no_name(schedule: MixedSchedule | ChunkedSchedule) -> No
     assert {(step.parts, step.lr_factor) for step in plan} == {((), 1.0)}
 
 
-# ---------------------------------------------------------------- settings
-
-
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -155,10 +143,13 @@ def test_impossible_sizes_are_refused(
 ) -> None:
     """One line names the key and what is allowed."""
     with pytest.raises(InputError, match=words):
-        kind(**settings)
+        check_ranges(kind(**settings), "schedule")
 
 
 def test_possible_sizes_are_accepted() -> None:
     """SHA256's 120 rows in ten parts; a token budget with whatever batch_rows says."""
-    assert MixedScheduleConfig(batch_rows=120, accumulate=10).accumulate == 10
-    assert ChunkedScheduleConfig(batch_rows=1, batch_tokens=4096).batch_tokens == 4096
+    for config in (
+        MixedScheduleConfig(batch_rows=120, accumulate=10),
+        ChunkedScheduleConfig(batch_rows=1, batch_tokens=4096),
+    ):
+        check_ranges(config, "schedule")

@@ -1,0 +1,20 @@
+"""The scope of traced layers: exactly the chosen layers move."""
+
+import pytest
+
+from tests.scopes.moved import moved
+from unlearning.errors import InputError
+from unlearning.scopes.traced import TracedScope
+
+
+def test_traced() -> None:
+    """What the trace chose, upper layers frozen."""
+    changed = moved("olmo", TracedScope(), [1, 2])
+    assert {name.split(".")[2] for name in changed} == {"1", "2"}
+    assert all(".mlp." in name for name in changed)
+
+
+def test_traced_layers_beyond_the_model() -> None:
+    """A layers.json of a deeper model."""
+    with pytest.raises(InputError, match="layer 9"):
+        moved("olmo", TracedScope(), [9])
