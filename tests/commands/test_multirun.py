@@ -18,6 +18,8 @@ def test_a_multirun_ends_with_a_comparison(runs: SandboxRuns) -> None:
         assert not (runs.folder / "sweep" / job / "model").exists()
     assert "<html" in (runs.folder / "sweep" / "report.html").read_text()
     assert "grad_ascent" in (runs.folder / "sweep" / "comparison.csv").read_text()
+    # The names of the tuned files follow from the method, and are no setting that was varied.
+    assert "tuned" not in (runs.folder / "sweep" / "runs.csv").read_text()
 
 
 def test_a_job_that_fails_does_not_stop_the_others(runs: SandboxRuns) -> None:
