@@ -1,4 +1,4 @@
-"""For all tests: no network, few threads, little garbage collection."""
+"""Settings of all tests: no network, few threads, little garbage collection."""
 
 import gc
 import os
@@ -22,6 +22,6 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def pytest_collection_finish() -> None:
-    """The million objects that the libraries have brought stay; nobody needs to look through them for garbage."""
+    """Exempt the million objects that the libraries have made from garbage collection."""
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Random models of a few thousand parameters, one a family."""
+"""Random models of a few thousand parameters, of every family."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ EAGER_ONLY = ("gemma2", "gptj", "gpt_neo", "gpt_oss", "bloom")
 
 
 def tiny_model(family: str, seed: int = 0, **changes: object) -> PreTrainedModel:
-    """A random causal language model without dropout, in evaluation mode.
+    """Return a random causal language model without dropout, in evaluation mode.
 
     Shapes go by SHAPE's names in every family, `num_hidden_layers` for one.
     """

@@ -61,7 +61,7 @@ MODULES: dict[str, dict[str, list[str]]] = {
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_modules_run_in_their_order(family: str) -> None:
-    """Embeddings, then layer by layer attention and MLP, then the final norm, then the head: each once."""
+    """Embeddings run first, then attention and MLP of each layer, then the final norm, then the head: each once."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
     layers = anatomy.layers(model)
     assert len(layers) == DEPTH
@@ -84,6 +84,7 @@ def test_modules_run_in_their_order(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_final_norm_is_what_the_last_layer_feeds(family: str) -> None:
+    """The input of the final norm is the output of the last layer, and its output is projected."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
     seen: dict[str, torch.Tensor] = {}
     last, norm = anatomy.layers(model)[-1], anatomy.final_norm(model)
@@ -133,7 +134,7 @@ def test_outputs_are_rows_tokens_width(family: str) -> None:
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_part_parameters(family: str) -> None:
-    """MLP's and attention's are disjoint, inside the layer, and all of it but its norms."""
+    """Those of MLP and attention are disjoint, inside the layer, and all of it but its norms."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
     for layer in anatomy.layers(model):
         names = {parameter: name for name, parameter in layer.named_parameters()}

@@ -1,4 +1,4 @@
-"""Models made here: every architecture, at the asked shape, and local attention that is local."""
+"""Created models have the configured shape in every architecture, and local attention is local."""
 
 import pytest
 import torch
@@ -12,14 +12,14 @@ SHAPE = {"name": "made", "width": 32, "heads": 4}
 
 
 def made(architecture: Architecture, depth: int) -> PreTrainedModel:
-    """With a vocabulary of 64 tokens, in double precision."""
+    """Return a model with a vocabulary of 64 tokens, in double precision."""
     config = ModelConfig(architecture=architecture, layers=depth, **SHAPE)  # type: ignore[arg-type]
     model: PreTrainedModel = create_model(config, 64, eos=0, pad=1, seed=0).double().eval()
     return model
 
 
 def moved(model: PreTrainedModel) -> list[int]:
-    """Positions whose logits change when the first token does."""
+    """Return the positions whose logits change when the first token does."""
     tokens = torch.arange(2, 2 + 2 * LOCAL_ATTENTION_TOKENS)[None]
     other = tokens.clone()
     other[0, 0] = 63
@@ -30,7 +30,7 @@ def moved(model: PreTrainedModel) -> list[int]:
 
 @pytest.mark.parametrize("architecture", Architecture)
 def test_every_architecture_has_its_layers(architecture: Architecture) -> None:
-    """Three of them, found where the anatomy says, and the same weights for the same seed."""
+    """The anatomy finds three layers, and the same seed gives the same weights."""
     model = made(architecture, 3)
     assert len(layers(model)) == 3
     again = made(architecture, 3)
@@ -39,7 +39,7 @@ def test_every_architecture_has_its_layers(architecture: Architecture) -> None:
 
 @pytest.mark.parametrize("architecture", Architecture)
 def test_one_layer_sees_all_tokens_or_a_window(architecture: Architecture) -> None:
-    """The first token moves every position but where the only layer has a window."""
+    """The first token changes the logits at every position, or at those of the window where the only layer has one."""
     local = architecture in (Architecture.mistral, Architecture.gemma3)
     seen = LOCAL_ATTENTION_TOKENS if local else 2 * LOCAL_ATTENTION_TOKENS
     assert moved(made(architecture, 1)) == list(range(seen))

@@ -1,4 +1,4 @@
-"""What tracing relies on, of the families in transformers themselves."""
+"""Properties of the families in transformers on which tracing relies."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ every_family = pytest.mark.parametrize(
 
 
 def double_model(family: str, attention: str) -> PreTrainedModel:
-    """Four layers, so that full and sliding attention alternate where they do."""
+    """Return a model of four layers, so that full and sliding attention alternate where a family has both."""
     model = tiny_model(family, num_hidden_layers=4, attn_implementation=attention).double()
     assert model.config._attn_implementation == attention
     return model
 
 
 def differ(left: Tensor, right: Tensor) -> float:
-    """By at most how much."""
+    """Return the largest difference."""
     return float((left - right).abs().max())
 
 
@@ -46,7 +46,7 @@ def test_rows_do_not_see_one_another(family: str, attention: str) -> None:
 @every_family
 @torch.no_grad()
 def test_later_tokens_change_nothing_before_them(family: str, attention: str) -> None:
-    """Why shorter rows may be filled up at the end without an attention mask."""
+    """So shorter rows may be filled up at the end without an attention mask."""
     model = double_model(family, attention)
     filled = IDS.clone()
     filled[:, 9:] = 0

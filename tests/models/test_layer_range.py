@@ -1,4 +1,4 @@
-"""Part of a model's layers gives what the whole model gives at that place."""
+"""A range of a model's layers has the outputs that these layers have in the whole model."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ POSITIONS = torch.tensor([[0, 1, 2, 3, 0, 1], [0, 1, 2, 3, 4, 5]])
 
 
 def outputs_of(model: nn.Module, module: nn.Module) -> Tensor:
-    """What one module gives in an ordinary pass."""
+    """Return the output of one module in an ordinary pass."""
     found: list[Tensor] = []
     handle = module.register_forward_hook(
         lambda _m, _i, output: found.append(output[0] if isinstance(output, tuple) else output)
@@ -40,7 +40,7 @@ def test_stops_and_starts_anywhere(family: str) -> None:
 
 
 def test_left_out_layers_do_not_run() -> None:
-    """Counted by hooks: two of four."""
+    """Hooks count that two of four layers run."""
     model = tiny_model("olmo", num_hidden_layers=4)
     ran: list[int] = []
     for number, layer in enumerate(anatomy.layers(model)):
@@ -53,7 +53,7 @@ def test_left_out_layers_do_not_run() -> None:
 
 
 def test_everything_is_put_back_after_an_error() -> None:
-    """The model is whole again."""
+    """The model is whole again after an error."""
     model = tiny_model("llama")
     before = outputs_of(model, anatomy.layers(model)[-1])
     run = LayerRange(model)

@@ -14,12 +14,12 @@ SANDBOX = Path(__file__).parents[2] / "unlearning" / "sandbox" / "assets" / "tar
 
 
 def config(path: Path, **changes: object) -> ModelConfig:
-    """A local model."""
+    """Return the configuration of a local model."""
     return ModelConfig(name="local", path=str(path), **changes)  # type: ignore[arg-type]
 
 
 def test_the_shipped_model_loads_in_the_asked_precision() -> None:
-    """It is stored in half precision and used in single."""
+    """It is stored in half precision and loaded in single."""
     model = load_model(str(SANDBOX), config(SANDBOX), torch.float32)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not model.training
@@ -38,7 +38,7 @@ def test_pickles_are_refused_unless_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
-    """Names what is missing."""
+    """The error names what is missing."""
     with pytest.raises(InputError, match=r"has no \*\.safetensors weights"):
         load_model(str(tmp_path), config(tmp_path), torch.float32)
 
@@ -55,13 +55,13 @@ def test_remote_code_is_not_run(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:
-    """One line, not a traceback of the hub."""
+    """The error is one line, and no traceback of the hub."""
     with pytest.raises(InputError, match="model"):
         load_tokenizer(str(tmp_path), config(tmp_path))
 
 
 def test_4_bits_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is optional: the line says how to get it."""
+    """The library is optional, and the error says how to install it."""
     monkeypatch.setattr("unlearning.models.load.importlib.util.find_spec", lambda _: None)
     line = r"model\.quantization=nf4: needs bitsandbytes, which is not installed: pip install bitsandbytes"
     with pytest.raises(InputError, match=line):
@@ -69,7 +69,7 @@ def test_4_bits_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_4_bits_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is read."""
+    """This is refused before anything is read."""
     monkeypatch.setattr("unlearning.models.load.importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"model\.quantization=nf4: needs a CUDA GPU, and none was found here"):

@@ -1,4 +1,4 @@
-"""The packed, projected-where-needed loss equals a plain forward of one row at a time, for every architecture."""
+"""The loss of packed rows equals that of a plain forward pass of one row at a time, for every architecture."""
 
 import random
 
@@ -13,7 +13,7 @@ from unlearning.models.row_losses import row_losses
 
 
 def random_rows(count: int, vocabulary: int = 96) -> list[EncodedRow]:
-    """Rows of 4 to 20 tokens."""
+    """Return random rows of 4 to 20 tokens."""
     rng = random.Random(0)
     rows = []
     for _ in range(count):
@@ -23,7 +23,7 @@ def random_rows(count: int, vocabulary: int = 96) -> list[EncodedRow]:
 
 
 def plain_loss(model: PreTrainedModel, row: EncodedRow) -> torch.Tensor:
-    """A forward pass of the row alone, all positions projected."""
+    """Return the loss of a forward pass of the row alone."""
     logits = model(input_ids=torch.tensor([row.input_ids])).logits[0, :-1]
     labels = torch.tensor(row.input_ids[1:])
     start = row.supervised_from - 1
@@ -32,7 +32,7 @@ def plain_loss(model: PreTrainedModel, row: EncodedRow) -> torch.Tensor:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_equals_one_row_at_a_time(family: str) -> None:
-    """Values and gradients, several packs, in double precision."""
+    """Values and gradients are equal, in several packs, in double precision."""
     model = tiny_model(family).double()
     rows = random_rows(9)
     packs = build_packs(rows, first_fit([len(row.input_ids) for row in rows], 40), pad=0)
@@ -52,7 +52,7 @@ def test_equals_one_row_at_a_time(family: str) -> None:
 
 
 def test_order_and_pack_size_do_not_matter() -> None:
-    """Invariance: another layout, the same losses."""
+    """Another layout gives the same losses."""
     model = tiny_model("olmo").double()
     rows = random_rows(12)
     lengths = [len(row.input_ids) for row in rows]
@@ -62,7 +62,7 @@ def test_order_and_pack_size_do_not_matter() -> None:
 
 
 def test_the_hook_is_gone_afterwards() -> None:
-    """Also after an exception."""
+    """The hook is removed, also after an exception."""
     model = tiny_model("olmo")
     rows = random_rows(2)
     packs = build_packs(rows, [[0, 1]], 0)

@@ -1,4 +1,4 @@
-"""Values in chunks, with their gradient taken at once or again, equal those of all logits together."""
+"""Values in chunks, with their gradient computed at once or later, equal those of all logits together."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ WIDTH, VOCABULARY, POSITIONS = 8, 40, 23
 
 
 def head_and_states() -> tuple[Tensor, Tensor, Tensor]:
-    """A projection, hidden states and targets, in double precision."""
+    """Return a projection, hidden states and targets, in double precision."""
     torch.manual_seed(0)
     head = torch.randn(VOCABULARY, WIDTH, dtype=torch.float64, requires_grad=True)
     states = torch.randn(POSITIONS, WIDTH, dtype=torch.float64, requires_grad=True)
@@ -20,7 +20,7 @@ def head_and_states() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def squared_cross_entropy(head: Tensor, targets: Tensor) -> Evaluate:
-    """A value that is not linear in the logits' loss."""
+    """Return a value that is not linear in the cross-entropy."""
 
     def evaluate(states: Tensor, part: slice) -> tuple[Tensor, Tensor]:
         nats = functional.cross_entropy(states @ head.T, targets[part], reduction="none")
@@ -30,14 +30,14 @@ def squared_cross_entropy(head: Tensor, targets: Tensor) -> Evaluate:
 
 
 def plain(head: Tensor, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """All logits at once."""
+    """Return the values from all logits at once."""
     nats = functional.cross_entropy(states @ head.T, targets, reduction="none")
     return nats**2, nats
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_equals_all_logits_together(monkeypatch: pytest.MonkeyPatch, frozen: bool) -> None:
-    """Chunks of 3 positions, an outer loss that is not linear either."""
+    """Chunks of 3 tokens give equal values and gradients, with an outer loss that is not linear either."""
     monkeypatch.setattr(module, "MIB", 1)
     monkeypatch.setattr(module, "LOGITS_MIB", {"cpu": 3 * 4 * VOCABULARY})
     head, states, targets = head_and_states()
@@ -56,7 +56,7 @@ def test_equals_all_logits_together(monkeypatch: pytest.MonkeyPatch, frozen: boo
 
 
 def test_without_gradients() -> None:
-    """Under no_grad nothing is kept."""
+    """Under no_grad no gradient is kept."""
     head, states, targets = head_and_states()
     with torch.no_grad():
         values, _ = token_values(states, squared_cross_entropy(head.detach(), targets), VOCABULARY, True)
@@ -65,7 +65,7 @@ def test_without_gradients() -> None:
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_no_positions(frozen: bool) -> None:
-    """Nothing in, nothing out."""
+    """Without tokens there are no values."""
     head, states, targets = head_and_states()
     values, nats = token_values(states[:0], squared_cross_entropy(head.detach(), targets), VOCABULARY, frozen)
     assert values.shape == nats.shape == (0,)

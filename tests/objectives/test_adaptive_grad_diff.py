@@ -10,7 +10,7 @@ from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 
 
 def seen(objective: AdaptiveGradDiff) -> AdaptiveGradDiff:
-    """After a first epoch of two steps with losses 0.2 and 0.4, of 2 and 4 retain rows."""
+    """Return the objective after a first epoch of two steps with losses 0.2 and 0.4, of 2 and 4 retain rows."""
     for loss, rows in ((0.2, 2), (0.4, 4)):
         assert objective.weights(loss, True) == (1.0, objective.min_weight)
         objective.observe(loss, rows, True)
@@ -30,7 +30,7 @@ def seen(objective: AdaptiveGradDiff) -> AdaptiveGradDiff:
     ],
 )
 def test_later_epochs(loss: float, alpha: float) -> None:
-    """Below, at and above the mean, 0.3, up to both ends of the clip."""
+    """The loss is below, at and above the mean of 0.3, up to both ends of the clip."""
     assert seen(AdaptiveGradDiff()).weights(loss, False) == (1.0, pytest.approx(alpha))
 
 
@@ -51,14 +51,14 @@ def test_rounded_to_tenths() -> None:
 
 
 def test_later_losses_do_not_move_the_reference() -> None:
-    """Only the first epoch counts."""
+    """Only the losses of the first epoch make the reference."""
     objective = seen(AdaptiveGradDiff())
     objective.observe(50.0, 8, False)
     assert objective.weights(1.3, False)[1] == pytest.approx(2.6)
 
 
 def test_steps_without_retain_rows() -> None:
-    """They neither count nor need a weight."""
+    """Steps without retain rows do not count, and their weight is the minimum."""
     objective = seen(AdaptiveGradDiff())
     objective.observe(None, 0, True)
     assert objective.weights(None, False) == (1.0, 1.2)

@@ -28,14 +28,14 @@ def test_gradient_in_the_logits() -> None:
 
 
 def test_a_certain_token_pulls_most() -> None:
-    """Unlike gradient ascent, which then has none: the gradient at a certain token is 1."""
+    """The gradient at a certain token is 1, where gradient ascent has none."""
     logits = torch.tensor([[40.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
     found = gradient(CEU().forget_values(logits, torch.tensor([0]), Reference()).sum(), logits)
     assert found.tolist() == [pytest.approx([1.0, -0.5, -0.5])]
 
 
 def test_a_forgotten_token_pulls_no_more() -> None:
-    """At p = e^-40 nothing is left of it."""
+    """At p = e^-40 no gradient is left."""
     logits = torch.tensor([[-40.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
     found = gradient(CEU().forget_values(logits, torch.tensor([0]), Reference()).sum(), logits)
     assert found.tolist() == [pytest.approx([0.0, 0.0, 0.0], abs=1e-15)]
@@ -46,14 +46,14 @@ def test_a_forgotten_token_pulls_no_more() -> None:
     [(0, [4.0, 7.0, 0.0, 3.0]), (1, [3.0, 7.0, 0.0, 4.0]), (2, [5.0, 7.0, 0.0, 4.0]), (9, [5.0, 7.0, 0.0, 4.0])],
 )
 def test_first_tokens_do_not_count(ignored: int, expected: list[float]) -> None:
-    """Rows of (6, 1, 5), (7), none and (2, 4) in turns; the last token of each always counts."""
+    """The rows are (6, 1, 5), (7), none and (2, 4) in turns; the last token of each always counts."""
     values = torch.tensor([6.0, 2.0, 1.0, 7.0, 4.0, 5.0])
     rows = Rows(values, values, torch.tensor([0, 3, 0, 1, 3, 0]), 4)
     assert CEU(ignored_tokens=ignored).forget_terms(rows, None).tolist() == expected
 
 
 def test_ignored_tokens_have_no_gradient() -> None:
-    """Of a row of three with the first ignored, each other one has half."""
+    """In a row of three with the first ignored, each of the others has half of the weight."""
     logits = logits_of([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
     rows = rows_from(CEU(ignored_tokens=1), logits, [0, 0, 0], [0, 0, 0])
     found = gradient(CEU(ignored_tokens=1).forget_terms(rows, None).sum(), logits)

@@ -1,4 +1,4 @@
-"""Values of some positions are those of all positions, cut: training makes them a chunk at a time."""
+"""The values of some tokens are those of all tokens, cut: training computes them a chunk at a time."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ OBJECTIVES: list[Objective] = [
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: type(objective).__name__)
 @pytest.mark.parametrize("size", [1, 3, 4])
 def test_chunks_make_the_whole(objective: Objective, size: int) -> None:
-    """Values, cross-entropies and gradients, on forget and on retain rows."""
+    """Values, cross-entropies and gradients are the same in chunks, on forget and on retain rows."""
     drawn = torch.Generator().manual_seed(0)
     outputs = torch.randn(7, 5, generator=drawn, dtype=torch.float64, requires_grad=True)
     before = torch.randn(7, 5, generator=drawn, dtype=torch.float64)
@@ -59,7 +59,7 @@ def test_chunks_make_the_whole(objective: Objective, size: int) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: type(objective).__name__)
 def test_a_value_is_its_own_positions(objective: Objective) -> None:
-    """Changing one position's outputs changes no other value."""
+    """A change of one token's outputs changes no other value."""
     drawn = torch.Generator().manual_seed(1)
     outputs, before = torch.randn(2, 4, 5, generator=drawn, dtype=torch.float64)
     targets = torch.tensor([0, 1, 2, 3])

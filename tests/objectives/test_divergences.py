@@ -15,12 +15,12 @@ HALVES, QUARTERS = [0.5, 0.5], [0.25, 0.75]
 
 
 def between(kind: Divergence, p: list[float], q: list[float], order: float = 0.5) -> float:
-    """The divergence of one position."""
+    """Return the divergence at one token."""
     return divergence(kind, logits_of([q]), Reference(outputs=logits_of([p]).detach()), order).item()
 
 
 def test_cross_entropy() -> None:
-    """-log of the token's probability."""
+    """It is -log of the token's probability."""
     found = cross_entropy(logits_of([[0.5, 0.5], [0.25, 0.75]]), torch.tensor([1, 0]))
     assert found.tolist() == pytest.approx([LOG2, 2 * LOG2])
 
@@ -50,14 +50,14 @@ def test_renyi() -> None:
 
 @pytest.mark.parametrize("order", [1 - 1e-6, 1 + 1e-6])
 def test_renyi_tends_to_kl(order: float) -> None:
-    """As the order tends to 1, from either side."""
+    """It tends to KL as the order tends to 1, from either side."""
     p, q = [0.7, 0.2, 0.1], [0.1, 0.3, 0.6]
     assert between(Divergence.renyi, p, q, order) == pytest.approx(between(Divergence.kl, p, q), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", list(Divergence))
 def test_nothing_between_equals(kind: Divergence) -> None:
-    """Zero, with a gradient of zero, where the model has not moved."""
+    """It is zero, with a gradient of zero, where the model has not moved."""
     logits = logits_of([[0.7, 0.2, 0.1]])
     found = divergence(kind, logits, Reference(outputs=logits.detach()), 0.5)
     assert found.item() == pytest.approx(0.0, abs=1e-12)
@@ -78,7 +78,7 @@ def test_close_to_the_reference_each_is_a_multiple_of_kl(kind: Divergence, share
 
 
 def test_js_is_at_most_log_2() -> None:
-    """Reached where the two have nothing in common."""
+    """It is log 2 where the two distributions have nothing in common."""
     assert between(Divergence.js, [1 - 1e-12, 1e-12], [1e-12, 1 - 1e-12]) == pytest.approx(LOG2)
     apart = divergence(
         Divergence.js, torch.tensor([[200.0, -200.0]]), Reference(outputs=torch.tensor([[-200.0, 200.0]])), 0.5
@@ -87,7 +87,7 @@ def test_js_is_at_most_log_2() -> None:
 
 
 def test_gradient_of_kl() -> None:
-    """In the logits: q - p."""
+    """The gradient in the logits is q - p."""
     logits = logits_of([QUARTERS])
     found = divergence(Divergence.kl, logits, Reference(outputs=logits_of([HALVES]).detach()), 0.5)
     assert gradient(found.sum(), logits).tolist() == [pytest.approx([-0.25, 0.25])]
@@ -110,7 +110,7 @@ def test_gradient_of_renyi() -> None:
 
 
 def kept(p: list[float], k: int) -> Reference:
-    """The k likeliest tokens alone."""
+    """Return a reference of the k likeliest tokens alone."""
     top = torch.tensor([p], dtype=torch.float64).log().topk(k, dim=-1)
     return Reference(kept=(top.indices, top.values))
 
@@ -123,7 +123,7 @@ def test_one_token_and_the_rest() -> None:
 
 @pytest.mark.parametrize("kind", list(Divergence))
 def test_all_tokens_kept(kind: Divergence) -> None:
-    """As without keeping, but for what the empty rest is held to be: 1e-9."""
+    """With all tokens kept it is the same, except that the empty rest counts as 1e-9."""
     p, q = [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]
     found = divergence(kind, logits_of([q]), kept(p, 3), 0.5)
     assert found.item() == pytest.approx(between(kind, p, q), abs=1e-8)
@@ -138,6 +138,6 @@ def test_keeping_fewer_never_sees_more(kind: Divergence) -> None:
 
 
 def test_a_reference_is_needed() -> None:
-    """It says what is missing."""
+    """The error says what is missing."""
     with pytest.raises(ValueError, match="reference"):
         divergence(Divergence.kl, logits_of([HALVES]), Reference(), 0.5)

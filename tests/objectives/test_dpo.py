@@ -32,7 +32,7 @@ def test_before_the_first_step() -> None:
 
 
 def test_gradient_in_the_logits() -> None:
-    """Down the refusal's CE, up the own one's, each times beta sigmoid(-beta * margin).
+    """The refusal's CE falls and the own one's rises, each by beta sigmoid(-beta * margin).
 
     beta = 2; own answer at 1/4, before at 1/2: log ratio -log 2; refusal at 1/2, before at 1/2: 0. The margin is
     log 2, and 2 sigmoid(-2 log 2) = 2 / (1 + 4) = 0.4.
@@ -49,13 +49,13 @@ def test_gradient_in_the_logits() -> None:
 
 
 def test_only_the_margin_counts() -> None:
-    """Both answers a thousand times less likely is no change."""
+    """Nothing changes where both answers become a thousand times less likely."""
     lower = [rows_with([[1.0 + 7, 2.0]], [[0.5, 1.5]]), rows_with([[1.0 + 7]], [[3.0]])]
     assert DPO().forget_terms(*lower).tolist() == pytest.approx(DPO().forget_terms(OWN, REFUSALS)[:1].tolist())
 
 
 def test_what_it_asks_for() -> None:
-    """Both answers, and the reference's cross-entropies of both."""
+    """It asks for both answers, and for the reference's cross-entropies of both."""
     assert DPO().forget_answers is Answers.own_and_refusal
     assert DPO().forget_reference is ReferenceKind.nats
     with pytest.raises(ValueError, match="refusal"):

@@ -42,7 +42,7 @@ def test_before_the_first_step(unit: RatioUnit) -> None:
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + e^-x)."""
+    """Return 1 / (1 + e^-x)."""
     return 1 / (1 + math.exp(-x))
 
 
@@ -57,7 +57,7 @@ def sigmoid(x: float) -> float:
     ],
 )
 def test_gradient_in_the_logits(unit: RatioUnit, pull: list[float]) -> None:
-    """That of -CE, onehot - q, times 2 s / (1 + s), s = ratio ** beta with beta = 2."""
+    """It is that of -CE, onehot - q, times 2 s / (1 + s), s = ratio ** beta with beta = 2."""
     q = [[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]]
     logits, targets = logits_of(q), [0, 2]
     before = torch.tensor([LOG2, 2 * LOG2], dtype=torch.float64)
@@ -81,7 +81,7 @@ def test_tends_to_gradient_ascent(unit: RatioUnit) -> None:
 
 
 def test_a_forgotten_answer_pulls_no_more() -> None:
-    """One that has lost 400 nats has nearly no gradient, gradient ascent's would still be one."""
+    """An answer that has lost 400 nats has nearly no gradient, where gradient ascent still has one."""
     rows = rows_with([[200.0, 200.0]], [[0.0, 0.0]])
     found = gradient(NPO(beta=0.1).forget_terms(rows, None).sum(), rows.values)
     assert found.tolist() == pytest.approx([0.0, 0.0], abs=1e-15)
@@ -96,7 +96,7 @@ def test_an_answer_made_certain_is_finite() -> None:
 
 
 def test_what_it_asks_for() -> None:
-    """The reference's cross-entropies; it says so where they are missing."""
+    """It asks for the reference's cross-entropies, and says so where they are missing."""
     assert NPO().forget_reference is ReferenceKind.nats
     for unit in RatioUnit:
         with pytest.raises(ValueError, match="reference"):

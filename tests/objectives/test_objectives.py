@@ -54,7 +54,7 @@ def test_forget_weight() -> None:
 
 
 def test_grad_ascent_and_finetune() -> None:
-    """Only one set counts in each."""
+    """Each of them uses one set only."""
     ascending = GradDiff(retain_weight=0.0)
     assert step_loss(ascending, FORGET, RETAIN) == pytest.approx(-2.0)
     assert step_loss(Finetune(), FORGET, RETAIN) == pytest.approx(2.0)
@@ -75,7 +75,7 @@ def test_gradient_of_ascent() -> None:
 
 
 def test_kl_minimisation() -> None:
-    """Its retain term is the divergence alone: nothing where the model has not moved; it needs a reference."""
+    """Its retain term is the divergence alone, which is zero where the model has not moved; it needs a reference."""
     objective = GradDiff(retain_weight=0.0, divergence_weight=1.0)
     assert objective.uses_retain
     assert objective.retain_reference is ReferenceKind.outputs
@@ -127,6 +127,6 @@ def test_rows_in_any_order() -> None:
 
 
 def test_a_ratio_needs_a_reference() -> None:
-    """It is asked for where the objective says so."""
+    """The log ratio of rows without a reference is an error."""
     with pytest.raises(ValueError, match="reference"):
         forget_rows(GradDiff(), FORGET).log_ratio()

@@ -33,7 +33,7 @@ def test_mean_over_a_row() -> None:
 
 
 def dual_after(objective: PDU, losses: list[float | None], in_first_epoch: bool) -> list[float]:
-    """The retain weight of each part and, at the end, of the next."""
+    """Return the retain weight of each part and, at the end, that of the next."""
     seen = []
     for loss in losses:
         seen.append(objective.weights(None, in_first_epoch)[1])
@@ -73,6 +73,6 @@ def test_state_survives(parts: int) -> None:
 
 
 def test_forget_weight() -> None:
-    """The forget term has its own."""
+    """The forget term has a weight of its own."""
     assert PDU(forget_weight=0.5).weights(None, True) == (0.5, 100.0)
     assert PDU().uses_retain

@@ -53,7 +53,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 
 @pytest.mark.parametrize(("made", "message"), REFUSED, ids=[message.split(":")[0] for _, message in REFUSED])
 def test_refused(made: Callable[[], object], message: str) -> None:
-    """Word for word."""
+    """The message is this one, word for word."""
     with pytest.raises(InputError) as caught:
         check_ranges(made(), "objective")
     assert str(caught.value) == message

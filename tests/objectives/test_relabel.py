@@ -29,11 +29,11 @@ def test_gradient_descends() -> None:
 
 @pytest.mark.parametrize("answers", [Answers.own, Answers.refusal, Answers.random])
 def test_answers(answers: Answers) -> None:
-    """Those of the key."""
+    """The objective asks for the answers that its key names."""
     assert Relabel(answers=answers).forget_answers is answers
 
 
 def test_one_answer_a_row() -> None:
-    """Two at once are DPO's."""
+    """Only DPO has two answers a row."""
     with pytest.raises(InputError, match=r"objective\.answers=own_and_refusal: must be own, refusal or random"):
         check_ranges(RelabelConfig(answers=Answers.own_and_refusal), "objective")

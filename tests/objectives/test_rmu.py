@@ -19,12 +19,12 @@ TARGETS = torch.zeros(2, dtype=torch.long)
 
 
 def states() -> torch.Tensor:
-    """STATES, to be differentiated."""
+    """Return STATES with gradient."""
     return STATES.clone().requires_grad_()
 
 
 def test_direction() -> None:
-    """Of length 1, nowhere negative, uniform before it was normalised, and the same whenever it is asked for."""
+    """Its length is 1, its numbers are uniform before they are normalised, and it is the same for every call."""
     u = RMU(seed=3).direction(4096)
     assert float(u.square().sum()) == pytest.approx(1.0)
     assert u.min() >= 0
@@ -62,7 +62,7 @@ def test_adaptive_target() -> None:
 
 
 def test_a_target_that_is_reached() -> None:
-    """No value and no gradient there."""
+    """Value and gradient are zero there."""
     objective = RMU(coefficient=3.0)
     h = (3 * objective.direction(2)).expand(2, 2).clone().requires_grad_()
     found = objective.forget_values(h, TARGETS, Reference())
@@ -80,12 +80,12 @@ def test_retain_value_and_gradient() -> None:
 
 
 def test_a_model_that_has_not_moved_costs_nothing() -> None:
-    """On retain rows."""
+    """The retain values of such a model are zero."""
     assert RMU().retain_values(BEFORE, TARGETS, Reference(outputs=BEFORE)).tolist() == [0.0, 0.0]
 
 
 def test_terms_are_means_over_positions() -> None:
-    """(40 + 45) / 2."""
+    """The term is (40 + 45) / 2."""
     values, nats = RMU(alpha=10.0).retain_values_and_nats(STATES, TARGETS, Reference(outputs=BEFORE))
     rows = Rows(values, nats, torch.tensor([0, 0]), 1)
     assert RMU().retain_terms(rows).tolist() == [42.5]
@@ -93,7 +93,7 @@ def test_terms_are_means_over_positions() -> None:
 
 
 def test_what_it_asks_for() -> None:
-    """A layer's output; before unlearning always on retain rows, on forget rows where the target is adaptive."""
+    """It asks for a layer's output, and for that before unlearning on retain rows, and where the target is adaptive."""
     assert RMU(layer=3).layer == 3
     assert RMU().retain_reference is ReferenceKind.outputs
     assert RMU().forget_reference is ReferenceKind.none
@@ -106,6 +106,6 @@ def test_what_it_asks_for() -> None:
 
 @pytest.mark.parametrize("key", ["retain_weight", "divergence_weight"])
 def test_alpha_is_the_only_retain_weight(key: str) -> None:
-    """The others are refused rather than ignored."""
+    """The other two weights are refused rather than ignored."""
     with pytest.raises(InputError, match=rf"objective\.{key}=0\.5: must be \d: RMU has alpha instead"):
         check_ranges(RMUConfig(**{key: 0.5}), "objective")  # type: ignore[arg-type]

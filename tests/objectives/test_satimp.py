@@ -23,7 +23,7 @@ TARGETS = [0, 1]
     ],
 )
 def test_value(beta1: float, beta2: float, expected: float) -> None:
-    """The mean of two weighted tokens."""
+    """It is the mean of two weighted tokens."""
     objective = SatImp(beta1=beta1, beta2=beta2)
     terms = objective.forget_terms(rows_from(objective, logits_of(Q), TARGETS, [0, 0]), None)
     assert terms.tolist() == pytest.approx([expected])
@@ -50,7 +50,7 @@ def test_limits(objective: Objective, same: Objective) -> None:
 
 
 def test_certain_and_impossible_tokens() -> None:
-    """Neither pulls, and both are numbers: p = 1 and p = e^-200."""
+    """At p = 1 and p = e^-200 values and gradients are zero."""
     logits = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
     rows = rows_from(SatImp(), logits, [0, 0], [0, 1])
     terms = SatImp().forget_terms(rows, None)

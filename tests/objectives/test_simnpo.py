@@ -38,7 +38,7 @@ def test_gradient_in_the_logits() -> None:
 
 
 def test_tends_to_gradient_ascent() -> None:
-    """As beta tends to 0, without a margin."""
+    """It tends to gradient ascent as beta tends to 0, without a margin."""
     logits, targets, owners = logits_of([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7]]), [0, 0, 1], [0, 0, 1]
     objective = SimNPO(beta=1e-9)
     found = gradient(objective.forget_terms(rows_from(objective, logits, targets, owners), None).sum(), logits)

@@ -13,12 +13,12 @@ OBJECTIVE = UnDIAL(strength=LOG2)
 
 
 def reference() -> Reference:
-    """All logits of BEFORE."""
+    """Return all logits of BEFORE."""
     return Reference(outputs=logits_of(BEFORE).detach())
 
 
 def kept(k: int) -> Reference:
-    """The k likeliest tokens of BEFORE alone."""
+    """Return the k likeliest tokens of BEFORE alone."""
     top = torch.tensor(BEFORE, dtype=torch.float64).log().topk(k, dim=-1)
     return Reference(kept=(top.indices, top.values))
 
@@ -33,7 +33,7 @@ def test_value_and_gradient() -> None:
 
 
 def test_the_target_is_reached() -> None:
-    """No gradient at the labels: unlike ascent, it ends."""
+    """The gradient is zero at the labels, so that unlearning ends."""
     logits = logits_of([[1 / 3, 1 / 3, 1 / 3]])
     found = OBJECTIVE.forget_values(logits, torch.tensor([0]), reference())
     assert gradient(found.sum(), logits).tolist() == [pytest.approx([0.0, 0.0, 0.0])]
@@ -63,7 +63,7 @@ def test_mean_over_tokens() -> None:
 
 
 def test_all_tokens_kept() -> None:
-    """As with all logits."""
+    """The values are those with all logits."""
     logits = logits_of([[0.2, 0.5, 0.3]])
     found, whole = (OBJECTIVE.forget_values(logits, torch.tensor([0]), given) for given in (kept(3), reference()))
     torch.testing.assert_close(found, whole)
@@ -82,7 +82,7 @@ def test_true_token_not_kept() -> None:
 
 
 def test_what_it_asks_for() -> None:
-    """All logits of the reference; it says so where they are missing."""
+    """It asks for all logits of the reference, and says so where they are missing."""
     assert UnDIAL().forget_reference is ReferenceKind.outputs
     with pytest.raises(ValueError, match="reference"):
         UnDIAL().forget_values(logits_of(BEFORE), torch.tensor([0]), Reference())

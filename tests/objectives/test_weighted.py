@@ -1,4 +1,4 @@
-"""One fixed weight on the forget term."""
+"""Objectives with one fixed weight on the forget term."""
 
 import pytest
 
@@ -14,6 +14,6 @@ def test_weight_of_the_forget_term() -> None:
 
 @pytest.mark.parametrize(("weight", "used"), [(0.0, False), (0.25, True)])
 def test_rows_without_weight_are_not_used(weight: float, used: bool) -> None:
-    """So that they need not be run."""
+    """Such rows need not be run."""
     objective: Weighted = Relabel(forget_weight=weight)
     assert objective.uses_forget is used

@@ -21,7 +21,7 @@ TARGETS = [0, 1]
     ],
 )
 def test_value(beta: float, expected: float) -> None:
-    """The mean of two weighted tokens."""
+    """It is the mean of two weighted tokens."""
     rows = rows_from(WGA(beta=beta), logits_of(Q), TARGETS, [0, 0])
     assert WGA(beta=beta).forget_terms(rows, None).tolist() == pytest.approx([expected])
 
@@ -36,7 +36,7 @@ def test_gradient_in_the_logits() -> None:
 
 
 def test_no_power_is_gradient_ascent() -> None:
-    """Values and gradients, of rows of different lengths."""
+    """Values and gradients are the same, for rows of different lengths."""
     logits, owners = logits_of([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7]]), [0, 0, 1]
     terms = [
         objective.forget_terms(rows_from(objective, logits, [0, 0, 1], owners), None)

@@ -24,7 +24,7 @@ def sugd(
     epochs: int,
     max_steps: int,
 ) -> list[float]:
-    """Sequential unlearning with gradient difference; the losses of all steps.
+    """Train by sequential unlearning with gradient difference, and return the losses of all steps.
 
     One forget row, then `ratio` retain rows from a cycle that outlives chunks, never shuffled; the loss is the mean
     over the batch of each row's token mean times -1 or `factor`.
@@ -81,7 +81,7 @@ class Agad:
         ascent: tuple[float, int, int],
         annealing: tuple[float, int, int],
     ) -> list[float]:
-        """The losses of all steps; `ascent` and `annealing` are learning rate, epochs and batch size."""
+        """Train and return all steps' losses; `ascent` and `annealing` are learning rate, epochs and batch size."""
         whole, since = len(self.forget) // chunk, 0
         for number in range(whole):
             self._phase(-1, set(range(number * chunk, (number + 1) * chunk)), chunk, *ascent)

@@ -18,7 +18,7 @@ Mixed = tuple[bool, Tokens]
 
 @dataclass
 class Curve:
-    """What is recorded of each step."""
+    """The numbers that are recorded of each step."""
 
     losses: list[float] = field(default_factory=list)
     retain_weights: list[float] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Curve:
 def joint_as_published(
     model: PreTrainedModel, epochs: Sequence[Sequence[Mixed]], *, batch: int, lr: float, max_steps: int
 ) -> Curve:
-    """-CE of forget rows + alpha CE of retain rows, each the mean over rows of a row's token mean.
+    """Train by -CE of forget rows + alpha CE of retain rows, each a mean over rows of their token means.
 
     alpha = 0.3 * 6^d + 0.8 between 1.2 and 2.8, where d is how far the step's retain loss is above the mean of the
     first epoch's; 1.2 in the first epoch, and where d is not above 0.
@@ -63,7 +63,7 @@ def joint_as_published(
 def joint_as_released(
     model: PreTrainedModel, epochs: Sequence[Sequence[Mixed]], *, micro: int, accumulate: int, lr: float, max_steps: int
 ) -> Curve:
-    """The same with what the code does otherwise.
+    """Train as published, but for what the released code does otherwise.
 
     A loss is the mean over all tokens of a micro-batch's forget, or retain, rows; alpha is a micro-batch's own, rounded
     to a tenth and at most 2.3; the reference is the sum of the first epoch's micro-batch losses over the number of its

@@ -20,7 +20,7 @@ PAD = 0
 
 
 def padded(rows: Sequence[Tokens], side: Side, multiple: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids, attention mask and labels, each (R, T): prompt and padding have the label -100."""
+    """Return token ids, attention mask and labels, each (R, T): prompt and padding have the label -100."""
     longest = max(len(ids) for ids, _ in rows)
     width = -(-longest // multiple) * multiple
     columns: tuple[list[list[int]], ...] = ([], [], [])
@@ -36,7 +36,7 @@ def padded(rows: Sequence[Tokens], side: Side, multiple: int = 1) -> tuple[Tenso
 def token_losses(
     model: PreTrainedModel, rows: Sequence[Tokens], side: Side, multiple: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of every position (R, T - 1), zero where nothing is asked; and where something is."""
+    """Return the cross-entropy of every position (R, T - 1), zero without a label; and where there is one."""
     ids, mask, labels = padded(rows, side, multiple)
     logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
     labels = labels[:, 1:]
@@ -45,19 +45,19 @@ def token_losses(
 
 
 def row_means(model: PreTrainedModel, rows: Sequence[Tokens], side: Side, multiple: int = 1) -> Tensor:
-    """(R,) mean over each row's own tokens."""
+    """Return (R,) the mean over each row's own tokens."""
     losses, asked = token_losses(model, rows, side, multiple)
     return losses.sum(1) / asked.sum(1)
 
 
 def token_mean(model: PreTrainedModel, rows: Sequence[Tokens], side: Side, multiple: int = 1) -> Tensor:
-    """Mean over all tokens of all rows: what a causal language model of Transformers calls its loss."""
+    """Return the mean over all tokens of all rows, which is the loss of a causal language model of Transformers."""
     losses, asked = token_losses(model, rows, side, multiple)
     return losses.sum() / asked.sum()
 
 
 class PlainTrainer:
-    """One call of `Trainer.train`: its own AdamW, its own linear decay over so many steps, clipping at 1."""
+    """One call of `Trainer.train`: its own AdamW, its own linear decay over the given steps, clipping at 1."""
 
     def __init__(self, model: PreTrainedModel, lr: float, steps: int) -> None:
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -66,12 +66,12 @@ class PlainTrainer:
         self.optimizer.zero_grad()
 
     def backward(self, loss: Tensor, accumulated: int = 1) -> float:
-        """Add the gradient of one of so many losses that make a step; returns its share of the step's loss."""
+        """Add the gradient of one of the losses that make a step, and return its share of the step's loss."""
         (loss / accumulated).backward()
         return loss.item() / accumulated
 
     def step(self) -> None:
-        """Move by what was accumulated."""
+        """Move the weights by the accumulated gradient."""
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.schedule.step()
@@ -79,5 +79,5 @@ class PlainTrainer:
 
 
 def cut(rows: Sequence[T], size: int) -> list[list[T]]:
-    """Batches in order, the last possibly smaller."""
+    """Return batches in order; the last one may be smaller."""
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]

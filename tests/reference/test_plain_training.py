@@ -1,4 +1,4 @@
-"""The restatements, where they can be known without another one."""
+"""The restatements give the right numbers where these are known without another implementation."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ ROWS: list[Tokens] = [((5, 6, 7), 1), ((8, 9, 10, 11, 12), 3), ((13, 14), 1)]
 
 
 def test_padding_by_hand() -> None:
-    """To the longest row, or the next multiple; prompt and padding are not asked for."""
+    """Rows are padded to the longest, or to the next multiple; prompt and padding have no label."""
     ids, mask, labels = padded(ROWS[:2], "left")
     assert ids.tolist() == [[0, 0, 5, 6, 7], [8, 9, 10, 11, 12]]
     assert mask.tolist() == [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
@@ -25,7 +25,7 @@ def test_padding_by_hand() -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_losses_are_those_of_a_row_by_itself(side: Side) -> None:
-    """Whatever side the padding is on; means over rows and over tokens are made of them."""
+    """The losses are the same on either side of padding; means over rows and over tokens follow from them."""
     with InDouble(), torch.no_grad():
         model = tiny_model("olmo").double()
         alone = []

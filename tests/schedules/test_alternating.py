@@ -26,12 +26,12 @@ SCHEDULE = AlternatingSchedule(
 
 
 def phases(plan: Sequence[PlanStep]) -> list[list[PlanStep]]:
-    """The steps of each phase."""
+    """Return the steps of each phase."""
     return [[step for step in plan if step.phase == phase] for phase in range(1 + max(step.phase for step in plan))]
 
 
 def kinds(plan: Sequence[PlanStep]) -> str:
-    """A letter a phase: forget rows, annealing on some retain rows, or on the WHOLE retain set of ten."""
+    """Return a letter for each phase: f for forget rows, a for some retain rows, W for the whole retain set of ten."""
     letters = []
     for steps in phases(plan):
         rows = {row for step in steps for row in step.retain}
@@ -41,12 +41,12 @@ def kinds(plan: Sequence[PlanStep]) -> str:
 
 
 def rows(count: int) -> list[int]:
-    """Lengths of some rows, where they do not matter."""
+    """Return lengths of some rows, where they do not matter."""
     return [10] * count
 
 
 def test_plan_by_hand() -> None:
-    """Five forget rows in chunks of two, five retain rows: after two chunks, annealing on int(5 / 2) = 2 of them.
+    """Five forget rows are in chunks of two; after two chunks comes annealing on int(5 / 2) = 2 of five retain rows.
 
     The remainder follows, and then the whole retain set: three epochs of steps of 2, 2 and 1 rows.
     """
@@ -79,13 +79,13 @@ def test_plan_by_hand() -> None:
     ],
 )
 def test_interleaving(interleaving: float, expected: str) -> None:
-    """Annealing after 1, 2, 2.5, 3, 3.3 and 10 chunks, rounded up."""
+    """Annealing comes after 1, 2, 2.5, 3, 3.3 and 10 chunks, rounded up."""
     schedule = replace(SCHEDULE, interleaving=interleaving)
     assert kinds(schedule.plan(rows(13), rows(10), None, 0)) == expected
 
 
 def test_no_remainder_and_no_final_annealing() -> None:
-    """Four whole chunks; the run ends as the last chunk does."""
+    """The run ends as the last of four whole chunks does."""
     schedule = replace(SCHEDULE, interleaving=1.0, final_annealing=False)
     assert kinds(schedule.plan(rows(8), rows(10), None, 0)) == "fafafafa"
     assert kinds(replace(schedule, interleaving=0.5).plan(rows(7), rows(10), None, 0)) == "ffaff"
@@ -94,7 +94,7 @@ def test_no_remainder_and_no_final_annealing() -> None:
 
 @pytest.mark.parametrize(("fraction", "drawn"), [(1.0, 10), (0.99, 9), (0.25, 2), (0.01, 1)])
 def test_fraction_is_rounded_down_to_at_least_one_row(fraction: float, drawn: int) -> None:
-    """Of ten retain rows, the same ones in all epochs of a phase."""
+    """Of ten retain rows the same ones are used in all epochs of a phase."""
     plan = replace(SCHEDULE, annealing_fraction=fraction).plan(rows(4), rows(10), None, 0)
     annealing = phases(plan)[2]
     for epoch in range(3):
@@ -114,7 +114,7 @@ def test_each_annealing_draws_anew_and_each_epoch_shuffles_anew() -> None:
 
 
 def test_plan_is_a_pure_function_of_its_arguments() -> None:
-    """Same arguments, same plan."""
+    """The same arguments give the same plan."""
     plan = SCHEDULE.plan(rows(5), rows(9), None, 3)
     assert plan == SCHEDULE.plan(rows(5), rows(9), None, 3)
     assert plan != SCHEDULE.plan(rows(5), rows(9), None, 4)
@@ -128,7 +128,7 @@ def test_a_budget_counts_in_both_kinds_of_phases() -> None:
 
 
 def test_each_kind_of_phase_has_its_own_parts() -> None:
-    """Ascent in three parts of two rows, the remainder of a chunk in fewer; annealing in two parts of two."""
+    """Ascent has three parts of two rows, fewer for the remainder of a chunk; annealing has two parts of two."""
     schedule = replace(SCHEDULE, chunk_rows=9, batch_rows=6, accumulate=3, annealing_batch_rows=4, epochs=1)
     plan = replace(schedule, annealing_accumulate=2, annealing_epochs=1).plan(rows(9), rows(7), None, 0)
     assert [step.parts for step in plan] == [

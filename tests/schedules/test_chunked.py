@@ -25,14 +25,14 @@ def test_chunked_steps_cut_across_groups() -> None:
 
 
 def test_chunk_as_large_as_the_set_is_one_phase() -> None:
-    """Chunk size = whole set: one optimiser, every forget row once an epoch."""
+    """With one chunk there is one phase, with every forget row once an epoch."""
     plan = ChunkedSchedule(epochs=3, batch_rows=4, chunk_rows=10).plan(rows(10), rows(10), 1, seed=0)
     assert {step.phase for step in plan} == {0}
     assert sorted(row for step in plan for row in step.forget) == sorted(list(range(10)) * 3)
 
 
 def test_chunked_without_ratio_meets_the_whole_retain_set_in_every_chunk() -> None:
-    """Ratio null: every chunk sees each retain row once an epoch."""
+    """Without a ratio every chunk has each retain row once an epoch."""
     plan = ChunkedSchedule(epochs=1, batch_rows=4, chunk_rows=3).plan(rows(6), rows(5), None, seed=1)
     for phase in (0, 1):
         assert sorted(row for step in plan if step.phase == phase for row in step.retain) == list(range(5))

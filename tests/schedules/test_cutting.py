@@ -16,7 +16,7 @@ FORGET, RETAIN = [3, 4, 5], [2, 6, 1, 1]
 
 
 def parts(plan: list[PlanStep]) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-    """Epoch, forget rows and retain rows of every part of every step."""
+    """Return epoch, forget rows and retain rows of every part of every step."""
     found = []
     for step in plan:
         forget, retain = list(step.forget), list(step.retain)
@@ -42,7 +42,7 @@ def parts(plan: list[PlanStep]) -> list[tuple[int, tuple[int, ...], tuple[int, .
 def test_a_budget_never_parts_a_forget_row_from_its_retain_rows(
     budget: int, expected: list[tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> None:
-    """30 tokens in all; a group above the budget is a step by itself, and batch_rows does not count."""
+    """All rows have 30 tokens; a group above the budget is a step by itself, and batch_rows does not count."""
     plan = ChunkedSchedule(epochs=1, batch_rows=1, chunk_rows=3, batch_tokens=budget).plan(FORGET, RETAIN, 2, 0)
     assert steps(plan) == expected
 
@@ -61,7 +61,7 @@ def test_without_a_ratio_a_row_counts_by_itself() -> None:
 
 
 def test_a_natural_mixture_is_cut_greedily() -> None:
-    """One set alone, so that a plan shows the order of rows; every row once an epoch."""
+    """With one set alone a plan shows the order of rows, and each row comes once an epoch."""
     lengths = [9, 1, 4, 7, 2, 2, 8, 3, 30, 1, 5]
     plan = MixedSchedule(epochs=3, batch_rows=1, batch_tokens=12).plan([], lengths, None, seed=5)
     for epoch in range(3):
@@ -76,7 +76,7 @@ def test_a_natural_mixture_is_cut_greedily() -> None:
 
 @pytest.mark.parametrize("schedule", [MixedSchedule(2, 5, batch_tokens=40), ChunkedSchedule(2, 5, 3, batch_tokens=40)])
 def test_every_row_counts(schedule: MixedSchedule | ChunkedSchedule) -> None:
-    """Natural mixture: each retain row once an epoch of its phase; each forget row once an epoch."""
+    """In a natural mixture each retain row comes once an epoch of its phase, each forget row once an epoch."""
     forget, retain = [7, 12, 19, 3, 8, 22, 5], [11, 2, 17, 9, 30, 4]
     plan = schedule.plan(forget, retain, None, 1)
     phases = 1 + max(step.phase for step in plan)
@@ -88,7 +88,7 @@ def test_every_row_counts(schedule: MixedSchedule | ChunkedSchedule) -> None:
 
 
 def test_a_ratio_deals_retain_rows_evenly_whatever_their_lengths() -> None:
-    """Three epochs of ten forget rows with three retain rows each: 90 of twelve rows, so 7 or 8 of each."""
+    """Three epochs of ten forget rows with three retain rows each use each of twelve rows 7 or 8 times."""
     plan = MixedSchedule(3, 8, batch_tokens=60).plan(list(range(1, 11)), list(range(3, 15)), 3, seed=0)
     counts = Counter(row for step in plan for row in step.retain)
     assert {counts[row] for row in range(12)} == {7, 8}
@@ -104,7 +104,7 @@ def test_parts_by_hand() -> None:
 
 
 def test_parts_are_the_steps_of_a_smaller_batch() -> None:
-    """Twelve rows in four parts meet the very rows, in the very order, that steps of three rows would."""
+    """Twelve rows in four parts are the same rows, in the same order, as in steps of three rows."""
     forget, retain = [10] * 17, [10] * 20
     plan = MixedSchedule(2, 12, accumulate=4).plan(forget, retain, None, 3)
     smaller = MixedSchedule(2, 3).plan(forget, retain, None, 3)
@@ -122,7 +122,7 @@ def test_parts_change_no_row_of_any_step() -> None:
 
 @pytest.mark.parametrize("schedule", [MixedSchedule(2, 4), ChunkedSchedule(2, 4, 3), MixedSchedule(2, 4, 25)])
 def test_one_part_needs_no_name(schedule: MixedSchedule | ChunkedSchedule) -> None:
-    """And the learning rate is the optimiser's own."""
+    """A step of one part has an empty list of parts, and the optimiser's learning rate."""
     plan = schedule.plan([10] * 5, [10] * 6, 1, 0)
     assert {(step.parts, step.lr_factor) for step in plan} == {((), 1.0)}
 

@@ -9,7 +9,7 @@ from unlearning.schedules.mixed import MixedSchedule
 
 
 def test_mixed_natural_is_both_sets_once_an_epoch() -> None:
-    """All rows once an epoch, in another order each time."""
+    """All rows come once an epoch, in another order each time."""
     plan = MixedSchedule(epochs=2, batch_rows=4).plan(rows(5), rows(6), None, seed=0)
     for epoch in (0, 1):
         own = [step for step in plan if step.epoch == epoch]
@@ -21,7 +21,7 @@ def test_mixed_natural_is_both_sets_once_an_epoch() -> None:
 
 
 def test_mixed_with_ratio() -> None:
-    """Every step holds r retain rows a forget row, the retain set is used evenly."""
+    """Every step holds r retain rows a forget row, and the retain set is used evenly."""
     plan = MixedSchedule(epochs=3, batch_rows=8).plan(rows(10), rows(12), 3, seed=0)
     assert all(len(step.retain) == 3 * len(step.forget) for step in plan)
     assert [len(step.forget) for step in plan[:5]] == [2] * 5
@@ -30,13 +30,13 @@ def test_mixed_with_ratio() -> None:
 
 
 def test_ratio_zero_has_no_retain_rows() -> None:
-    """Gradient ascent's schedule."""
+    """This is the schedule of gradient ascent."""
     assert all(not step.retain for step in MixedSchedule(1, 4).plan(rows(9), rows(9), 0, seed=0))
 
 
 @pytest.mark.parametrize("schedule", [MixedSchedule(2, 5), ChunkedSchedule(2, 5, 3)])
 def test_plan_is_a_pure_function_of_its_arguments(schedule: MixedSchedule | ChunkedSchedule) -> None:
-    """Same arguments, same plan; step numbers are positions."""
+    """The same arguments give the same plan, another seed another one."""
     assert schedule.plan(rows(7), rows(8), None, 3) == schedule.plan(rows(7), rows(8), None, 3)
     assert schedule.plan(rows(7), rows(8), None, 3) != schedule.plan(rows(7), rows(8), None, 4)
 

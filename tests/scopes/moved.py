@@ -9,7 +9,7 @@ DEPTH = 4
 
 
 def moved(family: str, scope: Scope, traced: list[int] | None = None) -> set[str]:
-    """Names of the parameters that one step changes; all others are equal to the last bit."""
+    """Return the names of the parameters that training changes; all others are equal to the last bit."""
     model = tiny_model(family, num_hidden_layers=DEPTH, n_layer=DEPTH)
     scoped = scope.apply(model, traced)
     before = {name: parameter.detach().clone() for name, parameter in scoped.named_parameters()}

@@ -24,7 +24,7 @@ UP = "model.layers.1.mlp.up_proj"
 
 
 def adapted(scope: LoraScope) -> tuple[PeftModel, dict[str, Tensor]]:
-    """A tiny model whose adapters are no longer zero, and what stands in the adapter on `UP`."""
+    """Return a tiny model whose adapters are no longer zero, and the parts of the adapter on `UP`."""
     scoped = scope.apply(tiny_model("llama"), None)
     assert isinstance(scoped, PeftModel)
     generator = torch.Generator().manual_seed(1)
@@ -38,7 +38,7 @@ def adapted(scope: LoraScope) -> tuple[PeftModel, dict[str, Tensor]]:
 
 
 def weight(model: nn.Module) -> Tensor:
-    """Of the layer `UP`."""
+    """Return the weight of the module `UP`."""
     found = model.get_submodule(UP).weight
     assert isinstance(found, Tensor)
     return found.detach()
@@ -46,7 +46,7 @@ def weight(model: nn.Module) -> Tensor:
 
 @pytest.mark.parametrize(("rslora", "factor"), [(False, 6.0 / 4), (True, 6.0 / 2)], ids=["lora", "rslora"])
 def test_what_an_adapter_adds(rslora: bool, factor: float) -> None:
-    """alpha / rank = 6 / 4 = 1.5, or alpha / sqrt(rank) = 6 / 2 = 3, times B @ A."""
+    """It adds alpha / rank = 6 / 4 = 1.5, or alpha / sqrt(rank) = 6 / 2 = 3, times B @ A."""
     scoped, parts = adapted(LoraScope(rank=4, alpha=6.0, targets=["up"], rslora=rslora))
     added = parts["lora_B.default.weight"] @ parts["lora_A.default.weight"]
     merged = weight(scoped.merge_and_unload())
@@ -54,7 +54,7 @@ def test_what_an_adapter_adds(rslora: bool, factor: float) -> None:
 
 
 def test_what_a_dora_adapter_makes_of_a_weight() -> None:
-    """m * V / |V|, V = W + alpha / rank * B @ A, a length |V| for each output; m begins as the length of W."""
+    """It is m * V / |V|, V = W + alpha / rank * B @ A, with a length for each output; m begins as the length of W."""
     scoped, parts = adapted(LoraScope(rank=4, alpha=6.0, targets=["up"], dora=True))
     start = weight(tiny_model("llama"))
     length = parts["lora_magnitude_vector.default.weight"]
@@ -67,7 +67,7 @@ def test_what_a_dora_adapter_makes_of_a_weight() -> None:
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gpt_neox"])
 @pytest.mark.parametrize("kind", ["dora", "rslora"])
 def test_variants_of_lora_move_adapters_only(family: str, kind: str) -> None:
-    """In the asked layers."""
+    """Only adapters in the named layers move."""
     changed = moved(family, LoraScope(rank=2, layers="1-2", dora=kind == "dora", rslora=kind == "rslora"))
     assert all("lora_" in name for name in changed)
     assert any("magnitude" in name for name in changed) == (kind == "dora")
@@ -75,7 +75,7 @@ def test_variants_of_lora_move_adapters_only(family: str, kind: str) -> None:
 
 
 def test_lora_trains_while_activations_are_recomputed() -> None:
-    """Gradients of B are those without recomputing, and not zero; a layer begins twice.
+    """The gradients of B are those without recomputing, and not zero; a layer is begun twice.
 
     With frozen embeddings nothing before the first adapter asks for a gradient, and checkpoints of PyTorch's older kind
     would cut the graph there: B, which starts at zero, would stay there without a word.
@@ -105,7 +105,7 @@ def test_lora_trains_while_activations_are_recomputed() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("dora", [False, True], ids=["lora", "dora"])
 def test_adapters_moved_to_another_copy_of_the_weights(dora: bool, dtype: torch.dtype) -> None:
-    """Merged there they give the same weights but for their rounding, other than those without adapters."""
+    """Merged there, they give the same weights but for rounding."""
     scoped, _ = adapted(LoraScope(rank=4, alpha=6.0, targets=["up"], dora=dora))
     moved_there = adapters_moved_to(tiny_model("llama").to(dtype), scoped)
     assert isinstance(moved_there, PeftModel)
@@ -118,13 +118,13 @@ def test_adapters_moved_to_another_copy_of_the_weights(dora: bool, dtype: torch.
 
 
 def test_adapters_are_found_in_models_that_have_them_only() -> None:
-    """And no ordinary model is in 4 bits."""
+    """A model without adapters is refused, and an ordinary model is not in 4 bits."""
     with pytest.raises(TypeError, match="LlamaForCausalLM has no adapters"):
         adapters_moved_to(tiny_model("llama"), tiny_model("llama"))
     assert not in_4_bits(LoraScope(rank=2).apply(tiny_model("llama"), None))
 
 
 def test_lora_target_that_the_model_lacks() -> None:
-    """GPT-2 has no gate."""
+    """GPT-2 has no gate, and the error says so."""
     with pytest.raises(InputError, match=r"scope.targets=gate: not in layer 0.*q, k, v, o, up, down"):
         moved("gpt2", LoraScope(targets=["gate"]))

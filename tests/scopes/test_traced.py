@@ -8,13 +8,13 @@ from unlearning.scopes.traced import TracedScope
 
 
 def test_traced() -> None:
-    """What the trace chose, upper layers frozen."""
+    """Only the MLPs of the traced layers move."""
     changed = moved("olmo", TracedScope(), [1, 2])
     assert {name.split(".")[2] for name in changed} == {"1", "2"}
     assert all(".mlp." in name for name in changed)
 
 
 def test_traced_layers_beyond_the_model() -> None:
-    """A layers.json of a deeper model."""
+    """Layers of a trace of a deeper model are refused."""
     with pytest.raises(InputError, match="layer 9"):
         moved("olmo", TracedScope(), [9])

@@ -28,7 +28,7 @@ STEPS = 20
 
 
 def random_rows(count: int, seed: int) -> list[EncodedRow]:
-    """Rows of 4 to 14 tokens."""
+    """Return random rows of 4 to 14 tokens."""
     rng = random.Random(seed)
     lengths = [rng.randint(4, 14) for _ in range(count)]
     return [EncodedRow(tuple(rng.randrange(3, 96) for _ in range(n)), rng.randint(1, n - 2)) for n in lengths]
@@ -40,7 +40,7 @@ LENGTHS = tuple([len(row.input_ids) for row in rows] for rows in (FORGET, RETAIN
 
 
 def plain(rows: Sequence[EncodedRow]) -> list[Tokens]:
-    """What the restatements take."""
+    """Return the rows as the restatements take them."""
     return [(row.input_ids, row.supervised_from) for row in rows]
 
 
@@ -48,7 +48,7 @@ ROWS = plain(FORGET), plain(RETAIN)
 
 
 def drawn(plan: Sequence[PlanStep]) -> list[list[Mixed]]:
-    """The rows of each epoch, part after part, for restatements that cut them by themselves."""
+    """Return the rows of each epoch, part after part, for restatements that cut them by themselves."""
     epochs: list[list[Mixed]] = [[] for _ in range(1 + max(step.epoch for step in plan))]
     for step in plan:
         forget, retain = plain([FORGET[row] for row in step.forget]), plain([RETAIN[row] for row in step.retain])
@@ -59,7 +59,7 @@ def drawn(plan: Sequence[PlanStep]) -> list[list[Mixed]]:
 
 
 def scoped(scope: Scope, family: str) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """Two equal models in double precision under one scope."""
+    """Return two equal models in double precision under one scope."""
     models = []
     for _ in range(2):
         model = tiny_model(family).double()
@@ -76,7 +76,7 @@ def trained(
     pack_tokens: int = 32,
     packs_per_forward: int = 100,
 ) -> None:
-    """Twenty steps, the library's way."""
+    """Train twenty steps with the library."""
     trainer = TrainerConfig(
         pack_tokens=pack_tokens, packs_per_forward=packs_per_forward, max_steps=STEPS, accelerator="cpu"
     )
@@ -85,13 +85,13 @@ def trained(
 
 
 def curve(folder: Path, column: str) -> list[float]:
-    """One column of the loss curve."""
+    """Return one column of the loss curve."""
     with (folder / "loss_curve.csv").open() as handle:
         return [float(line[column]) for line in csv.DictReader(handle)]
 
 
 def assert_same_run(folder: Path, ours: nn.Module, theirs: nn.Module, losses: Sequence[float]) -> None:
-    """The loss of each of the twenty steps, and all parameters after them, names included."""
+    """Compare the loss of each of the twenty steps, and all parameters after them, names included."""
     assert len(losses) == STEPS
     assert curve(folder, "loss") == pytest.approx(losses, rel=1e-9, abs=1e-9)
     expected = dict(theirs.named_parameters())

@@ -35,7 +35,7 @@ from unlearning.training.task import TrainingTask
 
 
 def in_double(recomputing: bool = False) -> nn.Module:
-    """So that only the order of sums differs between one device and two."""
+    """Return a model in double precision, so that only the order of sums differs between one device and two."""
     model = tiny_model("olmo").double()
     if recomputing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -73,7 +73,7 @@ BY_STRATEGY = {
 
 
 def trainer_of(strategy: str) -> TrainerConfig:
-    """Passes of one pack, so that some have rows of one role alone, and some no rows that count."""
+    """Return a trainer with passes of one pack: some have rows of one role alone, and some no rows that count."""
     return TrainerConfig(
         accelerator="cpu",
         strategy=strategy,
@@ -86,7 +86,7 @@ def trainer_of(strategy: str) -> TrainerConfig:
 
 
 def run(name: str, strategy: str, folder: Path) -> None:
-    """Train one case in folder/STRATEGY/CASE; weights at the end beside it, one file a process that has them."""
+    """Train one case in folder/STRATEGY/CASE; write the weights beside it, one file for each process that has them."""
     case = RUNS[name]
     model = case.model if isinstance(case.model, partial) and case.model.func is in_double else in_double
     (folder / strategy / name).mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def run(name: str, strategy: str, folder: Path) -> None:
 
 
 def _stop_after(steps: int, task: TrainingTask, strategy: str, folder: Path) -> None:
-    """As if the second device had got a SIGTERM in that step."""
+    """Train until the second device gets a SIGTERM in that step."""
     objective, seen = task.objective, 0
     observe = objective.observe
 

@@ -44,12 +44,12 @@ ADAPTIVE = partial(AdaptiveGradDiff, base=1.2, reference_loss=ReferenceLoss.sum_
 
 
 def dropping_model() -> nn.Module:
-    """GPT-2 with dropout, so that the random state matters."""
+    """Return a GPT-2 with dropout, so that the random state matters."""
     return tiny_model("gpt2", resid_pdrop=0.2, embd_pdrop=0.2, attn_pdrop=0.0)
 
 
 def refusals() -> list[EncodedRow]:
-    """Another answer to each forget row."""
+    """Return another answer to each forget row."""
     rng = random.Random(7)
     return [
         EncodedRow(
@@ -61,7 +61,7 @@ def refusals() -> list[EncodedRow]:
 
 @dataclass(frozen=True)
 class Case:
-    """One run."""
+    """One training run."""
 
     plan: Sequence[PlanStep] = field(default_factory=lambda: MIXED)
     objective: Callable[[], Objective] = ADAPTIVE
@@ -72,7 +72,7 @@ class Case:
     lr: float = 1e-2
 
     def task(self, **changes: object) -> TrainingTask:
-        """The same weights to start from each time."""
+        """Return the training task, with the same weights at the start each time."""
         model = self.model()
         torch.manual_seed(1)
         settings: dict[str, object] = {
@@ -141,6 +141,6 @@ LONG = Case(
 
 
 def same_weights(ours: nn.Module, theirs: nn.Module) -> bool:
-    """To the last bit, names included."""
+    """Return whether two models have the same weights to the last bit, names included."""
     first, second = ours.state_dict(), theirs.state_dict()
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

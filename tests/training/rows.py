@@ -8,7 +8,7 @@ from unlearning.training.step_data import TrainingRows
 
 
 def random_rows(count: int, seed: int) -> list[EncodedRow]:
-    """At least two prompt tokens or one, and two supervised ones."""
+    """Return rows with one prompt token or more, and at least two supervised ones."""
     rng = random.Random(seed)
     lengths = [rng.randint(5, 14) for _ in range(count)]
     return [EncodedRow(tuple(rng.randrange(3, 96) for _ in range(n)), rng.randint(1, n - 2)) for n in lengths]
@@ -18,10 +18,10 @@ FORGET, RETAIN = random_rows(10, 1), random_rows(13, 2)
 
 
 def training_rows() -> TrainingRows:
-    """Both sets, without other answers."""
+    """Return the rows of both sets, without refusals."""
     return TrainingRows(FORGET, (), RETAIN)
 
 
 def lengths(rows: Sequence[EncodedRow]) -> list[int]:
-    """In tokens."""
+    """Return the numbers of tokens of some rows."""
     return [len(row.input_ids) for row in rows]

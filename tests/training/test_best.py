@@ -31,7 +31,7 @@ LOOKED_AT = ((0, 2, 4, 6, 8), (0, 2, 5, 7, 10))
 
 
 def checks(*losses: tuple[float, float]) -> list[Check]:
-    """Of (forget loss, retain loss) after 0, 10, 20, ... steps; the objective's loss is retain minus forget."""
+    """Return checks with these forget and retain losses after 0, 10, 20, ... steps; the loss is retain minus forget."""
     return [Check(10 * index, forget, retain, retain - forget) for index, (forget, retain) in enumerate(losses)]
 
 
@@ -49,7 +49,7 @@ def checks(*losses: tuple[float, float]) -> list[Check]:
     ids=["constraint", "none keeps it", "earliest of equals", "not the start", "not a number", "collapsed", "start"],
 )
 def test_constrained(losses: Sequence[tuple[float, float]], best: int | None) -> None:
-    """At most 0.125 above the retain loss of 1.0 before training; 5 above is a collapse.
+    """The best check forgets most among those at most 0.125 above the retain loss of 1.0 before training.
 
     constraint: 5.0 forgets most but has 0.2; of 3.0 (0.05) and 4.0 (0.1) the latter. none keeps it: 1.0, 0.5 and 0.8
     are all too much; 0.5 is the least.
@@ -59,7 +59,7 @@ def test_constrained(losses: Sequence[tuple[float, float]], best: int | None) ->
 
 
 def test_by_the_objectives_loss() -> None:
-    """Retain minus forget: -1.95, -3.8, -2.9; the constraint does not matter."""
+    """The losses are retain minus forget, -1.95, -3.8 and -2.9; the constraint does not matter."""
     found = best_check(
         checks((1.0, 1.0), (3.0, 1.05), (5.0, 1.2), (4.0, 1.1)), StoppingConfig(best_by=BestBy.objective)
     )
@@ -68,7 +68,7 @@ def test_by_the_objectives_loss() -> None:
 
 
 def test_without_retain_rows_the_constraint_is_kept() -> None:
-    """And without forget rows the earliest check is as good as any that keeps it."""
+    """Without retain rows all checks keep the constraint; without forget rows the earliest one is the best."""
     config = StoppingConfig()
     found = best_check([Check(step, float(step), None, None) for step in (0, 1, 2)], config)
     assert found == Check(2, 2.0, None, None)
@@ -77,7 +77,7 @@ def test_without_retain_rows_the_constraint_is_kept() -> None:
 
 
 def test_rows_are_spread_evenly() -> None:
-    """i * 7 // 3 for i = 0, 1, 2; all of a set that has no more; none of an empty one."""
+    """The rows are i * 7 // 3 for i = 0, 1, 2; all of a set that has no more; none of an empty one."""
     assert evenly_spread(7, 3) == (0, 2, 4)
     assert evenly_spread(3, 7) == (0, 1, 2)
     assert evenly_spread(0, 3) == ()
@@ -87,13 +87,13 @@ def test_rows_are_spread_evenly() -> None:
 
 
 def test_parts_hold_one_set_each() -> None:
-    """Five rows by two are 2, 2 and 1."""
+    """Five rows in parts of two are 2, 2 and 1."""
     step = rows_to_check(10, 13, replace(EVERY_STEP, check_part_rows=2))
     assert step.parts == ((2, 0), (2, 0), (1, 0), (0, 2), (0, 2), (0, 1))
 
 
 def row_losses(model: nn.Module, rows: Sequence[EncodedRow]) -> list[float]:
-    """Of each row by itself, in evaluation mode."""
+    """Return the loss of each row by itself, in evaluation mode."""
     model.eval()
     losses = []
     with torch.no_grad():
@@ -105,26 +105,26 @@ def row_losses(model: nn.Module, rows: Sequence[EncodedRow]) -> list[float]:
 
 
 def looked_at(model: nn.Module, forget: Sequence[EncodedRow] = FORGET) -> tuple[list[float], list[float]]:
-    """Naive losses of the rows that a check sees."""
+    """Return naive losses of the rows that a check uses."""
     chosen = [forget[row] for row in LOOKED_AT[0]], [RETAIN[row] for row in LOOKED_AT[1]]
     return row_losses(model, chosen[0]), row_losses(model, chosen[1])
 
 
 def read_checks(folder: Path) -> list[list[float | None]]:
-    """Lines of checks.csv."""
+    """Return the lines of checks.csv."""
     lines = (folder / "checks.csv").read_text().splitlines()
     assert lines[0] == "step,forget_loss_nats,retain_loss_nats,loss"
     return [[float(value) if value else None for value in line.split(",")] for line in lines[1:]]
 
 
 def mean(values: Sequence[float]) -> float:
-    """Of some numbers."""
+    """Return the mean of some numbers."""
     return sum(values) / len(values)
 
 
 @pytest.mark.parametrize("name", ["mixed", "prefix", "a layer's output", "two answers", "LoRA dropout"])
 def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
-    """Before training and after it, without dropout; cross-entropies even where the objective looks at a layer."""
+    """Checks before and after training give cross-entropies without dropout, also where the objective has a layer."""
     case = replace(CASES[name], stopping=EVERY_STEP)
     before = looked_at(case.task().model)
     model, _ = case.run(tmp_path)
@@ -135,7 +135,7 @@ def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
 
 
 def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:
-    """Though the objective trains refusals, whose loss falls."""
+    """The forget loss is that of the rows' own answers, though the objective trains refusals, whose loss falls."""
     task = Case(stopping=EVERY_STEP).task(
         objective=Relabel(answers=Answers.refusal),
         rows=TrainingRows(refusals(), (), RETAIN),
@@ -149,7 +149,7 @@ def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:
 
 
 def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
-    """Parts by two: -CE of 2, 2 and 1 forget rows, 0.5 CE of 2, 2 and 1 retain rows, each a mean; then their mean."""
+    """The loss is the mean of -CE of 2, 2 and 1 forget rows and of 0.5 CE of 2, 2 and 1 retain rows, each a mean."""
     stopping = replace(EVERY_STEP, best_by=BestBy.objective, check_part_rows=2)
     case = Case(objective=partial(GradDiff, retain_weight=0.5), stopping=stopping)
     model, _ = case.run(tmp_path)
@@ -159,7 +159,7 @@ def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
 
 
 def test_an_adaptive_weight_is_that_of_the_check(tmp_path: Path) -> None:
-    """In the first epoch alpha is 1.2: loss = -CE_forget + 1.2 CE_retain."""
+    """In the first epoch alpha is 1.2, so the loss is -CE_forget + 1.2 CE_retain."""
     case = Case(objective=AdaptiveGradDiff, stopping=replace(EVERY_STEP, best_by=BestBy.objective))
     forget, retain = looked_at(case.task().model)
     case.run(tmp_path)
@@ -180,7 +180,7 @@ def test_observed_checks_enter_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mixed", "prefix", "two answers", "LoRA dropout", "dual variable"])
 def test_looking_changes_nothing(tmp_path: Path, name: str) -> None:
-    """Weights to the last bit and the curve, dropout's random numbers included."""
+    """Checks change neither weights nor curve, to the last bit, dropout's random numbers included."""
     plain, _ = CASES[name].run(tmp_path / "plain")
     stopping = replace(EVERY_STEP, best_by=BestBy.objective)
     watched, record = replace(CASES[name], stopping=stopping).run(tmp_path / "watched")
@@ -191,7 +191,7 @@ def test_looking_changes_nothing(tmp_path: Path, name: str) -> None:
 
 
 def test_the_best_weights_are_the_result(tmp_path: Path) -> None:
-    """Those of a run that ends at the best step; the file they were kept in is gone."""
+    """The result is the weights of a run that ends at the best step; the file in which they were kept is gone."""
     case = CASES["best state"]
     found, record = case.run(tmp_path / "whole")
     assert record.best_step == 2
@@ -202,7 +202,7 @@ def test_the_best_weights_are_the_result(tmp_path: Path) -> None:
 
 
 def test_the_last_step_is_looked_at(tmp_path: Path) -> None:
-    """Nine steps, a check every five: after 0, 5 and 9."""
+    """Nine steps with a check every five are checked after 0, 5 and 9."""
     case = CASES["best state"]
     assert len(case.plan) == 9
     replace(case, stopping=replace(case.stopping, check_every_steps=5)).run(tmp_path)
@@ -210,7 +210,7 @@ def test_the_last_step_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_best_state_goes_back_where_it_came_from(tmp_path: Path) -> None:
-    """With its check; to the same run only."""
+    """The best weights come back with their check, and to the same run only."""
     case = CASES["prefix"]
     first, second = case.task().model, case.task().model
     moving = [weight for weight in second.parameters() if weight.requires_grad]

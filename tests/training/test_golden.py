@@ -22,7 +22,7 @@ from unlearning.scopes.scope import Scope
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
 @pytest.mark.parametrize("layer", ["0", "1"])
 def test_layer_freeze(tmp_path: Path, layer: str, packs_per_forward: int) -> None:
-    """MLPs of one layer move; the adaptive weight leaves its floor; several forward passes a step change nothing."""
+    """The MLPs of one layer move and the adaptive weight rises; several forward passes a step change nothing."""
     with InDouble():
         ours, theirs = scoped(LayersScope(layer, [ModuleKind.mlp]), "olmo")
         plan = MixedSchedule(epochs=4, batch_rows=4).plan(*LENGTHS, None, seed=2)
@@ -39,7 +39,7 @@ def test_layer_freeze(tmp_path: Path, layer: str, packs_per_forward: int) -> Non
 )
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])
 def test_chunked(tmp_path: Path, scope: Scope, family: str) -> None:
-    """SUGD: fresh optimiser and schedule a chunk, cyclic retain rows, factor 0.5, one mean over the batch."""
+    """SUGD: a new optimiser and schedule for each chunk, cyclic retain rows, factor 0.5, one mean over the batch."""
     with InDouble():
         ours, theirs = scoped(scope, family)
         plan = ChunkedSchedule(epochs=3, batch_rows=6, chunk_rows=4).plan(*LENGTHS, 3, seed=0)

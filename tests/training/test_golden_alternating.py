@@ -15,7 +15,7 @@ from unlearning.scopes.adapters import LoraScope
 
 
 def draws(plan: list[PlanStep]) -> list[list[int]]:
-    """The rows of every epoch of every phase, in order."""
+    """Return the rows of every epoch of every phase, in order."""
     found: dict[tuple[int, int], list[int]] = {}
     for step in plan:
         found.setdefault((step.phase, step.epoch), []).extend([*step.forget, *step.retain])
@@ -27,7 +27,7 @@ def draws(plan: list[PlanStep]) -> list[list[int]]:
     ("chunk", "interleaving", "kinds"), [(3, 0.5, "ffaffa"), (4, 1.0, "fafafa")], ids=["every-other", "every"]
 )
 def test_alternating(tmp_path: Path, chunk: int, interleaving: float, kinds: str, packs_per_forward: int) -> None:
-    """Ascent at one learning rate, annealing at twice that, a new optimiser and a new linear decay a phase."""
+    """Ascent has one learning rate, annealing twice that; each phase has a new optimiser and a new linear decay."""
     schedule = AlternatingSchedule(
         epochs=2,
         batch_rows=2,

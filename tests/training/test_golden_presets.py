@@ -16,14 +16,14 @@ from unlearning.config.settings import settings_of
 
 
 def settings(*overrides: str) -> Any:
-    """The checked dataclass of `unlearn`."""
+    """Return the checked dataclass of `unlearn`."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(compose("unlearn", list(overrides)))
 
 
 def test_layer_freeze_released() -> None:
-    """The options that the golden test of the released code compares, with the released sizes."""
+    """The preset has the options that the golden test of the released code compares, with the released sizes."""
     made = settings("method=layer_freeze_released", "model=olmo_7b")
     assert isinstance(made.objective, AdaptiveGradDiffConfig)
     assert {name: getattr(made.objective, name) for name in RELEASED} == RELEASED
@@ -37,7 +37,7 @@ def test_layer_freeze_released() -> None:
     ("method", "complement"), [("layer_freeze_mlp_0_5", False), ("layer_freeze_all_but_mlp_0_5", True)]
 )
 def test_layer_freeze_on_named_layers(method: str, complement: bool) -> None:
-    """All but the scope is layer_freeze's."""
+    """Everything but the scope is that of layer_freeze."""
     made, paper = (settings(f"method={name}", "model=olmo_7b") for name in (method, "layer_freeze"))
     for part in ("objective", "schedule", "ratio", "optimizer", "prompt"):
         assert getattr(made, part) == getattr(paper, part)
@@ -50,7 +50,7 @@ SUGD = ["chunked_lora", "chunked_lora_experiments", "chunked_last_k", "chunked_l
 
 @pytest.mark.parametrize("method", SUGD)
 def test_sugd(method: str) -> None:
-    """AILS-NTUA's configs/sequential_args.json, whatever moves."""
+    """All four presets have the numbers of AILS-NTUA's configs/sequential_args.json."""
     made = settings(f"method={method}", "model=olmo_7b")
     assert isinstance(made.schedule, ChunkedScheduleConfig)
     assert (made.schedule.epochs, made.schedule.batch_rows, made.schedule.chunk_rows) == (7, 8, 32)
@@ -67,7 +67,7 @@ def test_sugd(method: str) -> None:
     [("chunked_lora", ["q", "v", "up", "down"]), ("chunked_lora_experiments", ["q", "k", "v", "up", "down"])],
 )
 def test_adapters_of_sugd(method: str, targets: list[str]) -> None:
-    """The two notebooks differ in the keys."""
+    """One of the two notebooks has adapters on the keys too."""
     scope = settings(f"method={method}", "model=olmo_7b").scope
     assert isinstance(scope, LoraScopeConfig)
     assert (scope.rank, scope.alpha, scope.dropout, scope.targets) == (16, 64, 0.0, targets)
@@ -75,7 +75,7 @@ def test_adapters_of_sugd(method: str, targets: list[str]) -> None:
 
 @pytest.mark.parametrize(("method", "is_open"), [("chunked_last_k", False), ("chunked_last_k_open", True)])
 def test_last_k_of_sugd(method: str, is_open: bool) -> None:
-    """The two notebooks differ in embeddings and head."""
+    """Only one of the two notebooks trains embeddings and head."""
     scope = settings(f"method={method}", "model=olmo_7b").scope
     assert isinstance(scope, LayersScopeConfig)
     assert (scope.layers, scope.modules, scope.complement) == ("-8:", [ModuleKind.layer], False)
@@ -83,7 +83,7 @@ def test_last_k_of_sugd(method: str, is_open: bool) -> None:
 
 
 def test_agad() -> None:
-    """AILS-NTUA's configs/alternating_args.json."""
+    """The preset has the numbers of AILS-NTUA's configs/alternating_args.json."""
     made = settings("method=alternating_lora", "model=olmo_7b")
     schedule = made.schedule
     assert isinstance(schedule, AlternatingScheduleConfig)
@@ -101,7 +101,7 @@ def test_agad() -> None:
 
 @pytest.mark.parametrize("method", [*SUGD, "layer_freeze_released"])
 def test_on_the_sandbox_the_end_of_text_token_stays(method: str) -> None:
-    """Its target was trained with it, and knows no chat template."""
+    """The sandbox's target was trained with this token, and without a chat template."""
     made = settings(f"method={method}", "model=sandbox")
     assert (made.prompt.style, made.prompt.append_eos) == (PromptStyle.raw, True)
 

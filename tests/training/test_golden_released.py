@@ -24,7 +24,7 @@ RELEASED = {
 
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
 def test_layer_freeze_released(tmp_path: Path, packs_per_forward: int) -> None:
-    """Micro-batches of two rows, some without retain rows, three a step; 23 rows leave a shorter step an epoch."""
+    """A step has three micro-batches of two rows, some without retain rows; 23 rows leave a shorter step an epoch."""
     with InDouble():
         ours, theirs = scoped(LayersScope("0", [ModuleKind.mlp]), "olmo")
         plan = MixedSchedule(6, 6, accumulate=3).plan(*LENGTHS, None, seed=3)

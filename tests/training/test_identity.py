@@ -1,4 +1,4 @@
-"""What makes a checkpoint another run's: the weights that training starts from are part of it."""
+"""A checkpoint belongs to a run, and the weights that training starts from are part of the run's identity."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +20,16 @@ from unlearning.training.task import TrainingTask
 
 
 class Started(Exception):  # noqa: N818
-    """Training would begin; its message is the run's identity."""
+    """Raised where training would begin; its message is the run's identity."""
 
 
 def begin(task: TrainingTask, *_: object) -> None:
-    """In the place of training."""
+    """Raise Started in place of training."""
     raise Started(task.identity)
 
 
 def sandbox(command: str, *words: str) -> object:
-    """The command's configuration on a small part of the sandbox."""
+    """Return the command's configuration on a small part of the sandbox."""
     register()
     common = ["data.max_documents_per_task=1", "trainer=cpu", "logger=none", *words]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -37,14 +37,14 @@ def sandbox(command: str, *words: str) -> object:
 
 
 def nudge(inputs: RunInputs) -> None:
-    """One weight of the last layer, by as little as can be."""
+    """Change one weight of the last layer by the smallest possible step."""
     weight = inputs.model.model.layers[-1].mlp.down_proj.weight
     with torch.no_grad():
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
 
 
 def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
-    """The identity of a run that trains the first layer alone."""
+    """Return the identity of a run that trains the first layer alone."""
     config = sandbox("unlearn", "method=grad_diff", "scope=layers", "scope.layers='0'")
     assert isinstance(config, UnlearnConfig)
     inputs = load_inputs(config)
@@ -57,7 +57,7 @@ def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
 
 
 def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -> str:
-    """The identity of a run of unlearn-memorise on the first layer."""
+    """Return the identity of a run of unlearn-memorise on the first layer."""
     config = sandbox("memorise")
     assert isinstance(config, MemoriseConfig)
     inputs = load_inputs(config)
@@ -76,6 +76,6 @@ def test_a_checkpoint_belongs_to_the_weights_it_started_from(
     tmp_path: Path,
     identity: Callable[[pytest.MonkeyPatch, Path, bool], str],
 ) -> None:
-    """Loaded again they are the same; one frozen weight, of which a checkpoint has nothing, makes another run."""
+    """The same weights give the same identity; one changed weight, though frozen, gives another."""
     first, again, other = (identity(monkeypatch, tmp_path, nudged) for nudged in (False, False, True))
     assert first == again != other

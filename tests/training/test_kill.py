@@ -1,4 +1,4 @@
-"""Real processes, really killed."""
+"""Training in real processes that are really killed."""
 
 import json
 import subprocess
@@ -14,14 +14,14 @@ KILLS = 20
 
 
 def result(path: Path) -> str:
-    """What the process that finished said of the run."""
+    """Return what the process that finished recorded of the run."""
     with safe_open(path, framework="pt") as file:
         found: str = file.metadata()["result"]
     return found
 
 
 def test_a_run_killed_twenty_times_is_the_same_run(tmp_path: Path) -> None:
-    """SIGKILL in any moment: between steps, in a check, with half of a file written.
+    """SIGKILL comes at any moment: between steps, in a check, or when half of a file is written.
 
     Weights to the last bit (those of the best check, in the middle), every line of the curve and of the checks, and
     nothing left behind but what an uninterrupted run leaves.

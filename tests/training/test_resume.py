@@ -26,7 +26,7 @@ PATIENT = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seco
 
 
 class KilledError(Exception):
-    """Stands for a kill between two steps."""
+    """Raised in place of a kill between two steps."""
 
 
 def kill(*_: object) -> None:
@@ -53,7 +53,7 @@ def after_step(
 
 @pytest.mark.parametrize("name", CASES)
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Killed three times: weights equal to the last bit, the curve has each step once, the checks are the same."""
+    """After three kills weights are equal to the last bit, the curve has each step once, and checks are the same."""
     case = CASES[name]
     expected, whole = case.run(tmp_path / "whole")
     kills: list[tuple[type[CurveWriter | CheckpointWriter], int]]
@@ -86,7 +86,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: py
 def test_what_is_not_restored_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, owner: object, forgotten: str
 ) -> None:
-    """The cases do depend on the states that must survive."""
+    """The cases depend on the states that must survive: without one of them the weights differ."""
     case = CASES[name]
     expected, _ = case.run(tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -99,7 +99,7 @@ def test_what_is_not_restored_is_missed(
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its evaluation may have been killed: the best weights, which are not the last, are there without a step."""
+    """The best weights, which are not the last, are there again without a step, for an evaluation that was killed."""
     case = CASES["best state"]
     expected, record = case.run(tmp_path)
     monkeypatch.setattr(fit_module, "_run", kill)
@@ -111,7 +111,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_run_killed_before_it_goes_back_to_the_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the last step, or after the one that patience ended: no further step is made."""
+    """A run killed after its last step, or after patience ended it, makes no further step."""
     for name in ("best state", "patience"):
         case = CASES[name]
         expected, record = case.run(tmp_path / f"{name}-whole")
@@ -127,7 +127,7 @@ def test_a_run_killed_before_it_goes_back_to_the_best_weights(tmp_path: Path, mo
 
 
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first signal is polite; afterwards signals go where they went before."""
+    """The first signal lets the step finish; afterwards the handler of signals is the former one."""
     handler = signal.getsignal(signal.SIGINT)
     case = CASES["mixed"]
     expected, _ = case.run(tmp_path / "whole")
@@ -144,7 +144,7 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path: Path, monkey
 
 
 def test_another_runs_checkpoint_is_not_continued(tmp_path: Path) -> None:
-    """The identity decides."""
+    """A run with another identity starts afresh."""
     case = CASES["mixed"]
     case.run(tmp_path)
     slower = Case(lr=1e-3)
@@ -155,7 +155,7 @@ def test_another_runs_checkpoint_is_not_continued(tmp_path: Path) -> None:
 
 
 def test_progress_survives_its_file(tmp_path: Path) -> None:
-    """Enums, checks and floats as they were, to the last bit."""
+    """Enums, checks and floats come back as they were, to the last bit."""
     task = CASES["best state"].task()
     checks = (Check(0, 1 / 3, None, None), Check(2, 0.1, 2e-17, -1.5))
     progress = Progress(3, {"dual": 1 / 7}, 0.1, "resume", checks, StopReason.patience, True, 2)
@@ -165,14 +165,14 @@ def test_progress_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
-    """Not a traceback of the file format."""
+    """The error is one line, and no traceback of the file format."""
     (tmp_path / CHECKPOINT).write_bytes(b"garbage")
     with pytest.raises(InputError, match="not a readable checkpoint"):
         CASES["mixed"].run(tmp_path)
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
-    """Of what training writes; nothing else."""
+    """Half-written files of training are removed, and no others."""
     ours = (CHECKPOINT, "best.safetensors", "checks.csv", "loss_curve.csv")
     for name in (*(f".{name}.12.partial" for name in ours), ".other.3.partial"):
         (tmp_path / name).write_bytes(b"half")
@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
 
 
 def test_divergence_is_one_line(tmp_path: Path) -> None:
-    """A loss that is not a number names the step."""
+    """The error for a loss that is not a number names the step."""
     task = CASES["mixed"].task()
     with torch.no_grad():
         next(iter(task.model.parameters())).fill_(float("nan"))
@@ -216,7 +216,7 @@ def test_divergence_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_best_state_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint that knows of one does not go on without."""
+    """A checkpoint whose best weights are missing is refused."""
     case = CASES["best state"]
     with monkeypatch.context() as patch:
         patch.setattr(fit_module, "_finish", kill)

@@ -1,4 +1,4 @@
-"""What ends training before its plan does."""
+"""Training ends before its plan does: by patience, by time, by divergence and by collapse."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,17 +26,17 @@ BEST_STATE = CASES["best state"]
 
 @dataclass
 class Diverging(GradDiff):
-    """Whose fifth step has a loss, or a gradient, that is not a number."""
+    """An objective whose sixth step has a loss, or a gradient, that is not a number."""
 
     in_gradient: bool = False
     steps: int = 0
 
     def observe(self, retain_loss_nats: float | None, retain_rows: int, in_first_epoch: bool) -> None:  # noqa: ARG002
-        """Count."""
+        """Count the steps."""
         self.steps += 1
 
     def forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
-        """Once: times infinity; or with the root of zero, whose slope is infinite."""
+        """Return terms that are infinite, or whose gradient is: the root of zero has an infinite slope."""
         terms = super().forget_terms(rows, refusals)
         if self.steps < 5 or not torch.is_grad_enabled():
             return terms
@@ -44,7 +44,7 @@ class Diverging(GradDiff):
 
 
 def checks(*retain: float) -> list[Check]:
-    """Of retain losses after 0, 1, 2, ... steps, the forget loss falling."""
+    """Return checks with these retain losses after 0, 1, 2, ... steps, and a falling forget loss."""
     return [Check(step, -float(step), loss, None) for step, loss in enumerate(retain)]
 
 
@@ -62,14 +62,14 @@ def checks(*retain: float) -> list[Check]:
     ids=["start", "one worse", "two worse", "at the bound", "collapse", "start is NaN", "infinite"],
 )
 def test_what_a_check_asks_for(found: list[Check], reason: StopReason | None, words: str) -> None:
-    """Patience 2, collapse 3 above the 1.0 before training. Equal retain losses: the most forgetting was first."""
+    """Patience is 2, and 3 nats above the 1.0 before training a collapse; of equal retain losses the first is best."""
     stop = stop_after(found, StoppingConfig(check_every_steps=1, patience=2, collapse_nats=3.0))
     assert (stop.reason if stop else None) == reason
     assert stop is None or words in stop.message
 
 
 def test_patience_ends_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Best after step 1, then three checks that are worse: four steps of nine."""
+    """The best check is after step 1; three worse ones end training after four steps of nine."""
     case = CASES["patience"]
     found, record = case.run(tmp_path / "watched")
     assert (record.stopped, record.steps, record.best_step) == (StopReason.patience, 4, 1)
@@ -81,7 +81,7 @@ def test_patience_ends_training(tmp_path: Path, capfd: pytest.CaptureFixture[str
 
 
 def rows_and_tokens(case: Case, steps: int) -> tuple[int, int]:
-    """Of a plan's first steps."""
+    """Return the numbers of rows and tokens of a plan's first steps."""
     chosen = case.task().rows
     rows = [chosen.forget[row] for step in case.plan[:steps] for row in step.forget]
     rows += [chosen.retain[row] for step in case.plan[:steps] for row in step.retain]
@@ -89,7 +89,7 @@ def rows_and_tokens(case: Case, steps: int) -> tuple[int, int]:
 
 
 def test_time_ends_training_after_the_step_in_hand(tmp_path: Path) -> None:
-    """No checks are needed for that; the weights are those of one step, and stay so in another attempt."""
+    """No checks are needed for that; the weights are those of one step, also after another attempt."""
     case = Case(stopping=StoppingConfig(max_seconds=1e-9))
     found, record = case.run(tmp_path / "late")
     assert (record.stopped, record.steps, record.best_step) == (StopReason.max_seconds, 1, None)
@@ -120,14 +120,14 @@ def test_the_time_of_earlier_attempts_counts(tmp_path: Path, monkeypatch: pytest
 
 
 def test_time_that_is_over_is_no_reason_not_to_look(tmp_path: Path) -> None:
-    """The weights of the moment are a candidate, and the only one."""
+    """The last weights are checked, and they are the best ones as the only ones."""
     case = replace(BEST_STATE, stopping=replace(BEST_STATE.stopping, max_seconds=1e-9))
     _, record = case.run(tmp_path)
     assert (record.stopped, record.steps, record.best_step) == (StopReason.max_seconds, 1, 1)
 
 
 def test_no_limit_no_stop(tmp_path: Path) -> None:
-    """A whole run says so."""
+    """The record of a whole run says that nothing stopped it."""
     _, record = Case(stopping=StoppingConfig(max_seconds=1e9)).run(tmp_path)
     assert (record.stopped, record.best_step, record.steps) == (None, None, len(Case().plan))
 
@@ -136,7 +136,7 @@ def test_no_limit_no_stop(tmp_path: Path) -> None:
 def test_divergence_leaves_the_best_weights(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], in_gradient: bool
 ) -> None:
-    """Step 5 fails after checks at 2 and 4; one line says so, and the run goes on with the weights of step 2."""
+    """Step 5 fails after checks at 2 and 4: one line says so, and the weights of step 2 are the result."""
     case = replace(BEST_STATE, objective=partial(Diverging, retain_weight=0.3, in_gradient=in_gradient))
     found, record = case.run(tmp_path / "watched")
     assert (record.stopped, record.steps, record.best_step) == (StopReason.divergence, 5, 2)
@@ -157,14 +157,14 @@ def test_divergence_leaves_the_best_weights(
     ids=["no checks", "none before it", "not kept"],
 )
 def test_divergence_without_a_best_state_fails(tmp_path: Path, stopping: StoppingConfig) -> None:
-    """There is nothing to go on with."""
+    """Without best weights the run fails."""
     case = replace(BEST_STATE, objective=partial(Diverging, retain_weight=0.3), stopping=stopping)
     with pytest.raises(InputError, match="training diverged at step 5"):
         case.run(tmp_path)
 
 
 def test_collapse_leaves_the_best_weights(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """5 nats are exceeded after step 6, where the retain loss has risen by 6.1."""
+    """After step 6 the retain loss has risen by 6.1 nats, which is more than 5."""
     case = replace(BEST_STATE, stopping=replace(BEST_STATE.stopping, collapse_nats=5.0))
     found, record = case.run(tmp_path / "watched")
     assert (record.stopped, record.steps, record.best_step) == (StopReason.collapse, 6, 2)
@@ -174,14 +174,14 @@ def test_collapse_leaves_the_best_weights(tmp_path: Path, capfd: pytest.CaptureF
 
 
 def test_collapse_in_the_last_step_counts_too(tmp_path: Path) -> None:
-    """The plan is over, and its last weights are of no use."""
+    """The plan is over, but its last weights are of no use."""
     stopping = StoppingConfig(check_every_steps=2, check_rows=5, collapse_nats=5.0, keep_best=False)
     with pytest.raises(InputError, match=r"training collapsed.*after step 6 .*stopping.collapse_nats=5"):
         replace(BEST_STATE, stopping=stopping).run(tmp_path, replace(TRAINER, max_steps=6))
 
 
 def test_a_model_that_is_broken_from_the_start_fails(tmp_path: Path) -> None:
-    """Found by the check before training."""
+    """The check before training finds it."""
     task = BEST_STATE.task()
     with torch.no_grad():
         next(iter(task.model.parameters())).fill_(float("nan"))
@@ -204,6 +204,6 @@ def test_a_model_that_is_broken_from_the_start_fails(tmp_path: Path) -> None:
     ],
 )
 def test_settings_out_of_range(settings: dict[str, float], complaint: str) -> None:
-    """One line: key, value, what is allowed."""
+    """The error is one line with key, value and what is allowed."""
     with pytest.raises(InputError, match=f"^{complaint}$"):
         check_ranges(StoppingConfig(**settings), "stopping")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Tables of what the model said before unlearning and of what frozen layers give; and that there is no second model."""
+"""Tables of outputs before unlearning and of frozen layers' outputs; and that there is no second model."""
 
 import gc
 from collections.abc import Callable
@@ -40,14 +40,14 @@ KL = {"retain_weight": 0.0, "divergence_weight": 1.0}
 
 
 def plain_logits(model: nn.Module, row: int) -> Tensor:
-    """Of a retain row by itself, at its supervised positions."""
+    """Return the logits of a retain row by itself, at its supervised tokens."""
     ids, start = RETAIN[row].input_ids, RETAIN[row].supervised_from
     logits: Tensor = model(input_ids=torch.tensor([ids])).logits[0, start - 1 : -1]
     return logits
 
 
 def tables_of(scope: Scope, objective: Objective, limit_gib: float = 1.0) -> tuple[nn.Module, RowModel, RowTables]:
-    """Of a scoped GPT-2."""
+    """Return a scoped GPT-2, alone and as a row model, and its tables."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
     rows = RowModel(plain_model(model), objective.layer)
     return model, rows, build_tables(rows, objective, PLAN, training_rows(), LAYOUT, limit_gib, lambda _: None)
@@ -55,7 +55,7 @@ def tables_of(scope: Scope, objective: Objective, limit_gib: float = 1.0) -> tup
 
 @pytest.mark.parametrize("scope", [LayersScope("1", [ModuleKind.mlp]), AllScope()], ids=["frozen head", "all"])
 def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
-    """Logits of a row by itself; hidden states where the head is frozen, which are projected when they are needed."""
+    """The table holds a row's logits, or hidden states where the head is frozen, which are projected later."""
     model, rows, tables = tables_of(scope, GradDiff(**KL))
     expected = plain_logits(model, 3).detach()
     with torch.no_grad():
@@ -70,7 +70,7 @@ def test_reference_is_the_model_at_the_start(scope: Scope) -> None:
 
 
 def test_the_likeliest_tokens_alone() -> None:
-    """Ids and log-probabilities of the top 5."""
+    """With reference_top_k=5, the table holds ids and log-probabilities of five tokens."""
     model, rows, tables = tables_of(AllScope(), GradDiff(**KL, reference_top_k=5))
     reference = tables.reference([training_rows().number(1, 2)], torch.device("cpu")).at(slice(None), rows)
     assert reference.kept is not None
@@ -80,7 +80,7 @@ def test_the_likeliest_tokens_alone() -> None:
 
 
 def test_a_table_that_is_too_large_is_refused() -> None:
-    """One line with its size, before anything is computed."""
+    """The error is one line with the size, before anything is computed."""
     with pytest.raises(InputError, match=r"trainer.reference_gib=1e-06: .* takes 0.0 GiB; allow more"):
         tables_of(AllScope(), GradDiff(**KL), 1e-6)
 
@@ -98,7 +98,7 @@ def test_a_table_that_is_too_large_is_refused() -> None:
     ids=["states", "logits", "top 5", "nats", "a layer"],
 )
 def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: torch.dtype) -> None:
-    """To the byte: so much is allowed, one byte less is refused. States are as the model is, logits in float32."""
+    """The table may take exactly its size, and not one byte less. States have the model's type, logits float32."""
     model = scope.apply(tiny_model("gpt2", **NO_DROPOUT), None).to(dtype)
     rows = RowModel(plain_model(model), objective.layer)
     build = partial(build_tables, rows, objective, PLAN, training_rows(), LAYOUT)
@@ -121,7 +121,7 @@ def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: to
     ("dtype", "precision"), [(torch.float32, "auto"), (torch.float64, "auto"), (torch.bfloat16, "bf16-true")]
 )
 def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> None:
-    """Both epochs meet all 23 rows: all are kept where their bytes are allowed, all but the last with one byte less."""
+    """All 23 rows are kept where their bytes are allowed, all but the last with one byte less."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo"), None).to(dtype)
     task = TrainingTask(model, GradDiff(), PLAN, training_rows(), 0, OptimizerConfig(), 0, "prefixes")
 
@@ -148,13 +148,13 @@ def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> No
     ids=["all", "layers 1-2", "last layer", "embeddings", "lora"],
 )
 def test_first_trained_layer(scope: Scope, first: int) -> None:
-    """Nothing before it moves."""
+    """Nothing before the first trained layer moves."""
     model = scope.apply(tiny_model("gpt2", num_hidden_layers=3, **NO_DROPOUT), None)
     assert first_trained_layer(plain_model(model)) == first
 
 
 def test_rows_worth_keeping() -> None:
-    """Met twice or more, in order, as many as fit: 2 bytes a token."""
+    """Rows that are used twice or more are kept, in order, as many as fit: 2 bytes a token."""
     rows = [len(row.input_ids) for row in FORGET]
     once = [PlanStep(0, 0, 1, 0, (0, 1, 2), ())]
     twice = [PlanStep(0, 0, 2, 0, (0, 2, 3), ()), PlanStep(0, 1, 2, 1, (3, 2, 0), ())]
@@ -166,7 +166,7 @@ def test_rows_worth_keeping() -> None:
 @pytest.mark.parametrize(("family", "tolerance"), [("gpt2", 1e-9), ("olmo", 1e-9), ("gemma3_text", 1e-7)])
 @pytest.mark.parametrize("limit_gib", [1.0, 2400 / 2**30], ids=["all rows", "some rows"])
 def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: float, limit_gib: float) -> None:
-    """Frozen layers computed once or at every step: the same weights, in double precision.
+    """The weights are the same whether frozen layers run once or at every step, in double precision.
 
     Rows that are kept are packed apart, so sums are rounded in another order. Gemma's norms and their gradients are in
     float32 whatever the weights are in: up to 2e-8 over all limits, and 2e-13 with norms in double. In GPT-2 the key's
@@ -195,7 +195,7 @@ def test_prefix_cache_skips_the_frozen_layers(tmp_path: Path) -> None:
 
 
 def test_dropout_switches_the_prefix_cache_off(tmp_path: Path) -> None:
-    """Frozen layers that drop out give something else each time."""
+    """Frozen layers with dropout have another output each time."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("gpt2", resid_pdrop=0.1), None)
     calls = counted(plain_model(model).get_decoder().h[0])
     run(model, GradDiff(), tmp_path)
@@ -204,7 +204,7 @@ def test_dropout_switches_the_prefix_cache_off(tmp_path: Path) -> None:
 
 @pytest.fixture
 def new_objects() -> Callable[[], list[object]]:
-    """Lists the garbage collector's objects that have been made since: what was there before is set aside for good."""
+    """Return a function that lists the garbage collector's objects made since; earlier ones are set aside for good."""
     gc.collect()
     gc.freeze()
     return gc.get_objects
@@ -212,7 +212,7 @@ def new_objects() -> Callable[[], list[object]]:
 
 @pytest.fixture
 def scoped(request: pytest.FixtureRequest) -> nn.Module:
-    """A model whose weights have shapes of their own."""
+    """Return a model whose weights have shapes that nothing else has."""
     scope: Scope = request.param
     return scope.apply(tiny_model("olmo", hidden_size=64, intermediate_size=256, num_hidden_layers=4), None)
 
@@ -242,14 +242,14 @@ def test_there_is_no_second_model(
 
 
 def run(model: nn.Module, objective: Objective, folder: Path, prefix_cache_gib: float = 4.0) -> None:
-    """A short run in this folder."""
+    """Train for a few steps in this folder."""
     task = TrainingTask(model, objective, PLAN, training_rows(), 0, OptimizerConfig(lr=1e-2), 0, "tables")
     config = TrainerConfig(accelerator="cpu", pack_tokens=32, packs_per_forward=2, prefix_cache_gib=prefix_cache_gib)
     fit(task, config, folder, [])
 
 
 def counted(module: nn.Module) -> list[None]:
-    """Grows by one at each call of the module."""
+    """Return a list that grows by one at each call of the module."""
     calls: list[None] = []
     hook: Callable[..., None] = lambda *_: calls.append(None)  # noqa: E731
     module.register_forward_hook(hook)

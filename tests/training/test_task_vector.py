@@ -29,7 +29,7 @@ from unlearning.training.unlearn import unlearn_model
 
 
 def two_weights() -> nn.Linear:
-    """Weight (1, 2) = [1, 2] moves, bias = [5] does not."""
+    """Return a layer whose weight (1, 2) = [1, 2] moves, and whose bias [5] does not."""
     model = nn.Linear(2, 1)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, 2.0]]))
@@ -39,7 +39,7 @@ def two_weights() -> nn.Linear:
 
 
 def trained(model: nn.Linear) -> None:
-    """What training makes of it: [1.5, 1]."""
+    """Set the weight to the trained one, [1.5, 1]."""
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.5, 1.0]]))
 
@@ -58,7 +58,7 @@ def test_by_hand(scale: float, expected: list[float], tmp_path: Path) -> None:
 
 
 def test_scale_one_writes_nothing(tmp_path: Path) -> None:
-    """Not even for a moment, and the trained weights are left to the last bit."""
+    """No file is written at any moment, and the trained weights stay to the last bit."""
     model = two_weights()
     with scaled_update(model, tmp_path, 1.0):
         assert not any(tmp_path.iterdir())
@@ -91,7 +91,7 @@ def test_a_run_that_was_interrupted_and_resumed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_a_killed_attempt_left_is_replaced(tmp_path: Path) -> None:
-    """It may be another run's; what counts is the weights of this moment."""
+    """The file may be another run's; the start is the weights of this moment."""
     other = two_weights()
     trained(other)
     keep_start(other, tmp_path / "start")
@@ -102,7 +102,7 @@ def test_a_file_that_a_killed_attempt_left_is_replaced(tmp_path: Path) -> None:
 
 
 def test_half_precision_keeps_its_type(tmp_path: Path) -> None:
-    """256 - 1.5 * (258 - 256) = 253, which bfloat16 (8 bits) has, as it has 256 and 258."""
+    """In bfloat16, 256 - 1.5 * (258 - 256) = 253 is exact: it has 8 bits."""
     model = two_weights().to(torch.bfloat16)
     model.weight.data.fill_(256.0)
     keep_start(model, tmp_path / "start")
@@ -113,7 +113,7 @@ def test_half_precision_keeps_its_type(tmp_path: Path) -> None:
 
 
 def test_only_the_scope_moves(tmp_path: Path) -> None:
-    """And only the scope is in the file."""
+    """Frozen weights stay, and are not in the file."""
     model = tiny_model("olmo")
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     scoped = LayersScope("1").apply(model, None)
@@ -148,12 +148,12 @@ def test_adapters_are_scaled_and_nothing_is_written(scale: float, tmp_path: Path
 
 
 def load_shipped() -> nn.Module:
-    """The sandbox's target."""
+    """Return the sandbox's target."""
     return load_model(str(ASSETS / "target"), ModelConfig(name="sandbox"), torch.float32)
 
 
 def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
-    """Of the shipped model after a few steps of the method, adapters merged."""
+    """Return the weights of the shipped model after a few steps of the method, adapters merged."""
     register()
     given = ["method=task_arithmetic", "data.max_documents_per_task=1", "schedule.epochs=3", "schedule.batch_rows=4"]
     given += ["optimizer.lr=1e-3", "trainer=cpu", "logger=none", "trainer.checkpoint_every_seconds=0", *words]
@@ -169,7 +169,7 @@ def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("scope", ["all", "lora"])
 def test_the_method_negates_what_it_learnt(scope: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """start - (trained - start); and after Ctrl-C the same command ends with the same weights, to the last bit."""
+    """The weights are start - (trained - start); after Ctrl-C the same command ends with the same, to the last bit."""
     start = {name: weight.detach() for name, weight in load_shipped().named_parameters()}
     trained = sandbox_weights(tmp_path / "trained", f"scope={scope}", "update_scale=1")
     negated = sandbox_weights(tmp_path / "negated", f"scope={scope}")

@@ -28,7 +28,7 @@ FSDP = replace(CPU, strategy="fsdp", prefix_cache_gib=0.0)
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the tests run."""
+    """Hide all GPUs, wherever the tests run."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
 
@@ -50,7 +50,7 @@ def test_precision(
     weights: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """float32 but on a GPU that is used; weights are loaded in bfloat16 only where all is."""
+    """The precision is float32 except on a GPU that is used; weights are in bfloat16 only where all else is."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
     config = TrainerConfig(accelerator=accelerator, precision=precision)
@@ -71,7 +71,7 @@ def test_precision(
 def test_adapters_on_4_bits_are_merged_in_bfloat16(
     quantization: Quantization, known: bool, precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever they were trained in, where the GPU knows it; without 4 bits, weights are loaded as in training."""
+    """They are merged in bfloat16 where the GPU has it; without 4 bits, weights are loaded as in training."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: known)
     model = ModelConfig(name="local", path="owner/name", quantization=quantization)
@@ -79,7 +79,7 @@ def test_adapters_on_4_bits_are_merged_in_bfloat16(
 
 
 def test_pure_bfloat16_loses_small_updates() -> None:
-    """What TrainerConfig.precision says, by AdamW, whose first step is lr = 1e-5 in size whatever the gradient.
+    """TrainerConfig.precision says so; here by AdamW, whose first step is lr = 1e-5 in size whatever the gradient.
 
     bfloat16 has 8 significant bits. Weights in [2^-8, 2^-7) are 2^-15 = 3.1e-5 apart and 1e-5 is less than half of
     that: they stay. Those in [2^-9, 2^-8) are 1.5e-5 apart: 0.75 * 2^-8 moves, by one such step. After two steps with
@@ -104,7 +104,7 @@ def test_pure_bfloat16_loses_small_updates() -> None:
     ids=["auto", "ddp", "fsdp"],
 )
 def test_strategy(config: TrainerConfig, strategy: type, tmp_path: Path) -> None:
-    """Lightning's own, but for fsdp."""
+    """The strategy is Lightning's own, except for fsdp."""
     assert type(make_trainer(config, tmp_path, [], []).strategy) is strategy
 
 
@@ -121,7 +121,7 @@ def test_strategy(config: TrainerConfig, strategy: type, tmp_path: Path) -> None
     ],
 )
 def test_settings_out_of_range(settings: dict[str, object], complaint: str) -> None:
-    """One line: key, value, what is allowed."""
+    """The error is one line with key, value and what is allowed."""
     with pytest.raises(InputError, match=f"^{complaint}"):
         check_ranges(TrainerConfig(**settings), "trainer")  # type: ignore[arg-type]
 
@@ -138,14 +138,14 @@ def test_settings_out_of_range(settings: dict[str, object], complaint: str) -> N
     ids=["GPU", "sharded on GPUs", "sharded prefixes", "compiler"],
 )
 def test_what_is_not_there(config: TrainerConfig, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Known before anything slow."""
+    """Missing hardware is known before anything slow."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(InputError, match=f"^{complaint}"):
         require_hardware(config)
 
 
 def test_other_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More GPUs than there are; sharding over a GPU that is not CUDA's; nothing to say against the rest."""
+    """More GPUs than there are, and sharding over a GPU without CUDA, are refused; the rest is not."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     require_hardware(replace(FSDP, accelerator="gpu", devices="2"))
@@ -183,7 +183,7 @@ def test_compiled_layers_change_nothing(tmp_path: Path) -> None:
 
 
 def test_compiled_layers_are_what_runs() -> None:
-    """A backend sees their graphs, once for layers of one kind however many there are; nothing is left of it after."""
+    """The backend compiles one graph for all layers of one kind, and nothing of it is left afterwards."""
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]) -> object:
