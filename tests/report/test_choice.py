@@ -55,7 +55,9 @@ def test_the_best_mean_that_keeps_enough() -> None:
         "highest mean final score over seeds, "
         "among methods with at least 0.75 of the untouched target's utility (0.600)"
     )
-    assert choice.outcome == ("steady (final score 0.700 0.600–0.800, utility 0.600); 1 of 3 do not meet the condition")
+    assert choice.outcome == (
+        "steady (final score 0.700 (0.600–0.800), utility 0.600); 1 of 3 do not meet the condition"
+    )
 
 
 @pytest.mark.parametrize(

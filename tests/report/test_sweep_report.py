@@ -73,7 +73,7 @@ def test_page_states_the_rule_and_the_selection(swept: Path, words: str) -> None
     assert f"Rule: {record['rule']}." in words
     selected = record["selected"]
     final = selected["numbers"]["final"]
-    assert f"Selected: {selected['method']} (final score {final['mean']:.3f} {final['least']:.3f}–" in words
+    assert f"Selected: {selected['method']} (final score {final['mean']:.3f} ({final['least']:.3f}–" in words
     scores = []
     for place in selected["runs"]:
         metrics = json.loads((swept / place / "metrics.json").read_text())

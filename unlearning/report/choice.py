@@ -56,7 +56,7 @@ class Choice:
         if self.group is None:
             met = f"none of {self.candidates} meets the condition" if self.refused else "no method has that number"
             return f"nothing, {met}"
-        numbers = [_shown(key, group_statistic(self.group, key)) for key in self._metrics]
+        numbers = [_shown(key, group_statistic(self.group, key)) for key in self.metrics]
         words = [f"{self.group.label} ({', '.join(filter(None, numbers))})"]
         if self.refused:
             words.append(f"{len(self.refused)} of {self.candidates} do not meet the condition")
@@ -68,20 +68,8 @@ class Choice:
         return "; ".join(words)
 
     @property
-    def record(self) -> dict[str, Any]:
-        """Return what selection.json says of the rule; see `write_choices` for the group."""
-        constraint = self.select.constraint
-        return {
-            "rule": self.rule,
-            "by": self.select.by,
-            "constraint": asdict(constraint) if constraint else None,
-            "threshold": self.threshold,
-            "not_allowed": self.refused,
-            "equal": self.equal,
-        }
-
-    @property
-    def _metrics(self) -> list[str]:
+    def metrics(self) -> list[str]:
+        """Return the keys of the metrics that the rule asks for."""
         constraint = self.select.constraint
         return list(dict.fromkeys([self.select.by, *([constraint.metric] if constraint else [])]))
 
@@ -134,20 +122,26 @@ def write_choices(path: Path, choices: Mapping[str, Choice]) -> None:
     A group has its settings (as dotted keys), its folders relative to the file's, and the score's numbers.
     """
     records = [
-        {"compared": title, **choice.record, "selected": _selected(choice, path.parent)}
+        {
+            "compared": title,
+            "rule": choice.rule,
+            "by": choice.select.by,
+            "constraint": asdict(choice.select.constraint) if choice.select.constraint else None,
+            "threshold": choice.threshold,
+            "not_allowed": choice.refused,
+            "equal": choice.equal,
+            "selected": _selected(choice.group, choice.metrics, path.parent) if choice.group else None,
+        }
         for title, choice in choices.items()
     ]
     write_json(path, records)
 
 
-def _selected(choice: Choice, folder: Path) -> dict[str, Any] | None:
-    group = choice.group
-    if group is None:
-        return None
-    asked = dict.fromkeys([*_ALWAYS, *choice._metrics])
+def _selected(group: Group, metrics: Sequence[str], folder: Path) -> dict[str, Any]:
+    settings, asked = method_settings(group.representative), dict.fromkeys([*_ALWAYS, *metrics])
     return {
         "method": group.label,
-        "settings": {key: _plain(value) for key, value in sorted(method_settings(group.representative).items())},
+        "settings": {key: _plain(value) for key, value in sorted(settings.items())},
         "runs": _places(group.runs, folder),
         "runs_without_result": _places(group.lost, folder),
         "numbers": {key: _numbers(group_statistic(group, key)) for key in asked},
@@ -175,10 +169,10 @@ def _plain(text: str) -> Any:
 def _shown(metric: str, value: Statistic | None) -> str:
     if value is None:
         return ""
-    ends = f" [{value.ends[0]:.3f}, {value.ends[1]:.3f}]" if value.interval else ""
-    if not value.interval and value.high > value.low:
-        ends = f" {value.low:.3f}–{value.high:.3f}"
-    return f"{describe(metric).name} {value.mean:.3f}{ends}"
+    (low, high), name = value.ends, f"{describe(metric).name} {value.mean:.3f}"
+    if value.interval is not None:
+        return f"{name} [{low:.3f}, {high:.3f}]"
+    return f"{name} ({low:.3f}–{high:.3f})" if high > low else name
 
 
 def _is_higher_better(metric: str) -> bool:

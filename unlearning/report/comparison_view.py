@@ -7,12 +7,11 @@ from functools import partial
 from unlearning.report.choice import Choice
 from unlearning.report.comparison_figures import (
     MAX_BARS,
-    MAX_LABELS,
     MAX_LEGEND,
     bars,
     draw_final,
     draw_tradeoff,
-    front_numbers,
+    legend_lines,
 )
 from unlearning.report.grouping import Group
 from unlearning.report.method_view import MethodView, method_view
@@ -125,9 +124,8 @@ def _pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list
     )
     caption += "beside the number in the table."
     caption += f" Of {len(rows)} methods the {MAX_BARS} best." if len(drawn) < len(rows) else ""
-    beneath = len(rows) if len(rows) <= MAX_LEGEND else len(front_numbers(rows))
     size, draw = (10.0, 0.9 + 0.42 * len(drawn)), partial(draw_final, rows=rows, colours=colours)
-    height = 3.9 if len(rows) <= MAX_LABELS else 4.1 + 0.08 * beneath
+    height = 4.0 + 0.08 * legend_lines(rows)
     tradeoff = partial(draw_tradeoff, rows=rows, colours=colours)
     title = "What was forgotten against what was kept"
     return [

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from unlearning.report.summary import Row
 
@@ -19,18 +20,13 @@ class Panel:
     axis: str
     words: str
     metrics: tuple[str, ...]
-    """Whose mean is the height of a point."""
+    """The metrics whose mean is the height of a point."""
 
 
+_RETAINED = ("retain_regurgitation", "retain_knowledge")
 PANELS = (
-    Panel(
-        "retain",
-        "Retain rows",
-        "mean of retain R-L and EM",
-        "forgetting against the retain rows",
-        ("retain_regurgitation", "retain_knowledge"),
-    ),
-    Panel("utility", "General knowledge", "utility", "forgetting against utility", ("utility",)),
+    Panel("retain", "Retain rows", "mean of retain R-L and EM", "Forgetting against the retain rows", _RETAINED),
+    Panel("utility", "General knowledge", "utility", "Forgetting against utility", ("utility",)),
 )
 
 
@@ -42,11 +38,11 @@ class Point:
     x: float
     y: float
     ends: tuple[float, float] | None = None
-    """Of y, where it is one number with an interval or a range."""
+    """The ends around y, where y is one number with an interval or a range."""
 
 
 def points(rows: Sequence[Row], panel: Panel) -> list[Point]:
-    """Of the rows that have all of it; means over seeds."""
+    """Return a point for each row that has the numbers for it."""
     found = []
     for row in rows:
         forgotten, kept = _mean(row, _FORGOTTEN), _mean(row, panel.metrics)
@@ -57,7 +53,7 @@ def points(rows: Sequence[Row], panel: Panel) -> list[Point]:
 
 
 def front(places: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the pairs that no other pair dominates, by the first number; more is better in both.
+    """Return the indices of the pairs that no other pair dominates, by the first number; more is better in both.
 
     One dominates another if it is nowhere worse and somewhere better. Pairs that are equal do not dominate each other.
     """
@@ -70,34 +66,26 @@ def front(places: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def method_front(rows: Sequence[Row], panel: Panel) -> list[Point]:
-    """The methods that no other method dominates; empty where fewer than two can be compared."""
+    """Return the methods that no other method dominates; none where fewer than two can be compared."""
     methods = [point for point in points(rows, panel) if point.row.role == "method"]
     return [methods[index] for index in front([(point.x, point.y) for point in methods])] if len(methods) > 1 else []
 
 
 def front_labels(rows: Sequence[Row]) -> dict[str, set[str]]:
-    """For each panel the labels on its front."""
+    """Return for each panel the labels on its front."""
     return {panel.key: {point.row.label for point in method_front(rows, panel)} for panel in PANELS}
 
 
 def front_sentence(rows: Sequence[Row]) -> str:
-    """Which methods are on the fronts; empty where there is nothing to compare."""
-    fronts = {panel.words: [point.row.label for point in method_front(rows, panel)] for panel in PANELS}
-    told = [f"{words}: {_listed(labels)}" for words, labels in fronts.items() if labels]
-    if not told:
-        return ""
-    return (
-        "Methods that no other one dominates (means over seeds). "
-        + ". ".join(part[0].upper() + part[1:] for part in told)
-        + "."
-    )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    rest = len(labels) - _NAMED
-    return "; ".join(labels[:_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
+    """Return which methods are on the fronts; empty where there is nothing to compare."""
+    told = []
+    for panel in PANELS:
+        labels = [point.row.label for point in method_front(rows, panel)]
+        rest = f"; and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+        told += [f"{panel.words}: {'; '.join(labels[:_NAMED])}{rest}."] if labels else []
+    return " ".join(["Methods that no other one dominates (means over seeds).", *told]) if told else ""
 
 
 def _mean(row: Row, keys: Sequence[str]) -> float | None:
     values = [value.mean for key in keys if (value := row.values[key])]
-    return sum(values) / len(values) if values else None
+    return fmean(values) if values else None

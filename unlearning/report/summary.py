@@ -38,7 +38,7 @@ class Column:
 
 COLUMNS = (
     Column("task_aggregate", ("Task", "agg."), "Task aggregate"),
-    Column("mia_score", ("MIA", "sc."), "MIA score"),
+    Column("mia_score", ("MIA", "sc."), "Membership score"),
     Column("utility", ("Util-", "ity"), "Utility"),
     Column("final", ("Final", "sc."), "Final score"),
     Column("forget_regurgitation", ("Forget", "R-L"), "Forget R‑L"),
