@@ -26,7 +26,7 @@ from unlearning.training.step_data import TrainingRows
 from unlearning.training.stopping_rules import Check, best_check
 
 EVERY_STEP = StoppingConfig(check_every_steps=1, check_rows=5, keep_best=False, collapse_nats=None)
-LOOKED_AT = ((0, 2, 4, 6, 8), (0, 2, 5, 7, 10))
+CHECKED_ROWS = ((0, 2, 4, 6, 8), (0, 2, 5, 7, 10))
 """Five of 10 forget rows and of 13 retain rows: i * 10 // 5 and i * 13 // 5."""
 
 
@@ -82,7 +82,7 @@ def test_rows_are_spread_evenly() -> None:
     assert evenly_spread(3, 7) == (0, 1, 2)
     assert evenly_spread(0, 3) == ()
     step = rows_to_check(10, 13, EVERY_STEP)
-    assert (step.forget, step.retain) == LOOKED_AT
+    assert (step.forget, step.retain) == CHECKED_ROWS
     assert step.parts == ()
 
 
@@ -104,9 +104,9 @@ def row_losses(model: nn.Module, rows: Sequence[EncodedRow]) -> list[float]:
     return losses
 
 
-def looked_at(model: nn.Module, forget: Sequence[EncodedRow] = FORGET) -> tuple[list[float], list[float]]:
+def checked_losses(model: nn.Module, forget: Sequence[EncodedRow] = FORGET) -> tuple[list[float], list[float]]:
     """Return naive losses of the rows that a check uses."""
-    chosen = [forget[row] for row in LOOKED_AT[0]], [RETAIN[row] for row in LOOKED_AT[1]]
+    chosen = [forget[row] for row in CHECKED_ROWS[0]], [RETAIN[row] for row in CHECKED_ROWS[1]]
     return row_losses(model, chosen[0]), row_losses(model, chosen[1])
 
 
@@ -126,11 +126,11 @@ def mean(values: Sequence[float]) -> float:
 def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
     """Checks before and after training give cross-entropies without dropout, also where the objective has a layer."""
     case = replace(CASES[name], stopping=EVERY_STEP)
-    before = looked_at(case.task().model)
+    before = checked_losses(case.task().model)
     model, _ = case.run(tmp_path)
     found = read_checks(tmp_path)
     assert [line[0] for line in found] == list(range(len(case.plan) + 1))
-    for line, (forget, retain) in ((found[0], before), (found[-1], looked_at(model))):
+    for line, (forget, retain) in ((found[0], before), (found[-1], checked_losses(model))):
         assert line[1:] == [pytest.approx(mean(forget), rel=1e-4), pytest.approx(mean(retain), rel=1e-4), None]
 
 
@@ -141,11 +141,11 @@ def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:
         rows=TrainingRows(refusals(), (), RETAIN),
         own_answers=TrainingRows(FORGET, (), RETAIN),
     )
-    before = looked_at(task.model)
+    before = checked_losses(task.model)
     fit(task, TRAINER, tmp_path, [])
     found = read_checks(tmp_path)
     assert found[0][1] == pytest.approx(mean(before[0]), rel=1e-4)
-    assert found[-1][1] == pytest.approx(mean(looked_at(task.model)[0]), rel=1e-4)
+    assert found[-1][1] == pytest.approx(mean(checked_losses(task.model)[0]), rel=1e-4)
 
 
 def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
     stopping = replace(EVERY_STEP, best_by=BestBy.objective, check_part_rows=2)
     case = Case(objective=partial(GradDiff, retain_weight=0.5), stopping=stopping)
     model, _ = case.run(tmp_path)
-    forget, retain = looked_at(model)
+    forget, retain = checked_losses(model)
     parts = [-mean(forget[at : at + 2]) for at in (0, 2, 4)] + [0.5 * mean(retain[at : at + 2]) for at in (0, 2, 4)]
     assert read_checks(tmp_path)[-1][3] == pytest.approx(mean(parts), rel=1e-4)
 
@@ -161,7 +161,7 @@ def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
 def test_an_adaptive_weight_is_that_of_the_check(tmp_path: Path) -> None:
     """In the first epoch alpha is 1.2, so the loss is -CE_forget + 1.2 CE_retain."""
     case = Case(objective=AdaptiveGradDiff, stopping=replace(EVERY_STEP, best_by=BestBy.objective))
-    forget, retain = looked_at(case.task().model)
+    forget, retain = checked_losses(case.task().model)
     case.run(tmp_path)
     assert read_checks(tmp_path)[0][3] == pytest.approx(-mean(forget) + 1.2 * mean(retain), rel=1e-4)
 
@@ -179,7 +179,7 @@ def test_observed_checks_enter_the_reference(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mixed", "prefix", "two answers", "LoRA dropout", "dual variable"])
-def test_looking_changes_nothing(tmp_path: Path, name: str) -> None:
+def test_checks_change_nothing(tmp_path: Path, name: str) -> None:
     """Checks change neither weights nor curve, to the last bit, dropout's random numbers included."""
     plain, _ = CASES[name].run(tmp_path / "plain")
     stopping = replace(EVERY_STEP, best_by=BestBy.objective)
@@ -201,7 +201,7 @@ def test_the_best_weights_are_the_result(tmp_path: Path) -> None:
     assert not (tmp_path / "whole" / "best.safetensors").exists()
 
 
-def test_the_last_step_is_looked_at(tmp_path: Path) -> None:
+def test_the_last_step_is_checked(tmp_path: Path) -> None:
     """Nine steps with a check every five are checked after 0, 5 and 9."""
     case = CASES["best state"]
     assert len(case.plan) == 9
@@ -209,7 +209,7 @@ def test_the_last_step_is_looked_at(tmp_path: Path) -> None:
     assert [line[0] for line in read_checks(tmp_path)] == [0, 5, 9]
 
 
-def test_a_best_state_goes_back_where_it_came_from(tmp_path: Path) -> None:
+def test_best_weights_go_back_to_their_run(tmp_path: Path) -> None:
     """The best weights come back with their check, and to the same run only."""
     case = CASES["prefix"]
     first, second = case.task().model, case.task().model

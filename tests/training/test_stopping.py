@@ -119,7 +119,7 @@ def test_the_time_of_earlier_attempts_counts(tmp_path: Path, monkeypatch: pytest
     assert record.seconds > 1e6
 
 
-def test_time_that_is_over_is_no_reason_not_to_look(tmp_path: Path) -> None:
+def test_the_last_weights_are_checked_when_time_is_over(tmp_path: Path) -> None:
     """The last weights are checked, and they are the best ones as the only ones."""
     case = replace(BEST_STATE, stopping=replace(BEST_STATE.stopping, max_seconds=1e-9))
     _, record = case.run(tmp_path)
