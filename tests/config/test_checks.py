@@ -45,7 +45,7 @@ CASES: list[tuple[Outer, str]] = [
     (Outer(below_one=-0.1), "below_one=-0.1: must be in [0, 1)"),
     (Outer(color="green"), "color=green: must be one of red, blue"),
     (Outer(parts=[]), "parts=[]: must be some of a, b"),
-    (Outer(parts=["a", "c"]), "parts=c: must be some of a, b"),
+    (Outer(parts=["a", "c"]), "parts=c: must be one of a, b"),
     (Outer(inner=Inner(number=0)), "inner.number=0: must be 1 or more"),
     (Outer(inner=Inner(limit=0.0)), "inner.limit=0.0: must be above 0, or null"),
     (Outer(inner=Inner(3, 2.0)), "inner.number=3: must be inner.limit or less"),

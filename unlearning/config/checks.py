@@ -86,7 +86,7 @@ def _check_value(value: Any, key: str, metadata: dict[str, Any], null: str) -> N
     if "some_of" in metadata:
         require(bool(value), key, value, allowed)
         for part in value:
-            require(part in metadata["some_of"], key, part, allowed)
+            require(part in metadata["some_of"], key, part, f"one of {', '.join(metadata['some_of'])}")
 
 
 def _lies_in(value: float, interval: str) -> bool:
