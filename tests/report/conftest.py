@@ -14,13 +14,13 @@ from unlearning.report.compare import report_on
 
 @pytest.fixture(name="write_run", scope="session")
 def write_run_fixture() -> Callable[..., Path]:
-    """`write_run`."""
+    """Return `write_run`."""
     return write_run
 
 
 @pytest.fixture(name="write_failed", scope="session")
 def write_failed_fixture() -> Callable[..., Path]:
-    """`write_failed`."""
+    """Return `write_failed`."""
     return write_failed
 
 
@@ -35,7 +35,7 @@ def models_fixture() -> dict[str, EvaluationResult]:
 
 @pytest.fixture
 def runs_dir(tmp_path: Path) -> Path:
-    """`make_runs`, to change at will."""
+    """Return the folder of `make_runs`, for a test to change."""
     return make_runs(tmp_path / "runs")
 
 

@@ -33,7 +33,7 @@ def _curve(path: Path, method: str, seed: int, steps: int) -> None:
 
 
 def write_run(folder: Path, method: str = "layer_freeze", seed: int = 0, documents: int = 12) -> Path:
-    """A finished run; about 12 answers a document and a split's share of three tasks."""
+    """Write a finished run; about 12 answers a document and a split's share of three tasks."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(of_method(method, seed), sort_keys=False))
     (folder / "status.json").write_text(json.dumps({"state": "finished", "error": None, "resume": "unlearn ..."}))
@@ -85,7 +85,7 @@ def write_evaluated(folder: Path, beside: tuple[str, ...] = ("retrained",)) -> P
 
 
 def write_failed(folder: Path, state: str = "failed", error: str | None = "out of memory [2 GiB]") -> Path:
-    """A run that stopped before its evaluation."""
+    """Write a run that stopped before its evaluation."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(of_method("grad_ascent", 0), sort_keys=False))
     resume = f"unlearn method=grad_ascent hydra.run.dir={folder.name}"
@@ -95,7 +95,7 @@ def write_failed(folder: Path, state: str = "failed", error: str | None = "out o
 
 
 def make_runs(folder: Path) -> Path:
-    """Three methods, the first with three seeds, and a failed run."""
+    """Write three methods, the first with three seeds, and a failed run."""
     for seed in range(3):
         write_run(folder / "layer_freeze" / f"seed{seed}", "layer_freeze", seed, documents=4)
     write_run(folder / "chunked_lora", "chunked_lora", documents=4)

@@ -40,13 +40,13 @@ def configuration(command: str, *words: str) -> dict[str, Any]:
 
 
 def of_method(method: str, seed: int) -> dict[str, Any]:
-    """config.yaml of `unlearn` with one of the METHODS."""
+    """Return config.yaml of `unlearn` with one of the METHODS."""
     return {**configuration("unlearn", f"method={method}", *METHODS[method]), "seed": seed}
 
 
 @cache
 def _text(command: str, words: tuple[str, ...]) -> str:
-    """What `run_job` writes into the folder."""
+    """Return what `run_job` writes into the folder."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return OmegaConf.to_yaml(compose(command, list(words)), resolve=True)

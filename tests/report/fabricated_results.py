@@ -50,7 +50,7 @@ def generations(model: str, seed: int, documents: int) -> list[dict[str, Any]]:
 
 
 def evaluation_of(model: str, seed: int, documents: int) -> dict[str, Any]:
-    """An evaluation in full, as `EvaluationResult.to_json` has it."""
+    """Return an evaluation in full, as `EvaluationResult.to_json` has it."""
     answers = generations(model, seed, documents)
     metrics = metrics_of(model, answers)
     known = {key: value for key, value in metrics.items() if value is not None and "_tpr_" not in key}

@@ -15,7 +15,7 @@ EFFECTS = {1e-05: (-0.35, -0.2, 0.03), 0.00012480743326331826: (0.0, 0.05, 0.0),
 
 
 def write_job(folder: Path, method: str, rate: float, seed: int) -> Path:
-    """A finished run whose scores depend on all three."""
+    """Write a finished run whose scores depend on method, rate and seed."""
     write_run(folder, method, seed, documents=2)
     change_config(folder, "optimizer", lr=rate)
     path = folder / "metrics.json"
@@ -35,7 +35,7 @@ def write_job(folder: Path, method: str, rate: float, seed: int) -> Path:
 
 
 def make_sweep(folder: Path, seeds: int = 3) -> Path:
-    """2 x 3 x `seeds` jobs, numbered as Hydra numbers them."""
+    """Write 2 x 3 x `seeds` jobs, numbered as Hydra numbers them."""
     jobs = [
         (method, rate, seed) for method in ("layer_freeze", "chunked_lora") for rate in RATES for seed in range(seeds)
     ]
@@ -65,7 +65,7 @@ def add_troubles(folder: Path) -> Path:
 
 
 def change_config(folder: Path, part: str, **values: Any) -> None:
-    """In one part of a run's configuration."""
+    """Change one part of a run's configuration."""
     path = folder / "config.yaml"
     config = yaml.safe_load(path.read_text())
     config[part] = {**config.get(part, {}), **values}
@@ -73,7 +73,7 @@ def change_config(folder: Path, part: str, **values: Any) -> None:
 
 
 def change_metrics(folder: Path, part: str, **values: Any) -> None:
-    """In one part of a run's metrics.json."""
+    """Change one part of a run's metrics.json."""
     path = folder / "metrics.json"
     metrics = json.loads(path.read_text())
     metrics[part] = {**metrics[part], **values}

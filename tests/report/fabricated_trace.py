@@ -54,7 +54,7 @@ PEAKS = {
 
 
 def trace_result(config: TraceConfig = CONFIG, depth: int = DEPTH, facts: int = 24) -> TraceResult:
-    """Scores that peak where ROME's do."""
+    """Return scores that peak where ROME's do."""
     restorations = restorations_of(config)
     traces = tuple(_fact(number, config, restorations, depth) for number in range(facts))
     return TraceResult(restorations, depth, TraceMode.exact, config.direction, 0.31, traces, COUNTS)
@@ -88,7 +88,7 @@ def _fact(number: int, config: TraceConfig, restorations: tuple[Restoration, ...
 
 
 def _effects(restoration: Restoration, sites: tuple[Site, ...], depth: int, shift: float) -> NDArray[np.float64]:
-    """(L, sites); a fact's peaks are `shift` layers higher."""
+    """Return effects (L, sites) of a fact whose peaks are `shift` layers higher."""
     layers = np.arange(depth) * DEPTH / depth
     columns = []
     for site in sites:
@@ -104,7 +104,7 @@ def _effects(restoration: Restoration, sites: tuple[Site, ...], depth: int, shif
 
 
 def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same number in every metric."""
+    """Return the same number for every metric."""
     return np.repeat(values[..., None], len(METRICS), axis=-1)
 
 

@@ -27,7 +27,7 @@ def test_metrics_are_grouped_by_where_they_come_from(models: dict[str, Evaluatio
 
 
 def test_every_benchmark_has_a_title() -> None:
-    """Those of the evaluation."""
+    """Each benchmark of the evaluation has a title."""
     assert set(TITLES) == set(BENCHMARKS)
 
 
@@ -45,5 +45,5 @@ def test_tasks_of_the_harness_have_intervals_from_their_standard_errors() -> Non
 
 
 def test_nothing_else_is_no_table() -> None:
-    """Of a model without any numbers."""
+    """A model without any numbers has no tables."""
     assert other_tables({"model": EvaluationResult()}) == []

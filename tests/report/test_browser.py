@@ -49,7 +49,7 @@ def test_page_is_drawn(swept: Path, tmp_path: Path, width: int) -> None:
 
 
 def test_page_fits_a_telephone(swept: Path, tmp_path: Path) -> None:
-    """What is wider scrolls in its own frame."""
+    """The page is not wider than the screen; what is wider scrolls in its own frame."""
     copy = tmp_path / "framed.html"
     page = swept / "report.html"
     narrow = "<style>body { width: 390px; }</style></head>"
@@ -98,7 +98,7 @@ def test_a_request_would_be_noticed(swept: Path, tmp_path: Path) -> None:
 
 
 def test_an_error_would_be_noticed(swept: Path, tmp_path: Path) -> None:
-    """So that an empty console means something."""
+    """The console shows an error of the page."""
     found: tuple[Any, list[str]] = evaluated(swept / "report.html", tmp_path, "console.error('broken'); return 1;")
     assert found[0] == 1
     assert any("broken" in line for line in found[1])

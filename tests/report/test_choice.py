@@ -16,7 +16,7 @@ TARGET = {"utility": 0.8, "forget_knowledge": 1.0}
 
 
 def group(label: str, finals: list[float], utility: float | None, lost: int = 0, forget: float = 0.5) -> Group:
-    """One run a final score, with its index as seed."""
+    """Return a group with a run for each final score; its index is the seed."""
     runs = tuple(
         Run(
             Path("runs") / f"{label}{seed}",
@@ -33,7 +33,7 @@ def group(label: str, finals: list[float], utility: float | None, lost: int = 0,
 
 
 def chosen(groups: list[Group], select: SelectConfig) -> str | None:
-    """The label."""
+    """Return the label of the selected group."""
     found = choose(Setting("setting", tuple(groups)), select).group
     return found.label if found else None
 
@@ -72,7 +72,7 @@ def test_the_best_mean_that_keeps_enough() -> None:
     ids=["free", "other_metric", "stricter", "nobody", "lower_is_better"],
 )
 def test_rules(select: SelectConfig, label: str | None) -> None:
-    """Each names another."""
+    """Each rule selects another group."""
     assert chosen(GROUPS, select) == label
 
 
@@ -100,7 +100,7 @@ def test_what_the_outcome_says() -> None:
 
 
 def test_a_group_without_the_constraints_number_is_not_allowed() -> None:
-    """It might keep nothing."""
+    """A group might have lost all of what the constraint asks for."""
     assert chosen([group("unknown", [0.9], None), group("known", [0.1], 0.7)], SelectConfig()) == "known"
 
 
@@ -113,13 +113,13 @@ def test_a_group_without_the_constraints_number_is_not_allowed() -> None:
     ],
 )
 def test_a_rule_about_no_metric_is_refused(select: SelectConfig, message: str) -> None:
-    """In one line."""
+    """The message is one line and names the key."""
     with pytest.raises(InputError, match=message):
         check_rule(select, GROUPS[0].runs)
 
 
 def test_a_metric_that_only_the_runs_know_needs_a_direction() -> None:
-    """What begins with retain_ says it."""
+    """Of a key that begins with retain_ higher is better."""
     run = Run(Path("a"), "a", {}, "finished", metrics={"retain_new": 0.1, "new": 0.2})
     check_rule(SelectConfig(by="retain_new", constraint=None), [run])
     with pytest.raises(InputError, match="new"):
@@ -128,7 +128,7 @@ def test_a_metric_that_only_the_runs_know_needs_a_direction() -> None:
 
 @pytest.mark.parametrize("share", [0, -1, float("nan"), float("inf")])
 def test_range_of_the_share(share: float) -> None:
-    """Above 0."""
+    """The share must be above 0."""
     with pytest.raises(InputError, match=r"select\.constraint\.share_of_target"):
         check_ranges(ConstraintConfig(share_of_target=share), "select.constraint")
 

@@ -37,7 +37,7 @@ def legend(figure: Any) -> list[str]:
 
 
 def texts(figure: Any) -> set[str]:
-    """Written inside the axes."""
+    """Return the texts inside the axes."""
     return {text.get_text() for axis in figure.axes for text in axis.texts}
 
 
@@ -67,7 +67,7 @@ def test_of_very_many_methods_those_on_the_front_have_numbers() -> None:
 
 
 def test_points_of_the_front_that_coincide_share_a_place() -> None:
-    """Two equal methods: 1, 2."""
+    """The numbers of two equal methods stand beside each other: 1, 2."""
     many = [row(f"poor {index}", 0.9, 0.3, 0.2) for index in range(MAX_LEGEND)]
     rows = [row("a", 0.1, 0.5, 0.4), row("b", 0.1, 0.5, 0.4), *many]
     figure = Figure()
@@ -161,7 +161,7 @@ def test_every_run_is_a_point_of_the_sensitivity_figure() -> None:
 
 
 def test_words_are_not_joined() -> None:
-    """There is no order between methods."""
+    """The means of methods are not joined, since methods have no order."""
     runs = [Run(Path(str(index)), str(index), {}, "finished", metrics={"final": index / 4}) for index in range(4)]
     item = sensitivity(runs, SweptKey("method", ("a", "a", "b", "b")))
     figure = Figure(sensitivity_size([item]))

@@ -14,7 +14,7 @@ from unlearning.report.summary import COLUMNS, Row, Section, Summary, summarise
 
 
 def test_csv_holds_the_same_numbers(runs_dir: Path, tmp_path: Path) -> None:
-    """Mean, range and interval, and what is marked."""
+    """The file has mean, range and interval of each number, and what is marked."""
     summary = summarise(find_runs(runs_dir), SelectConfig())
     write_table(tmp_path / "table.csv", summary)
     with (tmp_path / "table.csv").open() as handle:
@@ -45,18 +45,18 @@ def value(mean: float, half: float | None = None) -> Statistic:
 
 
 def section(*rows: Row) -> Section:
-    """A table of them."""
+    """Return a section with these rows."""
     return Section(Setting("model_a on 50% of it", ()), rows)
 
 
 def row(label: str, final: Statistic | None, forget: float, role: str = "method") -> Row:
-    """With two numbers."""
+    """Return a row with these two numbers."""
     values = dict.fromkeys((column.key for column in COLUMNS), value(0.5)) | {"final": final}
     return Row(label, role, 3, {**values, "forget_knowledge": value(forget)})
 
 
 def cells(line: str) -> list[str]:
-    """Of one line of a tabular."""
+    """Return the cells of one line of a tabular."""
     return [cell.strip() for cell in re.split(r"(?<!\\)&", line.removesuffix("\\\\"))]
 
 
@@ -94,7 +94,7 @@ def test_latex_marks_the_best_of_several_methods_by_direction() -> None:
 
 
 def test_interval_of_a_single_run_stands_beside_it() -> None:
-    """In brackets, small."""
+    """The interval stands in brackets and is small."""
     alone = replace(value(0.8), interval=(0.75, 0.83))
     assert r"$0.800$ {\scriptsize [0.75, 0.83]}" in latex_table(section(row("a", alone, 0.2)))
 

@@ -17,7 +17,7 @@ from unlearning.report.html import write_evaluation_report, write_run_report
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation with its retrained model, and its page."""
+    """Return the folder of an evaluation with its retrained model, and its page."""
     place = write_evaluated(tmp_path_factory.mktemp("evaluated") / "run")
     assert write_evaluation_report(place) == place / "report.html"
     return place
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    """The page."""
+    """Return the page."""
     return (folder / "report.html").read_text()
 
 
@@ -48,7 +48,7 @@ def test_page_says_the_score_and_what_it_is_made_of(page: str, folder: Path) -> 
 
 
 def test_page_has_figures_tables_and_answers(page: str, folder: Path) -> None:
-    """In the order of the section, each once."""
+    """Each title occurs once, in the order of the section."""
     titles = re.findall(r"<h4>(.*?)(?: <small>.*?</small>)?</h4>", page)
     assert titles == [
         "What the final score is made of",
@@ -90,7 +90,7 @@ def test_answers_are_escaped_and_still_marked(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    """Plainly, and there is no final score."""
+    """The page says what is missing, and has no final score."""
     place = write_evaluated(tmp_path / "run", beside=())
     metrics = json.loads((place / "metrics.json").read_text())["olmo_1b"] | {"utility": None, "final": None}
     _change(place, "olmo_1b", metrics=metrics, missing=["utility: the data has no questions"])
@@ -181,7 +181,7 @@ def test_half_a_result_is_no_result(tmp_path: Path, write_run: Callable[..., Pat
 def test_a_folder_without_an_evaluation_is_one_line(
     tmp_path: Path, name: str, content: str | None, reason: str
 ) -> None:
-    """Which names the file."""
+    """The message is one line and names the file."""
     place = write_evaluated(tmp_path / "run", beside=())
     (place / name).unlink() if content is None else (place / name).write_text(content)
     with pytest.raises(InputError, match=reason) as caught:

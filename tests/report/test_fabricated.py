@@ -31,7 +31,7 @@ BESIDE_THE_RECORD = {"parameters", "trainable_parameters", "peak_memory_bytes"}
 
 
 def composed(command: str, *words: str) -> DictConfig:
-    """What a real command has before it starts."""
+    """Return the configuration that a real command starts with."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose(command, list(words))
@@ -54,20 +54,20 @@ def check(config: dict[str, Any], command: str, *words: str) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """config.yaml of a run."""
+    """Return config.yaml of a run."""
     made: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
     return made
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_is_configured_as_its_method(method: str, tmp_path: Path) -> None:
-    """Also a job of a sweep, where numbers were changed."""
+    """This holds for a job of a sweep too, where numbers were changed."""
     check(read(write_run(tmp_path / "run", method, seed=2, documents=1)), "unlearn", f"method={method}")
     check(read(write_job(tmp_path / "job", method, RATES[1], 1)), "unlearn", f"method={method}")
 
 
 def test_runs_of_other_commands_and_failed_ones(tmp_path: Path) -> None:
-    """Each by its own schema."""
+    """Each configuration has the keys of its command."""
     check(read(write_failed(tmp_path / "failed")), "unlearn", "method=grad_ascent")
     check(read(write_evaluated(tmp_path / "evaluated")), "evaluate", "model=olmo_1b")
     for config in ("grid", "plain"):

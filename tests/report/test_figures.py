@@ -18,7 +18,7 @@ from unlearning.report.style import INK, method_colours, picture, write_pictures
 
 
 def document(index: int, member: bool, loss: float) -> DocumentScore:
-    """Of which only the loss matters."""
+    """Return documents with these losses."""
     return DocumentScore(str(index), member, loss, zlib=math.nan, min_k=math.nan, min_k_plus=math.nan)
 
 

@@ -18,7 +18,7 @@ HOSTILE = "<script>alert('x')</script> & \"quoted\" $\\frac{1}{0}$ {{ 7 * 7 }}"
 
 
 class Page(HTMLParser):
-    """What a browser would load and run."""
+    """Everything that a browser would load and run."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(compared: Path) -> str:
-    """The comparison's page."""
+    """Return the comparison's page."""
     return (compared / "report.html").read_text()
 
 
@@ -125,7 +125,7 @@ def test_report_of_one_run(tmp_path: Path, write_run: Callable[..., Path]) -> No
 
 
 def test_a_run_that_stopped_early_says_so(tmp_path: Path, write_run: Callable[..., Path]) -> None:
-    """Why, and whose weights these are."""
+    """The page says why the run stopped, and after which step the weights were kept."""
     folder = write_run(tmp_path / "run", documents=2)
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["training"] |= {"stopped": "collapse", "best_step": 12}

@@ -54,7 +54,7 @@ def test_numbers_in_labels_sort_by_size() -> None:
 
 
 def test_a_long_text_loses_its_middle() -> None:
-    """And is as long as was asked for."""
+    """A long text is cut to the length that was asked for."""
     assert shortened("outputs/layers.json", 22) == "outputs/layers.json"
     assert shortened("abcdefghij", 5) == "ab…ij"
     assert shortened("abcdefghij", 6) == "abc…ij"

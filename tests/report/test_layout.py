@@ -45,7 +45,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The five pages, by kind."""
+    """Return the five pages, by kind."""
     return make_pages(tmp_path_factory.mktemp("pages"))
 
 

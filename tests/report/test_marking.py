@@ -10,7 +10,7 @@ from unlearning.report.marking import Piece, common_words, longest_common
 
 
 def shown(pieces: tuple[Piece, ...]) -> str:
-    """The text with what is marked in brackets."""
+    """Return the text with brackets around what is marked."""
     return "".join(f"[{piece.text}]" if piece.marked else piece.text for piece in pieces)
 
 

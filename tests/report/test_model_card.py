@@ -13,7 +13,7 @@ from unlearning.report.model_card import model_card
 
 @pytest.fixture
 def parts(tmp_path: Path, write_run: Callable[..., Path]) -> list[dict[str, Any]]:
-    """Configuration, metrics and provenance of a run."""
+    """Return configuration, metrics and provenance of a run."""
     folder = write_run(tmp_path / "run", documents=2)
     names = ("metrics.json", "provenance.json")
     return [

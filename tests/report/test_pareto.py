@@ -9,7 +9,7 @@ from unlearning.report.summary import COLUMNS, Row
 
 
 def row(label: str, forget: float | None, retain: float, utility: float, role: str = "method") -> Row:
-    """With the same number for both ways of asking."""
+    """Return a row with the same number for completions and questions."""
     numbers = {"forget_regurgitation": forget, "forget_knowledge": forget, "utility": utility}
     numbers |= {"retain_regurgitation": retain, "retain_knowledge": retain}
     values = {
@@ -63,12 +63,12 @@ def test_methods_are_compared_with_methods_alone() -> None:
 
 
 def test_a_single_method_is_no_front() -> None:
-    """Nothing is said of it."""
+    """There is no front and no sentence about a single method."""
     assert method_front([row("only", 0.1, 0.5, 0.4)], PANELS[0]) == []
     assert front_sentence([row("only", 0.1, 0.5, 0.4)]) == ""
 
 
 def test_a_long_front_is_counted() -> None:
-    """Eight are named."""
+    """The sentence names eight methods and counts the rest."""
     rows = [row(f"m{index}", index / 20, index / 20, 0.5) for index in range(11)]
     assert "m10; m9; m8; m7; m6; m5; m4; m3; and 3 more." in front_sentence(rows)

@@ -19,7 +19,7 @@ from unlearning.report.probe_view import cell, explanations, finding, probe_view
 
 
 def value(number: float, width: float = 0.05) -> Value:
-    """With an interval around it."""
+    """Return a value with an interval around it."""
     return Value(number, number - width, number + width)
 
 
@@ -35,7 +35,7 @@ def line(name: str, share: float | None, retrained: bool = True) -> ProbeResult:
 
 
 def trained(name: str) -> ProbeResult:
-    """With a curve of three looks."""
+    """Return a result with a curve of three points."""
     points = [
         CurvePoint(steps, value(steps / 10), value(steps / 8) if name == "relearning" else None) for steps in (0, 2, 4)
     ]
@@ -55,7 +55,7 @@ LINES = [
 
 
 def texts(figure: Figure) -> list[str]:
-    """Of all axes."""
+    """Return the texts of all axes."""
     return [text.get_text() for axis in figure.axes for text in axis.texts]
 
 
@@ -74,7 +74,7 @@ def test_shares_stand_beside_their_dots() -> None:
 
 
 def test_without_a_retrained_model_the_floor_is_chance() -> None:
-    """In the figure and in the notes."""
+    """Figure and notes name chance as the floor."""
     figure = Figure()
     alone = [line("int8", 0.5, retrained=False)]
     draw_probes(figure, alone, "#123456")
@@ -114,12 +114,12 @@ def test_the_finding_names_the_worst_probe() -> None:
     ],
 )
 def test_a_cell(number: Value | None, shown: tuple[str, str]) -> None:
-    """A number and its interval."""
+    """A cell has a number and its interval."""
     assert cell(number) == shown
 
 
 def test_the_view_has_a_row_for_every_probe() -> None:
-    """And a column for every model that was measured."""
+    """The view has a row for every probe and a column for every model that was measured."""
     view = probe_view(LINES, "#123456", "method1_")
     assert view is not None
     assert view.headings == ["Untouched target", "Unlearned", "Retrained model", "Recovered"]
@@ -134,7 +134,7 @@ def test_the_view_has_a_row_for_every_probe() -> None:
 
 
 def test_the_terminal_has_the_same_numbers() -> None:
-    """Within 80 columns, nothing cut."""
+    """The table fits into 80 columns, and nothing is cut."""
     out = io.StringIO()
     print_probes(LINES, Console(file=out, width=80))
     printed = out.getvalue()
@@ -162,7 +162,7 @@ def test_a_runs_page_shows_its_probes(write_run: object, tmp_path: Path) -> None
 
 
 def test_the_page_of_the_command(tmp_path: Path) -> None:
-    """Named after what was probed. InputError without probes."""
+    """The page is named after what was probed; without probes there is an InputError."""
     (tmp_path / "config.yaml").write_text("name: probe\nrun: outputs/my-run\nmodel: {path: null}\n")
     (tmp_path / "status.json").write_text('{"state": "running"}')
     with pytest.raises(InputError, match="no probes"):

@@ -14,7 +14,7 @@ from unlearning.errors import InputError
 
 
 def settings(*overrides: str) -> ReportConfig:
-    """The checked dataclass of a command line."""
+    """Return the checked settings of a command line."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("report", ["runs=outputs", *overrides])
@@ -31,7 +31,7 @@ def test_default_rule() -> None:
 
 
 def test_rule_from_the_command_line() -> None:
-    """Each part, and no condition at all."""
+    """Each part of the rule can be set, and the condition can be left out."""
     select = settings("select.by=utility", "select.constraint.metric=retain_knowledge").select
     assert select == SelectConfig("utility", ConstraintConfig("retain_knowledge", 0.75))
     assert settings("select.constraint=null").select.constraint is None
@@ -47,7 +47,7 @@ def test_rule_from_the_command_line() -> None:
     ],
 )
 def test_mistakes_are_one_line(override: str, message: str) -> None:
-    """That names the key."""
+    """The message is one line and names the key."""
     with pytest.raises((InputError, HydraException, OmegaConfBaseException)) as caught:
         settings(override)
     line = one_line(caught.value)

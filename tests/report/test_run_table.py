@@ -30,14 +30,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lines(folder: Path) -> list[dict[str, str]]:
-    """What is read back."""
+    """Return the lines that are read back."""
     write_runs(folder / "runs.csv", find_runs(folder))
     with (folder / "runs.csv").open(newline="") as handle:
         return list(csv.DictReader(handle))
 
 
 def test_values_read_back_are_equal(folder: Path, lines: list[dict[str, str]]) -> None:
-    """To the last bit, metrics, settings and costs alike."""
+    """Metrics, settings and costs are read back to the last bit."""
     for seed, rate in enumerate(RATES):
         known = json.loads((folder / f"{seed}" / "metrics.json").read_text())
         line = lines[seed]
@@ -61,7 +61,7 @@ def test_only_what_was_varied_has_a_column(lines: list[dict[str, str]]) -> None:
 
 
 def test_a_metric_that_is_missing_is_empty(lines: list[dict[str, str]]) -> None:
-    """And the others of its run are there."""
+    """A missing number is empty; the run's other numbers are there."""
     assert (lines[1]["utility"], lines[1]["final"]) == ("", "")
     assert lines[1]["task_aggregate"] != ""
     assert lines[0]["utility"] != ""
@@ -77,7 +77,7 @@ def test_failed_and_stopped_runs_say_so(lines: list[dict[str, str]]) -> None:
 
 
 def test_a_single_run_varies_nothing(tmp_path: Path) -> None:
-    """Its line has its metrics alone."""
+    """The line of such a run has its metrics alone."""
     write_run(tmp_path / "one", "grad_ascent", 4, documents=1)
     write_runs(tmp_path / "runs.csv", find_runs(tmp_path))
     with (tmp_path / "runs.csv").open(newline="") as handle:

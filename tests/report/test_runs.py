@@ -34,8 +34,8 @@ def test_runs_are_found_at_any_depth_in_order(runs_dir: Path) -> None:
     [
         ("status.json", "{", "status.json"),
         ("config.yaml", "a: [", "config.yaml"),
-        ("config.yaml", "- 1", "not a mapping"),
-        ("metrics.json", "[]", "not a JSON object"),
+        ("config.yaml", "- 1", "must be a mapping"),
+        ("metrics.json", "[]", "must be a mapping"),
         ("metrics.json", "{}", "'unlearned'"),
         ("metrics.json", None, "No such file"),
     ],

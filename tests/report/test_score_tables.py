@@ -38,7 +38,7 @@ def test_every_number_has_its_interval(models: dict[str, EvaluationResult]) -> N
 
 
 def test_a_number_that_is_missing_is_a_dash() -> None:
-    """And a table without intervals speaks of none."""
+    """A table without intervals does not mention any."""
     table = final_table({"model": EvaluationResult()}, None)
     assert [(line.rank, line.cells[0].text) for line in table.lines] == [("total", "-"), *[("part", "-")] * 3]
     assert table.hint == ""
@@ -73,7 +73,7 @@ def test_attacks_by_measure_then_by_model(models: dict[str, EvaluationResult]) -
 
 
 def test_every_attack_and_rate_has_a_name() -> None:
-    """Those of the evaluation, no more and no fewer."""
+    """The names are those of the evaluation's attacks and rates."""
     assert set(ATTACK_NAMES) == set(ATTACKS)
     assert list(RATES) == list(FALSE_POSITIVE_RATES)
 
@@ -90,10 +90,10 @@ def test_every_attack_and_rate_has_a_name() -> None:
     ],
 )
 def test_digits(value: float, text: str) -> None:
-    """As many as say something."""
+    """A number has as many digits as say something."""
     assert digits(value) == text
 
 
 def test_an_interval_without_its_metric_is_not_shown() -> None:
-    """The number decides."""
+    """Without the number its interval is not shown."""
     assert cell(EvaluationResult({"final": None}, {"final": [0.1, 0.2]}), "final") == Cell("-")

@@ -14,7 +14,7 @@ from unlearning.report.swept import SweptKey
 
 
 def runs(finals: list[float | None]) -> list[Run]:
-    """With a final score alone."""
+    """Return runs that have a final score alone."""
     return [
         Run(Path(str(index)), str(index), {"method": "m"}, "finished", metrics={"final": value})
         for index, value in enumerate(finals)
@@ -42,7 +42,7 @@ def test_eta_squared_at_its_ends() -> None:
 
 @pytest.mark.parametrize("groups", [[[1, 2, 3]], [[1], [2], [3]], [[0.1, 0.1], [0.1, 0.1]], [], [[], [1, 2]]])
 def test_eta_squared_where_it_cannot_tell(groups: list[list[float]]) -> None:
-    """A single group, no group of two, nothing but equal values."""
+    """There is no share for a single group, without a group of two, and for equal values."""
     assert eta_squared(groups) is None
 
 

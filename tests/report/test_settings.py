@@ -51,7 +51,7 @@ BARE = [
 
 
 def shown(*methods: Flat, own: int = 0) -> list[str]:
-    """The keys."""
+    """Return the keys that are shown."""
     return [key for key, _ in telling(methods, own)]
 
 
@@ -62,7 +62,7 @@ def test_defaults_are_left_out() -> None:
 
 
 def test_a_setting_that_was_changed_is_shown() -> None:
-    """Also where it was switched off."""
+    """A setting that was switched off is shown too."""
     changed = settings(optimizer__clip_norm=None, objective__averaging="whole_batch", scope__dora=True)
     assert set(shown(changed)) - set(BARE) == {"optimizer.clip_norm", "objective.averaging", "scope.dora"}
 
@@ -80,7 +80,7 @@ def test_several_methods_show_where_they_differ() -> None:
 
 
 def test_a_part_that_is_not_known_is_shown_whole() -> None:
-    """But for what all of its kind share."""
+    """Its own settings are shown, those that all of its kind share are not."""
     foreign = settings(objective___target_="somebody.Else", objective__own=0)
     assert "objective.own" in shown(foreign)
     assert "objective.reduction" not in shown(foreign)

@@ -34,7 +34,7 @@ def test_interval_of_two_seeds() -> None:
 
 
 def test_equal_seeds_have_no_width() -> None:
-    """And one has no interval at all."""
+    """Equal values have an interval without width; a single value has none."""
     value = statistic([0.5] * 5)
     assert value is not None
     assert value.interval == (0.5, 0.5)

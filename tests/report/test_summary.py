@@ -194,7 +194,7 @@ def test_jobs_without_a_result_count_with_those_of_the_same_settings(runs_dir: P
 
 
 def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path) -> None:
-    """Beside the numbers, in the terminal too."""
+    """The remarks stand beside the numbers, in the terminal too."""
     path = runs_dir / "layer_freeze" / "seed1" / "metrics.json"
     metrics = json.loads(path.read_text())
     metrics["training"]["stopped"] = "collapse"
@@ -219,7 +219,7 @@ def test_the_rule_and_what_it_selects_are_printed(runs_dir: Path) -> None:
 
 
 def test_a_rule_about_no_metric_is_one_line(runs_dir: Path) -> None:
-    """Before anything is written."""
+    """The message comes before anything is written."""
     with pytest.raises(InputError, match=r"select\.by=finale: must be"):
         summarise(find_runs(runs_dir), SelectConfig(by="finale"))
 

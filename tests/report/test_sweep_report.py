@@ -48,12 +48,12 @@ class Words(HTMLParser):
 
 @pytest.fixture(scope="module")
 def words(swept: Path) -> str:
-    """The page's text, on one line."""
+    """Return the page's text on one line."""
     return " ".join(" ".join(Words((swept / "report.html").read_text()).parts).split())
 
 
 def finals(folder: Path, key: str) -> list[list[float]]:
-    """Final scores of the finished runs by a column of runs.csv."""
+    """Return final scores of the finished runs by a column of runs.csv."""
     with (folder / "runs.csv").open(newline="") as handle:
         lines = [line for line in csv.DictReader(handle) if line["state"] == "finished"]
     values = sorted({line[key] for line in lines})
@@ -61,7 +61,7 @@ def finals(folder: Path, key: str) -> list[list[float]]:
 
 
 def test_files(swept: Path) -> None:
-    """One page, its pictures, and the tables."""
+    """The report has a page, its pictures and its tables."""
     assert {item.name for item in (swept / "plots").iterdir()} == FILES
     for name in ("report.html", "comparison.csv", "comparison.tex", "runs.csv", "selection.json"):
         assert (swept / name).stat().st_size > 0
@@ -95,7 +95,7 @@ def test_the_condition_changes_the_selection(swept: Path) -> None:
 
 
 def test_ranking_is_that_of_the_runs(swept: Path, words: str) -> None:
-    """Eta squared of runs.csv, the rate before the method."""
+    """The ranking is eta squared of runs.csv, with the rate before the method."""
     rate, method = eta_squared(finals(swept, "optimizer.lr")), eta_squared(finals(swept, "method"))
     assert rate is not None
     assert method is not None
@@ -110,7 +110,7 @@ def test_ranking_is_that_of_the_runs(swept: Path, words: str) -> None:
 
 
 def test_means_of_each_value(swept: Path, words: str) -> None:
-    """In the table that opens."""
+    """The table that opens has the means of each value."""
     means = [fmean(values) for values in finals(swept, "optimizer.lr")]
     for label, mean in zip(("0.0001248", "0.001", "1e-05"), means, strict=True):
         assert re.search(rf"{label} 4 {mean:.3f} ", words)
@@ -128,7 +128,7 @@ def test_troubles_are_shown(words: str) -> None:
 
 
 def test_front_is_named(swept: Path, words: str) -> None:
-    """As comparison.csv has it."""
+    """The page names the front that comparison.csv has."""
     with (swept / "comparison.csv").open(newline="") as handle:
         lines = list(csv.DictReader(handle))
     labels = {line["model"] for line in lines if line["front_utility"] == "1"}
@@ -138,7 +138,7 @@ def test_front_is_named(swept: Path, words: str) -> None:
 
 
 def test_a_folder_of_unfinished_jobs_has_a_page(tmp_path: Path, write_failed: Callable[..., Path]) -> None:
-    """Nothing to compare, no figures, and the jobs."""
+    """The page lists the jobs; there is nothing to compare."""
     write_failed(tmp_path / "0")
     write_failed(tmp_path / "1", "running", None)
     words = " ".join(Words(report_on(tmp_path, None).read_text()).parts)
@@ -218,7 +218,7 @@ def test_of_very_many_methods_the_most_telling_are_shown(swept: Path, monkeypatc
 
 
 def test_of_very_many_methods_the_best_have_bars(swept: Path) -> None:
-    """And the two models that are no methods keep theirs."""
+    """The best methods have bars, and so have the two models that are no methods."""
     rows = summarise(find_runs(swept)).rows
     many = [replace(row) for row in rows for _ in range(10 if row.role == "method" else 1)]
     kept = bars(many)
@@ -227,7 +227,7 @@ def test_of_very_many_methods_the_best_have_bars(swept: Path) -> None:
 
 
 def test_settings_of_unfinished_jobs_leave_out_what_is_the_same(swept: Path) -> None:
-    """Nothing of tracing, which they have not come to."""
+    """Settings of tracing are left out, since these jobs have not traced."""
     assert [settings for _, settings in varied_settings(summarise(find_runs(swept)))] == [
         "method=chunked_lora, optimizer.lr=1e-05, seed=7",
         "method=grad_ascent, optimizer.lr=0.0001248, seed=0",

@@ -15,12 +15,12 @@ OBJECTIVES = {
 
 
 def run(number: int, **config: Any) -> Run:
-    """Finished, with only what is given in its configuration."""
+    """Return a finished run with this configuration."""
     return Run(Path(f"job{number}"), f"job{number}", {"method": "one", **config}, "finished")
 
 
 def names(runs: list[Run]) -> list[str]:
-    """Of the keys."""
+    """Return the names of the keys."""
     return [key.name for key in swept_keys(runs)]
 
 
@@ -82,7 +82,7 @@ def test_numbers_drawn_by_a_search_stay_apart() -> None:
 
 
 def test_nothing_varied() -> None:
-    """No key."""
+    """Where nothing was varied there is no key."""
     assert swept_keys([run(0, seed=0), run(1, seed=1)]) == []
     assert swept_keys([]) == []
 

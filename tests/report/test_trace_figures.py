@@ -29,18 +29,18 @@ ORDER = (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
-    """Everything that can be traced at once."""
+    """Return a trace of everything that can be traced at once."""
     return load_tracing(write_trace_run(tmp_path_factory.mktemp("grid") / "run"))
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Tracing:
-    """The default settings on 8 layers."""
+    """Return a trace with the default settings on 8 layers."""
     return load_tracing(write_trace_run(tmp_path_factory.mktemp("plain") / "run", "plain", 8))
 
 
 def panels(figure: Any) -> list[Any]:
-    """Axes with a title: a colour bar has none."""
+    """Return the axes with a title; a colour bar has none."""
     return [axis for axis in figure.axes if axis.get_title(loc="left")]
 
 
@@ -52,17 +52,17 @@ def drawn(draw: Any, *given: object, size: tuple[float, float] = (10.0, 4.0)) ->
 
 
 def curves(axis: Any, colour: str) -> list[Any]:
-    """Lines of a colour over all layers."""
+    """Return the lines of a colour over all layers."""
     return [line for line in axis.lines if to_hex(line.get_color()) == colour]
 
 
 def mesh(axis: Any) -> Any:
-    """The heat map of a panel."""
+    """Return the heat map of a panel."""
     return axis.collections[0]
 
 
 def mark_places(axis: Any) -> set[tuple[int, int]]:
-    """(row, layer) of the dots."""
+    """Return row and layer of the dots."""
     dots = next(item for item in axis.collections if item.get_label() == MARKS)
     return {(round(y - 0.2), round(x)) for x, y in dots.get_offsets()}
 

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    """Its page."""
+    """Return the trace's page."""
     return (folder / "report.html").read_text()
 
 

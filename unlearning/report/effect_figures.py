@@ -29,7 +29,7 @@ MARKERS = {"layer": "o", "mlp": "s", "attention": "^"}
 
 
 def by_kind(effects: Effects) -> dict[ModuleKind, list[RestorationEffects]]:
-    """Those without severed paths: of single modules and, where they were traced too, of a window of them."""
+    """Return the effects without severed paths by kind: of single modules and, where traced, of a window of them."""
     kinds: dict[ModuleKind, list[RestorationEffects]] = {}
     for item in effects.restorations:
         if item.restoration.severed is None:
@@ -38,7 +38,7 @@ def by_kind(effects: Effects) -> dict[ModuleKind, list[RestorationEffects]]:
 
 
 def draw_effects(figure: Any, tracing: Tracing) -> None:
-    """Indirect effect by layer, a panel a kind of module, with interval, band and placebo; chosen layers are shaded."""
+    """Draw the indirect effect by layer for each kind, with interval, band and placebo; chosen layers are shaded."""
     kinds = by_kind(tracing.effects)
     axes = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
     for axis, (kind, curves) in zip(axes, kinds.items(), strict=True):
@@ -55,7 +55,7 @@ def draw_effects(figure: Any, tracing: Tracing) -> None:
 
 
 def draw_severed(figure: Any, tracing: Tracing) -> None:
-    """Effects of layers with the path through MLPs or attention cut, and what each cut takes away."""
+    """Draw the effects of layers with the path through MLPs or attention cut, and what each cut takes away."""
     effects = tracing.effects
     left, right = figure.subplots(1, 2)
     curves = {"layer": effects.of(Restoration(ModuleKind.layer))}
@@ -76,7 +76,7 @@ def draw_severed(figure: Any, tracing: Tracing) -> None:
 
 
 def draw_selection(figure: Any, selection: Selection) -> None:
-    """How often each layer is chosen in resamples, over which layers the rule and each baseline choose."""
+    """Draw how often each layer is chosen in resamples, over the layers that the rule and each baseline choose."""
     rows = choices(selection)
     heights = (1.1, 0.3 * len(rows))
     bars, table = figure.subplots(2, 1, sharex=True, height_ratios=heights)
@@ -100,7 +100,7 @@ def draw_selection(figure: Any, selection: Selection) -> None:
 
 
 def choices(selection: Selection) -> dict[str, tuple[int, ...]]:
-    """Layers by what chose them: the rule, the same rule without the window, and the baselines in order of depth."""
+    """Return layers by what chose them: the rule, the same rule without the window, then the baselines."""
     rows = {"chosen": selection.layers}
     if selection.window > 1:
         rows["window 1"] = selection.layers_window_1
@@ -119,14 +119,14 @@ def _layer_axis(axis: Any, selection: Selection) -> None:
 
 
 def _ticks(depth: int, most: int) -> Any:
-    """Whole numbers, every one where there is room."""
+    """Return a tick for each layer where there is room, else for some of them."""
     return MultipleLocator(1) if depth <= most else MaxNLocator(most, integer=True)
 
 
 def _draw_curve(
     axis: Any, curve: EffectCurve, colour: str, dashes: Any, marker: str, band: bool, label: str | None = None
 ) -> None:
-    """Mean, interval and band of one curve."""
+    """Draw mean, interval and band of one curve."""
     layers = range(len(curve.mean))
     if band:
         axis.fill_between(layers, curve.band_low, curve.band_high, color=colour, alpha=BAND, linewidth=0)
@@ -147,7 +147,7 @@ def _title(kind: ModuleKind, tracing: Tracing) -> str:
 
 
 def _keys(curves: Iterable[Sequence[RestorationEffects]]) -> list[Any]:
-    """What line styles and shades mean, for all panels."""
+    """Return a legend entry for each line style and shade that occurs."""
     drawn = [item for own in curves for item in own]
     windows = sorted({item.restoration.window for item in drawn})
     dashes: Mapping[int, Any] = {window: SINGLE if window == 1 else WINDOWED for window in windows}

@@ -32,11 +32,9 @@ GROUPS = {
 LONGEST_TOKEN, BEFORE_SUBJECT, FROM_SUBJECT = 18, 45, 55
 """Characters shown of a token, and of a prompt around the beginning of its subject."""
 LARGEST_NUMBER, SMALLEST_NUMBER = 7.0, 6.0
-"""Points; cells that are too narrow for the smallest have none."""
+"""Points of type; cells that are too narrow for the smallest have none."""
 MOST_COLUMNS = 30
 """Layers of all panels for which there is room beside one another."""
-MOST_GAPS = 40
-"""Layers whose cells are set apart by thin lines."""
 MARKS = "interval excludes 0"
 BLANKS = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
@@ -54,7 +52,7 @@ class HeatMap:
 
 
 def widest(restorations: Iterable[Restoration]) -> list[Restoration]:
-    """One for each kind, without severed paths: the window where there is one, as it decides."""
+    """Return a restoration for each kind, without severed paths: the window where there is one, as it decides."""
     kinds: dict[ModuleKind, Restoration] = {}
     for item in restorations:
         if item.severed is None and (item.kind not in kinds or item.window > kinds[item.kind].window):
@@ -63,18 +61,18 @@ def widest(restorations: Iterable[Restoration]) -> list[Restoration]:
 
 
 def group_effects(tracing: Tracing) -> list[RestorationEffects]:
-    """Those that `draw_groups` shows, a panel each."""
+    """Return the effects that `draw_groups` shows, a panel each."""
     effects = tracing.effects
     return [effects.of(item) for item in widest(own.restoration for own in effects.restorations)]
 
 
 def groups_of(tracing: Tracing) -> list[str]:
-    """Traced token groups in the order of the prompt."""
+    """Return the traced token groups in the order of the prompt."""
     return [group for group in GROUPS if group in tracing.effects.restorations[0].by_group]
 
 
 def groups_size(tracing: Tracing) -> tuple[float, float]:
-    """Inches of `draw_groups`: panels side by side for few layers, otherwise one above the other."""
+    """Return the inches of `draw_groups`: panels side by side for few layers, otherwise one above the other."""
     panels, rows = len(group_effects(tracing)), len(groups_of(tracing))
     if _stacked(panels, tracing.selection.layers_total):
         return 10.0, 0.5 + panels * (0.5 + 0.23 * rows)
@@ -82,7 +80,7 @@ def groups_size(tracing: Tracing) -> tuple[float, float]:
 
 
 def draw_groups(figure: Any, tracing: Tracing) -> None:
-    """Mean indirect effect by token group and layer, a panel a kind, with a dot where the interval excludes 0."""
+    """Draw the mean indirect effect by token group and layer, with a dot where the interval excludes 0."""
     groups = groups_of(tracing)
     maps = []
     for item in group_effects(tracing):
@@ -95,14 +93,14 @@ def draw_groups(figure: Any, tracing: Tracing) -> None:
 
 
 def fact_size(trace: FactTrace) -> tuple[float, float]:
-    """Inches of `draw_fact`."""
+    """Return the inches of `draw_fact`."""
     return 10.0, 1.35 + 0.2 * max(4, len(trace.sites))
 
 
 def draw_fact(figure: Any, trace: FactTrace, result: TraceResult, metric: Metric) -> None:
-    """One fact's indirect effects by token and layer, a panel a kind; tokens of the subject have an asterisk.
+    """Draw one fact's indirect effects by token and layer; tokens of the subject have an asterisk.
 
-    Draws are averaged. Of each kind the window is shown where there is one. The prompt and the total effect are above.
+    Corrupted runs are averaged. Each kind has a panel. The prompt and the total effect stand above.
     """
     column = METRICS.index(metric)
     effects = indirect(trace.patched, trace.clean, trace.corrupted, result.direction)[..., column].mean(-1)
@@ -116,17 +114,21 @@ def draw_fact(figure: Any, trace: FactTrace, result: TraceResult, metric: Metric
 
 
 def visible(token: str, longest: int = LONGEST_TOKEN) -> str:
-    """A token for an axis: blanks and control characters as signs, the end cut off where it is long."""
-    shown = "".join(BLANKS.get(char) or (char if char.isprintable() else _escaped(char)) for char in token)
+    """Return a token for an axis: blanks and control characters as signs, the end cut off where it is long."""
+    signs = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in token)
+    shown = "".join(BLANKS.get(char, sign) for char, sign in zip(token, signs, strict=True))
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()
+def short(value: float) -> str:
+    """Return a number for a cell: two digits, without the zero before the point."""
+    digits = 2 if abs(value) < 0.995 else 1 if abs(value) < 9.95 else 0
+    text = f"{value:z.{digits}f}".replace("-", "−")
+    return "0" if text == "0.00" else text.replace("0.", ".", 1) if digits == 2 else text
 
 
 def _prompt(trace: FactTrace) -> str:
-    """On one line, cut off at both ends where it is long: a chat template may be longer than the question."""
+    """Return the prompt on one line, cut off at both ends: a chat template may be longer than the question."""
     first = trace.deciding_site.positions[0]
     before, after = "".join(trace.tokens[:first]), "".join(trace.tokens[first:])
     cut = f"…{before[-BEFORE_SUBJECT:]}" if len(before) > BEFORE_SUBJECT else before
@@ -135,7 +137,7 @@ def _prompt(trace: FactTrace) -> str:
 
 
 def _row(trace: FactTrace, index: int) -> str:
-    """The tokens of a site."""
+    """Return the tokens of a site."""
     site = trace.sites[index]
     text = visible("".join(trace.tokens[position] for position in site.positions)) or "(empty)"
     return f"{text} *" if site.group.endswith("subject") else text
@@ -146,65 +148,40 @@ def _stacked(panels: int, depth: int) -> bool:
 
 
 def _draw(figure: Any, maps: Sequence[HeatMap], unit: str, stacked: bool) -> None:
-    """Panels with one colour scale, whose middle is 0."""
+    """Draw panels with one colour scale, whose middle is 0."""
     shape, space = ((len(maps), 1), 0.1) if stacked else ((1, len(maps)), None)
     grid = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True, gridspec_kw={"hspace": space})
-    axes, depth = list(grid.flat), maps[0].values.shape[1]
+    axes = list(grid.flat)
     largest = max(float(np.abs(item.values).max()) for item in maps) or 1.0
-    cell = 0.78 * 72 * figure.get_figwidth() / (depth if stacked else depth * len(maps))
+    columns = maps[0].values.shape[1] * (1 if stacked else len(maps))
+    # The longest number has four characters, which are 2.4 em wide, and fills most of a cell.
+    size = min(LARGEST_NUMBER, 0.88 * 0.78 * 72 * figure.get_figwidth() / columns / 2.4)
     for axis, item in zip(axes, maps, strict=True):
-        mesh = _draw_map(axis, item, Normalize(-largest, largest), cell)
-        if not stacked or item is maps[-1]:
-            axis.set_xlabel("layer")
+        mesh = _draw_map(axis, item, largest, size)
+        axis.set_xlabel("layer" if not stacked or item is maps[-1] else "")
     bar = figure.colorbar(mesh, ax=axes, label=unit, pad=0.012, fraction=0.05, aspect=30)
     bar.outline.set_visible(False)
 
 
-def _draw_map(axis: Any, item: HeatMap, norm: Normalize, cell: float) -> Any:
-    """One panel, whose cells are about so many points wide; returns what the colour bar explains."""
+def _draw_map(axis: Any, item: HeatMap, largest: float, size: float) -> Any:
+    """Draw one panel, its numbers in `size` points where that is legible; return what the colour bar explains."""
     rows, depth = item.values.shape
+    norm = Normalize(-largest, largest)
     edges = np.arange(depth + 1) - 0.5, np.arange(rows + 1) - 0.5
-    gap = 0.6 if depth <= MOST_GAPS else 0.0
-    mesh = axis.pcolormesh(*edges, item.values, cmap=DIVERGING, norm=norm, edgecolors=SURFACE, linewidth=gap)
-    size = min(LARGEST_NUMBER, _number_size(cell))
+    mesh = axis.pcolormesh(*edges, item.values, cmap=DIVERGING, norm=norm, edgecolors=SURFACE, linewidth=0.4)
     numbers = item.marked is not None and size >= SMALLEST_NUMBER
     if item.marked is not None:
-        colours = np.where(_dark(mesh.cmap(norm(item.values))), ON_DARK, ON_LIGHT)
+        # Only the ends of the scale are dark.
+        colours = np.where(np.abs(item.values) > 0.6 * largest, ON_DARK, ON_LIGHT)
         place, layer = np.nonzero(item.marked)
         below = 0.36 if numbers else 0.0
         axis.scatter(layer, place + below, 4, color=colours[place, layer], linewidth=0, label=MARKS)
-        if numbers:
-            _write_numbers(axis, item.values, colours, size)
+        for (row, column), value in np.ndenumerate(item.values) if numbers else ():
+            look = {"ha": "center", "va": "center", "fontsize": size, "color": colours[row, column]}
+            axis.text(column, row - 0.06, short(value), **look)
     axis.set_yticks(range(rows), item.rows)
     axis.set(title=item.title, ylim=(rows - 0.5, -0.5), xlim=(-0.5, depth - 0.5))
     axis.xaxis.set_major_locator(MultipleLocator(1) if numbers else MaxNLocator(9, integer=True))
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
     return mesh
-
-
-def _number_size(width: float) -> float:
-    """Points of type in which the longest of `short` fills most of a cell; its four characters are 2.4 em wide."""
-    return 0.88 * width / 2.4
-
-
-def _write_numbers(axis: Any, values: NDArray[np.float64], colours: NDArray[np.str_], size: float) -> None:
-    for (place, layer), value in np.ndenumerate(values):
-        text, colour = short(value), colours[place, layer]
-        axis.text(layer, place - 0.06, text, ha="center", va="center", fontsize=size, color=colour)
-
-
-def short(value: float) -> str:
-    """A number in a cell: two digits, without the zero before the point."""
-    digits = 2 if abs(value) < 0.995 else 1 if abs(value) < 9.95 else 0
-    text = f"{abs(value):.{digits}f}"
-    sign = "−" if value < 0 and float(text) else ""
-    return sign + (text.removeprefix("0") if float(text) else "0")
-
-
-def _dark(colours: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether white is easier to read on a colour (..., 4) than black: by relative luminance."""
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    luminance = linear[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
-    dark: NDArray[np.bool_] = luminance < 0.2
-    return dark

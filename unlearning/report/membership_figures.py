@@ -20,12 +20,12 @@ _DASHED = (0, (3, 3))
 
 
 def membership_size(models: int) -> tuple[float, float]:
-    """Inches: one model's panels stand side by side, several models' losses above their curves."""
+    """Return the inches: one model's panels stand side by side, several models' losses above their curves."""
     return (WIDTH, 2.9 if models == 1 else 5.4)
 
 
 def draw_membership(figure: Any, models: Mapping[str, EvaluationResult], colours: Mapping[str, str]) -> None:
-    """Losses of members and non-members, a panel a model, and all ROC curves, on linear and on logarithmic axes."""
+    """Draw losses of members and non-members for each model, and all ROC curves on linear and logarithmic axes."""
     if len(models) == 1:
         losses, linear, logarithmic = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
         above = [losses]
@@ -50,7 +50,7 @@ def draw_membership(figure: Any, models: Mapping[str, EvaluationResult], colours
 
 
 def area(result: EvaluationResult) -> str:
-    """The area under the ROC curve of the loss, with its interval."""
+    """Return the area under the ROC curve of the loss, with its interval."""
     value = result.metrics.get("mia_auc")
     text = "AUC -" if value is None else f"AUC {value:.2f}"
     if "mia_auc" in result.intervals:
@@ -87,7 +87,7 @@ def _finish_linear(axis: Any) -> None:
 
 
 def _finish_logarithmic(axis: Any, others: int) -> None:
-    """Rates below one false positive are shaded: so few non-members say nothing of them."""
+    """Set up the axis; rates below one false positive are shaded, since so few non-members cannot show them."""
     axis.plot([LOWEST, 1], [LOWEST, 1], color=MUTED, linewidth=0.8, linestyle=_DASHED, zorder=1)
     axis.set(xscale="log", yscale="log", xlim=(LOWEST, 1.15), ylim=(LOWEST, 1.3))
     axis.set(title="the same, low rates", xlabel="false-positive rate", ylabel="true-positive rate")

@@ -20,7 +20,7 @@ SHOWN_SHARE = (-0.3, 1.3)
 
 
 def draw_probes(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
-    """A line a probe: the value of every model, and the share recovered with its interval."""
+    """Draw a line for each probe: the value of every model, and the share recovered with its interval."""
     values, shares = figure.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
     places = range(len(lines), 0, -1)
     for place, line in zip(places, lines, strict=True):
@@ -45,7 +45,7 @@ def draw_probes(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
 
 
 def draw_relearning(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
-    """A panel for each probe that trains: knowledge of documents that were not shown again, against steps.
+    """Draw a panel for each probe that trains: knowledge of documents that were not shown again, against steps.
 
     Steps stand at equal distances, since they mostly double. The dotted line is knowledge of what was shown again.
     """

@@ -12,7 +12,7 @@ from unlearning.report.probe_view import cell, explanations
 
 
 def print_probes(lines: Sequence[ProbeResult], console: Console | None = None) -> None:
-    """A line a probe with the value of every model and the share recovered, then what the columns mean."""
+    """Print for each probe the value of every model and the share recovered, then what the columns mean."""
     console = console or Console()
     roles = [role for role in ModelRole if any(role in line.values for line in lines)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))

@@ -1,9 +1,9 @@
-"""Finds run folders and reads what is small in them; what is large waits for `unlearning.report.details`."""
+"""Find run folders and read the small files in them; `unlearning.report.details` reads the large ones."""
 
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ class Run:
     """running, finished, failed or interrupted."""
     error: str | None = None
     resume: str | None = None
-    """Command that goes on where the run stopped."""
+    """The command that goes on where the run stopped."""
     metrics: Metrics = field(default_factory=dict)
-    """Of the unlearned model; empty until it has been evaluated."""
+    """Metrics of the unlearned model; empty until it has been evaluated."""
     target: Metrics | None = None
     retrained: Metrics | None = None
     missing: tuple[str, ...] = ()
@@ -42,28 +42,28 @@ class Run:
 
     @property
     def method(self) -> str:
-        """Label of the method."""
+        """Return the label of the method."""
         return str(self.config.get("method") or self.config.get("name") or self.path.name)
 
     @property
     def seed(self) -> int | None:
-        """Of the run, where the configuration names one."""
+        """Return the seed, where the configuration names one."""
         seed = self.config.get("seed")
         return seed if isinstance(seed, int) else None
 
     @property
     def unlearned_something(self) -> bool:
-        """Whether `unlearn` made it; memorising, tracing and evaluating leave folders that look alike."""
+        """Return whether `unlearn` made the run; memorising, tracing and evaluating leave folders that look alike."""
         return "method" in self.config
 
     @property
     def finished(self) -> bool:
-        """Whether there are numbers to compare."""
+        """Return whether there are numbers to compare."""
         return self.state == "finished"
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Every run of `unlearn` under the folder, at any depth, by path; one warning names those that cannot be read.
+    """Return every run of `unlearn` under the folder, at any depth; one warning names those that cannot be read.
 
     Raises InputError where the folder is missing or holds no readable run.
     """
@@ -89,10 +89,10 @@ def find_runs(folder: Path) -> list[Run]:
 
 
 def read_run(path: Path, root: Path | None = None) -> Run:
-    """The run in one folder. Raises InputError, naming the file, where it is missing or malformed."""
+    """Return the run in one folder. Raises InputError, naming the file, where it is missing or malformed."""
     place = path.name if root is None or path == root else path.relative_to(root).as_posix()
     status = read_mapping(path / "status.json")
-    config = _read_config(path / "config.yaml")
+    config = _mapping(path / "config.yaml", yaml.safe_load)
     state = str(status.get("state", "unknown"))
     run = Run(path, place, config, state, _text(status.get("error")), _text(status.get("resume")))
     if not run.finished or not run.unlearned_something:
@@ -115,28 +115,24 @@ def read_run(path: Path, root: Path | None = None) -> Run:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """A JSON object; NaN and infinities in it become null. Raises InputError, naming the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object")
-    return value
+    """Return a JSON object, with null for NaN and infinities. Raises InputError, naming the file."""
+    return _mapping(path, lambda text: json.loads(text, parse_constant=lambda _: None))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: {_reason(error)}") from error
+        value = parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or type(error).__name__}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}: not a mapping")
+        raise InputError(f"{path}: must be a mapping of keys to values")
     return value
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    """Folders with a status or a configuration of a run; nothing inside a run is a run."""
+    """Return the folders with a status or a configuration of a run; nothing inside a run is a run."""
     found = []
     for name, folders, files in os.walk(folder):
         folders[:] = sorted(item for item in folders if not item.startswith("."))
@@ -147,23 +143,16 @@ def _run_folders(folder: Path) -> list[Path]:
 
 
 def _numbers(value: object) -> dict[str, float | None] | None:
-    """Numbers by name; whatever is not a finite number counts as missing."""
+    """Return numbers by name; whatever is not a finite number counts as missing."""
     if not isinstance(value, dict):
         return None
-    return {str(key): _number(item) for key, item in value.items()}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    return {
+        str(key): float(item)
+        if isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
+        else None
+        for key, item in value.items()
+    }
 
 
 def _text(value: object) -> str | None:
     return str(value) if value else None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return " ".join(str(error).split())

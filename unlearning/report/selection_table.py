@@ -12,7 +12,7 @@ BAR = 10
 
 
 def print_selection(selection: Selection, result: TraceResult, console: Console | None = None) -> None:
-    """The deciding effect of every layer with its interval and its share of the total effect, how many of the resamples
+    """Print the deciding effect of every layer, its interval and share of the total effect, how many of the resamples
     choose it, and the reasons for doubt."""
     console = console or Console()
     effects = next(item for item in selection.effects if item.metric is selection.metric)

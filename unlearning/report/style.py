@@ -74,7 +74,7 @@ class Picture:
 
 
 def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
-    """Let `draw` fill a figure of `size` inches. `name` is the file's name; on one page each needs its own."""
+    """Return a figure of `size` inches that `draw` fills. `name` is the file's name; on one page each needs its own."""
     # The salt makes ids in the SVG the same in every run, and different between the figures of a page.
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # A character that the font lacks is a box in the file; on the page it is in the browser's font.
@@ -89,7 +89,7 @@ def picture(name: str, title: str, caption: str, size: tuple[float, float], draw
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
-    """As PNG files, for slides and for trackers; returns their paths."""
+    """Write the figures as PNG files, for slides and for trackers, and return their paths."""
     paths = []
     for item in pictures:
         paths.append(folder / f"{item.name}.png")
@@ -98,12 +98,12 @@ def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
 
 
 def method_colours(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each method, the same in every figure of a report."""
+    """Return a colour for each method, the same in every figure of a report."""
     return {label: METHODS[index % len(METHODS)] for index, label in enumerate(dict.fromkeys(labels))}
 
 
 def _page_svg(svg: str) -> str:
-    """Without prolog and fixed size, and with the page's variables as neutral colours."""
+    """Return an SVG without prolog and fixed size, and with the page's variables as neutral colours."""
     svg = svg[svg.index("<svg") :]
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
