@@ -10,7 +10,7 @@ from unlearning.report.comparison_table import latex_table, write_latex, write_t
 from unlearning.report.grouping import Setting
 from unlearning.report.runs import find_runs
 from unlearning.report.statistic import Statistic
-from unlearning.report.summary import COLUMNS, Row, Section, Summary, summarise
+from unlearning.report.summary import COLUMNS, ComparisonRow, Section, Summary, summarise
 
 
 def test_csv_holds_the_same_numbers(runs_dir: Path, tmp_path: Path) -> None:
@@ -44,15 +44,15 @@ def value(mean: float, half: float | None = None) -> Statistic:
     return Statistic(mean, low, high, 1 if half is None else 3)
 
 
-def section(*rows: Row) -> Section:
+def section(*rows: ComparisonRow) -> Section:
     """Return a section with these rows."""
     return Section(Setting("model_a on 50% of it", ()), rows)
 
 
-def row(label: str, final: Statistic | None, forget: float, role: str = "method") -> Row:
+def row(label: str, final: Statistic | None, forget: float, role: str = "method") -> ComparisonRow:
     """Return a row with these two numbers."""
     values = dict.fromkeys((column.key for column in COLUMNS), value(0.5)) | {"final": final}
-    return Row(label, role, 3, {**values, "forget_knowledge": value(forget)})
+    return ComparisonRow(label, role, 3, {**values, "forget_knowledge": value(forget)})
 
 
 def cells(line: str) -> list[str]:

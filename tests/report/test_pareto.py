@@ -5,10 +5,10 @@ import random
 
 from unlearning.report.pareto import PANELS, front, front_labels, front_sentence, method_front, points
 from unlearning.report.statistic import Statistic
-from unlearning.report.summary import COLUMNS, Row
+from unlearning.report.summary import COLUMNS, ComparisonRow
 
 
-def row(label: str, forget: float | None, retain: float, utility: float, role: str = "method") -> Row:
+def row(label: str, forget: float | None, retain: float, utility: float, role: str = "method") -> ComparisonRow:
     """Return a row with the same number for completions and questions."""
     numbers = {"forget_regurgitation": forget, "forget_knowledge": forget, "utility": utility}
     numbers |= {"retain_regurgitation": retain, "retain_knowledge": retain}
@@ -16,7 +16,7 @@ def row(label: str, forget: float | None, retain: float, utility: float, role: s
         column.key: None if (value := numbers.get(column.key)) is None else Statistic(value, value, value, 1)
         for column in COLUMNS
     }
-    return Row(label, role, 1, values)
+    return ComparisonRow(label, role, 1, values)
 
 
 def test_front_by_hand() -> None:

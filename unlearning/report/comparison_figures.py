@@ -5,7 +5,7 @@ from typing import Any
 
 from unlearning.report.pareto import PANELS, Point, method_front, points
 from unlearning.report.style import INK, MUTED, RETRAINED, SURFACE, TARGET
-from unlearning.report.summary import Row
+from unlearning.report.summary import ComparisonRow
 
 PARTS = (("task_aggregate", "task aggregate"), ("mia_score", "membership score"), ("utility", "utility"))
 _SHADES = (1.0, 0.55, 0.3)
@@ -17,12 +17,12 @@ _REFERENCES = {"target": TARGET, "retrained": RETRAINED}
 _MARKERS = {"target": ("s", 55), "retrained": ("*", 130), "method": ("o", 55)}
 
 
-def row_colour(row: Row, colours: Mapping[str, str]) -> str:
+def row_colour(row: ComparisonRow, colours: Mapping[str, str]) -> str:
     """Return a method's own colour, or that of the target or the retrained model."""
     return _REFERENCES.get(row.role) or colours[row.label]
 
 
-def draw_tradeoff(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> None:
+def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
     """Draw forgetting against what was kept: the retain rows on the left, the utility questions on the right.
 
     Methods that no other method dominates have a ring; the line through them bounds what was reached.
@@ -51,13 +51,13 @@ def draw_tradeoff(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) 
     figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=columns)
 
 
-def front_numbers(rows: Sequence[Row]) -> dict[str, int]:
+def front_numbers(rows: Sequence[ComparisonRow]) -> dict[str, int]:
     """Return a number for each method on a front, from 1 on, in the order in which the panels show them."""
     labels = (point.row.label for panel in PANELS for point in method_front(rows, panel))
     return {label: index + 1 for index, label in enumerate(dict.fromkeys(labels))}
 
 
-def legend_lines(rows: Sequence[Row]) -> int:
+def legend_lines(rows: Sequence[ComparisonRow]) -> int:
     """Return how many names the legend of `draw_tradeoff` has."""
     return len(rows) if len(rows) <= MAX_LEGEND else 2 + len(front_numbers(rows))
 
@@ -80,7 +80,7 @@ def _draw_point(axis: Any, point: Point, colour: str, alpha: float) -> Any:
     return axis.scatter(point.x, point.y, size, zorder=3, label=point.row.label, **look)
 
 
-def draw_final(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> None:
+def draw_final(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
     """Draw each model's final score as the sum of its three thirds; the whisker is its interval or its range."""
     axis = figure.subplots()
     ordered = bars(rows)
@@ -104,7 +104,7 @@ def draw_final(figure: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> 
     axis.grid(axis="y", visible=False)
 
 
-def bars(rows: Sequence[Row]) -> list[Row]:
+def bars(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """Return the models that have a bar, the best last; of very many methods only the best."""
     ordered = sorted(rows, key=lambda row: value.mean if (value := row.values["final"]) else -1.0)
     methods = [row for row in ordered if row.role == "method"][-MAX_BARS:]
@@ -121,7 +121,7 @@ def wrapped(label: str, width: int = 26) -> str:
     return ",\n".join(lines)
 
 
-def _write_total(axis: Any, place: int, end: float, row: Row) -> None:
+def _write_total(axis: Any, place: int, end: float, row: ComparisonRow) -> None:
     final = row.values["final"]
     if final is None:
         axis.text(end + 0.015, place, "incomplete", va="center", fontsize=8, color=MUTED)

@@ -7,7 +7,7 @@ from pandas import DataFrame
 
 from unlearning.artefacts import write_text
 from unlearning.report.pareto import front_labels
-from unlearning.report.summary import COLUMNS, SECONDS, Column, Row, Section, Summary, around, number
+from unlearning.report.summary import COLUMNS, SECONDS, Column, ComparisonRow, Section, Summary, around, number
 
 _PRINTED = tuple(column for column in COLUMNS if column.key != SECONDS)
 _ARROWS = {"↑": r" $\uparrow$", "↓": r" $\downarrow$", "": ""}
@@ -67,7 +67,7 @@ def _lines(section: Section) -> list[list[object]]:
     return lines
 
 
-def _best(rows: Sequence[Row], column: Column) -> float | None:
+def _best(rows: Sequence[ComparisonRow], column: Column) -> float | None:
     """Return the best mean of several methods."""
     means = [value.mean for row in rows if (value := row.values[column.key])]
     if len(rows) < 2 or not means:
@@ -75,7 +75,7 @@ def _best(rows: Sequence[Row], column: Column) -> float | None:
     return max(means) if column.metric.arrow == "↑" else min(means)
 
 
-def _latex_cell(row: Row, column: Column, bold: dict[str, float | None]) -> str:
+def _latex_cell(row: ComparisonRow, column: Column, bold: dict[str, float | None]) -> str:
     value, best = row.values[column.key], bold[column.key] if row.role == "method" else None
     if value is None:
         return "--"

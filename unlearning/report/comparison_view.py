@@ -18,7 +18,7 @@ from unlearning.report.method_view import MethodView, method_view
 from unlearning.report.pareto import front_labels, front_sentence
 from unlearning.report.runs import Run
 from unlearning.report.style import Picture, method_colours, picture
-from unlearning.report.summary import Row, Section, Summary, around, number
+from unlearning.report.summary import ComparisonRow, Section, Summary, around, number
 from unlearning.report.sweep_view import SweepView, sweep_view
 from unlearning.report.swept import swept_keys
 
@@ -31,7 +31,7 @@ class SettingView:
     """One setting of the page: its table, its comparison and its methods."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     finding: str
     choice: Choice | None
     """None where there is nothing to choose from."""
@@ -117,7 +117,7 @@ def _setting_view(section: Section, colours: dict[str, str], prefix: str, alone:
     )
 
 
-def _pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list[Picture]:
+def _pictures(rows: Sequence[ComparisonRow], colours: dict[str, str], prefix: str) -> list[Picture]:
     drawn = bars(rows)
     caption = (
         "Each bar is the sum of three thirds; the numbers inside are the parts themselves. A whisker is what stands "
@@ -134,7 +134,7 @@ def _pictures(rows: Sequence[Row], colours: dict[str, str], prefix: str) -> list
     ]
 
 
-def _tradeoff_caption(rows: Sequence[Row]) -> str:
+def _tradeoff_caption(rows: Sequence[ComparisonRow]) -> str:
     roles = [row.role for row in rows]
     told = []
     if "retrained" in roles:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from unlearning.report.summary import Row
+from unlearning.report.summary import ComparisonRow
 
 _FORGOTTEN = ("forget_regurgitation", "forget_knowledge")
 _NAMED = 8
@@ -34,14 +34,14 @@ PANELS = (
 class Point:
     """One model: how much it forgot, 1 - mean of forget ROUGE-L and exact match, and how much it kept."""
 
-    row: Row
+    row: ComparisonRow
     x: float
     y: float
     ends: tuple[float, float] | None = None
     """The ends around y, where y is one number with an interval or a range."""
 
 
-def points(rows: Sequence[Row], panel: Panel) -> list[Point]:
+def points(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     """Return a point for each row that has the numbers for it."""
     found = []
     for row in rows:
@@ -65,18 +65,18 @@ def front(places: Sequence[tuple[float, float]]) -> list[int]:
     return sorted(kept, key=lambda index: (places[index][0], -places[index][1]))
 
 
-def method_front(rows: Sequence[Row], panel: Panel) -> list[Point]:
+def method_front(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     """Return the methods that no other method dominates; none where fewer than two can be compared."""
     methods = [point for point in points(rows, panel) if point.row.role == "method"]
     return [methods[index] for index in front([(point.x, point.y) for point in methods])] if len(methods) > 1 else []
 
 
-def front_labels(rows: Sequence[Row]) -> dict[str, set[str]]:
+def front_labels(rows: Sequence[ComparisonRow]) -> dict[str, set[str]]:
     """Return for each panel the labels on its front."""
     return {panel.key: {point.row.label for point in method_front(rows, panel)} for panel in PANELS}
 
 
-def front_sentence(rows: Sequence[Row]) -> str:
+def front_sentence(rows: Sequence[ComparisonRow]) -> str:
     """Return which methods are on the fronts; empty where there is nothing to compare."""
     told = []
     for panel in PANELS:
@@ -86,6 +86,6 @@ def front_sentence(rows: Sequence[Row]) -> str:
     return " ".join(["Methods that no other one dominates (means over seeds).", *told]) if told else ""
 
 
-def _mean(row: Row, keys: Sequence[str]) -> float | None:
+def _mean(row: ComparisonRow, keys: Sequence[str]) -> float | None:
     values = [value.mean for key in keys if (value := row.values[key])]
     return fmean(values) if values else None

@@ -50,7 +50,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One line of the table: the target model, the retrained model, or a method."""
 
     label: str
@@ -91,7 +91,7 @@ class Section:
     """The lines of one setting."""
 
     setting: Setting
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     choice: Choice | None = None
     """None where no rule of selection was given."""
 
@@ -111,7 +111,7 @@ class Summary:
     """Why numbers are missing, each reason once."""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ComparisonRow]:
         """Return the lines of all settings."""
         return [row for section in self.sections for row in section.rows]
 
@@ -130,7 +130,7 @@ def summarise(runs: Sequence[Run], select: SelectConfig | None = None) -> Summar
     )
 
 
-def applies(row: Row, column: Column) -> bool:
+def applies(row: ComparisonRow, column: Column) -> bool:
     """Return whether the line can have this number: the two reference models were not trained here."""
     return row.role == "method" or column.key != SECONDS
 
@@ -196,7 +196,7 @@ def _section(setting: Setting, select: SelectConfig | None) -> Section:
     return Section(setting, tuple(rows), choice)
 
 
-def _method_row(group: Group) -> Row:
+def _method_row(group: Group) -> ComparisonRow:
     results = [{**run.metrics, SECONDS: run.training.get("seconds")} for run in group.runs]
     intervals = _intervals(group.runs[0], "unlearned") if len(group.runs) == 1 else {}
     row = _row(group.label, "method", results, intervals, group.seeds)
@@ -209,14 +209,14 @@ def _row(
     results: Sequence[Metrics],
     intervals: Mapping[str, Sequence[float]],
     seeds: Sequence[int | None] | None = None,
-) -> Row:
+) -> ComparisonRow:
     values = {
         column.key: statistic(
             [result.get(column.key) for result in results], intervals.get(column.key), seeds, column.possible
         )
         for column in COLUMNS
     }
-    return Row(label, role, len(results), values)
+    return ComparisonRow(label, role, len(results), values)
 
 
 def _intervals(run: Run, model: str) -> Mapping[str, Sequence[float]]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from unlearning.report.runs import Run
 from unlearning.report.statistic import MIN_SEEDS
-from unlearning.report.summary import COLUMNS, Column, Row, Section, Summary, applies, notes, number
+from unlearning.report.summary import COLUMNS, Column, ComparisonRow, Section, Summary, applies, notes, number
 
 MIN_WIDTH, ROOMY_WIDTH = 78, 100
 
@@ -66,14 +66,14 @@ def unfinished_line(run: Run) -> Text:
     return line
 
 
-def _label(row: Row) -> Text:
+def _label(row: ComparisonRow) -> Text:
     if row.role != "method":
         return Text(row.label, style="italic")
     seeds = f" (n={row.seeds})" if row.seeds > 1 else ""
     return Text(row.label + seeds, style="bold green" if row.best else "")
 
 
-def _cell(row: Row, column: Column) -> Text:
+def _cell(row: ComparisonRow, column: Column) -> Text:
     if not applies(row, column):
         return Text("")
     value = row.values[column.key]
@@ -82,6 +82,6 @@ def _cell(row: Row, column: Column) -> Text:
     return Text(text, style="bold green" if marked else "")
 
 
-def _end(row: Row, column: Column, end: int) -> str:
+def _end(row: ComparisonRow, column: Column, end: int) -> str:
     value = row.values[column.key]
     return "" if value is None else number(value.ends[end], column.key)
