@@ -91,7 +91,9 @@ def test_a_run_that_diverged_goes_on_in_its_folder(tmp_path: Path) -> None:
     """A lower learning rate finishes the run that a huge one ended."""
     words = ["method=grad_diff", *SHORT, "logger=none", "save_model=false", "hydra.run.dir=run"]
     ended = run_command("unlearn", [*words, "optimizer.lr=1e30"], tmp_path)
-    assert (ended.code, "; lower optimizer.lr or set objective.forget_ceiling_nats" in ended.err) == (1, True), ended.err
+    assert (ended.code, "; lower optimizer.lr or set objective.forget_ceiling_nats" in ended.err) == (1, True), (
+        ended.err
+    )
     ended = run_command("unlearn", [*words, "optimizer.lr=1e-5"], tmp_path)
     assert ended.code == 0, ended.err
     curve = (tmp_path / "run" / "loss_curve.csv").read_text().splitlines()

@@ -247,7 +247,10 @@ def test_adapters_that_do_not_go_together(tmp_path: Path, base: Path) -> None:
     """Different ranks, DoRA's lengths, and a model of another name are refused."""
     good, wide = adapter(tmp_path / "good", base, 0), adapter(tmp_path / "wide", base, 0, rank=4)
     ranks = refusal(settings([good, wide]), base)
-    assert "combination=ties: needs adapters of one rank, these have 2, 4; choose combination=cat, combination=svd" in ranks
+    assert (
+        "combination=ties: needs adapters of one rank, these have 2, 4; choose combination=cat, combination=svd"
+        in ranks
+    )
     for advised in (Combination.cat, Combination.svd):
         merged(settings([good, wide], combination=advised), base)
     dora = adapter(tmp_path / "dora", base, 0, dora=True)
