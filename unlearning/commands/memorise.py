@@ -1,5 +1,6 @@
 """The command unlearn-memorise: train a model until it has memorised the rows, and score it."""
 
+import shutil
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from unlearning.models.load import save_model
 from unlearning.report.result_table import print_result
 from unlearning.runs.folder import merged, save_evaluation
 from unlearning.runs.tracking import finish, make_loggers
+from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.hardware import require_hardware
 
 
@@ -57,7 +59,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
     write_json(run_dir / "metrics.json", metrics)
     weights = run_dir / "model" if config.logger.log_model else None
     finish(loggers, result.metrics, generations=result.generations, model=weights)
-    (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
     print_result(config.model.name, result)
     Console().print(f"  written to {run_dir / 'model'}", highlight=False)
 
