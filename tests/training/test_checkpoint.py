@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from unlearning.errors import InputError
 from unlearning.training.callbacks import StopRequest
 from unlearning.training.checkpoint import (
     NotWrittenError,
@@ -21,6 +22,7 @@ from unlearning.training.checkpoint import (
     take_snapshot,
 )
 from unlearning.training.checkpoint_writer import BackgroundSaver, CheckpointWriter
+from unlearning.training.disk_space import require_disk_space
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
 from unlearning.training.sharding import Part
@@ -215,3 +217,20 @@ def test_no_checkpoint_while_one_is_being_written(tmp_path: Path, monkeypatch: p
     writer.saver.wait()
     writer.on_train_batch_end(trainer, module)
     assert saved == [1]
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 bytes of weights: 2 x 180 of checkpoints, 60 of result; 2 x 60 more where the best weights are kept."""
+    disk = SimpleNamespace(free=419)
+    monkeypatch.setattr("unlearning.training.disk_space.shutil.disk_usage", lambda _: disk)
+    with pytest.raises(InputError, match=r"GiB of its disk are free, and the run writes up to .* hydra.run.dir=FOLDER"):
+        require_disk_space(tmp_path, model_of(0.0), keep_best=False)
+    disk.free = 420
+    require_disk_space(tmp_path, model_of(0.0), keep_best=False)
+    with pytest.raises(InputError, match="disk"):
+        require_disk_space(tmp_path, model_of(0.0), keep_best=True)
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "run.step-1.part-0-of-1.safetensors").write_bytes(bytes(120))
+    require_disk_space(tmp_path, model_of(0.0), keep_best=True)

@@ -35,6 +35,7 @@ from unlearning.training.checkpoint import (
 )
 from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.data_module import PlanDataModule
+from unlearning.training.disk_space import require_disk_space
 from unlearning.training.early_stopping import CHECKS, EarlyStopping
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
@@ -60,6 +61,9 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     done = done or Progress(0, task.objective.state(), 0.0, task.identity)
     task.objective.load_state(done.objective)
     if done.next_step < len(plan) and done.stopped is None:
+        if on_main_process():
+            keeps_best = task.stopping.keep_best and task.stopping.check_every_steps is not None
+            require_disk_space(run_dir, task.model, keeps_best)
         done = _run(task, config, run_dir, logger, plan, done)
     elif done.next_step:
         restore(run_dir / CHECKPOINT, task.identity, task.model, None)
