@@ -158,7 +158,7 @@ def test_a_parts_own_numbers_follow_from_its_choice() -> None:
     found = swept_keys(runs)
     assert [key.name for key in found] == ["objective", "optimizer.lr"]
     assert found[0].together == ("objective.beta", "objective.weight")
-    assert list(found[0].labels.values()) == ["GradDiff", "NPO", ABSENT]
+    assert list(found[0].labels.values()) == ["GradDiff", "NPO"]
 
 
 def test_the_method_stands_for_all_that_it_presets() -> None:

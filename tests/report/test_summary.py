@@ -41,10 +41,10 @@ def _printed(folder: Path, width: int, select: SelectConfig | None = None) -> st
     return console.export_text()
 
 
-def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
-    rows = {row.label: row for row in summarise(find_runs(runs_dir)).sections[0].rows}
+def test_numbers_are_those_of_the_runs(compared: Path) -> None:
+    rows = {row.label: row for row in summarise(find_runs(compared)).sections[0].rows}
     assert list(rows) == ["untouched target", "retrained model", "chunked_lora", "grad_ascent", "layer_freeze"]
-    read = json.loads((runs_dir / "chunked_lora" / "metrics.json").read_text())
+    read = json.loads((compared / "chunked_lora" / "metrics.json").read_text())
     for column in COLUMNS[:-1]:
         for label, model in (
             ("untouched target", "target"),
@@ -61,12 +61,12 @@ def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
     assert "seconds" not in rows["untouched target"].values
 
 
-def test_seeds_are_reduced_to_mean_and_range(runs_dir: Path) -> None:
+def test_seeds_are_reduced_to_mean_and_range(compared: Path) -> None:
     finals = [
-        json.loads((runs_dir / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text())["unlearned"]["final"]
+        json.loads((compared / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text())["unlearned"]["final"]
         for seed in range(3)
     ]
-    row = summarise(find_runs(runs_dir)).sections[0].rows[-1]
+    row = summarise(find_runs(compared)).sections[0].rows[-1]
     value = row.values["final"]
     assert value is not None
     assert len(row.runs) == 3
@@ -74,8 +74,8 @@ def test_seeds_are_reduced_to_mean_and_range(runs_dir: Path) -> None:
     assert value.mean == pytest.approx(fmean(finals))
 
 
-def test_best_final_score_is_marked_once(runs_dir: Path) -> None:
-    rows = [row for row in summarise(find_runs(runs_dir)).sections[0].rows if row.role == "method"]
+def test_best_final_score_is_marked_once(compared: Path) -> None:
+    rows = [row for row in summarise(find_runs(compared)).sections[0].rows if row.role == "method"]
     best = max(rows, key=lambda row: value.mean if (value := row.values["final"]) else 0.0)
     assert [row.label for row in rows if row.best] == [best.label]
 
@@ -131,14 +131,14 @@ def test_other_data_is_another_table(runs_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
-def test_terminal_table_shows_every_number_at_any_width(runs_dir: Path, width: int) -> None:
-    text = _printed(runs_dir, width)
-    for row in summarise(find_runs(runs_dir)).sections[0].rows:
+def test_terminal_table_shows_every_number_at_any_width(compared: Path, width: int) -> None:
+    text = _printed(compared, width)
+    for row in summarise(find_runs(compared)).sections[0].rows:
         line = next(line for line in text.splitlines() if line.startswith(row.label.split()[0]))
         numbers = [number(value.mean, column.key) for column in COLUMNS if (value := row.values.get(column.key))]
         assert line.replace("*", "").split()[-len(numbers) :] == numbers
     assert "failed failed: out of memory [2 GiB]" in text
-    seeds = next(row for row in summarise(find_runs(runs_dir)).rows if row.n == 3)
+    seeds = next(row for row in summarise(find_runs(compared)).rows if len(row.runs) == 3)
     for name, end in (("  least", "low"), ("  greatest", "high")):
         ends = next(line for line in text.splitlines() if line.startswith(name))
         found = [getattr(value, end) for column in COLUMNS if (value := seeds.values[column.key])]
@@ -211,16 +211,16 @@ def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path)
     assert "layer_freeze: 1 of 3 stopped early by collapse; 3 runs of 2 seeds" in _printed(runs_dir, 120)
 
 
-def test_the_rule_and_what_it_selects_are_printed(runs_dir: Path) -> None:
+def test_the_rule_and_what_it_selects_are_printed(compared: Path) -> None:
     """And the method is marked as selected, whether or not its final score is best."""
-    rows = [row for row in summarise(find_runs(runs_dir), SelectConfig()).rows if row.selected]
+    rows = [row for row in summarise(find_runs(compared), SelectConfig()).rows if row.selected]
     assert len(rows) == 1
-    text = _printed(runs_dir, 300, SelectConfig())
+    text = _printed(compared, 300, SelectConfig())
     assert f"selected: {rows[0].label} (final score" in text
     assert "rule: highest mean final score over seeds, among methods with at least 0.75 of the untouched" in text
     nobody = SelectConfig(constraint=ConstraintConfig(share_of_target=5.0))
-    assert "selected: nothing, none of 3 meets the condition" in _printed(runs_dir, 300, nobody)
-    assert "selected:" not in _printed(runs_dir / "layer_freeze", 300, SelectConfig())
+    assert "selected: nothing, none of 3 meets the condition" in _printed(compared, 300, nobody)
+    assert "selected:" not in _printed(compared / "layer_freeze", 300, SelectConfig())
 
 
 def test_a_rule_about_no_metric_is_one_line(runs_dir: Path) -> None:
