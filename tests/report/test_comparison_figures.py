@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from tests.report.test_pareto import row
 from unlearning.report.comparison_figures import MAX_LEGEND, draw_final, draw_tradeoff, front_numbers
 from unlearning.report.runs import Run
-from unlearning.report.sensitivity import sensitivity
+from unlearning.report.sensitivity import SweptKey, sensitivity
 from unlearning.report.statistic import Statistic
 from unlearning.report.sweep_figures import (
     draw_parallel,
@@ -21,7 +22,6 @@ from unlearning.report.sweep_figures import (
     parallel_axes,
     sensitivity_size,
 )
-from unlearning.report.swept import SweptKey
 
 ROWS = [
     row("retrained model", 0.0, 1.0, 1.0, "retrained"),
@@ -78,7 +78,7 @@ def test_points_of_the_front_that_coincide_share_a_place() -> None:
 def test_a_whisker_is_the_interval() -> None:
     """It was cut at what is possible when it was computed."""
     item = row("wide", 0.1, 0.5, 0.4)
-    item.values["final"] = Statistic(0.9, 0.88, 0.92, 5, (0.65, 1.0))
+    item = replace(item, values={**item.values, "final": Statistic(0.9, 0.88, 0.92, 5, (0.65, 1.0))})
     figure = Figure()
     draw_final(figure, [item], {"wide": "red"})
     assert list(figure.axes[0].lines[0].get_xdata()) == [0.65, 1.0]

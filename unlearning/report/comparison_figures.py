@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.pareto import PANELS, Point, method_front, points
 from unlearning.report.style import INK, MUTED, RETRAINED, SURFACE, TARGET
-from unlearning.report.summary import ComparisonRow
 
 PARTS = (("task_aggregate", "task aggregate"), ("mia_score", "membership score"), ("utility", "utility"))
 _SHADES = (1.0, 0.55, 0.3)

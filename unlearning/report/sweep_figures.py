@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from pandas import Series
 
-from unlearning.report.labels import short_number
 from unlearning.report.runs import Run
-from unlearning.report.sensitivity import MEASURES, Sensitivity
+from unlearning.report.sensitivity import MEASURES, Sensitivity, SweptKey
+from unlearning.report.settings import short_number
 from unlearning.report.style import INK, METHODS, MUTED, SURFACE
-from unlearning.report.swept import SweptKey
 
 MAX_KEYS, MAX_LEVELS = 6, 24
 """Settings, and values of one setting, that the figure of sensitivity has room for."""

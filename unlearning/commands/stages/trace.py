@@ -16,6 +16,7 @@ from unlearning.mediation.selection import Selection
 from unlearning.mediation.trace import LAYERS, TraceOutcome, trace
 from unlearning.models import anatomy
 from unlearning.models.load import load_model
+from unlearning.report.details import load_tracing
 from unlearning.report.selection_table import print_selection
 from unlearning.report.trace_figures import write_trace_plots
 from unlearning.training.trainer import weights_dtype
@@ -63,7 +64,7 @@ def trace_target(
         None if base is None else base.to(fabric.device),
     )
     if traced is not None:
-        print_selection(traced.selection, traced.result)
+        print_selection(load_tracing(run_dir))
     return traced
 
 
