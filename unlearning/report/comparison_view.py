@@ -11,7 +11,6 @@ from unlearning.report.comparison_figures import (
     bars,
     draw_final,
     draw_tradeoff,
-    legend_lines,
 )
 from unlearning.report.grouping import Group
 from unlearning.report.method_view import MethodView, method_view
@@ -125,7 +124,7 @@ def _pictures(rows: Sequence[ComparisonRow], colours: dict[str, str], prefix: st
     caption += "beside the number in the table."
     caption += f" Of {len(rows)} methods the {MAX_BARS} best." if len(drawn) < len(rows) else ""
     size, draw = (10.0, 0.9 + 0.42 * len(drawn)), partial(draw_final, rows=rows, colours=colours)
-    height = 4.0 + 0.08 * legend_lines(rows)
+    height = 4.0 + 0.08 * min(len(rows), MAX_LEGEND)
     tradeoff = partial(draw_tradeoff, rows=rows, colours=colours)
     title = "What was forgotten against what was kept"
     return [

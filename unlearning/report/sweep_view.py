@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from unlearning.report.choice import Choice
-from unlearning.report.grouping import Setting
-from unlearning.report.sensitivity import Sensitivity, seed_share, sensitivities
-from unlearning.report.style import Picture, picture
-from unlearning.report.sweep_figures import (
+from unlearning.report.comparison_figures import (
     MAX_AXES,
     MAX_LEVELS,
     draw_parallel,
     draw_sensitivity,
     drawn_keys,
-    parallel_axes,
-    sensitivity_size,
+    row_heights,
 )
+from unlearning.report.grouping import Setting
+from unlearning.report.sensitivity import Sensitivity, seed_share, sensitivities
+from unlearning.report.style import Picture, picture
 from unlearning.report.swept import SweptKey, swept_keys
 
 MIN_KEYS, MIN_RUNS = 2, 4
@@ -50,7 +49,9 @@ def _sensitivity(setting: Setting, ranked: Sequence[Sensitivity], prefix: str) -
     if left_out := len(ranked) - len(drawn):
         caption += f" {left_out} of {len(ranked)} are not drawn: they explain less or have over {MAX_LEVELS} values."
     draw = partial(draw_sensitivity, items=drawn, runs=setting.runs)
-    return [picture(f"{prefix}sensitivity", "What each setting does", caption, sensitivity_size(drawn), draw)]
+    return [
+        picture(f"{prefix}sensitivity", "What each setting does", caption, (10.0, 0.7 + sum(row_heights(drawn))), draw)
+    ]
 
 
 def _parallel(setting: Setting, items: Sequence[Sensitivity], choice: Choice | None, prefix: str) -> list[Picture]:
@@ -66,7 +67,7 @@ def _parallel(setting: Setting, items: Sequence[Sensitivity], choice: Choice | N
     caption = "Every line is a run, from the values of its settings to its final score; blue is better."
     caption += " Thick: the runs of the selected method." if any(bold) and not all(bold) else ""
     caption += f" Of {len(items)} settings the {MAX_AXES} that explain most." if len(items) > MAX_AXES else ""
-    draw = partial(draw_parallel, axes=parallel_axes(keys, scores), finals=scores, bold=bold)
+    draw = partial(draw_parallel, keys=keys, finals=scores, bold=bold)
     return [picture(f"{prefix}parallel", "From settings to score", caption, (10.0, 4.0), draw)]
 
 
