@@ -67,8 +67,8 @@ def mark_places(axis: Any) -> set[tuple[int, int]]:
 
 def test_files_of_a_grid(tmp_path: Path) -> None:
     folder = write_trace_run(tmp_path / "run")
-    paths = write_trace_plots(trace_result(facts=3), folder, facts=2)
-    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png", "trace_fact_2.png")]
+    paths = write_trace_plots(trace_result(facts=2), folder, facts=1)
+    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png")]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 

@@ -3,8 +3,10 @@
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,35 +62,46 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure, ready for the page and for a file."""
+    """One figure with its title and caption, ready for the page and for a file."""
 
     name: str
     title: str
     caption: str
     svg: str
-    png: bytes
+    figure: Figure = field(repr=False, compare=False)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure for slides and for trackers, drawn when it is asked for: a page of many methods writes few."""
+        with _styled(self.name), io.BytesIO() as file:
+            self.figure.savefig(file, format="png", dpi=150)
+            return file.getvalue()
 
 
 def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
     """Return a figure of `size` inches that `draw` fills. `name` is the file's name; on one page each needs its own."""
-    # The salt makes ids in the SVG the same in every run, and different between the figures of a page.
+    with _styled(name), io.StringIO() as file:
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=nothing, transparent=True)
+        return Picture(name, title, caption, _page_svg(file.getvalue()), figure)
+
+
+@contextmanager
+def _styled(name: str) -> Iterator[None]:
+    """Set the look. The salt makes ids in an SVG the same in every run, and different between the figures of a page."""
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # A character that the font lacks is a box in the file; on the page it is in the browser's font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        svg, png = io.StringIO(), io.BytesIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(svg, format="svg", metadata=nothing, transparent=True)
-        figure.savefig(png, format="png", dpi=150)
-    return Picture(name, title, caption, _page_svg(svg.getvalue()), png.getvalue())
+        yield
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
     """Write the figures as PNG files, for slides and for trackers, and return their paths."""
-    found = {folder / f"{item.name}.png": item.png for item in pictures}
-    for path, png in found.items():
-        write_bytes(path, png)
+    found = {folder / f"{item.name}.png": item for item in pictures}
+    for path, item in found.items():
+        write_bytes(path, item.png)
     return list(found)
 
 
