@@ -10,7 +10,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 from pandas import Series
 
-from unlearning.evaluation.metrics import describe
 from unlearning.report.pareto import PANELS, Point, method_front, points
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import MEASURES, Sensitivity
@@ -20,10 +19,8 @@ from unlearning.report.swept import SweptKey
 
 PARTS = {"task_aggregate": 1.0, "mia_score": 0.55, "utility": 0.3}
 """The opacity of each part of the final score."""
-MAX_LEGEND = 16
-"""Points that a legend names; of more only those on a front, by numbers, and the others are grey."""
-MAX_BARS = 24
-"""Bars of the final score; of more methods the best."""
+MAX_LEGEND, MAX_BARS = 16, 24
+"""Points that a legend names, of more only those on a front; and bars of the final score, of more methods the best."""
 MAX_KEYS, MAX_LEVELS = 6, 24
 """Settings, and values of one setting, that the figure of sensitivity has room for."""
 MAX_AXES, MAX_TICKS = 7, 16
@@ -106,7 +103,7 @@ def draw_final(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str,
     axis.set(xlim=(0, 1.08), ylim=(-0.6, len(ordered) - 0.4))
     axis.set_xlabel("final score: mean of the three parts, higher is better")
     axis.grid(axis="y", visible=False)
-    keys = [Patch(color=MUTED, alpha=alpha, linewidth=0, label=describe(key).name) for key, alpha in PARTS.items()]
+    keys = [Patch(color=MUTED, alpha=alpha, linewidth=0, label=MEASURES[key]) for key, alpha in PARTS.items()]
     figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
 
 
