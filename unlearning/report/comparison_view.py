@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from unlearning.report.comparison_figures import (
+    MAX_AXES,
     MAX_BARS,
     MAX_LEGEND,
+    MAX_LEVELS,
     bars,
     draw_final,
+    draw_parallel,
+    draw_sensitivity,
     draw_tradeoff,
-    legend_lines,
+    drawn_keys,
+    row_heights,
 )
 from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.method_view import MethodView, method_view
@@ -20,15 +25,6 @@ from unlearning.report.sensitivity import Sensitivity, seed_share, sensitivities
 from unlearning.report.settings import ABSENT
 from unlearning.report.style import Picture, method_colours, picture
 from unlearning.report.summary import Section, Summary
-from unlearning.report.sweep_figures import (
-    MAX_AXES,
-    MAX_LEVELS,
-    draw_parallel,
-    draw_sensitivity,
-    drawn_keys,
-    parallel_axes,
-    sensitivity_size,
-)
 
 MAX_SECTIONS = 12
 """Methods that have a section of their own."""
@@ -126,7 +122,7 @@ def _pictures(rows: Sequence[ComparisonRow], colours: dict[str, str], prefix: st
     caption += "stands beside the number in the table."
     caption += f" Of {len(rows)} methods the {MAX_BARS} best." if len(drawn) < len(rows) else ""
     size, draw = (10.0, 0.9 + 0.42 * len(drawn)), partial(draw_final, rows=rows, colours=colours)
-    height = 4.0 + 0.08 * legend_lines(rows)
+    height = 4.0 + 0.08 * min(len(rows), MAX_LEGEND)
     tradeoff = partial(draw_tradeoff, rows=rows, colours=colours)
     title = "What was forgotten against what was kept"
     return [
@@ -155,7 +151,8 @@ def _sensitivity(runs: Sequence[Run], items: Sequence[Sensitivity], prefix: str)
         left_out = sum(item.explained["final"] is not None for item in items) - len(drawn)
         caption += f" {left_out} more explain less or have over {MAX_LEVELS} values." if left_out else ""
         draw = partial(draw_sensitivity, items=drawn, runs=runs)
-        yield picture(f"{prefix}sensitivity", "What each setting does", caption, sensitivity_size(drawn), draw)
+        size = (10.0, 0.7 + sum(row_heights(drawn)))
+        yield picture(f"{prefix}sensitivity", "What each setting does", caption, size, draw)
 
 
 def _parallel(
@@ -168,5 +165,5 @@ def _parallel(
     caption = "Every line is a run, from the values of its settings to its final score; blue is better."
     caption += " Thick: the runs of the selected method." if any(bold) and not all(bold) else ""
     caption += f" Of {len(items)} settings the {MAX_AXES} that explain most." if len(items) > MAX_AXES else ""
-    draw = partial(draw_parallel, axes=parallel_axes(keys, scores), finals=scores, bold=bold)
+    draw = partial(draw_parallel, keys=keys, finals=scores, bold=bold)
     yield picture(f"{prefix}parallel", "From settings to score", caption, (10.0, 4.0), draw)

@@ -14,8 +14,8 @@ from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.comparison_table import write_latex, write_table
 from unlearning.report.comparison_view import setting_views, varied_settings
 from unlearning.report.details import load_tracing, read_provenance
-from unlearning.report.effect_figures import choices
 from unlearning.report.evaluation_view import evaluated_models, evaluation_view, finding
+from unlearning.report.heat_maps import choices
 from unlearning.report.pareto import front_sentence
 from unlearning.report.probe_view import PROBES, cell, probe_view, read_probes
 from unlearning.report.run_table import write_runs

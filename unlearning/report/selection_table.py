@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unlearning.report.details import Tracing
-from unlearning.report.effect_figures import UNITS
+from unlearning.report.heat_maps import UNITS
 from unlearning.report.trace_view import TraceView
 
 BAR = 10
