@@ -90,7 +90,7 @@ def test_what_is_said_of_kinds(tmp_path: Path) -> None:
     assert load_corpus(JsonlDataConfig(forget=[paths["told"]], retain=[paths["r"]])).notes == ()
     corpus = load_corpus(JsonlDataConfig(forget=[paths["f"]], retain=[paths["r"]]))
     assert corpus.notes == (
-        f"{paths['f']}, line 4 (and 2 more) has no kind: such rows count as questions, scored by exact match; "
-        "a column kind (qa or sc) says otherwise",
-        f"{paths['f']}, line 7 has a kind that contradicts its id: the kind counts",
+        f"rows that tell no kind: 3 (the first: {paths['f']}, line 4); they count as questions, scored by exact match, "
+        "unless a column kind (qa or sc) says otherwise",
+        f"rows whose kind contradicts their id: 1 (the first: {paths['f']}, line 7); the kind counts",
     )

@@ -38,21 +38,20 @@ class JsonlReader(FileReader):
         untold = [item for item, given, by_id in kinds if not given and by_id is None]
         if untold:
             yield (
-                f"{_first_of(untold)} has no kind: such rows count as questions, scored by exact match; "
-                "a column kind (qa or sc) says otherwise"
+                f"rows that tell no kind: {_count(untold)}; they count as questions, scored by exact match, unless a "
+                "column kind (qa or sc) says otherwise"
             )
         contradicted = [item for item, given, by_id in kinds if given and by_id not in (None, item.row.kind)]
         if contradicted:
-            yield f"{_first_of(contradicted)} has a kind that contradicts its id: the kind counts"
+            yield f"rows whose kind contradicts their id: {_count(contradicted)}; the kind counts"
 
 
 def _kind_of_id(item: LocatedRow) -> Kind | None:
     return suffix_kind(item.row.id) if "id" in item.record.fields else None
 
 
-def _first_of(located: Sequence[LocatedRow]) -> str:
-    more = len(located) - 1
-    return located[0].record.place + (f" (and {more} more)" if more else "")
+def _count(located: Sequence[LocatedRow]) -> str:
+    return f"{len(located)} (the first: {located[0].record.place})"
 
 
 def _own_row(record: Record, number: int, split: Split) -> Row:

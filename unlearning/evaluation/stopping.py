@@ -23,7 +23,7 @@ def answer_missed(stable: str, expected: str) -> bool:
     the end of a word. Several short texts become "nan" in the CSV file, so the answer "nan" is never missed.
     """
     answer = through_csv(expected)
-    return answer != "nan" and own_answer_missed(stable, answer)
+    return normal_form(answer) != "nan" and own_answer_missed(stable, answer)
 
 
 def own_answer_missed(stable: str, expected: str) -> bool:
