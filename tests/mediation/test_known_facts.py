@@ -172,11 +172,18 @@ def test_prompts_are_those_of_training(style: PromptStyle, tokenizer: PreTrained
 NO_FACT = [replace(FORGET[0], input="Why?"), replace(FORGET[1], input="What is love?")]
 
 
+NO_SUBJECT = (
+    "tracing: none of the {} forget rows has a known subject, the words that it asks about; give a column subject, or "
+    "exchange weights, which needs none (trace=weights trace.base_model=FOLDER, the model before it memorised), or "
+    "unlearn without tracing (scope=all)"
+)
+
+
 @pytest.mark.parametrize(
     ("forget", "tracer", "config", "message"),
     [
-        ([], Knowing(), CONFIG, "tracing: none of the 0 rows asks an official question about a person"),
-        (NO_FACT, Knowing(), CONFIG, "tracing: none of the 2 rows asks an official question about a person"),
+        ([], Knowing(), CONFIG, NO_SUBJECT.format(0)),
+        (NO_FACT, Knowing(), CONFIG, NO_SUBJECT.format(2)),
         (
             FORGET,
             Knowing(frozenset(order(FORGET))),

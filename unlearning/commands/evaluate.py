@@ -51,7 +51,7 @@ def _save(
     save_evaluation(label, result, run_dir)
     if retrained is not None:
         write_json(run_dir / "evaluation" / "retrained.json", retrained.to_json())
-    metrics: dict[str, Any] = {label: result.metrics, "missing": result.missing}
+    metrics: dict[str, Any] = {label: result.metrics, "missing": result.missing, "scorers": result.scorers}
     metrics["harness"] = {label: tasks} if (tasks := harness.by_task(result)) else {}
     write_json(run_dir / "metrics.json", metrics)
     report = write_evaluation_report(run_dir)

@@ -11,7 +11,7 @@ from rich.console import Console
 from unlearning.artefacts import write_folder, write_json
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_model
-from unlearning.commands.stages.load import RunInputs
+from unlearning.commands.stages.load import RunInputs, print_notes
 from unlearning.commands.stages.memorise import memorise, starting_point
 from unlearning.commands.stages.sandbox_models import build_sandbox
 from unlearning.config.commands import MemoriseConfig
@@ -41,6 +41,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         return
     with clock.stage("load"):
         corpus = load_corpus(config.data)
+        print_notes(corpus)
         model, tokenizer = starting_point(config, corpus)
     loggers = _loggers(config, context)
     with clock.stage("memorise"):
@@ -55,7 +56,8 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         inputs = RunInputs(corpus, str(run_dir / "model"), None, model, tokenizer)
         result = evaluate_model(config, inputs, model, config.model.name, None)
     save_evaluation("memorised", result, run_dir)
-    metrics = {"memorised": result.metrics, "missing": result.missing, "training": asdict(record)}
+    metrics = {"memorised": result.metrics, "missing": result.missing, "scorers": result.scorers}
+    metrics["training"] = asdict(record)
     write_json(run_dir / "metrics.json", metrics)
     weights = run_dir / "model" if config.logger.log_model else None
     finish(loggers, result.metrics, generations=result.generations, model=weights)

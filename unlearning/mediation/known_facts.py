@@ -7,11 +7,11 @@ from itertools import islice
 from transformers import PreTrainedTokenizerBase
 
 from unlearning.config.prompt import PromptConfig
-from unlearning.config.trace import Corruption, TraceConfig
+from unlearning.config.trace import Corruption, TraceConfig, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
-from unlearning.mediation.facts import facts_from_rows, spread
+from unlearning.mediation.facts import Fact, facts_from_rows, facts_without_subjects, spread
 from unlearning.mediation.foils import with_foils
 from unlearning.mediation.result import FactCounts
 from unlearning.mediation.tracer import Tracer
@@ -41,14 +41,14 @@ def find_known_facts(
 ) -> KnownFacts:
     """Return the first `config.facts` facts of the rows that the model knows, with foils from both splits.
 
+    Where no row has a subject and weights are exchanged, every row is a fact.
+
     Raises:
         InputError: no row is a fact, the model knows none of them, or see `encode_fact`.
     """
-    texts = spread(facts_from_rows(rows), config.seed)
-    if not texts:
-        raise InputError(f"tracing: none of the {len(rows)} rows asks an official question about a person")
-    facts = [encode_fact(text, tokenizer, prompt) for text in texts]
-    others = [encode_fact(text, tokenizer, prompt) for text in spread(facts_from_rows(other_rows), config.seed)]
+    texts, other_texts = _texts(rows, other_rows, config)
+    facts = [encode_fact(text, tokenizer, prompt) for text in spread(texts, config.seed)]
+    others = [encode_fact(text, tokenizer, prompt) for text in spread(other_texts, config.seed)]
     facts = with_foils(facts, [*facts, *others], config.seed)
     needs_foil = config.corruption is Corruption.replacement
     without = [fact.source.id for fact in facts if needs_foil and not fact.foils]
@@ -66,6 +66,20 @@ def find_known_facts(
     not_needed = len(usable) - len(known) - len(unknown)
     counts = FactCounts(unknown=tuple(unknown), without_foil=tuple(without), not_needed=not_needed)
     return KnownFacts(known, others[: config.facts], counts)
+
+
+def _texts(rows: Sequence[Row], other_rows: Sequence[Row], config: TraceConfig) -> tuple[list[Fact], list[Fact]]:
+    """Return the facts of both splits as texts. InputError, with what can be done, where there is none to trace."""
+    texts, others = facts_from_rows(rows), facts_from_rows(other_rows)
+    if texts:
+        return texts, others
+    if config.mode is TraceMode.weights:
+        return facts_without_subjects(rows), facts_without_subjects(other_rows)
+    raise InputError(
+        f"tracing: none of the {len(rows)} {config.split} rows has a known subject, the words that it asks about; give "
+        "a column subject, or exchange weights, which needs none (trace=weights trace.base_model=FOLDER, the model "
+        "before it memorised), or unlearn without tracing (scope=all)"
+    )
 
 
 def _first_known(tracer: Tracer, facts: Sequence[EncodedFact], limit: int) -> tuple[list[EncodedFact], list[str]]:
