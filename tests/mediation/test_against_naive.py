@@ -13,9 +13,9 @@ from transformers import PreTrainedModel
 
 from tests.mediation.builders import random_fact
 from tests.reference.in_double import InDouble
-from tests.reference.naive_tracer import Run, embedding_of, name_of, noise_of, trace_patch, window
+from tests.reference.naive_tracer import Run, embedding_of, kinds_of, name_of, noise_of, trace_patch, window
 from tests.rotation import left_out
-from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, tiny_model
+from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, STATEFUL, tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens
 from unlearning.mediation.encoded_fact import EncodedFact
@@ -207,6 +207,26 @@ def exactly(found: object, wanted: object) -> None:
 @pytest.mark.parametrize(("family", "case"), RUNS)
 def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
+    with InDouble():
+        for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
+            compare(trace, naive(*models, family, fact, config))
+
+
+STATES = [
+    pytest.param(
+        family, marks=() if family in ("qwen3_5_text", "granitemoehybrid", "mamba2") else pytest.mark.exhaustive
+    )
+    for family in STATEFUL
+]
+
+
+@pytest.mark.parametrize("family", STATES)
+def test_layers_that_keep_a_state(family: str) -> None:
+    """Prompts are run whole, and every kind of module that a family has in all layers is patched."""
+    kinds = [ModuleKind(kind) for kind in kinds_of(family)]
+    severed = [kind for kind in kinds if kind is not ModuleKind.layer]
+    config = replace(BASE, kinds=kinds, select=kinds[-1], tokens=TracedTokens.two_rows, severed=severed)
+    models = models_of(family)
     with InDouble():
         for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
             compare(trace, naive(*models, family, fact, config))

@@ -21,10 +21,11 @@ from tests.mediation.tracer_cases import (
 )
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction, TraceConfig, TracedTokens
+from unlearning.mediation import model_parts
 from unlearning.mediation.patch_batch import PatchBatch
 from unlearning.mediation.patched_scores import patched_scores
 from unlearning.mediation.tracer import Tracer
-from unlearning.models import anatomy
+from unlearning.models.capabilities import Capabilities
 
 pytestmark = pytest.mark.usefixtures("in_double")
 
@@ -90,7 +91,8 @@ def test_a_model_that_caches_nothing_gives_the_same_numbers(family: str, config:
 
 
 def test_without_a_cache_no_model_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anatomy, "caches_keys_and_values", lambda _model: False)
+    found = Capabilities("olmo", True, packs=False, branches=False, self_test=None)
+    monkeypatch.setattr(model_parts, "capabilities", lambda _model: found)
     tracer = tracer_of("olmo", CONFIG)
     given: list[Any] = []
 

@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from unlearning.artefacts import write_folder, write_json
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_model
 from unlearning.commands.stages.load import RunInputs, print_notes
@@ -43,6 +44,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         corpus = load_corpus(config.data)
         print_notes(corpus)
         model, tokenizer = starting_point(config, corpus)
+        record_architecture(model, run_dir)
     loggers = _loggers(config, context)
     with clock.stage("memorise"):
         trained, record = memorise(

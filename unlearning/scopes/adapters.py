@@ -40,6 +40,10 @@ class LoraScope:
     dora: bool = False
     rslora: bool = False
 
+    def require_fits(self, model: PreTrainedModel) -> None:
+        """Raise InputError where a target or a layer does not exist."""
+        self._target_names(model)
+
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
         """Attach the adapters. Raises InputError where a target or a layer does not exist."""
         from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
