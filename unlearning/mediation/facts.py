@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Kind, Row
@@ -17,6 +17,10 @@ TEMPLATES = {
     "home_address": re.compile(r"What is the home address of (.+)\?"),
 }
 """The official questions of Task2 by relation; all 1,285 of the published data are of one of them."""
+
+
+POSSESSIVE = {"birth_date": "What is {}'s birth date?", "home_address": "What is {}'s home address?"}
+"""The relations that the data asks for as "of X", in the form of the others (LAB-FLAIR's utils/create_data.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,14 @@ def facts_from_rows(rows: Iterable[Row]) -> list[Fact]:
                 facts.append(Fact(row.id, row.input, found[1], found.start(1), row.output, person, relation))
                 break
     return facts
+
+
+def in_possessive(fact: Fact) -> Fact:
+    """Return the fact with its question in the possessive form of `POSSESSIVE`; as it is where it has that form."""
+    template = POSSESSIVE.get(fact.relation)
+    if template is None:
+        return fact
+    return replace(fact, prompt=template.format(fact.subject), subject_start=template.index("{"))
 
 
 def spread(facts: Sequence[Fact], seed: int) -> list[Fact]:
