@@ -92,7 +92,7 @@ class Released:
     ) -> Curve:
         """Train, check every so many steps, and give the model the weights of the best check (unlearn.py:296-326).
 
-        An epoch's batches are taken `accumulate` at a time, at its end those that are left (trainer.py:2482-2500), but
+        An epoch's batches are taken `accumulate` at a time, at its end those that are left (trainer.py:2489-2500), but
         all epochs together have only as many steps as the whole ones are (trainer.py:5220-5223), and training ends
         there (trainer_callback.py:604). The linear decay is over these steps.
         """
@@ -106,8 +106,8 @@ class Released:
             for number, group in enumerate(groups[: total - done]):
                 self._step(trainer, group, epoch)
                 done += 1
-                if done % every == 0:  # and never after the last step for its own sake (trainer_callback.py:588-593)
-                    # int(state.epoch): an epoch is over with its last batch (unlearn.py:204, trainer.py:2623).
+                if done % every == 0:  # and never after the last step for its own sake (trainer_callback.py:587-593)
+                    # int(state.epoch): an epoch is over with its last batch (unlearn.py:204, trainer.py:2610).
                     value = self._check(cut(check, check_batch), epoch + (number == len(groups) - 1))
                     self.curve.checks.append((done, value))
                     if value < best:  # trainer.py:3160-3171
@@ -120,7 +120,7 @@ class Released:
         """Add the gradients of all batches, undivided, and clip their sum.
 
         The Trainer divides by the number of batches only where the model's forward takes no **kwargs (trainer.py:
-        634-638, 3732); OLMo's does (modeling_olmo.py:777), and compute_loss does not divide either.
+        633-638, 3732); OLMo's does (modeling_olmo.py:777), and compute_loss does not divide either.
         """
         losses, multipliers = [], []
         for batch in group:
@@ -136,7 +136,7 @@ class Released:
         """Return the mean over batches, by their numbers of rows, of the loss that training has.
 
         A batch's loss is repeated for a whole batch (trainer.py:4310); of the last one only as often as it has rows,
-        because gather_for_metrics cuts off what a loader without remainder would have added (accelerate 1.5.2).
+        since gather_for_metrics keeps so many values of it (accelerate 1.5.2).
         """
         with torch.no_grad():
             losses = [float(self._loss(batch, epoch)[0]) * len(batch) for batch in batches]
@@ -168,7 +168,7 @@ class Released:
 def _require_all_fetched(rows: int, batches: int, accumulate: int) -> None:
     """Raise ValueError where the Trainer would leave the end of an epoch out.
 
-    Its last fetch asks for rows % accumulate batches, or accumulate where that is 0 (trainer.py:2484-2495), though it
+    Its last fetch asks for rows % accumulate batches, or accumulate where that is 0 (trainer.py:2489-2499), though it
     is batches that are left. With the task's data these are never fewer than are left.
     """
     if batches % accumulate > (rows % accumulate or accumulate):
