@@ -1,5 +1,6 @@
 """What must hold for tracing, whatever the model and the settings."""
 
+import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +60,14 @@ def test_the_size_of_the_noise_does_not_depend_on_the_order() -> None:
     tracer = tracer_of("olmo", CONFIG)
     assert tracer.noise_scale(FACTS) == tracer.noise_scale(FACTS[::-1]) > 0
     assert Tracer(tracer.parts.model, REPLACED).noise_scale(FACTS) == 0
+
+
+def test_the_size_of_the_noise_is_that_of_the_tokens_embeddings() -> None:
+    """It is noise_std times the standard deviation over all elements of all tokens, repeated ones as often."""
+    tracer, tokens = tracer_of("olmo", CONFIG), [5, 9, 9, 40]
+    elements = tracer.parts.model.get_input_embeddings().weight[tokens].flatten().tolist()
+    assert tracer.noise_scale_of(tokens) == pytest.approx(CONFIG.noise_std * statistics.stdev(elements), rel=1e-9)
+    assert Tracer(tracer.parts.model, REPLACED).noise_scale_of(tokens) == 0
 
 
 @pytest.mark.parametrize("gib", [1e-9, 1e-3])

@@ -64,6 +64,8 @@ class EvaluationResult:
     """Flat, keys as in `metrics.METRICS`; None where the data for it is missing."""
     intervals: dict[str, list[float]] = field(default_factory=dict)
     """Lower and upper end of the 95% interval of each metric that has one."""
+    weights_dtype: str | None = None
+    """The type of the weights that were scored, such as float32; None in records that were written without it."""
     missing: list[str] = field(default_factory=list)
     """The parts of the final score that could not be computed, with the reasons; empty if there is a final score."""
     scorers: list[str] = field(default_factory=list)
@@ -85,6 +87,7 @@ class EvaluationResult:
         return EvaluationResult(
             metrics=value["metrics"],
             intervals=value["intervals"],
+            weights_dtype=value.get("weights_dtype"),
             missing=value["missing"],
             # Older results were all scored officially, and do not say so.
             scorers=value.get("scorers", []),

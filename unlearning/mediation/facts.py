@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from unlearning.data.ids import document_id
@@ -19,6 +19,10 @@ TEMPLATES = {
     "home_address": re.compile(r"What is the home address of (.+)\?"),
 }
 """The official questions of Task2 by relation; all 1,285 of the published data are of one of them."""
+
+
+POSSESSIVE = {"birth_date": "What is {}'s birth date?", "home_address": "What is {}'s home address?"}
+"""The relations that the data asks for as "of X", in the form of the others (LAB-FLAIR's utils/create_data.py)."""
 
 
 class FoundBy(StrEnum):
@@ -93,6 +97,14 @@ def _own_fact(row: Row, span: Span, found_by: FoundBy) -> Fact:
     start, end = span
     subject, relation = row.input[start:end], f"{row.input[:start]}...{row.input[end:]}"
     return Fact(row.id, row.input, subject, start, row.output, subject, relation, found_by)
+
+
+def in_possessive(fact: Fact) -> Fact:
+    """Return the fact with its question in the possessive form of `POSSESSIVE`; as it is where it has that form."""
+    template = POSSESSIVE.get(fact.relation)
+    if template is None:
+        return fact
+    return replace(fact, prompt=template.format(fact.subject), subject_start=template.index("{"))
 
 
 def spread(facts: Sequence[Fact], seed: int) -> list[Fact]:

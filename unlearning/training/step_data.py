@@ -70,7 +70,7 @@ class StepPart:
 
 
 class StepData:
-    """One optimiser step on one device; its loss is the mean of its parts' losses.
+    """One optimiser step on one device; its loss is the mean or the sum of its parts' losses.
 
     This is no dataclass, because Lightning would convert the numbers inside one to the precision of the weights.
     """
