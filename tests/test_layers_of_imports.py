@@ -10,6 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "unlearning"
 ORDER = (
     {"errors", "artefacts", "identity", "context", "bootstrap"},
+    {"locks"},
     {"config"},
     {"schedules", "objectives"},
     {"data"},

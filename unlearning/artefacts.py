@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from typing import Any
 def write_file(path: Path, fill: Callable[[Path], object]) -> None:
     """Let `fill` write a new file, then move it to `path`: a kill or a full disk leaves the old file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         fill(partial)
         with partial.open("rb") as handle:
@@ -53,10 +55,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a new folder, then move that folder to `path` in place of what was there."""
+    """Let `fill` write into a new folder, then move that folder to `path` in place of what was there.
+
+    Only the owner of the folder around it may call this (`locks.take`): two processes at once would be in each other's
+    way.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        # A kill left it behind.
+        shutil.rmtree(left, ignore_errors=True)
+    partial = _partial(path)
     partial.mkdir()
     try:
         fill(partial)
@@ -64,3 +72,24 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_if_only(folder: Path, names: Set[str]) -> None:
+    """Remove a folder that holds nothing but files of these names, and its parents as long as they are empty then.
+
+    The working folder and what is above it stay.
+    """
+    if not folder.is_dir() or not {item.name for item in folder.iterdir()} <= names:
+        return
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # not empty any more, or not ours
+        for empty in (folder, *folder.parents):
+            if empty.resolve() in (Path.cwd(), *Path.cwd().parents):
+                return
+            empty.rmdir()
+
+
+def _partial(path: Path) -> Path:
+    """Return a new hidden name beside `path`, which no other process has, also none of another machine."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

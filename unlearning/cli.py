@@ -10,7 +10,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,8 @@ from unlearning.config.settings import settings_of
 from unlearning.context import RunContext, on_main_process
 from unlearning.errors import Interrupted
 from unlearning.runs.job import USER_ERRORS, run_job
+from unlearning.runs.job_folder import own_job_folder
+from unlearning.runs.owner import let_go
 from unlearning.runs.sweep import relaunched_alone, searched_values
 
 INTERRUPTED = 130
@@ -99,6 +101,8 @@ def _command(name: str, task: Callable[[DictConfig], Any]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    finally:
+        let_go()
 
 
 def _fail(message: str, code: int) -> None:
@@ -112,8 +116,7 @@ def _fail(message: str, code: int) -> None:
 
 def _unlearn(cfg: DictConfig) -> float | tuple[float, ...] | None:
     """Do the job, and return the numbers that a sweeper which searches asks for."""
-    _job("unlearn", cfg)
-    return searched_values(Path(HydraConfig.get().runtime.output_dir), list(cfg.optimized))
+    return searched_values(_job("unlearn", cfg), list(cfg.optimized))
 
 
 def _report(cfg: DictConfig) -> None:
@@ -122,29 +125,38 @@ def _report(cfg: DictConfig) -> None:
     import_module("unlearning.commands.report").run(settings)
 
 
-def _job(name: str, cfg: DictConfig) -> None:
-    """Check the settings of a command, then do its job in its run folder."""
+def _job(name: str, cfg: DictConfig) -> Path:
+    """Check the settings of a command, then do its job in its run folder. Returns the folder."""
     hydra_settings = HydraConfig.get()
     multirun = hydra_settings.mode == RunMode.MULTIRUN
-    run_dir = Path(hydra_settings.runtime.output_dir)
+    asked = Path(hydra_settings.runtime.output_dir)
+    own: AbstractContextManager[Path] = nullcontext(asked)
+    if multirun:
+        own = own_job_folder(asked, hydra_settings.job.num, cfg)
+    with own as run_dir:
 
-    def checked_job() -> None:
-        # A value that is out of its range is refused here, before anything slow is imported.
-        settings = settings_of(cfg)
-        _quieten_libraries()
-        command = import_module(f"unlearning.commands.{name}")
-        with relaunched_alone(hydra_settings, run_dir) if multirun else nullcontext():
-            command.run(settings, _context(cfg, hydra_settings))
+        def checked_job() -> None:
+            # A value that is out of its range is refused here, before anything slow is imported.
+            settings = settings_of(cfg)
+            _quieten_libraries()
+            command = import_module(f"unlearning.commands.{name}")
+            with relaunched_alone(hydra_settings, run_dir) if multirun else nullcontext():
+                command.run(settings, _context(cfg, hydra_settings, run_dir))
 
-    program = "unlearn" if name == "unlearn" else f"unlearn-{name}"
-    run_job(checked_job, cfg, run_dir, _resume_command(program), multirun)
+        if on_main_process():
+            program = "unlearn" if name == "unlearn" else f"unlearn-{name}"
+            run_job(checked_job, cfg, run_dir, _resume_command(program), multirun)
+        else:
+            # Processes for further devices write nothing.
+            checked_job()
+        return run_dir
 
 
-def _context(cfg: DictConfig, hydra_settings: HydraConf) -> RunContext:
+def _context(cfg: DictConfig, hydra_settings: HydraConf, run_dir: Path) -> RunContext:
     """Return what a run knows about how it was started."""
     multirun = hydra_settings.mode == RunMode.MULTIRUN
     return RunContext(
-        run_dir=Path(hydra_settings.runtime.output_dir),
+        run_dir=run_dir,
         group=Path(hydra_settings.sweep.dir).name if multirun else None,
         overrides=list(hydra_settings.overrides.task),
         choices={

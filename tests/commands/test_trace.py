@@ -1,14 +1,21 @@
 """unlearn-trace from the command line."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from tests.command_line import run_command
 from tests.commands.sandbox_runs import SHORT, TARGET, SandboxRuns, read
 from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.config.data import WorldConfig
 from unlearning.data.rows import Kind, Row
+from unlearning.mediation import selection
+from unlearning.mediation.rules import LayerChoice
+from unlearning.mediation.tracer import Tracer
 from unlearning.sandbox.world import generate
 
 QUICK = ["trainer=cpu", "logger=none", "trace.facts=1", "trace.draws=1"]
@@ -55,3 +62,23 @@ def test_rows_of_ones_own(runs: SandboxRuns, tmp_path: Path) -> None:
     ended = run_command("trace", [*words, *without, *advised], runs.folder)
     assert ended.code == 0, ended.err
     assert read(tmp_path / "without" / "layers.json")["mode"] == "weights"
+
+
+def test_what_was_traced_is_kept_when_no_layer_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advised rule chooses layers in the same folder, from the facts that are there."""
+    words = ["trainer=cpu", "logger=none", "trace.facts=1", "trace.draws=1", "hydra.run.dir=run"]
+    with monkeypatch.context() as patch:
+        nothing = LayerChoice(np.zeros(8, dtype=bool), np.zeros((2, 8), dtype=bool))
+        patch.setattr(selection, "by_effects", lambda *_: nothing)
+        ended = run_command("trace", words, tmp_path)
+    assert ended.code == 1
+    advised = re.search(r"choose (trace.rule=first), .* with (trace.value=0.25),", ended.err)
+    assert advised is not None, ended.err
+    assert "or trace.noise_std above 3" in ended.err
+    assert read(tmp_path / "run" / "status.json")["state"] == "failed"
+    before = (tmp_path / "run" / "effects.parquet").read_bytes()
+    monkeypatch.setattr(Tracer, "trace", pytest.fail)
+    ended = run_command("trace", [*words, *advised.groups()], tmp_path)
+    assert ended.code == 0, ended.err
+    assert read(tmp_path / "run" / "layers.json")["layers"] == [0, 1]
+    assert (tmp_path / "run" / "effects.parquet").read_bytes() == before

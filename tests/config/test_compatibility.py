@@ -264,7 +264,9 @@ COMMON = {"name": "run", "model": NF4, "data": DataConfig(), "trainer": TrainerC
 )
 def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:
     """Commands that change whole weights, or look into them, refuse 4-bit weights."""
-    with pytest.raises(InputError, match=f"model.quantization=nf4: {command} works on whole weights; choose none"):
+    with pytest.raises(
+        InputError, match=f"model.quantization=nf4: {command} works on whole weights; choose model.quantization=none"
+    ):
         check_settings(root(**COMMON, **NEEDED.get(root, {})))
 
 

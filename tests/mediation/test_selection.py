@@ -147,7 +147,7 @@ def test_single_modules_may_have_no_effect() -> None:
 
 @pytest.mark.parametrize("rule", ["confidence", "threshold", "coverage", "top_share"])
 def test_no_effect_is_an_error(rule: str) -> None:
-    with pytest.raises(InputError, match=rf"trace.rule={rule}: no layer's mlp has a positive effect; raise"):
+    with pytest.raises(InputError, match=rf"trace.rule={rule}: no layer's mlp has a positive effect; choose"):
         select(persons_of([[0.0, -1.0]] * 3), config_of(SelectionRule(rule)), None)
 
 

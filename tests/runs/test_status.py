@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unlearning.runs.status import mark_finished, read_status, try_to_write_status, write_status
-from unlearning.runs.sweep import all_finished, job_folders
+from unlearning.runs.sweep import job_folders, unfinished
 
 
 def test_a_status_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -32,13 +32,13 @@ def test_a_folder_that_cannot_be_written_does_not_hide_why_a_run_ended(tmp_path:
     try_to_write_status(tmp_path / "file", "failed", None, "")
 
 
-def test_a_multirun_is_finished_when_all_its_jobs_are(tmp_path: Path) -> None:
+def test_the_jobs_of_a_multirun_that_are_not_finished_are_named(tmp_path: Path) -> None:
     """Jobs are the folders that have a status.json."""
     for job in ("0-a", "1-b"):
         write_status(tmp_path / job, "finished", None, "")
     (tmp_path / "plots").mkdir()
     jobs = job_folders(tmp_path)
     assert [job.name for job in jobs] == ["0-a", "1-b"]
-    assert all_finished(jobs)
+    assert unfinished(jobs) == []
     write_status(tmp_path / "1-b", "running", None, "")
-    assert not all_finished(jobs)
+    assert unfinished(jobs) == [tmp_path / "1-b"]

@@ -81,8 +81,23 @@ def test_the_likeliest_tokens_alone() -> None:
 
 def test_a_table_that_is_too_large_is_refused() -> None:
     """The error is one line with the size, before anything is computed."""
-    with pytest.raises(InputError, match=r"trainer.reference_gib=1e-06: .* takes 0.0 GiB; allow more"):
+    with pytest.raises(
+        InputError, match=r"trainer.reference_gib=1e-06: .* takes more; set trainer.reference_gib=0.01$"
+    ):
         tables_of(AllScope(), GradDiff(**KL), 1e-6)
+    tables_of(AllScope(), GradDiff(**KL), 0.01)
+
+
+def test_as_many_tokens_are_advised_as_there_is_room_for() -> None:
+    """What the message says can be done, and one token more cannot."""
+    with pytest.raises(
+        InputError, match=r"set trainer.reference_gib=0.01 or objective.reference_top_k=\d+$"
+    ) as refused:
+        tables_of(AllScope(), GradDiff(**KL), 1e-5)
+    room = int(str(refused.value).rpartition("=")[2])
+    tables_of(AllScope(), GradDiff(**KL, reference_top_k=room), 1e-5)
+    with pytest.raises(InputError):
+        tables_of(AllScope(), GradDiff(**KL, reference_top_k=room + 1), 1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])

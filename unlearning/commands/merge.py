@@ -4,7 +4,7 @@ from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
 from unlearning.commands.stages.load import load_inputs
-from unlearning.commands.stages.merge import find_adapters, merge_adapters
+from unlearning.commands.stages.merge import find_adapters, merge_adapters, require_fit
 from unlearning.commands.stages.results import conclude
 from unlearning.config.commands import MergeConfig
 from unlearning.context import RunContext
@@ -26,6 +26,8 @@ def run(config: MergeConfig, context: RunContext) -> None:
     with clock.stage("load"):
         inputs = load_inputs(config)
         record_architecture(inputs.model, context.run_dir)
+    # Before the references are evaluated, which takes long.
+    require_fit(adapters, inputs.model, inputs.target_path)
     references = {}
     if config.evaluation.references:
         with clock.stage("evaluate the target and the retrained model"):
@@ -33,7 +35,7 @@ def run(config: MergeConfig, context: RunContext) -> None:
     loggers = make_loggers(config.logger, f"{config.name}-{config.seed}", "merge", context)
     parameters = sum(parameter.numel() for parameter in inputs.model.parameters())
     with clock.stage("merge"):
-        merged = merge_adapters(config, adapters, inputs.model, inputs.target_path)
+        merged = merge_adapters(config, adapters, inputs.model)
     adapter_parameters = sum(parameter.numel() for parameter in merged.parameters()) - parameters
     seconds = clock.seconds["merge"]
     record = TrainingRecord(seconds=seconds, steps=0, tokens=0, rows=0, stopped=None, best_step=None)

@@ -64,7 +64,11 @@ def refuse_incompatible(config: object) -> None:
 def refuse_quantization(model: ModelConfig, command: str) -> None:
     """Raise InputError for 4-bit weights: `command` needs whole weights."""
     asked = f"model.quantization={model.quantization}"
-    _refuse(model.quantization is not Quantization.none, asked, f"{command} works on whole weights; choose none")
+    _refuse(
+        model.quantization is not Quantization.none,
+        asked,
+        f"{command} works on whole weights; choose model.quantization=none",
+    )
 
 
 def require_layer_in_reach(layer: int, first_trained_layer: int, depth: int) -> None:
@@ -160,7 +164,7 @@ def _refuse_reference(objective: ObjectiveConfig) -> None:
     _refuse(
         kept is not None and objective.divergence_weight == 0 and not isinstance(objective, UnDIALConfig),
         f"objective.reference_top_k={kept}, objective.divergence_weight=0",
-        "nothing is compared with the model before unlearning; choose null, or give the divergence a weight",
+        "nothing is compared with the model before unlearning; choose objective.reference_top_k=null",
     )
 
 
@@ -169,7 +173,7 @@ def _refuse_prompt(config: UnlearnConfig) -> None:
     _refuse(
         isinstance(config.objective, DPOConfig) and config.prompt.forget_supervised is Supervised.document,
         f"prompt.forget_supervised=document, {_name(config.objective)}",
-        "an answer is compared with a refusal, whose prompt is the same; choose output",
+        "an answer is compared with a refusal, whose prompt is the same; choose prompt.forget_supervised=output",
     )
 
 
@@ -180,7 +184,7 @@ def _refuse_4_bits(config: UnlearnConfig) -> None:
     asked = f"model.quantization={config.model.quantization}"
     fsdp = config.trainer.strategy == "fsdp"
     _refuse(not isinstance(config.scope, LoraScopeConfig), asked, "only adapters are trained on it; choose scope=lora")
-    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose auto or ddp")
+    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose trainer.strategy=auto")
     _require_gpu_for_4_bits(config.model, config.trainer)
 
 
@@ -216,12 +220,14 @@ def _refuse_scaling(config: UnlearnConfig) -> None:
         f"{asked}, {_name(config.objective)}",
         "what is negated must be something learnt, or forgetting becomes learning; choose objective=task_vector",
     )
-    _refuse(dora, f"{asked}, scope.dora=true", "its update is not a multiple of its adapter; choose scope=lora")
-    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "no process has whole weights to scale; choose auto or ddp")
+    _refuse(dora, f"{asked}, scope.dora=true", "its update is not a multiple of its adapter; choose scope.dora=false")
+    _refuse(
+        fsdp, f"{asked}, trainer.strategy=fsdp", "no process has whole weights to scale; choose trainer.strategy=auto"
+    )
     _refuse(
         every is not None,
         f"{asked}, stopping.check_every_steps={every}",
-        "checks would judge the weights before they are scaled; choose null",
+        "checks would judge the weights before they are scaled; choose stopping.check_every_steps=null",
     )
 
 
@@ -231,7 +237,7 @@ def _refuse_sharded_best(config: UnlearnConfig) -> None:
     _refuse(
         config.trainer.strategy == "fsdp" and config.stopping.keep_best and every is not None,
         f"stopping.keep_best=true, stopping.check_every_steps={every}, trainer.strategy=fsdp",
-        "sharded weights are not kept at a check; choose keep_best=false",
+        "sharded weights are not kept at a check; choose stopping.keep_best=false",
     )
 
 

@@ -70,7 +70,7 @@ def encode_prompts(
         return ids
     if not tokenizer.chat_template:
         name = tokenizer.name_or_path or type(tokenizer).__name__
-        raise InputError(f"prompt.style=chat: tokenizer {name} has no chat template; prompt.style must be raw")
+        raise InputError(f"prompt.style=chat: tokenizer {name} has no chat template; choose prompt.style=raw")
     chats = [[{"role": "user", "content": text}] for text in inputs]
     # transformers 5 returns a BatchEncoding unless told otherwise.
     chat_ids: list[list[int]] = tokenizer.apply_chat_template(chats, add_generation_prompt=True, return_dict=False)

@@ -18,6 +18,7 @@ from unlearning.evaluation.model_state import require_match
 from unlearning.evaluation.parts import PARTS, Part
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.summary import summarise
+from unlearning.locks.lock import lock_file, only_one
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,17 @@ def _load_or_measure(path: Path | None, evaluated: EvaluatedModel, part: Part, p
     found: list[Any] | None = processes.broadcast(_read(path, part) if processes.is_writer else None)
     if found is not None:
         return found
+    if path is None or processes.share.processes > 1:
+        # Several processes cannot wait for another command: those that do not hold the lock would time out.
+        return _measure(path, evaluated, part, processes)
+    with only_one(lock_file(path)):
+        # Another command may have measured it meanwhile.
+        found = _read(path, part)
+        return _measure(path, evaluated, part, processes) if found is None else found
+
+
+def _measure(path: Path | None, evaluated: EvaluatedModel, part: Part, processes: ProcessGroup) -> list[Any]:
+    """Return the part's scores, measured now, and write them to the file, if there is one."""
     scores = processes.collect_scores(lambda share: part.measure(replace(evaluated, share=share)), part.divided)
     if path is not None and processes.is_writer:
         write_json(path, [asdict(score) for score in scores])

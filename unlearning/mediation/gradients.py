@@ -46,7 +46,9 @@ def layer_gradients(
     """
     if not forget or not retain:
         missing = "retain" if forget else "forget"
-        raise InputError(f"trace.rule=gradient or fisher: no {missing} facts to take gradients of; choose another rule")
+        raise InputError(
+            f"trace.rule=gradient or fisher: no {missing} facts to take gradients of; choose another trace.rule"
+        )
     parts = [anatomy.part_parameters(layer, kind) for layer in anatomy.layers(model)]
     chosen = [parameter for part in parts for parameter in part]
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -94,7 +96,7 @@ def _ratios(forget: Values, retain: Values, kind: ModuleKind) -> tuple[float, ..
         if not (isfinite(upper) and isfinite(lower) and lower > 0):
             raise InputError(
                 f"trace.rule=gradient or fisher: layer {layer}'s {kind} has a gradient of size {upper:g} on forget "
-                f"facts and {lower:g} on retain facts, which have no ratio; choose another rule"
+                f"facts and {lower:g} on retain facts, which have no ratio; choose another trace.rule"
             )
     return tuple(float(ratio) for ratio in forget / retain)
 

@@ -6,13 +6,21 @@ import numpy as np
 
 from unlearning.bootstrap import RESAMPLES
 from unlearning.config.scope import ModuleKind
-from unlearning.config.trace import SelectionRule, TraceConfig
+from unlearning.config.trace import Corruption, SelectionRule, TraceConfig, TraceMode
 from unlearning.errors import InputError
 from unlearning.mediation.effects import Effects, indirect_effects
 from unlearning.mediation.fact_effects import FactEffects, fact_effects
 from unlearning.mediation.person_bootstrap import floats
 from unlearning.mediation.result import METRICS, LayerGradients, Metric, TraceResult
-from unlearning.mediation.rules import READS_EFFECTS, READS_GRADIENTS, LayerChoice, baseline, by_effects, share_count
+from unlearning.mediation.rules import (
+    FALLBACK_SHARE,
+    READS_EFFECTS,
+    READS_GRADIENTS,
+    LayerChoice,
+    baseline,
+    by_effects,
+    share_count,
+)
 from unlearning.mediation.selection_warnings import selection_warnings
 from unlearning.mediation.states import Restoration, deciding_restoration
 
@@ -69,9 +77,11 @@ def select(result: TraceResult, config: TraceConfig, gradients: LayerGradients |
     choice = _choose(result, facts, restoration, config, gradients)
     alone = _choose(result, facts, Restoration(config.select), config, gradients)
     if not choice.chosen.any():
+        more = ", or a larger trace.facts" if result.counts.not_needed else ""
         raise InputError(
-            f"trace.rule={config.rule}: no layer's {config.select} has a positive effect; raise trace.facts or "
-            "trace.noise_std, or choose trace.rule=first, middle, last or random, which need no effect"
+            f"trace.rule={config.rule}: no layer's {config.select} has a positive effect; choose trace.rule=first, "
+            f"middle, last or random, which need no effect, with trace.value={FALLBACK_SHARE}, the share of the layers"
+            f"{more}{or_stronger_noise(config)}"
         )
     rules = BASELINES if gradients is None else (*BASELINES, *READS_GRADIENTS)
     count = len(choice.layers)
@@ -90,6 +100,12 @@ def select(result: TraceResult, config: TraceConfig, gradients: LayerGradients |
         warnings=tuple(selection_warnings(choice, alone, facts, result.restorations, config)),
         effects=tuple(found for metric in METRICS if (found := indirect_effects(result, metric))),
     )
+
+
+def or_stronger_noise(config: TraceConfig) -> str:
+    """Return an advice that ends a message where the effects are too small; empty where there is no noise."""
+    noisy = config.corruption is Corruption.noise and config.mode is not TraceMode.weights
+    return f", or trace.noise_std above {config.noise_std:g}" if noisy else ""
 
 
 def _choose(

@@ -46,7 +46,7 @@ from unlearning.mediation.resumable import measure_facts
 from unlearning.mediation.rules import READS_GRADIENTS
 from unlearning.mediation.runs import clean_run, record_run
 from unlearning.mediation.screening import COMPARED, estimate, screening
-from unlearning.mediation.selection import Selection, select
+from unlearning.mediation.selection import Selection, or_stronger_noise, select
 from unlearning.mediation.self_test import self_test
 from unlearning.mediation.tracer import Tracer
 from unlearning.mediation.weight_swap import ancestry, ancestry_warning, trace_weights
@@ -91,12 +91,13 @@ def trace(
     result, facts = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
     if not fabric.is_global_zero:
         return None
+    # What was measured is written before a layer is chosen by it, for that may be refused.
+    write_table(out / EFFECTS, result)
     gradients, without = _gradients(model, facts, config)
     selection = select(result, config, gradients)
     unrelated = ancestry_warning(ancestry(model, base)) if base is not None else None
     reasons = tuple(line for line in (without, unrelated) if line is not None)
     selection = replace(selection, warnings=(*selection.warnings, *reasons))
-    write_table(out / EFFECTS, result)
     write_layers(out / LAYERS, model, selection, result, config)
     return TraceOutcome(result, selection)
 
@@ -142,23 +143,27 @@ def trace_facts(
     facts = find_known_facts(tracer, tokenizer, rows, others, config, prompt)
     traces, compared, noise_scale = _traces(tracer, facts, base, out, fabric)
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
-    kept = [item for item in traces if _total_effect(item, metric) > config.min_total_effect]
-    below = tuple(item.fact for item in traces if _total_effect(item, metric) <= config.min_total_effect)
-    if fabric.is_global_zero and not kept:
-        raise InputError(
-            f"tracing: the corruption costs none of {len(traces)} facts more than trace.min_total_effect="
-            f"{config.min_total_effect} nats a token, so there is nothing to trace"
-        )
+    costs = {item.fact: _total_effect(item, metric) for item in traces}
     result = TraceResult(
         restorations=tracer.restorations,
         depth=tracer.depth,
         mode=config.mode,
         direction=config.direction,
         noise=noise_scale,
-        traces=tuple(kept),
-        counts=replace(facts.counts, below_min_effect=below),
+        traces=tuple(item for item in traces if costs[item.fact] > config.min_total_effect),
+        counts=replace(
+            facts.counts,
+            below_min_effect=tuple(fact for fact, cost in costs.items() if not cost > config.min_total_effect),
+        ),
         screening=compared,
     )
+    if fabric.is_global_zero and not result.traces:
+        write_table(out / EFFECTS, replace(result, traces=tuple(traces)))
+        raise InputError(
+            f"tracing: the corruption costs none of {len(traces)} facts more than trace.min_total_effect="
+            f"{config.min_total_effect:g} nats a token, so there is nothing to trace; the most is "
+            f"{max(costs.values()):g}, set trace.min_total_effect below that{or_stronger_noise(config)}"
+        )
     return result, facts
 
 

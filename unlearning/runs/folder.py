@@ -86,13 +86,17 @@ def save_evaluation(label: str, result: EvaluationResult, run_dir: Path) -> None
     write_jsonl(run_dir / "evaluation_results.jsonl", [official_record(result)])
 
 
-def save_outcome(config: UnlearnConfig | MergeConfig, outcome: Outcome, context: RunContext) -> SavedRecords:
-    """Write everything but the weights. metrics.json comes last, so that a folder that has it has all results."""
-    run_dir = context.run_dir
+def save_evaluations(results: Mapping[str, EvaluationResult], run_dir: Path) -> None:
+    """Write the evaluations of the unlearned model and of those that it is compared with."""
     for label in ("target", "retrained"):
-        if label in outcome.results:
-            write_json(run_dir / "evaluation" / f"{label}.json", outcome.results[label].to_json())
-    save_evaluation("unlearned", outcome.results["unlearned"], run_dir)
+        if label in results:
+            write_json(run_dir / "evaluation" / f"{label}.json", results[label].to_json())
+    save_evaluation("unlearned", results["unlearned"], run_dir)
+
+
+def save_outcome(config: UnlearnConfig | MergeConfig, outcome: Outcome, context: RunContext) -> SavedRecords:
+    """Write provenance and metrics. metrics.json comes last, so that a folder that has it has all results."""
+    run_dir = context.run_dir
     seeds = {"run": config.seed, "world": sandbox_world(config.data).seed}
     record = provenance(
         data_fingerprint=outcome.data_fingerprint,

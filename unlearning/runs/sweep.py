@@ -24,9 +24,9 @@ def job_folders(sweep_dir: Path) -> list[Path]:
     return sorted(path.parent for path in sweep_dir.glob(f"*/{STATUS}"))
 
 
-def all_finished(jobs: Sequence[Path]) -> bool:
-    """Return whether every job is finished."""
-    return all(read_status(job)["state"] == "finished" for job in jobs)
+def unfinished(jobs: Sequence[Path]) -> list[Path]:
+    """Return the jobs that are not finished."""
+    return [job for job in jobs if read_status(job)["state"] != "finished"]
 
 
 def searched_values(run_dir: Path, metrics: Sequence[str]) -> float | tuple[float, ...] | None:

@@ -56,7 +56,7 @@ def check_sets(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
     if ratio is not None and not forget_rows:
         raise InputError(f"ratio.retain_per_forget={ratio}: the forget set is empty; use ratio=natural")
     if ratio and not retain_rows:
-        raise InputError(f"ratio.retain_per_forget={ratio}: the retain set is empty; use 0 or give retain rows")
+        raise InputError(f"ratio.retain_per_forget={ratio}: the retain set is empty; use ratio.retain_per_forget=0")
 
 
 def shuffled(rows: int, rng: random.Random) -> list[int]:

@@ -3,6 +3,7 @@
 The order of the rows does not depend on where a run was interrupted, so a resumed run has the same tables.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
@@ -103,9 +104,14 @@ def _announce_size(
     if not size:
         return
     if size / GIB > limit_gib:
+        enough = f"trainer.reference_gib={math.ceil(100 * size / GIB) / 100:g}"
+        # Of outputs over the vocabulary the likeliest tokens can be kept alone: as many as there is room for.
+        tokens = sum(supervised_tokens(rows[number]) for number, kind in kinds.items() if kind is ReferenceKind.outputs)
+        rest = limit_gib * GIB - size + bytes_per_token[ReferenceKind.outputs] * tokens
+        room = int(rest / (tokens * (torch.int64.itemsize + full))) if tokens and model.layer is None else 0
         raise InputError(
-            f"trainer.reference_gib={limit_gib}: what the model says before unlearning takes {size / GIB:.1f} GiB; "
-            "allow more, keep the output projection frozen, or set objective.reference_top_k"
+            f"trainer.reference_gib={limit_gib:g}: what the model says before unlearning takes more; set "
+            f"{enough}{f' or objective.reference_top_k={room}' if room >= 2 else ''}"
         )
     count = sum(kind is not ReferenceKind.none for kind in kinds.values())
     say(f"  reference of {count} rows: {size / 2**20:.1f} MiB, no second model")

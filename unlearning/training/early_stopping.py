@@ -19,7 +19,7 @@ from unlearning.training.checker import Checker
 from unlearning.training.checkpoint import writing
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
-from unlearning.training.stopping_rules import Check, Stop, StopReason, best_check, stop_after
+from unlearning.training.stopping_rules import Check, DivergedError, Stop, StopReason, best_check, stop_after
 
 CHECKS = "checks.csv"
 COLUMNS = [field.name for field in fields(Check)]
@@ -109,10 +109,10 @@ class EarlyStopping(pl.Callback):
         return last.phase == 0 and last.epoch == 0 and not last.ends_epoch
 
     def _stop(self, stop: Stop) -> None:
-        """Note the stop, and print its reason. Raises InputError after a failure that leaves no weights to keep."""
+        """Note the stop, and print its reason. Raises DivergedError after a failure that leaves no weights."""
         best = self.best
         if stop.reason.is_failure and best is None:
-            raise InputError(f"{stop.message}; lower optimizer.lr or set objective.forget_ceiling_nats")
+            raise DivergedError(stop.message)
         self.history.stopped = stop.reason
         if on_main_process():
             kept = f"; the weights of the best check, after step {best.step}, are the result" if best else ""

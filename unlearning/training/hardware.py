@@ -13,7 +13,7 @@ def require_hardware(config: TrainerConfig) -> None:
     cuda = torch.cuda.is_available()
     on_gpu = config.accelerator != "cpu" and (cuda or torch.backends.mps.is_available())
     if config.accelerator == "gpu" and not on_gpu:
-        raise InputError("trainer.accelerator=gpu: no GPU was found here; trainer=auto takes what there is")
+        raise InputError("trainer.accelerator=gpu: no GPU was found here; choose trainer=auto")
     if cuda and on_gpu and config.devices != "auto":
         devices = torch.cuda.device_count()
         if int(config.devices) > devices:
@@ -21,7 +21,9 @@ def require_hardware(config: TrainerConfig) -> None:
     if config.strategy == "fsdp":
         _require_shardable(config, on_gpu and not cuda)
     if config.compile and not on_gpu and not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        raise InputError("trainer.compile=true: needs a C++ compiler, and none was found here; choose false")
+        raise InputError(
+            "trainer.compile=true: needs a C++ compiler, and none was found here; choose trainer.compile=false"
+        )
 
 
 def one_device(config: TrainerConfig) -> torch.device:
@@ -32,7 +34,9 @@ def one_device(config: TrainerConfig) -> torch.device:
 
 def _require_shardable(config: TrainerConfig, on_other_gpu: bool) -> None:
     if on_other_gpu:
-        raise InputError("trainer.strategy=fsdp: shards over CUDA devices or CPU processes; choose auto")
+        raise InputError(
+            "trainer.strategy=fsdp: shards over CUDA devices or CPU processes; choose trainer.strategy=auto"
+        )
     if config.prefix_cache_gib:
         raise InputError(
             f"trainer.prefix_cache_gib={config.prefix_cache_gib:g}: must be 0 with trainer.strategy=fsdp, "

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from unlearning.config.objective import Reduction
 from unlearning.config.optimizer import Accumulation, OptimizerConfig
-from unlearning.errors import InputError
 from unlearning.objectives.base import Objective
 from unlearning.training.batch_losses import BatchLosses
 from unlearning.training.learning_rate import learning_rate
 from unlearning.training.step_data import MicroBatch, StepData, StepPart
 from unlearning.training.step_record import PartLosses, StepRecord, mean_of_known
+from unlearning.training.stopping_rules import DivergedError
 
 
 class UnlearningModule(pl.LightningModule):
@@ -149,10 +149,7 @@ class UnlearningModule(pl.LightningModule):
     def _require_finite(self, index: int, **values: float | None) -> None:
         for name, value in values.items():
             if value is not None and not math.isfinite(value):
-                raise InputError(
-                    f"training diverged at step {index}: {name.replace('_', ' ')} is {value}; "
-                    "lower optimizer.lr or set objective.forget_ceiling_nats"
-                )
+                raise DivergedError(f"training diverged at step {index}: {name.replace('_', ' ')} is {value}")
 
     def _record(self, data: StepData, rate: float, parts: Sequence[PartLosses], norm: float) -> None:
         self.last_record = StepRecord(

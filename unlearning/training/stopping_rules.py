@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from unlearning.config.stopping import BestBy, StoppingConfig
+from unlearning.errors import InputError
+
+
+class DivergedError(InputError):
+    """Training went wrong and left no weights to keep. Its caller adds which key to lower."""
 
 
 @dataclass(frozen=True)

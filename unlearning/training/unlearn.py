@@ -17,6 +17,7 @@ from unlearning.config.objective import Answers
 from unlearning.data.answers import random_rows, refused_rows
 from unlearning.data.encoding import EncodedRow, encode_rows
 from unlearning.data.rows import Corpus
+from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.mediation.selection import Selection
 from unlearning.models import anatomy
@@ -29,6 +30,7 @@ from unlearning.training.fit import fit
 from unlearning.training.gradient_checkpointing import checkpoint_gradients
 from unlearning.training.row_model import first_trained_layer, plain_model
 from unlearning.training.step_data import TrainingRows
+from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.task import TrainingRecord, TrainingTask
 from unlearning.training.task_vector import scaled_update
 
@@ -90,7 +92,10 @@ def unlearn_model(
         stack.enter_context(scaled_update(scoped, run_dir, config.update_scale))
         if config.trainer.compile:
             stack.enter_context(compiled_layers(plain_model(scoped)))
-        record = fit(task, config.trainer, run_dir, logger)
+        try:
+            record = fit(task, config.trainer, run_dir, logger)
+        except DivergedError as error:
+            raise InputError(f"{error}; lower optimizer.lr or set objective.forget_ceiling_nats") from error
     trainable = sum(parameter.numel() for parameter in scoped.parameters() if parameter.requires_grad)
     return TrainedModel(scoped, record, parameters, trainable)
 

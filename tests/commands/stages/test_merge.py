@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.tiny_models import tiny_model
-from unlearning.commands.stages.merge import find_adapters, merge_adapters
+from unlearning.commands.stages.merge import find_adapters, merge_adapters, require_fit
 from unlearning.config.checks import check_ranges
 from unlearning.config.commands import Combination, MajoritySign, MergeConfig
 from unlearning.config.model import ModelConfig
@@ -62,7 +62,9 @@ def settings(adapters: Sequence[Path], **changes: Any) -> MergeConfig:
 
 def merged(config: MergeConfig, base: Path) -> nn.Module:
     """Return the tiny model with the merged adapter."""
-    return merge_adapters(config, find_adapters(config), base_model(base), str(base))
+    adapters, model = find_adapters(config), base_model(base)
+    require_fit(adapters, model, str(base))
+    return merge_adapters(config, adapters, model)
 
 
 def factors(scoped: nn.Module) -> tuple[Tensor, Tensor]:
@@ -153,7 +155,7 @@ def test_dare_is_the_same_for_the_same_seed(combination: Combination, tmp_path: 
         model, found = base_model(base), find_adapters(config)
         torch.rand(5)
         state = torch.get_rng_state()
-        scoped = merge_adapters(config, found, model, str(base))
+        scoped = merge_adapters(config, found, model)
         assert torch.equal(torch.get_rng_state(), state)
         return update(scoped, base)
 
@@ -244,7 +246,13 @@ def test_folders_that_are_no_adapters(tmp_path: Path, base: Path) -> None:
 def test_adapters_that_do_not_go_together(tmp_path: Path, base: Path) -> None:
     """Different ranks, DoRA's lengths, and a model of another name are refused."""
     good, wide = adapter(tmp_path / "good", base, 0), adapter(tmp_path / "wide", base, 0, rank=4)
-    assert "combination=ties: needs adapters of one rank, these have 2, 4" in refusal(settings([good, wide]), base)
+    ranks = refusal(settings([good, wide]), base)
+    assert (
+        "combination=ties: needs adapters of one rank, these have 2, 4; choose combination=cat, combination=svd"
+        in ranks
+    )
+    for advised in (Combination.cat, Combination.svd):
+        merged(settings([good, wide], combination=advised), base)
     dora = adapter(tmp_path / "dora", base, 0, dora=True)
     assert "dora: a DoRA adapter" in refusal(settings([good, dora]), base)
     hub = change(adapter(tmp_path / "hub", base, 0), base_model_name_or_path="owner/name")

@@ -25,6 +25,7 @@ from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.fit import fit
 from unlearning.training.step_data import TrainingRows
+from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.task import TrainingRecord, TrainingTask
 from unlearning.training.trainer import weights_dtype
 
@@ -72,7 +73,7 @@ def memorise(
     Raises InputError where the scope does not fit the model, or asks for layers that only a trace would name.
     """
     if isinstance(scope, TracedScopeConfig):
-        raise InputError("scope=traced: nothing is traced before memorising; choose all, layers or lora")
+        raise InputError("scope=traced: nothing is traced before memorising; choose scope=all or scope=lora")
     rows = _training_rows(corpus, with_forget, tokenizer, prompt)
     recipe = config.recipe
     lengths = [len(row.input_ids) for row in rows]
@@ -91,7 +92,10 @@ def memorise(
         seed=config.recipe.seed,
         identity=settings_hash(recipe, config.model, corpus.fingerprint, prompt, with_forget, scope, weights),
     )
-    return scoped, fit(task, config.trainer, run_dir, loggers)
+    try:
+        return scoped, fit(task, config.trainer, run_dir, loggers)
+    except DivergedError as error:
+        raise InputError(f"{error}; lower recipe.optimizer.lr") from error
 
 
 def _training_rows(

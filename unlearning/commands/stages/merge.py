@@ -51,7 +51,7 @@ def find_adapters(config: MergeConfig) -> list[Adapter]:
     if len(set(ranks)) > 1 and not any_rank:
         raise InputError(
             f"combination={config.combination}: needs adapters of one rank, these have {', '.join(map(str, ranks))}; "
-            "choose cat, svd or one that ends in _svd"
+            "choose combination=cat, combination=svd or one that ends in _svd"
         )
     for other in adapters[1:]:
         if not _may_be_same_model(adapters[0].base, other.base):
@@ -62,17 +62,21 @@ def find_adapters(config: MergeConfig) -> list[Adapter]:
     return adapters
 
 
-def merge_adapters(config: MergeConfig, adapters: Sequence[Adapter], model: PreTrainedModel, path: str) -> nn.Module:
-    """Return `model`, which was loaded from `path`, with the merged adapter as its only adapter.
-
-    The entries that DARE drops are drawn from config.seed; PyTorch's own random state is left as it was. Raises
-    InputError where an adapter was trained on another model.
-    """
+def require_fit(adapters: Sequence[Adapter], model: PreTrainedModel, path: str) -> None:
+    """Raise InputError where an adapter was trained on another model than this one, which was loaded from `path`."""
     modules = {name for name, _ in model.named_modules()}
     for adapter in adapters:
         if not _may_be_same_model(adapter.base, path):
             raise InputError(f"adapters={adapter.given}: was trained on {adapter.base}, not on model.path={path}")
         _require_modules(adapter, modules)
+
+
+def merge_adapters(config: MergeConfig, adapters: Sequence[Adapter], model: PreTrainedModel) -> nn.Module:
+    """Return `model` with the merged adapter as its only adapter.
+
+    The entries that DARE drops are drawn from config.seed; PyTorch's own random state is left as it was. Raises
+    InputError where an adapter's weights do not fit the model.
+    """
     with torch.random.fork_rng(devices=[]):
         merged, names = _attach(adapters, model)
         torch.manual_seed(config.seed)

@@ -16,6 +16,8 @@ from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.model import Quantization
 from unlearning.config.probe import ProbeConfig, QuestionsConfig
+from unlearning.errors import InputError
+from unlearning.locks.lock import LOCK, only_one
 from unlearning.models.load import load_model
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
@@ -91,16 +93,23 @@ def probe_models(
 def add_results(results: Mapping[str, ProbeResult], folder: Path) -> None:
     """Add the results to the table of the run that was probed, in place of earlier results of the same probes.
 
-    A folder that cannot be written is left as it is, with a warning.
+    One command at a time does so, so that none loses what another one added. A folder that cannot be written is left as
+    it is, with a warning.
     """
     try:
-        before = read_results(json.loads((folder / PROBES).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
-        before = {}
+        with only_one(folder / LOCK):
+            _write_results(folder, {**_results_in(folder), **results})
+    except (OSError, InputError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        Console(stderr=True).print(f"warning: {folder}: its table of probes is not written ({reason})")
+
+
+def _results_in(folder: Path) -> dict[str, ProbeResult]:
+    """Return the results in a folder's table; none where there is no table that can be read."""
     try:
-        _write_results(folder, {**before, **results})
-    except OSError as error:
-        Console(stderr=True).print(f"warning: {folder}: its table of probes is not written ({error.strerror})")
+        return read_results(json.loads((folder / PROBES).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _write_results(folder: Path, results: Mapping[str, ProbeResult]) -> None:

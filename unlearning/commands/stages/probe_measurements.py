@@ -19,15 +19,18 @@ from unlearning.config.probe import ProbeConfig
 from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.corpus import fingerprint
+from unlearning.errors import InputError
 from unlearning.evaluation.cache import METRICS_VERSION, merged_weights_hash, model_settings, tokenizer_hash
 from unlearning.evaluation.generation import end_tokens
 from unlearning.evaluation.model_state import require_match
 from unlearning.identity import settings_hash
+from unlearning.locks.lock import lock_file, only_one
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, ProbedModel
 from unlearning.probes.table import ModelRole
 from unlearning.training.hardware import one_device
+from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.trainer import resolve_precision
 
 PROBES_VERSION = 1
@@ -78,18 +81,32 @@ def measurements(
                 yield role, name, _cached(path, partial(probe.run, probed))
             except DoesNotApplyError as error:
                 yield role, name, str(error)
+            except DivergedError as error:
+                raise InputError(f"probes.{name}: {error}; lower probes.{name}.lr") from error
         # A model that somebody else still holds makes room for the next one.
         model.to("cpu")
 
 
 def _cached(path: Path, measure: Callable[[], Measurement]) -> Measurement:
     """Return the measurement in the file, or measure now and write the file where it is missing or unreadable."""
+    found = _read(path)
+    if found is not None:
+        return found
+    with only_one(lock_file(path)):
+        # Another command may have measured it meanwhile.
+        found = _read(path)
+        if found is None:
+            found = measure()
+            write_json(path, found.to_json())
+    return found
+
+
+def _read(path: Path) -> Measurement | None:
+    """Return the measurement in the file; None where it is missing or unreadable."""
     try:
         return Measurement.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
-        found = measure()
-    write_json(path, found.to_json())
-    return found
+        return None
 
 
 def _identity(probed: ProbedModel) -> str:

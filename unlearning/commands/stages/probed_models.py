@@ -26,7 +26,7 @@ from unlearning.errors import InputError
 from unlearning.models.load import load_model, load_tokenizer, require_folder
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.table import ModelRole
-from unlearning.runs.job import CONFIG
+from unlearning.runs.same_run import CONFIG
 from unlearning.runs.status import read_status
 from unlearning.training.hardware import require_hardware
 from unlearning.training.trainer import weights_dtype

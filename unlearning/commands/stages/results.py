@@ -51,13 +51,15 @@ def conclude(
     with clock.stage("evaluate the unlearned model"):
         model = run_folder.save_weights(unlearned, inputs.tokenizer, run_dir, config.save_model, load_in_full)
         result = evaluate_model(config, inputs, model, "unlearned", references.get("retrained"))
+    results = {**references, "unlearned": result}
+    # Before the probes, one of which may refuse the model.
+    run_folder.save_evaluations(results, run_dir)
     summary = result.metrics
     if isinstance(config, UnlearnConfig) and config.probes:
         with clock.stage("probe"):
             probed = probe_unlearned(config, inputs, unlearned, model, run_dir)
         print_probes(list(probed.values()))
         summary = {**summary, **probe_summary(probed)}
-    results = {**references, "unlearned": result}
     outcome = run_folder.Outcome(results, unlearned, traced, clock.seconds, inputs.corpus.fingerprint)
     with clock.stage("report"):
         report = _save_and_report(config, outcome, context)

@@ -18,6 +18,7 @@ from unlearning.config.data import sandbox_world
 from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.config.scope import AllScopeConfig
 from unlearning.identity import settings_hash
+from unlearning.locks.lock import LOCK, only_one
 from unlearning.models.load import save_model
 from unlearning.sandbox.world import generate
 from unlearning.training.checkpoint import CHECKPOINT
@@ -38,7 +39,6 @@ def sandbox_folder(config: CommonConfig) -> Path:
         return ASSETS
     folder = Path(config.cache_dir) / "sandbox" / made_of[:16]
     if _read_settings_hash(folder) != made_of:
-        Console().print(f"building the sandbox's models in {folder}: a few minutes, once")
         build_sandbox(config, folder, [])
     return folder
 
@@ -53,8 +53,18 @@ def sandbox_settings(config: CommonConfig) -> str:
 def build_sandbox(config: CommonConfig, folder: Path, loggers: Sequence[Logger]) -> None:
     """Train the target and the retrained model and write both in half precision. An interrupted build goes on.
 
-    One device trains them. Processes for further devices are started only after this, and find the models there.
+    One device trains them. Processes for further devices are started only after this, and find the models there. Where
+    another command builds the same models, this one waits for them.
     """
+    with only_one(folder / LOCK):
+        if _read_settings_hash(folder) == sandbox_settings(config):
+            return
+        Console().print(f"building the sandbox's models in {folder}: a few minutes, once")
+        _train_and_write(config, folder, loggers)
+
+
+def _train_and_write(config: CommonConfig, folder: Path, loggers: Sequence[Logger]) -> None:
+    """Train and write both models, except those that are there, and then the settings that they were made of."""
     config = replace(config, trainer=replace(config.trainer, strategy="auto", devices="1", nodes=1))
     corpus = generate(sandbox_world(config.data))
     tokenizer = corpus_tokenizer(corpus, config.model)
