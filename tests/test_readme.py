@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from unlearning.config.command_line import readable_words
 from unlearning.config.commands import CommonConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
@@ -58,6 +59,7 @@ def swept(config_name: str, words: list[str]) -> list[str]:
 def composes(line: str) -> None:
     """Compose and check every job of a command line."""
     command, *words = shlex.split(os.path.expandvars(line), comments=True)
+    words = readable_words(words)
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
     register()
@@ -77,6 +79,12 @@ def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("line", commands(README))
 def test_a_command_of_the_readme_composes(line: str) -> None:
     """Every job of the command composes, with its values in range."""
+    composes(line)
+
+
+@pytest.mark.parametrize("line", commands((ROOT / "docs" / "own_rows.md").read_text()))
+def test_a_command_about_own_rows_composes(line: str) -> None:
+    """The commands that messages about own rows advise are among them."""
     composes(line)
 
 

@@ -26,4 +26,4 @@ def test_the_official_entry_point(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert torch.isfinite(logits(model)).all()
     assert AutoTokenizer.from_pretrained(tmp_path / "out").eos_token_id == model.config.eos_token_id
-    assert not (tmp_path / "out" / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "out" / "checkpoint").exists()

@@ -51,7 +51,40 @@ ALL_FAMILIES = (
     *("stablelm", "cohere", "starcoder2", "phi", "glm"),
 )
 """All that can be traced. bloom can be built too, and is refused."""
-EAGER_ONLY = ("gemma2", "gptj", "gpt_neo", "gpt_oss", "bloom")
+LINEAR = {
+    "linear_num_key_heads": 4,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+}
+MAMBA = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 16,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+    "mamba_chunk_size": 16,
+}
+MAMBA_2 = {"num_heads": 4, "head_dim": 16, "state_size": 8, "n_groups": 1, "expand": 2, "chunk_size": 16}
+SPECIAL |= {
+    "qwen3_5_text": LINEAR,
+    "qwen3_next": {**LINEAR, **EXPERTS, "shared_expert_intermediate_size": 16},
+    "olmo_hybrid": LINEAR,
+    "bamba": MAMBA,
+    "falcon_h1": {**MAMBA, "mamba_d_ssm": 64},
+    "granitemoehybrid": {**MAMBA, "num_local_experts": 0, "shared_intermediate_size": 48},
+    "nemotron_h": {
+        **{"mamba_num_heads": 4, "mamba_head_dim": 16, "ssm_state_size": 8, "n_groups": 1, "chunk_size": 16},
+        **{"n_routed_experts": 4, "moe_intermediate_size": 24, "moe_shared_expert_intermediate_size": 24},
+    },
+    "zamba2": {**MAMBA, "mamba_headdim": 16, "n_mamba_heads": 4, "num_mem_blocks": 1, "chunk_size": 16},
+    "mamba": {"state_size": 8},
+    "mamba2": MAMBA_2,
+}
+STATEFUL = ("qwen3_5_text", "qwen3_next", "olmo_hybrid", "bamba", "falcon_h1", "granitemoehybrid", "nemotron_h")
+STATEFUL += ("zamba2", "mamba", "mamba2")
+"""Families whose layers, or every second one of them, keep a state in place of keys and values."""
+EAGER_ONLY = ("gemma2", "gptj", "gpt_neo", "gpt_oss", "bloom", "mamba", "mamba2")
 """Families for which transformers has no attention but its own."""
 
 
@@ -72,6 +105,7 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> PreTrainedModel
     if family == "gpt_neo":
         kinds = (["global", "local"] * settings["num_layers"])[: settings["num_layers"]]
         settings["attention_types"] = [[kinds, 1]]
+    settings |= layer_kinds(family, settings.get("num_hidden_layers", SHAPE["num_hidden_layers"]))
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config_class(**settings))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -79,3 +113,21 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> PreTrainedModel
             if parameter.dim() > 1:
                 parameter.normal_(0.0, 0.4)
     return model.eval()
+
+
+def layer_kinds(family: str, depth: int) -> dict[str, list[str] | list[int]]:
+    """Return the setting of a hybrid family by which every second layer has attention; none for other families."""
+
+    def alternating(first: str, second: str) -> list[str]:
+        return [second if layer % 2 else first for layer in range(depth)]
+
+    linear = {"layer_types": alternating("linear_attention", "full_attention")}
+    return {
+        "qwen3_5_text": linear,
+        "qwen3_next": linear,
+        "olmo_hybrid": linear,
+        "granitemoehybrid": {"layer_types": alternating("mamba", "attention")},
+        "bamba": {"attn_layer_indices": list(range(1, depth, 2))},
+        "nemotron_h": {"layers_block_type": ["linear_attention", "full_attention", "mlp", "moe"][:depth]},
+        "zamba2": {"layers_block_type": alternating("mamba", "hybrid")},
+    }.get(family, {})

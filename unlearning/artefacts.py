@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file atomically. A kill or a full disk leaves the old file or none, never half of the new one."""
+def write_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write a new file, then move it to `path`: a kill or a full disk leaves the old file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
     try:
-        with partial.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
+        fill(partial)
+        with partial.open("rb") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the bytes atomically."""
+    write_file(path, lambda partial: partial.write_bytes(content))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from unlearning.config.command_line import readable_words
 from unlearning.config.errors import one_line
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
@@ -89,6 +90,7 @@ def _command(name: str, task: Callable[[DictConfig], Any]) -> None:
             failures.append(error)
 
     try:
+        sys.argv[1:] = readable_words(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(guarded)()
         if failures:
             raise failures[0]

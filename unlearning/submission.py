@@ -1,5 +1,6 @@
 """The official entry point of SemEval-2025 Task 4: one function with four positional arguments."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from unlearning.config.compatibility import refuse_quantization
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.settings import settings_of
+from unlearning.training.checkpoint import CHECKPOINT
 
 if TYPE_CHECKING:
     from unlearning.config.commands import UnlearnConfig
@@ -51,7 +53,7 @@ def unlearn(
     for item in sorted((work / "checkpoint").iterdir(), key=lambda item: item.suffix == ".safetensors"):
         item.replace(work / item.name)
     (work / "checkpoint").rmdir()
-    (work / "checkpoint.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(work / CHECKPOINT, ignore_errors=True)
 
 
 def _compose(model_path: str, forget_dir: str, retain_dir: str, overrides: tuple[str, ...]) -> "UnlearnConfig":

@@ -41,7 +41,7 @@ def main(name: str, model: str, folder: Path, overrides: list[str]) -> None:
         for part, adapter in zip(("over", "under"), adapters, strict=True):
             run("unlearn", [f"experiment=leaderboard/zjuklab_{part}", f"model={model}", *overrides], adapter)
         merge = [f"adapters=[{','.join(map(str, adapters))}]", "combination=ties", "weights=[1,1]", "density=0.8"]
-        where = [f"model={model}", "data=semeval25", "evaluation=semeval", "trainer=gpu"]
+        where = [f"model={model}", "data=semeval25", "evaluation=official", "trainer=gpu"]
         run("unlearn-merge", [*where, *merge, *overrides], out)
     else:
         run("unlearn", [f"experiment=leaderboard/{name}", f"model={model}", *overrides], out)

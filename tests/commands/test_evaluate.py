@@ -10,5 +10,6 @@ def test_a_saved_model_scores_as_in_its_run(runs: SandboxRuns) -> None:
     words = ["model=local", f"model.path={model}", "trainer=cpu", "logger=none", *SHORT_EVALUATION]
     ended = run_command("evaluate", [*words, "data.max_documents_per_task=1", "hydra.run.dir=scored"], runs.folder)
     assert ended.code == 0, ended.err
-    metrics = read(runs.folder / "scored" / "evaluation" / "local.json")["metrics"]
-    assert metrics == read(runs.folder / "grad_ascent" / "metrics.json")["unlearned"]
+    record = read(runs.folder / "scored" / "evaluation" / "local.json")
+    assert record["metrics"] == read(runs.folder / "grad_ascent" / "metrics.json")["unlearned"]
+    assert record["weights_dtype"] == "float32"

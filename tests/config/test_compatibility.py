@@ -15,7 +15,7 @@ from unlearning.config.commands import (
 )
 from unlearning.config.compatibility import lowest_layer, require_layer_in_reach
 from unlearning.config.data import DataConfig
-from unlearning.config.evaluation import EvaluationConfig
+from unlearning.config.evaluation import EvaluationConfig, Precision
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.objective import (
@@ -271,7 +271,10 @@ def test_commands_that_have_no_use_for_4_bits(command: str, root: type) -> None:
 
 
 def test_4_bits_are_scored_on_a_gpu() -> None:
-    """A model in 4 bits can be scored on a GPU."""
-    check_settings(EvaluateConfig(**COMMON))
+    """A model in 4 bits can be scored on a GPU, but not in bfloat16."""
+    own, official = (EvaluationConfig(precision=precision) for precision in (Precision.own, Precision.official))
+    check_settings(EvaluateConfig(**COMMON, evaluation=own))
     with pytest.raises(InputError, match="4-bit weights need a CUDA GPU"):
-        check_settings(EvaluateConfig(**{**COMMON, "trainer": CPU}))
+        check_settings(EvaluateConfig(**{**COMMON, "trainer": CPU}, evaluation=own))
+    with pytest.raises(InputError, match=r"^evaluation\.precision=official, model\.quantization=nf4: weights in 4"):
+        check_settings(EvaluateConfig(**COMMON, evaluation=official))

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from tests.command_line import run_command
+from tests.rotation import each_once
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
@@ -166,8 +167,10 @@ def test_what_an_experiment_sets_is_not_said_to_be_tuned(tmp_path: Path) -> None
 # ---------------------------------------------------------------- the prompt, which is no tuned number
 
 
-@pytest.mark.parametrize("words", [(), ("tuned=none",), ("model.layers=16",)], ids=["tuned", "none", "deeper"])
-@pytest.mark.parametrize("method", sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml")))
+METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("method", "words"), each_once(METHODS, [(), ("tuned=none",), ("model.layers=16",)]))
 def test_every_method_asks_the_sandbox_as_it_memorised(method: str, words: tuple[str, ...]) -> None:
     """The text format belongs to the model and not to the method, with or without tuned numbers."""
     prompt = settings(f"method={method}", *words).prompt

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unlearning.data.ids import document_id, kind_of, task_of
+from unlearning.data.ids import document_id, kind_of, suffix_kind, task_of
 from unlearning.data.rows import Kind
 
 UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
@@ -25,6 +25,20 @@ CASES = [
 @pytest.mark.parametrize(("row_id", "kind", "document", "task"), CASES, ids=[repr(case[0]) for case in CASES])
 def test_what_an_id_tells(row_id: str, kind: Kind | None, document: str, task: str | None) -> None:
     assert (kind_of(row_id), document_id(row_id), task_of(row_id)) == (kind, document, task)
+
+
+@pytest.mark.parametrize("row_id", [case[0] for case in CASES])
+def test_a_suffix_tells_the_same_kind(row_id: str) -> None:
+    """For all ids of the official form."""
+    assert suffix_kind(row_id) == kind_of(row_id)
+
+
+@pytest.mark.parametrize("row_id", ["misc0", "misc1", "disc0", "aqa3", "Ärzteqa0", "row-qab"])
+def test_the_end_of_a_word_is_no_suffix(row_id: str) -> None:
+    """The official evaluator would take misc0 for the completion of document mi; of one's own rows it is a whole id."""
+    assert kind_of(row_id) is not None
+    assert suffix_kind(row_id) is None
+    assert document_id(row_id) == row_id
 
 
 @pytest.mark.parametrize("row_id", [case[0] for case in CASES])

@@ -57,7 +57,7 @@ def test_rows_are_questions(tmp_path: Path) -> None:
     """The input is the bare text; the id has the number within the split."""
     row = load_corpus(config(tmp_path, "train")).forget[1]
     name = "forget-unlearn-2qa0"
-    assert row == Row(name, "Who are Ada's parents?", "Bo and Cy.", "unlearn", Kind.QUESTION, Split.FORGET)
+    assert row == Row(name, "Who are Ada's parents?", "Bo and Cy.", "unlearn", Kind.QUESTION, Split.FORGET, own=True)
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_documents_become_rows(tmp_path: Path) -> None:
     corpus = load_corpus(config(tmp_path))
     task, kind, split = "forget", Kind.COMPLETION, Split.FORGET
     assert corpus.forget == (
-        Row("forget-forget-1-1sc1", "One two", "three.\nFour five six seven.", task, kind, split),
-        Row("forget-forget-1-2sc1", "Eight nine", "ten.", task, kind, split),
+        Row("forget-forget-1-1sc1", "One two", "three.\nFour five six seven.", task, kind, split, own=True),
+        Row("forget-forget-1-2sc1", "Eight nine", "ten.", task, kind, split, own=True),
     )
     assert kind_of(corpus.forget[1].id) is Kind.COMPLETION
     assert [row.input for row in corpus.retain] == ["Eleven twelve"]

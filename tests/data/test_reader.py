@@ -1,6 +1,7 @@
 """Good input of the readers: what is read, and what is tolerated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.records import rows_of
-from unlearning.config.data import JsonlDataConfig, SandboxDataConfig, WorldConfig
+from unlearning.config.data import SandboxDataConfig, WorldConfig
 from unlearning.data.jsonl import JsonlReader
 from unlearning.data.load import load_corpus
 from unlearning.data.membership import read_documents
@@ -72,12 +73,12 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
         "more columns",
     ],
 )
-@pytest.mark.parametrize("reader", [SemevalReader(), JsonlReader()], ids=["semeval", "jsonl"])
-def test_jsonl(tmp_path: Path, reader: FileReader, content: bytes) -> None:
+@pytest.mark.parametrize(("reader", "own"), [(SemevalReader(), False), (JsonlReader(), True)], ids=["semeval", "jsonl"])
+def test_jsonl(tmp_path: Path, reader: FileReader, own: bool, content: bytes) -> None:
     """Blank lines at the end, CRLF, a byte order mark and further columns are tolerated."""
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
-    assert rows_of(reader, [str(path)], Split.FORGET) == ROWS
+    assert rows_of(reader, [str(path)], Split.FORGET) == tuple(replace(row, own=own) for row in ROWS)
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -98,40 +99,6 @@ def test_several_sources_in_order(tmp_path: Path) -> None:
     first = write_parquet(tmp_path / "z.parquet", OFFICIAL[:2])
     (tmp_path / "a.jsonl").write_bytes(jsonl(OFFICIAL[2]))
     assert rows_of(SemevalReader(), [first, str(tmp_path / "a.jsonl")], Split.FORGET) == ROWS
-
-
-UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
-
-
-@pytest.mark.parametrize(
-    ("fields", "row_id", "task", "kind"),
-    [
-        ({}, "retain-row1qa0", "Task1", Kind.QUESTION),
-        ({"kind": "sc"}, "retain-row1sc1", "Task1", Kind.COMPLETION),
-        ({"kind": "qa", "task": "poems"}, "retain-row1qa0", "poems", Kind.QUESTION),
-        ({"id": "x", "kind": "sc"}, "x", "Task1", Kind.COMPLETION),
-        ({"id": "xsc1"}, "xsc1", "Task1", Kind.COMPLETION),
-        ({"id": "xsc1", "kind": "sc"}, "xsc1", "Task1", Kind.COMPLETION),
-        ({"id": f"{UUID}qa3"}, f"{UUID}qa3", "Task2", Kind.QUESTION),
-        ({"id": "12qa0", "task": "poems"}, "12qa0", "poems", Kind.QUESTION),
-    ],
-)
-def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str, kind: Kind) -> None:
-    """What a row does not say is told by its id, or is at its default."""
-    (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
-    (read,) = rows_of(JsonlReader(), [str(tmp_path / "own.jsonl")], Split.RETAIN)
-    assert read == Row(row_id, " a ", "b\n", task, kind, Split.RETAIN)
-
-
-def test_made_ids_are_unique_in_the_corpus(tmp_path: Path) -> None:
-    """Rows without ids are numbered over all files of a split."""
-    for name, texts in (("f1", "ab"), ("f2", "c"), ("r", "de")):
-        (tmp_path / f"{name}.jsonl").write_bytes(jsonl(*[{"input": text, "output": text} for text in texts]))
-    paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("f1", "f2", "r")}
-    corpus = load_corpus(JsonlDataConfig(forget=[paths["f1"], paths["f2"]], retain=[paths["r"]]))
-    assert [row.id for row in corpus.forget] == [f"forget-row{n}qa0" for n in (1, 2, 3)]
-    assert [row.id for row in corpus.retain] == [f"retain-row{n}qa0" for n in (1, 2)]
-    assert (corpus.members, corpus.nonmembers, corpus.questions, corpus.examples) == ((), (), (), ())
 
 
 def test_documents(tmp_path: Path) -> None:

@@ -148,13 +148,41 @@ def test_official_file_is_refused(tmp_path: Path, name: str, content: bytes, wor
 
 OWN: list[tuple[str, bytes, list[str]]] = [
     ("no output", lines({"input": "a"}), ["line 1", "missing output", "has input"]),
-    ("id without kind", lines({"input": "a", "output": "b", "id": "x"}), ["line 1", "'x'", "add a key kind"]),
+    ("id a share", lines({"input": "a", "output": "b", "id": 0.5}), ["line 1", "id is 0.5", "must be text"]),
+    ("id true", lines({"input": "a", "output": "b", "id": True}), ["line 1", "id is True"]),
+    ("id twice", lines({"input": "a", "output": "b", "id": 0}, {"input": "c", "output": "d", "id": 0}), ["line 2"]),
     ("unknown kind", lines({"input": "a", "output": "b", "kind": "mc"}), ["line 1", "'mc'", "sc, qa"]),
     ("kind null", lines({"input": "a", "output": "b", "kind": None}), ["line 1", "kind is null"]),
     (
-        "kind against id",
-        lines({"input": "a", "output": "b", "id": "xsc1", "kind": "qa"}),
-        ["line 1", "contradicts"],
+        "subject elsewhere",
+        lines({"input": "Who is Ada?", "output": "b", "subject": "Tim"}),
+        ["line 1", "'Tim' stands 0 times in input 'Who is Ada?'"],
+    ),
+    (
+        "subject twice",
+        lines({"input": "Is Al called Al?", "output": "b", "subject": "Al"}),
+        ["line 1", "'Al' stands 2 times", "or subject_start and subject_end"],
+    ),
+    ("subject a number", lines({"input": "a", "output": "b", "subject": 7}), ["line 1", "subject is 7"]),
+    (
+        "subject without its end",
+        lines({"input": "a", "output": "b", "subject_start": 0}),
+        ["line 1", "has subject_start; must have subject alone, or both subject_start and subject_end"],
+    ),
+    (
+        "subject beyond the input",
+        lines({"input": "Ada?", "output": "b", "subject_start": 0, "subject_end": 5}),
+        ["line 1", "subject_start=0, subject_end=5: must enclose words of input 'Ada?'"],
+    ),
+    (
+        "subject of no words",
+        lines({"input": "Ada ?", "output": "b", "subject_start": 3, "subject_end": 4}),
+        ["line 1", "must enclose words"],
+    ),
+    (
+        "subject that starts at a text",
+        lines({"input": "Ada?", "output": "b", "subject_start": "0", "subject_end": 3}),
+        ["line 1", "subject_start is '0'; must be a whole number"],
     ),
     ("task null", lines({"input": "a", "output": "b", "task": None}), ["line 1", "task is null"]),
     ("id null", lines({"input": "a", "output": "b", "id": None}), ["line 1", "id is null"]),

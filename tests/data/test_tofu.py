@@ -44,7 +44,7 @@ def test_rows_are_questions_in_the_template(tmp_path: Path) -> None:
     corpus = load_corpus(config(tmp_path))
     prompt = "Question: Where was Ada {Vaun} born?\nAnswer:"
     name = "forget-forget10-1qa0"
-    assert corpus.forget == (Row(name, prompt, ADA["answer"], "forget10", Kind.QUESTION, Split.FORGET),)
+    assert corpus.forget == (Row(name, prompt, ADA["answer"], "forget10", Kind.QUESTION, Split.FORGET, own=True),)
     assert corpus.retain[0].id == "retain-retain90-1qa0"
     assert (kind_of(name), document_id(name)) == (Kind.QUESTION, "forget-forget10-1")
 

@@ -27,6 +27,7 @@ from unlearning.evaluation.text import through_csv
         # "NA" and an empty text are both read back as "nan", so even this may still match
         ("Mad", "NA", False),
         ("Mad", "", False),
+        ("Mad", "NAN", False),
     ],
 )
 def test_answer_missed(stable: str, answer: str, missed: bool) -> None:

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 
 from tests.mediation.builders import random_fact
 from tests.reference.in_double import InDouble
-from tests.reference.naive_tracer import Run, embedding_of, name_of, noise_of, trace_patch, window
-from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, tiny_model
+from tests.reference.naive_tracer import Run, embedding_of, kinds_of, name_of, noise_of, trace_patch, window
+from tests.rotation import left_out
+from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, STATEFUL, tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens
 from unlearning.mediation.encoded_fact import EncodedFact
@@ -46,7 +47,19 @@ CASES = {
     "base model, noising, subject": replace(NOISING, corruption=Corruption.base_model, severed=[ModuleKind.mlp]),
 }
 EVERY_FAMILY = ("noise, denoising, grid", "base model, denoising, grid", "noise, noising, last subject")
-RUNS = [(family, case) for family in ALL_FAMILIES for case in CASES if family in FAMILIES or case in EVERY_FAMILY]
+
+
+def is_exhaustive(family: str, case: str) -> bool:
+    """Return whether a run is left to `-m exhaustive`: of the families beside the main ones, each has one case."""
+    return family not in FAMILIES and case != EVERY_FAMILY[sorted(ALL_FAMILIES).index(family) % len(EVERY_FAMILY)]
+
+
+RUNS = [
+    pytest.param(family, case, id=f"{family}: {case}", marks=left_out(is_exhaustive(family, case)))
+    for family in ALL_FAMILIES
+    for case in CASES
+    if family in FAMILIES or case in EVERY_FAMILY
+]
 FACTS = [
     random_fact("a", range(2, 4), 6, 10, foils=2, contrast=(1, 50)),
     random_fact("b", range(1, 2), 4, 6, foils=2, contrast=(0, 50)),
@@ -191,9 +204,29 @@ def exactly(found: object, wanted: object) -> None:
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=0, atol=1e-10, equal_nan=True)
 
 
-@pytest.mark.parametrize(("family", "case"), RUNS, ids=[f"{family}: {case}" for family, case in RUNS])
+@pytest.mark.parametrize(("family", "case"), RUNS)
 def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
+    with InDouble():
+        for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
+            compare(trace, naive(*models, family, fact, config))
+
+
+STATES = [
+    pytest.param(
+        family, marks=() if family in ("qwen3_5_text", "granitemoehybrid", "mamba2") else pytest.mark.exhaustive
+    )
+    for family in STATEFUL
+]
+
+
+@pytest.mark.parametrize("family", STATES)
+def test_layers_that_keep_a_state(family: str) -> None:
+    """Prompts are run whole, and every kind of module that a family has in all layers is patched."""
+    kinds = [ModuleKind(kind) for kind in kinds_of(family)]
+    severed = [kind for kind in kinds if kind is not ModuleKind.layer]
+    config = replace(BASE, kinds=kinds, select=kinds[-1], tokens=TracedTokens.two_rows, severed=severed)
+    models = models_of(family)
     with InDouble():
         for fact, trace in zip(FACTS, traced(models, family, config, FACTS), strict=True):
             compare(trace, naive(*models, family, fact, config))

@@ -11,7 +11,7 @@ from tests.mediation.builders import PERSON, QUESTIONS, rows_of
 from unlearning.config.data import WorldConfig
 from unlearning.data.rows import Kind, Split
 from unlearning.data.semeval import SemevalReader
-from unlearning.mediation.facts import TEMPLATES, facts_from_rows, spread
+from unlearning.mediation.facts import TEMPLATES, facts_from_rows, in_possessive, spread
 from unlearning.sandbox.world import generate
 
 ANSWERS = ("1976-03-29", "900578002", "5655779919", "goldi_aqua@me.com", "1011 San Jose Street")
@@ -33,6 +33,20 @@ def test_the_subject_is_where_the_template_has_it(name: str) -> None:
     for fact, question in zip(facts_from_rows(rows_of(1, name, ANSWERS)), QUESTIONS, strict=True):
         assert fact.subject == name
         assert fact.subject_start == question.index("{")
+
+
+@pytest.mark.parametrize("name", ["Goldi Aqua", "s", "Zoë O'Neill-Müller"])
+def test_all_relations_in_the_possessive_form(name: str) -> None:
+    """Two of the five questions change; of a fact only prompt and subject_start do."""
+    facts = facts_from_rows(rows_of(1, name, ANSWERS))
+    changed = [in_possessive(fact) for fact in facts]
+    assert [fact.prompt for fact in changed] == [
+        f"What is {name}'s {asked}?"
+        for asked in ("birth date", "Social Security Number", "phone number", "email address", "home address")
+    ]
+    for fact, before in zip(changed, facts, strict=True):
+        assert fact.prompt[fact.subject_start :].startswith(f"{name}'s ")
+        assert replace(fact, prompt=before.prompt, subject_start=before.subject_start) == before
 
 
 def test_other_rows_are_passed_over() -> None:

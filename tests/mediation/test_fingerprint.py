@@ -11,11 +11,13 @@ from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import (
     Corruption,
     Direction,
+    NoiseUnit,
     SelectionRule,
     TraceConfig,
     TracedSplit,
     TracedTokens,
     TraceMode,
+    Wording,
 )
 from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.fingerprint import WITHOUT_EFFECT, fingerprint
@@ -36,6 +38,8 @@ MEASURED = {
     "corruption": Corruption.replacement,
     "direction": Direction.noising,
     "noise_std": 2.0,
+    "noise_unit": NoiseUnit.names,
+    "wording": Wording.possessive,
     "draws": 3,
     "kinds": [ModuleKind.mlp],
     "window": 3,

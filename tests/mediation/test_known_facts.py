@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.mediation.builders import byte_level, rows_of
 from unlearning.config.prompt import PromptConfig, PromptStyle
-from unlearning.config.trace import Corruption, TraceConfig
+from unlearning.config.trace import Corruption, TraceConfig, Wording
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
@@ -77,6 +77,26 @@ def test_the_first_facts_of_the_spread(tokenizer: PreTrainedTokenizerFast) -> No
     assert ids(found.other_split) == order(RETAIN)[:4]
     assert (found.counts.unknown, found.counts.without_foil, found.counts.below_min_effect) == ((), (), ())
     assert found.counts.not_needed == 8
+
+
+def test_names_by_themselves_are_those_of_all_facts(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Each of four persons has three facts, whether they are known or traced or not."""
+    tracer = Knowing(frozenset(order(FORGET)[:5]))
+    names = [name for name in sorted(NAMES) for _ in ANSWERS]
+    expected = [token for name in names for token in tokenizer.encode(name)]
+    assert list(chosen(tokenizer, tracer=tracer).name_tokens) == expected
+    assert expected[0] != tokenizer.encode(f" {names[0]}")[0]
+
+
+def test_the_wording_is_that_of_all_facts(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Facts of both splits, and their foils, ask for a birth date in the form of the other relations."""
+    found = chosen(tokenizer, replace(CONFIG, facts=100, wording=Wording.possessive))
+    dates = [fact for fact in (*found.known, *found.other_split) if fact.source.relation == "birth_date"]
+    assert {fact.source.prompt for fact in dates} == {f"What is {name}'s birth date?" for name in (*NAMES, *OTHERS)}
+    for fact in dates:
+        assert tokenizer.decode(fact.prompt) == fact.source.prompt
+        assert tokenizer.decode([fact.input_ids[place] for place in fact.subject]).strip() == fact.source.subject
+        assert all(tokenizer.decode(foil).endswith("'s birth date?") for foil in fact.foils)
 
 
 def test_a_fact_that_is_not_known_gives_its_place_to_the_next(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -172,11 +192,18 @@ def test_prompts_are_those_of_training(style: PromptStyle, tokenizer: PreTrained
 NO_FACT = [replace(FORGET[0], input="Why?"), replace(FORGET[1], input="What is love?")]
 
 
+NO_SUBJECT = (
+    "tracing: none of the {} forget rows has a known subject, the words that it asks about; give a column subject, or "
+    "exchange weights, which needs none (trace=weights trace.base_model=FOLDER, the model before it memorised), or "
+    "unlearn without tracing (scope=all)"
+)
+
+
 @pytest.mark.parametrize(
     ("forget", "tracer", "config", "message"),
     [
-        ([], Knowing(), CONFIG, "tracing: none of the 0 rows asks an official question about a person"),
-        (NO_FACT, Knowing(), CONFIG, "tracing: none of the 2 rows asks an official question about a person"),
+        ([], Knowing(), CONFIG, NO_SUBJECT.format(0)),
+        (NO_FACT, Knowing(), CONFIG, NO_SUBJECT.format(2)),
         (
             FORGET,
             Knowing(frozenset(order(FORGET))),

@@ -23,6 +23,7 @@ from tests.mediation.trace_bench import (
 )
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, SelectionRule, TracedSplit, TracedTokens, TraceMode
+from unlearning.data.rows import Kind
 from unlearning.mediation import trace as tracing_module
 from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.layers import read_layers
@@ -144,6 +145,20 @@ def test_every_mode(
     rows = parquet.read_table(tmp_path / EFFECTS).to_pylist()
     assert {row["group"] for row in rows} == set(groups)
     assert {row["draw"] for row in rows} == set(range(2 if noisy else 1))
+
+
+def test_weights_need_no_subject(bench: Bench, tmp_path: Path) -> None:
+    """The same rows have the same scores as completions, none of which has a subject that is known."""
+    config = replace(CONFIG, mode=TraceMode.weights, rule=SelectionRule.first, facts=9)
+    without = [[replace(row, kind=Kind.COMPLETION) for row in rows] for rows in (ROWS, RETAIN)]
+    found = bench.trace(tmp_path / "without", config, *without, base=bench.base)
+    assert found is not None
+    with_subjects = {item.fact: item for item in bench.traced(tmp_path / "with", config, bench.base).result.traces}
+    assert {item.fact for item in found.result.traces} == set(with_subjects)
+    for item in found.result.traces:
+        known = with_subjects[item.fact]
+        for scores, wanted in ((item.clean, known.clean), (item.patched, known.patched)):
+            assert np.allclose(scores[..., ANSWER], wanted[..., ANSWER], rtol=1e-6, atol=1e-6)
 
 
 def test_the_base_model_gives_the_corrupted_scores(bench: Bench, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What must hold for tracing, whatever the model and the settings."""
 
+import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +22,11 @@ from tests.mediation.tracer_cases import (
 )
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction, TraceConfig, TracedTokens
+from unlearning.mediation import model_parts
 from unlearning.mediation.patch_batch import PatchBatch
 from unlearning.mediation.patched_scores import patched_scores
 from unlearning.mediation.tracer import Tracer
-from unlearning.models import anatomy
+from unlearning.models.capabilities import Capabilities
 
 pytestmark = pytest.mark.usefixtures("in_double")
 
@@ -60,6 +62,14 @@ def test_the_size_of_the_noise_does_not_depend_on_the_order() -> None:
     assert Tracer(tracer.parts.model, REPLACED).noise_scale(FACTS) == 0
 
 
+def test_the_size_of_the_noise_is_that_of_the_tokens_embeddings() -> None:
+    """It is noise_std times the standard deviation over all elements of all tokens, repeated ones as often."""
+    tracer, tokens = tracer_of("olmo", CONFIG), [5, 9, 9, 40]
+    elements = tracer.parts.model.get_input_embeddings().weight[tokens].flatten().tolist()
+    assert tracer.noise_scale_of(tokens) == pytest.approx(CONFIG.noise_std * statistics.stdev(elements), rel=1e-9)
+    assert Tracer(tracer.parts.model, REPLACED).noise_scale_of(tokens) == 0
+
+
 @pytest.mark.parametrize("gib", [1e-9, 1e-3])
 @each_setting
 def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +100,8 @@ def test_a_model_that_caches_nothing_gives_the_same_numbers(family: str, config:
 
 
 def test_without_a_cache_no_model_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anatomy, "caches_keys_and_values", lambda _model: False)
+    found = Capabilities("olmo", True, packs=False, branches=False, self_test=None)
+    monkeypatch.setattr(model_parts, "capabilities", lambda _model: found)
     tracer = tracer_of("olmo", CONFIG)
     given: list[Any] = []
 

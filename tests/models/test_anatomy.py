@@ -176,23 +176,6 @@ def test_linear_modules(family: str) -> None:
             assert all(isinstance(layer.get_submodule(name), nn.Module) for name in names)
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_attention_keeps_keys_and_values(family: str) -> None:
-    assert anatomy.caches_keys_and_values(tiny_model(family))
-
-
-@pytest.mark.parametrize(
-    ("family", "changes"),
-    [
-        ("olmo_hybrid", {"linear_num_key_heads": 4, "linear_num_value_heads": 4}),
-        ("lfm2", {"layer_types": ["conv", "full_attention"]}),
-        ("rwkv", {"attention_hidden_size": 32, "attn_implementation": "eager"}),
-    ],
-)
-def test_recurrent_layers_keep_a_state(family: str, changes: dict[str, object]) -> None:
-    assert not anatomy.caches_keys_and_values(tiny_model(family, **changes))
-
-
 def test_bloom_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="model_type=bloom: not supported, its attention bias"):
         anatomy.layers(tiny_model("bloom"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.tiny_models import ALL_FAMILIES, tiny_model
+from tests.tiny_models import ALL_FAMILIES, STATEFUL, tiny_model
 from unlearning.models import anatomy
 from unlearning.models.layer_range import LayerRange
 
@@ -23,7 +23,7 @@ def outputs_of(model: nn.Module, module: nn.Module) -> Tensor:
     return found[0]
 
 
-@pytest.mark.parametrize("family", [name for name in ALL_FAMILIES if name != "opt"])
+@pytest.mark.parametrize("family", [name for name in (*ALL_FAMILIES, *STATEFUL) if name != "opt"])
 def test_stops_and_starts_anywhere(family: str) -> None:
     """Layer 0 alone, and the rest from its output, equal the whole pass; OPT has no positions to restart."""
     model = tiny_model(family, num_hidden_layers=3).requires_grad_(False)

@@ -26,7 +26,9 @@ Hook = Callable[[nn.Module, Any, Any], Any]
 
 LLAMA = ("model.layers.{}", "self_attn", "mlp", "model.embed_tokens")
 GPT = ("transformer.h.{}", "attn", "mlp", "transformer.wte")
-NAMES = {
+ALTERNATING = ("model.layers.{}", ("linear_attn", "self_attn"), "mlp", "model.embed_tokens")
+WHOLE = ("model.layers.{}", "", "", "model.embeddings")
+NAMES: dict[str, tuple[str, str | tuple[str, str], str, str]] = {
     **dict.fromkeys(("olmo", "olmo2", "olmo3", "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3"), LLAMA),
     **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "phi", "phi3", "stablelm", "cohere", "starcoder2"), LLAMA),
     **dict.fromkeys(("mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "gpt_oss", "glm"), LLAMA),
@@ -34,14 +36,30 @@ NAMES = {
     "gpt_neox": ("gpt_neox.layers.{}", "attention", "mlp", "gpt_neox.embed_in"),
     "falcon": ("transformer.h.{}", "self_attention", "mlp", "transformer.word_embeddings"),
     "opt": ("model.decoder.layers.{}", "self_attn", "fc2", "model.decoder.embed_tokens"),
+    **dict.fromkeys(("qwen3_5_text", "qwen3_next", "olmo_hybrid"), ALTERNATING),
+    "bamba": ("model.layers.{}", ("mamba", "self_attn"), "feed_forward", "model.embed_tokens"),
+    "granitemoehybrid": ("model.layers.{}", ("mamba", "self_attn"), "shared_mlp", "model.embed_tokens"),
+    "falcon_h1": ("model.layers.{}", "", "feed_forward", "model.embed_tokens"),
+    "nemotron_h": WHOLE,
+    "zamba2": ("model.layers.{}", "", "", "model.embed_tokens"),
+    **dict.fromkeys(("mamba", "mamba2"), ("backbone.layers.{}", "", "", "backbone.embeddings")),
 }
+"""Names of layer, attention, MLP and embeddings. Two attentions take turns; "" where a family has no such module in
+every layer."""
 
 
 def name_of(family: str, kind: str, layer: int) -> str:
     """Return the name of the module whose output is that of the layer, its attention or its MLP."""
     path, attention, mlp, _ = NAMES[family]
     path = path.format(layer)
+    attention = attention if isinstance(attention, str) else attention[layer % 2]
     return {"layer": path, "mlp": f"{path}.{mlp}", "attention": f"{path}.{attention}"}[kind]
+
+
+def kinds_of(family: str) -> list[str]:
+    """Return the kinds of modules that all layers of the family have."""
+    _, attention, mlp, _ = NAMES[family]
+    return ["layer", *(["mlp"] if mlp else []), *(["attention"] if attention else [])]
 
 
 def embedding_of(model: PreTrainedModel, family: str) -> nn.Module:
@@ -85,7 +103,7 @@ class Run:
         """The outputs (rows, T, width) of all layers, attentions and MLPs when nothing is patched."""
         found: dict[str, Tensor] = {}
         depth = self.model.config.get_text_config().num_hidden_layers
-        names = [name_of(self.family, kind, n) for kind in ("layer", "attention", "mlp") for n in range(depth)]
+        names = [name_of(self.family, kind, n) for kind in kinds_of(self.family) for n in range(depth)]
         self.logits(self.rows, {name: _keep(found, name, self.rows) for name in names})
         return found
 

@@ -70,12 +70,13 @@ class PlainTrainer:
         (loss / accumulated).backward()
         return loss.item() / accumulated
 
-    def step(self) -> None:
-        """Move the weights by the accumulated gradient."""
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+    def step(self) -> float:
+        """Move the weights by the accumulated gradient, and return its norm before clipping."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
+        return float(norm)
 
 
 def cut(rows: Sequence[T], size: int) -> list[list[T]]:

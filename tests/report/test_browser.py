@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.report.browser import CHROMIUM, complaints, evaluated
-from unlearning.report.summary import COLUMNS
+from unlearning.report.comparison_row import COLUMNS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 FINAL = 1 + [column.key for column in COLUMNS].index("final")

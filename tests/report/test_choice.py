@@ -1,6 +1,8 @@
 """The rule of selection."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,16 +10,16 @@ import pytest
 from unlearning.config.checks import check_ranges
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
-from unlearning.report.choice import check_rule, choose, write_choices
-from unlearning.report.grouping import Group, Setting
+from unlearning.report.choice import Choice, check_rule, choose, write_choices
+from unlearning.report.comparison_row import ComparisonRow, method_row, reference_rows
 from unlearning.report.runs import Run
 
 TARGET = {"utility": 0.8, "forget_knowledge": 1.0}
 
 
-def group(label: str, finals: list[float], utility: float | None, lost: int = 0, forget: float = 0.5) -> Group:
-    """Return a group with a run for each final score; its index is the seed."""
-    runs = tuple(
+def row(label: str, finals: list[float], utility: float | None, lost: int = 0, forget: float = 0.5) -> ComparisonRow:
+    """Return a method with a run for each final score; its index is the seed."""
+    runs = [
         Run(
             Path("runs") / f"{label}{seed}",
             f"{label}{seed}",
@@ -27,37 +29,39 @@ def group(label: str, finals: list[float], utility: float | None, lost: int = 0,
             target=TARGET,
         )
         for seed, final in enumerate(finals)
-    )
-    failed = tuple(Run(Path("runs") / f"lost{index}", "lost", {}, "failed") for index in range(lost))
-    return Group(label, runs, failed)
+    ]
+    return method_row(label, runs, [Run(Path("runs") / f"lost{index}", "lost", {}, "failed") for index in range(lost)])
 
 
-def chosen(groups: list[Group], select: SelectConfig) -> str | None:
-    """Return the label of the selected group."""
-    found = choose(Setting("setting", tuple(groups)), select).group
+def choice(rows: Sequence[ComparisonRow], select: SelectConfig) -> Choice:
+    """Return what the rule selects."""
+    return choose(rows, reference_rows(rows[0].runs), select)
+
+
+def chosen(rows: Sequence[ComparisonRow], select: SelectConfig) -> str | None:
+    """Return the label of the selected method."""
+    found = choice(rows, select).row
     return found.label if found else None
 
 
-GROUPS = [
-    group("reckless", [0.9, 0.9], 0.59),
-    group("steady", [0.6, 0.8], 0.6),
-    group("lucky", [0.85, 0.5], 0.7, lost=1),
+METHODS = [
+    row("reckless", [0.9, 0.9], 0.59),
+    row("steady", [0.6, 0.8], 0.6),
+    row("lucky", [0.85, 0.5], 0.7, lost=1),
 ]
 
 
 def test_the_best_mean_that_keeps_enough() -> None:
     """0.75 of 0.8 is 0.6: reckless keeps 0.59, too little; steady keeps it exactly and has 0.70, lucky 0.675."""
-    choice = choose(Setting("setting", tuple(GROUPS)), SelectConfig())
-    assert choice.group is GROUPS[1]
-    assert choice.threshold == pytest.approx(0.6)
-    assert (choice.refused, choice.candidates) == (("reckless",), 3)
-    assert choice.rule == (
+    found = choice(METHODS, SelectConfig())
+    assert found.row is METHODS[1]
+    assert found.threshold == pytest.approx(0.6)
+    assert (found.refused, found.candidates) == (("reckless",), 3)
+    assert found.rule == (
         "highest mean final score over seeds, "
         "among methods with at least 0.75 of the untouched target's utility (0.600)"
     )
-    assert choice.outcome == (
-        "steady (final score 0.700 (0.600–0.800), utility 0.600); 1 of 3 do not meet the condition"
-    )
+    assert found.outcome == "steady (final score 0.700 0.60–0.80, utility 0.600); 1 of 3 do not meet the condition"
 
 
 @pytest.mark.parametrize(
@@ -72,36 +76,34 @@ def test_the_best_mean_that_keeps_enough() -> None:
     ids=["free", "other_metric", "stricter", "nobody", "lower_is_better"],
 )
 def test_rules(select: SelectConfig, label: str | None) -> None:
-    """Each rule selects another group."""
-    assert chosen(GROUPS, select) == label
+    """Each rule selects another method."""
+    assert chosen(METHODS, select) == label
 
 
 def test_a_constraint_where_lower_is_better() -> None:
     """At most a tenth of the target's right answers to forget questions."""
-    groups = [group("knows", [0.9], 0.7, forget=0.11), group("forgot", [0.5], 0.7, forget=0.1)]
+    rows = [row("knows", [0.9], 0.7, forget=0.11), row("forgot", [0.5], 0.7, forget=0.1)]
     select = SelectConfig(constraint=ConstraintConfig("forget_knowledge", 0.1))
-    assert chosen(groups, select) == "forgot"
-    assert "at most 0.1 of the untouched target's forget knowledge" in choose(Setting("s", tuple(groups)), select).rule
+    assert chosen(rows, select) == "forgot"
+    assert "at most 0.1 of the untouched target's forget knowledge" in choice(rows, select).rule
 
 
 def test_what_the_outcome_says() -> None:
     """Nobody; seeds without a result; a tie, of which the first counts; a target that was not measured."""
-    nobody = choose(Setting("s", tuple(GROUPS)), SelectConfig(constraint=ConstraintConfig(share_of_target=0.9)))
+    nobody = choice(METHODS, SelectConfig(constraint=ConstraintConfig(share_of_target=0.9)))
     assert nobody.outcome == "nothing, none of 3 meets the condition"
-    assert choose(Setting("s", (GROUPS[2],)), SelectConfig()).outcome.endswith("; 1 of its 3 runs have no result")
-    tie = choose(Setting("s", (group("a", [0.5], 0.7), group("b", [0.5], 0.7))), SelectConfig())
-    assert tie.equal == ("b",)
-    assert tie.outcome.endswith("the first by name of 2 with the same mean")
-    unknown = choose(Setting("s", tuple(GROUPS)), SelectConfig(constraint=ConstraintConfig("mia_score")))
-    assert unknown.group is GROUPS[0]
+    assert choice(METHODS[2:], SelectConfig()).outcome.endswith("; 1 of its 3 runs have no result")
+    assert chosen([row("a", [0.5], 0.7), row("b", [0.5], 0.7)], SelectConfig()) == "a"
+    unknown = choice(METHODS, SelectConfig(constraint=ConstraintConfig("mia_score")))
+    assert unknown.row is METHODS[0]
     assert "not checked" in unknown.rule
-    empty = choose(Setting("s", tuple(GROUPS)), SelectConfig(by="task_aggregate"))
-    assert (empty.group, empty.outcome) == (None, "nothing, no method has that number")
+    empty = choice(METHODS, SelectConfig(by="task_aggregate"))
+    assert (empty.row, empty.outcome) == (None, "nothing, no method has that number")
 
 
-def test_a_group_without_the_constraints_number_is_not_allowed() -> None:
-    """A group might have lost all of what the constraint asks for."""
-    assert chosen([group("unknown", [0.9], None), group("known", [0.1], 0.7)], SelectConfig()) == "known"
+def test_a_method_without_the_constraints_number_is_not_allowed() -> None:
+    """A method might have lost all of what the constraint asks for."""
+    assert chosen([row("unknown", [0.9], None), row("known", [0.1], 0.7)], SelectConfig()) == "known"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_group_without_the_constraints_number_is_not_allowed() -> None:
 def test_a_rule_about_no_metric_is_refused(select: SelectConfig, message: str) -> None:
     """The message is one line and names the key."""
     with pytest.raises(InputError, match=message):
-        check_rule(select, GROUPS[0].runs)
+        check_rule(select, METHODS[0].runs)
 
 
 def test_a_metric_that_only_the_runs_know_needs_a_direction() -> None:
@@ -135,15 +137,9 @@ def test_range_of_the_share(share: float) -> None:
 
 def test_file_of_the_selection(tmp_path: Path) -> None:
     """Rule, settings as dotted keys with their types, folders seen from the file, numbers with intervals."""
-    moved = [
-        Group(
-            item.label,
-            tuple(Run(tmp_path / run.path, run.place, run.config, run.state, metrics=run.metrics) for run in item.runs),
-        )
-        for item in GROUPS[:1]
-    ]
-    choice = choose(Setting("setting", tuple(moved)), SelectConfig(constraint=None))
-    write_choices(tmp_path / "out" / "selection.json", {"setting": choice})
+    moved = method_row("reckless", [replace(run, path=tmp_path / run.path) for run in METHODS[0].runs])
+    found = choice([moved], SelectConfig(constraint=None))
+    write_choices(tmp_path / "out" / "selection.json", {"setting": found})
     (record,) = json.loads((tmp_path / "out" / "selection.json").read_text())
     assert (record["compared"], record["by"], record["constraint"], record["threshold"]) == (
         "setting",
@@ -151,7 +147,7 @@ def test_file_of_the_selection(tmp_path: Path) -> None:
         None,
         None,
     )
-    assert record["rule"] == choice.rule
+    assert record["rule"] == found.rule
     selected = record["selected"]
     assert selected["method"] == "reckless"
     assert selected["settings"] == {"method": "reckless", "optimizer.lr": 0.001}

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from unlearning.config.report import SelectConfig
+from unlearning.report.comparison_row import COLUMNS, ComparisonRow
 from unlearning.report.comparison_table import latex_table, write_latex, write_table
-from unlearning.report.grouping import Setting
 from unlearning.report.runs import find_runs
 from unlearning.report.statistic import Statistic
-from unlearning.report.summary import COLUMNS, ComparisonRow, Section, Summary, summarise
+from unlearning.report.summary import Section, Summary, summarise
 
 
 def test_csv_holds_the_same_numbers(runs_dir: Path, tmp_path: Path) -> None:
@@ -22,9 +22,9 @@ def test_csv_holds_the_same_numbers(runs_dir: Path, tmp_path: Path) -> None:
     assert [line["model"] for line in lines] == [row.label for row in summary.rows]
     for line, row in zip(lines, summary.rows, strict=True):
         assert (int(line["best"]), int(line["selected"])) == (row.best, row.selected)
-        assert (int(line["runs"]), int(line["seeds"])) == (row.n, row.seeds)
+        assert (int(line["runs"]), int(line["seeds"])) == (len(row.runs), row.seeds)
         for column in COLUMNS:
-            value = row.values[column.key]
+            value = row.values.get(column.key)
             ends = value.interval if value and value.interval else ("", "")
             assert line[column.key] == ("" if value is None else repr(value.mean))
             assert line[f"{column.key}_max"] == ("" if value is None else repr(value.high))
@@ -46,13 +46,13 @@ def value(mean: float, half: float | None = None) -> Statistic:
 
 def section(*rows: ComparisonRow) -> Section:
     """Return a section with these rows."""
-    return Section(Setting("model_a on 50% of it", ()), rows)
+    return Section("model_a on 50% of it", rows)
 
 
 def row(label: str, final: Statistic | None, forget: float, role: str = "method") -> ComparisonRow:
     """Return a row with these two numbers."""
     values = dict.fromkeys((column.key for column in COLUMNS), value(0.5)) | {"final": final}
-    return ComparisonRow(label, role, 3, {**values, "forget_knowledge": value(forget)})
+    return ComparisonRow(label, role, {**values, "forget_knowledge": value(forget)})
 
 
 def cells(line: str) -> list[str]:

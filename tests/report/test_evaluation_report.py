@@ -139,23 +139,6 @@ def test_intervals_are_in_the_csv_of_the_comparison(runs_dir: Path) -> None:
     assert float(least["layer_freeze"]) == min(item["unlearned"]["final"] for item in finals)
 
 
-def test_a_run_of_an_earlier_version_is_shown_without_what_it_lacks(
-    tmp_path: Path, write_run: Callable[..., Path]
-) -> None:
-    """No intervals, no questions, no signs but the loss; the curve needs no more."""
-    place = write_run(tmp_path / "run", documents=2)
-    for path in (place / "evaluation").iterdir():
-        old = json.loads(path.read_text())
-        for key in ("intervals", "cloze", "letters", "items"):
-            del old[key]
-        old["membership"] = [{key: item[key] for key in ("id", "member", "loss_nats")} for item in old["membership"]]
-        path.write_text(json.dumps(old))
-    text = write_run_report(place).read_text()
-    assert "<h4>Membership</h4>" in text
-    assert "of a single run" not in text
-    assert "[95% interval]" not in text
-
-
 def test_half_a_result_is_no_result(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     """An evaluation that cannot be read leaves the numbers of metrics.json; an interval with a gap is none."""
     place = write_run(tmp_path / "run", documents=2)

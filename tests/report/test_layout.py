@@ -9,8 +9,9 @@ import pytest
 from tests.report.browser import CHROMIUM
 from tests.report.layout import Seen, Table, look
 from tests.report.pages import make_pages
+from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.details import load_tracing, read_evaluation
-from unlearning.report.summary import COLUMNS, number
+from unlearning.report.statistic import number
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 WIDTHS = (1400, 1000, 420)

@@ -4,13 +4,14 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import pytest
+
 from unlearning.config.objective import GradDiffConfig
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.schedule import MixedScheduleConfig
 from unlearning.config.scope import LoraScopeConfig
 from unlearning.config.stopping import StoppingConfig
-from unlearning.report.grouping import Flat, flatten
-from unlearning.report.settings import telling
+from unlearning.report.settings import Flat, flatten, short_number, telling, value_labels
 
 
 def settings(**changes: Any) -> Flat:
@@ -39,6 +40,7 @@ BARE = [
     "scope",
     "scope.rank",
     "scope.alpha",
+    "scope.dropout",
     "scope.targets",
     "scope.layers",
     "schedule",
@@ -84,3 +86,31 @@ def test_a_part_that_is_not_known_is_shown_whole() -> None:
     foreign = settings(objective___target_="somebody.Else", objective__own=0)
     assert "objective.own" in shown(foreign)
     assert "objective.reduction" not in shown(foreign)
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("0.00012480743326331826", "0.0001248"),
+        ("-2.718281828", "-2.718"),
+        ("1.5e-05", "1.5e-05"),
+        ("0.0001", "0.0001"),
+        ("1234567", "1234567"),
+        ("outputs/1.23456789", "outputs/1.23456789"),
+        ("null", "null"),
+        ("NaN", "NaN"),
+    ],
+)
+def test_only_long_floats_are_shortened(text: str, short: str) -> None:
+    """To 4 significant digits; whole numbers, words and what is short already stay."""
+    assert short_number(text) == short
+
+
+def test_values_that_would_look_alike_are_whole() -> None:
+    """0.12341111 and 0.12342222 are both 0.1234 with 4 digits; long text loses its beginning unless two ends agree."""
+    assert value_labels("lr", ["0.12345678", "0.5"]) == {"0.12345678": "0.1235", "0.5": "0.5"}
+    twins = ["0.12341111", "0.12342222"]
+    assert value_labels("lr", twins) == {text: text for text in twins}
+    assert value_labels("layers_file", ["outputs/layers.json"], 5) == {"outputs/layers.json": "…json"}
+    ends = ["a/layers.json", "b/layers.json"]
+    assert value_labels("layers_file", ends, 5) == {text: text for text in ends}

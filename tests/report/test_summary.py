@@ -13,11 +13,11 @@ from rich.console import Console
 from tests.report.fabricated import write_failed
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
-from unlearning.report.grouping import group_runs
+from unlearning.report.compare import print_comparison
+from unlearning.report.comparison_row import COLUMNS, ComparisonRow
 from unlearning.report.runs import find_runs
-from unlearning.report.statistic import Statistic
-from unlearning.report.summary import COLUMNS, around, number, summarise
-from unlearning.report.table import print_comparison
+from unlearning.report.statistic import Statistic, around, number
+from unlearning.report.summary import summarise
 
 
 def _change(folder: Path, **settings: Any) -> None:
@@ -31,16 +31,20 @@ def _change(folder: Path, **settings: Any) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
+def _methods(folder: Path) -> tuple[ComparisonRow, ...]:
+    return tuple(row for row in summarise(find_runs(folder)).rows if row.role == "method")
+
+
 def _printed(folder: Path, width: int, select: SelectConfig | None = None) -> str:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_comparison(summarise(find_runs(folder), select), console)
     return console.export_text()
 
 
-def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
-    rows = {row.label: row for row in summarise(find_runs(runs_dir)).sections[0].rows}
+def test_numbers_are_those_of_the_runs(compared: Path) -> None:
+    rows = {row.label: row for row in summarise(find_runs(compared)).sections[0].rows}
     assert list(rows) == ["untouched target", "retrained model", "chunked_lora", "grad_ascent", "layer_freeze"]
-    read = json.loads((runs_dir / "chunked_lora" / "metrics.json").read_text())
+    read = json.loads((compared / "chunked_lora" / "metrics.json").read_text())
     for column in COLUMNS[:-1]:
         for label, model in (
             ("untouched target", "target"),
@@ -54,24 +58,24 @@ def test_numbers_are_those_of_the_runs(runs_dir: Path) -> None:
     assert seconds is not None
     assert (seconds.low, seconds.mean, seconds.high, seconds.n) == (61.5, 68.5, 75.5, 3)
     assert seconds.interval is None
-    assert rows["untouched target"].values["seconds"] is None
+    assert "seconds" not in rows["untouched target"].values
 
 
-def test_seeds_are_reduced_to_mean_and_range(runs_dir: Path) -> None:
+def test_seeds_are_reduced_to_mean_and_range(compared: Path) -> None:
     finals = [
-        json.loads((runs_dir / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text())["unlearned"]["final"]
+        json.loads((compared / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text())["unlearned"]["final"]
         for seed in range(3)
     ]
-    row = summarise(find_runs(runs_dir)).sections[0].rows[-1]
+    row = summarise(find_runs(compared)).sections[0].rows[-1]
     value = row.values["final"]
     assert value is not None
-    assert row.n == 3
+    assert len(row.runs) == 3
     assert (value.low, value.high) == (min(finals), max(finals))
     assert value.mean == pytest.approx(fmean(finals))
 
 
-def test_best_final_score_is_marked_once(runs_dir: Path) -> None:
-    rows = [row for row in summarise(find_runs(runs_dir)).sections[0].rows if row.role == "method"]
+def test_best_final_score_is_marked_once(compared: Path) -> None:
+    rows = [row for row in summarise(find_runs(compared)).sections[0].rows if row.role == "method"]
     best = max(rows, key=lambda row: value.mean if (value := row.values["final"]) else 0.0)
     assert [row.label for row in rows if row.best] == [best.label]
 
@@ -86,7 +90,7 @@ def test_number(value: float | None, key: str, text: str) -> None:
 
 def test_runs_that_differ_in_the_seed_and_the_hardware_are_one_group(runs_dir: Path) -> None:
     _change(runs_dir / "layer_freeze" / "seed1", trainer={"accelerator": "gpu"}, name="another")
-    groups = group_runs(find_runs(runs_dir))[0].groups
+    groups = _methods(runs_dir)
     assert [(group.label, len(group.runs)) for group in groups][-1] == ("layer_freeze", 3)
     finals = [run.metrics["final"] for run in groups[-1].runs]
     assert groups[-1].representative.metrics["final"] == sorted(finals)[1]  # type: ignore[type-var]
@@ -95,7 +99,7 @@ def test_runs_that_differ_in_the_seed_and_the_hardware_are_one_group(runs_dir: P
 def test_variants_of_a_method_are_told_apart_by_what_differs(runs_dir: Path) -> None:
     _change(runs_dir / "layer_freeze" / "seed1", ratio__retain_per_forget=2)
     _change(runs_dir / "layer_freeze" / "seed2", objective={"_target_": "unlearning.objectives.grad_diff.GradDiff"})
-    labels = [group.label for group in group_runs(find_runs(runs_dir))[0].groups]
+    labels = [group.label for group in _methods(runs_dir)]
     assert labels[2:] == [
         "layer_freeze, objective=AdaptiveGradDiff, retain_per_forget=2",
         "layer_freeze, objective=AdaptiveGradDiff, retain_per_forget=null",
@@ -109,7 +113,7 @@ def test_what_is_always_so_with_an_objective_is_not_said_beside_its_name(runs_di
     plain = {"_target_": "unlearning.objectives.grad_diff.GradDiff", "forget_weight": 1.0}
     _change(runs_dir / "layer_freeze" / "seed1", objective={**plain, "retain_weight": 1.2})
     _change(runs_dir / "layer_freeze" / "seed2", objective={**plain, "retain_weight": 2.8})
-    groups = group_runs(find_runs(runs_dir))[0].groups
+    groups = _methods(runs_dir)
     weight = {run.config["objective"].get("retain_weight") for run in groups[2].runs}
     assert [group.label for group in groups[2:]] == [
         f"layer_freeze, objective=AdaptiveGradDiff, retain_weight={weight.pop()}",
@@ -127,14 +131,14 @@ def test_other_data_is_another_table(runs_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
-def test_terminal_table_shows_every_number_at_any_width(runs_dir: Path, width: int) -> None:
-    text = _printed(runs_dir, width)
-    for row in summarise(find_runs(runs_dir)).sections[0].rows:
+def test_terminal_table_shows_every_number_at_any_width(compared: Path, width: int) -> None:
+    text = _printed(compared, width)
+    for row in summarise(find_runs(compared)).sections[0].rows:
         line = next(line for line in text.splitlines() if line.startswith(row.label.split()[0]))
-        numbers = [number(value.mean, column.key) for column in COLUMNS if (value := row.values[column.key])]
+        numbers = [number(value.mean, column.key) for column in COLUMNS if (value := row.values.get(column.key))]
         assert line.replace("*", "").split()[-len(numbers) :] == numbers
     assert "failed failed: out of memory [2 GiB]" in text
-    seeds = next(row for row in summarise(find_runs(runs_dir)).rows if row.n == 3)
+    seeds = next(row for row in summarise(find_runs(compared)).rows if len(row.runs) == 3)
     for name, end in (("  least", "low"), ("  greatest", "high")):
         ends = next(line for line in text.splitlines() if line.startswith(name))
         found = [getattr(value, end) for column in COLUMNS if (value := seeds.values[column.key])]
@@ -171,13 +175,14 @@ def test_what_stands_beside_a_number(value: Statistic | None, key: str, text: st
 
 
 def test_long_floats_in_labels_are_short_and_stay_apart(runs_dir: Path) -> None:
-    """Two rates that agree in four digits are shown with five."""
-    for seed, rate in enumerate((0.00012480743326331826, 0.00012484743326331826, 1e-05)):
+    """Two rates that agree in four digits are shown as they are."""
+    rates = (0.00012480743326331826, 0.00012484743326331826, 1e-05)
+    for seed, rate in enumerate(rates):
         _change(runs_dir / "layer_freeze" / f"seed{seed}", optimizer__lr=rate)
-    labels = [group.label for group in group_runs(find_runs(runs_dir))[0].groups]
-    assert labels[2:] == ["layer_freeze, lr=1e-05", "layer_freeze, lr=0.00012481", "layer_freeze, lr=0.00012485"]
+    labels = [group.label for group in _methods(runs_dir)]
+    assert labels[2:] == ["layer_freeze, lr=1e-05", *(f"layer_freeze, lr={rate}" for rate in rates[:2])]
     _change(runs_dir / "layer_freeze" / "seed1", optimizer__lr=0.0002)
-    labels = [group.label for group in group_runs(find_runs(runs_dir))[0].groups]
+    labels = [group.label for group in _methods(runs_dir)]
     assert labels[2:] == ["layer_freeze, lr=1e-05", "layer_freeze, lr=0.0001248", "layer_freeze, lr=0.0002"]
 
 
@@ -187,10 +192,10 @@ def test_jobs_without_a_result_count_with_those_of_the_same_settings(runs_dir: P
     config = yaml.safe_load((runs_dir / "layer_freeze" / "seed0" / "config.yaml").read_text())
     (job / "config.yaml").write_text(yaml.safe_dump({**config, "seed": 3}))
     rows = {row.label: row for row in summarise(find_runs(runs_dir)).rows}
-    assert {label: row.lost for label, row in rows.items() if row.lost} == {"layer_freeze": 1, "grad_ascent": 1}
+    assert {label: len(row.lost) for label, row in rows.items() if row.lost} == {"layer_freeze": 1, "grad_ascent": 1}
     assert rows["layer_freeze"].remarks == ["1 of 4 without a result"]
     _change(job, optimizer={"lr": 0.5})
-    assert {row.label: row.lost for row in summarise(find_runs(runs_dir)).rows}["layer_freeze"] == 0
+    assert [row.label for row in _methods(runs_dir) if row.lost] == ["grad_ascent"]
 
 
 def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path) -> None:
@@ -201,21 +206,21 @@ def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path)
     path.write_text(json.dumps(metrics))
     _change(runs_dir / "layer_freeze" / "seed2", seed=0)
     row = next(row for row in summarise(find_runs(runs_dir)).rows if row.label == "layer_freeze")
-    assert (row.n, row.seeds) == (3, 2)
+    assert (len(row.runs), row.seeds) == (3, 2)
     assert row.remarks == ["1 of 3 stopped early by collapse", "3 runs of 2 seeds"]
     assert "layer_freeze: 1 of 3 stopped early by collapse; 3 runs of 2 seeds" in _printed(runs_dir, 120)
 
 
-def test_the_rule_and_what_it_selects_are_printed(runs_dir: Path) -> None:
+def test_the_rule_and_what_it_selects_are_printed(compared: Path) -> None:
     """And the method is marked as selected, whether or not its final score is best."""
-    rows = [row for row in summarise(find_runs(runs_dir), SelectConfig()).rows if row.selected]
+    rows = [row for row in summarise(find_runs(compared), SelectConfig()).rows if row.selected]
     assert len(rows) == 1
-    text = _printed(runs_dir, 300, SelectConfig())
+    text = _printed(compared, 300, SelectConfig())
     assert f"selected: {rows[0].label} (final score" in text
     assert "rule: highest mean final score over seeds, among methods with at least 0.75 of the untouched" in text
     nobody = SelectConfig(constraint=ConstraintConfig(share_of_target=5.0))
-    assert "selected: nothing, none of 3 meets the condition" in _printed(runs_dir, 300, nobody)
-    assert "selected:" not in _printed(runs_dir / "layer_freeze", 300, SelectConfig())
+    assert "selected: nothing, none of 3 meets the condition" in _printed(compared, 300, nobody)
+    assert "selected:" not in _printed(compared / "layer_freeze", 300, SelectConfig())
 
 
 def test_a_rule_about_no_metric_is_one_line(runs_dir: Path) -> None:

@@ -13,14 +13,14 @@ import pytest
 
 from tests.report.fabricated_sweep import RATES, change_config, change_metrics
 from tests.report.test_html import Page
+from tests.report.test_sensitivity import explained
 from unlearning.config.report import ConstraintConfig, SelectConfig
-from unlearning.report import comparison_view, sweep_view
+from unlearning.report import comparison_view
 from unlearning.report.compare import report_on
 from unlearning.report.comparison_figures import MAX_BARS, bars
-from unlearning.report.comparison_view import shown_groups, varied_settings
+from unlearning.report.comparison_view import shown_methods, varied_settings
 from unlearning.report.pareto import front_sentence
 from unlearning.report.runs import find_runs
-from unlearning.report.sensitivity import eta_squared
 from unlearning.report.summary import summarise
 
 FILES = {"final.png", "tradeoff.png", "sensitivity.png", "parallel.png"}
@@ -89,14 +89,14 @@ def test_the_condition_changes_the_selection(swept: Path) -> None:
     for select in (SelectConfig(by="mia_score"), SelectConfig(by="mia_score", constraint=None)):
         choice = summarise(find_runs(swept), select).sections[0].choice
         assert choice is not None
-        assert choice.group is not None
-        chosen.append(choice.group.representative.config["optimizer"]["lr"])
+        assert choice.row is not None
+        chosen.append(choice.row.representative.config["optimizer"]["lr"])
     assert chosen == [RATES[1], RATES[2]]
 
 
 def test_ranking_is_that_of_the_runs(swept: Path, words: str) -> None:
     """The ranking is eta squared of runs.csv, with the rate before the method."""
-    rate, method = eta_squared(finals(swept, "optimizer.lr")), eta_squared(finals(swept, "method"))
+    rate, method = explained(finals(swept, "optimizer.lr")), explained(finals(swept, "method"))
     assert rate is not None
     assert method is not None
     assert rate > method
@@ -205,13 +205,13 @@ def test_one_key_or_three_runs_have_no_parallel_coordinates(tmp_path: Path, writ
 def test_of_very_many_methods_the_most_telling_are_shown(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The selected one, those on a front, the best; in the order of the table. The page counts the others."""
     section = summarise(find_runs(swept), SelectConfig()).sections[0]
-    labels = [group.label for group in section.setting.groups]
-    assert [group.label for group in shown_groups(section)] == labels
+    labels = [row.label for row in section.methods]
+    assert [row.label for row in shown_methods(section)] == labels
     monkeypatch.setattr(comparison_view, "MAX_SECTIONS", 1)
     selected = [row.label for row in section.rows if row.selected]
-    assert [group.label for group in shown_groups(section)] == selected
+    assert [row.label for row in shown_methods(section)] == selected
     monkeypatch.setattr(comparison_view, "MAX_SECTIONS", 5)
-    kept = [group.label for group in shown_groups(section)]
+    kept = [row.label for row in shown_methods(section)]
     assert len(kept) == 5
     assert kept == [label for label in labels if label in kept]
     assert set(front_sentence(section.rows).split(": ", 2)[2].removesuffix(".").split("; ")) <= set(kept)
@@ -240,4 +240,4 @@ def test_view_of_methods_that_ran_once_has_no_ranking(tmp_path: Path, write_run:
     for method in ("grad_ascent", "chunked_lora"):
         write_run(tmp_path / method, method, documents=1)
     section = summarise(find_runs(tmp_path), SelectConfig(constraint=ConstraintConfig())).sections[0]
-    assert sweep_view.sweep_view(section.setting, section.choice, "") is None
+    assert comparison_view.sweep_view(section.methods, "") is None

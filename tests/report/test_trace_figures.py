@@ -18,10 +18,9 @@ from unlearning.errors import InputError
 from unlearning.mediation.result import Metric, TraceResult
 from unlearning.mediation.states import Restoration, Site
 from unlearning.report.details import Tracing, load_tracing
-from unlearning.report.effect_figures import SINGLE, choices, draw_effects, draw_selection, draw_severed
-from unlearning.report.heat_maps import MARKS, draw_fact, draw_groups, groups_size, short, visible
-from unlearning.report.style import CHOSEN, DIVERGING, KINDS, PLACEBO, STYLE
-from unlearning.report.trace_figures import trace_pictures, write_trace_plots
+from unlearning.report.heat_maps import choices, draw_fact, draw_groups, draw_selection, short
+from unlearning.report.style import CHOSEN, DIVERGING, KINDS, MUTED, PLACEBO, STYLE
+from unlearning.report.trace_figures import draw_effects, draw_severed, trace_pictures, write_trace_plots
 
 AGGREGATE = ["trace_effects.png", "trace_severed.png", "trace_groups.png", "trace_selection.png"]
 ORDER = (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)
@@ -63,14 +62,13 @@ def mesh(axis: Any) -> Any:
 
 def mark_places(axis: Any) -> set[tuple[int, int]]:
     """Return row and layer of the dots."""
-    dots = next(item for item in axis.collections if item.get_label() == MARKS)
-    return {(round(y - 0.2), round(x)) for x, y in dots.get_offsets()}
+    return {(round(y - 0.2), round(x)) for x, y in axis.collections[1].get_offsets()}
 
 
 def test_files_of_a_grid(tmp_path: Path) -> None:
     folder = write_trace_run(tmp_path / "run")
-    paths = write_trace_plots(trace_result(facts=3), folder, facts=2)
-    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png", "trace_fact_2.png")]
+    paths = write_trace_plots(trace_result(facts=2), folder, facts=1)
+    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png")]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
@@ -101,7 +99,7 @@ def test_effects_have_a_panel_a_kind_with_both_windows_and_placebos(grid: Tracin
         lines, placebos = curves(axis, KINDS[kind]), curves(axis, PLACEBO)
         assert [tuple(line.get_ydata()) for line in lines] == [item.effect.mean for item in found]
         assert [tuple(line.get_ydata()) for line in placebos] == [item.placebo.mean for item in found if item.placebo]
-        assert [line.get_linestyle() == SINGLE for line in lines] == [window == 1 for window in windows]
+        assert [line.get_linestyle() == "-" for line in lines] == [window == 1 for window in windows]
         shaded = [patch for patch in axis.patches if to_hex(patch.get_facecolor()) == CHOSEN]
         assert [patch.get_x() + 0.5 for patch in shaded] == list(grid.selection.layers)
 
@@ -111,39 +109,39 @@ def test_effects_have_interval_and_band(plain: Tracing) -> None:
     effect = plain.effects.of(plain.deciding).effect
     areas = [area for area in axis.collections if to_hex(area.get_facecolor()[0]) == KINDS["mlp"]]
     spans = [(area.get_paths()[0].vertices[:, 1].min(), area.get_paths()[0].vertices[:, 1].max()) for area in areas]
-    assert spans == [(min(effect.band_low), max(effect.band_high)), (min(effect.low), max(effect.high))]
+    assert spans == [(min(effect.low), max(effect.high)), (min(effect.band_low), max(effect.band_high))]
     opacities = [area.get_alpha() for area in areas]
-    assert opacities[0] < opacities[1]
+    assert opacities[0] > opacities[1]
+
+
+def legend(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_legend_names_only_what_is_drawn(grid: Tracing, plain: Tracing) -> None:
-    def labels(tracing: Tracing) -> list[str]:
-        return [text.get_text() for text in drawn(draw_effects, tracing).legends[0].get_texts()]
-
-    assert labels(grid)[:2] == ["single modules", "window 10"]
-    assert labels(plain)[0] == "mean"
+    always = {"chosen", "single modules", "95% interval", "95% band, all layers at once"}
+    placebo = "placebo: another person's states"
+    assert set(legend(drawn(draw_effects, grid))) == always | {"window 10", placebo}
     without = replace(plain.effects, restorations=tuple(replace(e, placebo=None) for e in plain.effects.restorations))
     bare = replace(plain, selection=replace(plain.selection, effects=(without,)))
-    assert set(labels(plain)) - set(labels(bare)) == {"placebo: another person's states"}
+    assert set(legend(drawn(draw_effects, bare))) == always
 
 
 def test_severed_paths_and_their_gaps(grid: Tracing) -> None:
-    left, right = panels(drawn(draw_severed, grid))
+    figure = drawn(draw_severed, grid)
+    left, right = panels(figure)
     whole = grid.effects.of(Restoration(ModuleKind.layer)).effect.mean
     assert tuple(curves(left, KINDS["layer"])[0].get_ydata()) == whole
     for kind in ("mlp", "attention"):
         cut = curves(left, KINDS[kind])[0].get_ydata()
         gap = curves(right, KINDS[kind])[0].get_ydata()
         np.testing.assert_allclose(np.array(whole) - cut, gap, atol=1e-12)
-    assert [text.get_text() for text in left.get_legend().get_texts()] == [
-        "all paths",
-        "mlp severed",
-        "attention severed",
-    ]
+    names = {"all paths", "mlp severed", "attention severed", "through mlp", "through attention"}
+    assert names <= set(legend(figure))
 
 
 def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(grid: Tracing) -> None:
-    axes = panels(drawn(draw_groups, grid, size=groups_size(grid)))
+    axes = panels(drawn(draw_groups, grid, size=(10.0, 6.0)))
     assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp, window 10", "attention, window 10"]
     labels = [text.get_text() for text in axes[0].get_yticklabels()]
     assert labels[:3] == ["first subject token", "middle subject tokens", "last subject token"]
@@ -176,29 +174,21 @@ def _widest() -> list[Restoration]:
     return [Restoration(ModuleKind.layer), mlp, attention]
 
 
-@pytest.mark.parametrize(("depth", "columns"), [(8, 3), (16, 1), (32, 1)])
-def test_numbers_fit_their_cells(depth: int, columns: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("depth", "numbers"), [(32, 6 * 32), (48, 0)])
+def test_numbers_fit_their_cells_and_narrow_cells_have_dots_alone(depth: int, numbers: int, tmp_path: Path) -> None:
     tracing = load_tracing(write_trace_run(tmp_path / "run", depth=depth))
-    figure = drawn(draw_groups, tracing, size=groups_size(tracing))
+    figure = drawn(draw_groups, tracing, size=(10.0, 6.0))
     figure.draw_without_rendering()
-    axes = panels(figure)
-    assert len({axis.get_position().x0 for axis in axes}) == columns
-    for axis in axes:
-        assert len(axis.texts) == 6 * depth
+    for axis in panels(figure):
+        assert len(axis.texts) == numbers
+        assert mark_places(axis)
         cell = axis.get_window_extent().width / depth
-        assert max(text.get_window_extent().width for text in axis.texts) < 0.92 * cell
-
-
-def test_cells_too_narrow_for_numbers_have_dots_alone(tmp_path: Path) -> None:
-    tracing = load_tracing(write_trace_run(tmp_path / "run", depth=48))
-    axis = panels(drawn(draw_groups, tracing, size=groups_size(tracing)))[0]
-    assert not axis.texts
-    assert mark_places(axis)
+        assert max((text.get_window_extent().width for text in axis.texts), default=0) < 0.92 * cell
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (-0.004, "0"), (0.094, ".09"), (-0.127, "−.13"), (0.996, "1.0"), (-2.44, "−2.4"), (12.3, "12")],
+    [(-0.004, ".00"), (0.094, ".09"), (-0.127, "−.13"), (0.996, "1"), (-2.44, "−2.4"), (12.3, "12"), (10.0, "10")],
 )
 def test_number_in_a_cell(value: float, text: str) -> None:
     assert short(value) == text
@@ -208,10 +198,12 @@ def test_choices_and_how_often_each_layer_is_chosen(grid: Tracing, plain: Tracin
     bars, table = drawn(draw_selection, grid.selection).axes
     assert [bar.get_height() for bar in bars.patches] == list(grid.selection.inclusion)
     rows = [text.get_text() for text in table.get_yticklabels()]
-    assert rows == ["chosen", "window 1", "first", "middle", "last", "random", "gradient", "fisher"]
+    assert rows == ["chosen", "window 1", "random", "first", "middle", "last", "gradient", "fisher"]
+    cells = mesh(table)
+    colours = np.vectorize(to_hex, signature="(n)->()")(cells.cmap(cells.norm(cells.get_array())))
     picked = [
-        tuple(round(path.vertices[:, 0].min() + 0.4) for path in table.collections[2 * row + 1].get_paths())
-        for row in range(len(rows))
+        tuple(np.flatnonzero(row == (KINDS["mlp"] if name == "chosen" else MUTED)))
+        for name, row in zip(rows, colours, strict=True)
     ]
     given = grid.selection
     assert picked[:2] == [given.layers, given.layers_window_1]
@@ -240,13 +232,13 @@ def test_a_fact_by_token() -> None:
     axes = panels(figure)
     assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp, window 10", "attention, window 10"]
     labels = [text.get_text() for text in axes[0].get_yticklabels()]
-    assert labels == ["␣An *", "nel *", "iese *", "␣Holz *", "?", "↵", "Answer", ":"]
+    assert labels == ["' An' *", "'nel' *", "'iese' *", "' Holz' *", "'?'", r"'\n'", "'Answer'", "':'"]
     for axis, restoration in zip(axes, _widest(), strict=True):
         expected = _naive(result, 0, result.restorations.index(restoration), 3)
         np.testing.assert_allclose(mesh(axis).get_array(), expected, rtol=0, atol=1e-12)
     low, high = mesh(axes[0]).get_clim()
     assert low == -high
-    assert "What is the birth date of Anneliese Holz?↵Answer:" in figure.get_suptitle()
+    assert "What is the birth date of Anneliese Holz? Answer:" in figure.get_suptitle()
 
 
 def test_a_fact_where_the_clean_run_is_broken() -> None:
@@ -259,7 +251,7 @@ def test_a_fact_where_the_clean_run_is_broken() -> None:
 def test_a_fact_in_two_rows() -> None:
     result = trace_result(replace(CONFIG, tokens=TracedTokens.two_rows), facts=1)
     axis = panels(drawn(draw_fact, result.traces[0], result, Metric.PROBABILITY))[0]
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["␣Holz *", ":"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["' Holz' *", "':'"]
 
 
 def test_a_long_prompt_is_cut_around_the_subject() -> None:
@@ -273,18 +265,3 @@ def test_a_long_prompt_is_cut_around_the_subject() -> None:
     assert title.startswith("birth date: …x")
     assert "Anneliese Holz?" in title
     assert title.endswith("y…")
-
-
-@pytest.mark.parametrize(
-    ("token", "text"),
-    [
-        (" Anna", "␣Anna"),
-        ("\n\n", "↵↵"),
-        ("a\tb\x07\u200b", "a⇥b\\x07\\u200b"),
-        ("<|start_header_id|>", "<|start_header_id…"),
-        ("$x$é日", "$x$é日"),
-        ("", ""),
-    ],
-)
-def test_tokens_are_shown_with_their_blanks(token: str, text: str) -> None:
-    assert visible(token) == text

@@ -113,6 +113,44 @@ def test_parts_are_the_steps_of_a_smaller_batch() -> None:
     assert [len(step.parts) for step in plan] == [4, 4, 4, 1] * 2
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch_rows", "accumulate", "an_epoch", "steps_made"),
+    [
+        # 2,248 rows in batches of 12 are 187 whole ones and one of 4: 18 steps of ten batches, and one of eight.
+        (2248, 120, 10, 19, 144),
+        # The last batch of 2,400 - 4 rows is smaller, but it is the tenth: all steps are whole.
+        (2396, 120, 10, 20, 160),
+        # An epoch of less than one whole step counts as one.
+        (50, 120, 10, 1, 8),
+        # Without accumulation the Trainer counts every step.
+        (50, 12, 1, 5, 40),
+    ],
+)
+def test_floored_steps_are_those_of_the_trainer(
+    rows: int, batch_rows: int, accumulate: int, an_epoch: int, steps_made: int
+) -> None:
+    """Eight epochs are as many steps as Transformers computes: epochs * max(batches // accumulate, 1)."""
+    plans = [
+        MixedSchedule(8, batch_rows, None, accumulate, floor).plan([], [10] * rows, None, 0) for floor in (False, True)
+    ]
+    batches = -(-rows // (batch_rows // accumulate))
+    assert steps_made == 8 * max(batches // accumulate, 1)
+    assert [len(plan) for plan in plans] == [8 * an_epoch, steps_made]
+    assert steps(plans[1]) == steps(plans[0])[:steps_made]
+    assert {step.phase_steps for step in plans[1]} == {steps_made}
+
+
+def test_floored_steps_of_every_phase() -> None:
+    """Chunks of 5, 5 and 1 rows in parts of two, two a step: 2, 2 and 1 steps an epoch, of which one counts."""
+    plan = ChunkedSchedule(3, 4, 5, accumulate=2, floor_steps=True).plan([10] * 11, [], 0, 0)
+    assert [(step.phase, step.epoch, step.ends_epoch) for step in plan[:3]] == [
+        (0, 0, False),
+        (0, 0, True),
+        (0, 1, False),
+    ]
+    assert [sum(step.phase == phase for step in plan) for phase in range(3)] == [3, 3, 3]
+
+
 def test_parts_change_no_row_of_any_step() -> None:
     """With a ratio: f r r | f r r are a step's two parts."""
     plan = MixedSchedule(1, 6, accumulate=2).plan([10] * 4, [10] * 9, 2, 3)

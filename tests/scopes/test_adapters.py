@@ -1,14 +1,18 @@
 """Adapters: what they add to a weight, by hand, and that nothing else moves."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
 
 from tests.scopes.moved import moved
 from tests.tiny_models import tiny_model
 from unlearning.errors import InputError
-from unlearning.scopes.adapters import LoraScope, adapters_moved_to, in_4_bits
+from unlearning.scopes.adapters import LoraScope, adapters_moved_to, in_4_bits, save_adapters
 from unlearning.training.gradient_checkpointing import checkpoint_gradients
 
 
@@ -18,6 +22,30 @@ def test_lora(family: str) -> None:
     changed = moved(family, LoraScope(rank=2, alpha=4.0, layers="1-2"))
     assert all("lora_" in name for name in changed)
     assert {part for name in changed for part in name.split(".") if part.isdigit()} == {"1", "2"}
+
+
+def test_peft_finds_the_base_model_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base model that was named by a path from the working folder is written with its whole path."""
+    tiny_model("llama").save_pretrained(tmp_path / "here" / "base")
+    monkeypatch.chdir(tmp_path / "here")
+    scoped = LoraScope(rank=2).apply(AutoModelForCausalLM.from_pretrained("./base"), None)
+    assert isinstance(scoped, PeftModel)
+    save_adapters(scoped, tmp_path / "adapter")
+    monkeypatch.chdir(tmp_path)
+    tokens = torch.tensor([[3, 4, 5]])
+    with torch.no_grad():
+        loaded = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
+        assert torch.equal(loaded.eval()(tokens).logits, scoped.eval()(tokens).logits)
+
+
+def test_a_repository_is_named_with_its_commit(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    model.name_or_path, model.config._commit_hash = "owner/name", "0" * 40
+    scoped = LoraScope(rank=2).apply(model, None)
+    assert isinstance(scoped, PeftModel)
+    save_adapters(scoped, tmp_path)
+    written = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (written["base_model_name_or_path"], written["revision"]) == ("owner/name", "0" * 40)
 
 
 UP = "model.layers.1.mlp.up_proj"

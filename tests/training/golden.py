@@ -14,6 +14,7 @@ from tests.reference.plain_sha256 import Mixed
 from tests.reference.plain_training import Tokens
 from tests.tiny_models import tiny_model
 from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.base import Objective
@@ -21,7 +22,7 @@ from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.scope import Scope
 from unlearning.training.fit import fit
 from unlearning.training.step_data import TrainingRows
-from unlearning.training.task import TrainingTask
+from unlearning.training.task import TrainingRecord, TrainingTask
 
 LR = 3e-3
 STEPS = 20
@@ -75,13 +76,16 @@ def trained(
     plan: Sequence[PlanStep],
     pack_tokens: int = 32,
     packs_per_forward: int = 100,
-) -> None:
+    optimizer: OptimizerConfig | None = None,
+    stopping: StoppingConfig | None = None,
+) -> TrainingRecord:
     """Train twenty steps with the library."""
     trainer = TrainerConfig(
         pack_tokens=pack_tokens, packs_per_forward=packs_per_forward, max_steps=STEPS, accelerator="cpu"
     )
     rows = TrainingRows(FORGET, (), RETAIN)
-    fit(TrainingTask(model, objective, plan, rows, 0, OptimizerConfig(lr=LR), 0, "golden"), trainer, folder, [])
+    optimizer, stopping = optimizer or OptimizerConfig(lr=LR), stopping or StoppingConfig()
+    return fit(TrainingTask(model, objective, plan, rows, 0, optimizer, 0, "golden", stopping), trainer, folder, [])
 
 
 def curve(folder: Path, column: str) -> list[float]:

@@ -14,14 +14,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import peft  # noqa: F401  (training imports it late, and each attempt would take half a second for it)
 import torch
 from safetensors.torch import save_file
 
-from tests.training.resumable import LONG
+from tests.training.resumable import LONG, TRAINER
 from unlearning import artefacts
+from unlearning.config.trainer import TrainerConfig
+
+IN_BACKGROUND = replace(TRAINER, checkpoint_every_seconds=1e-3)
+"""Writes checkpoints while training goes on, as often as their cost allows."""
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -40,9 +45,9 @@ def forked(work: Callable[[], object]) -> int:
     raise AssertionError("unreachable")
 
 
-def train(folder: Path) -> None:
+def train(folder: Path, trainer: TrainerConfig) -> None:
     """Train to the end, then write the weights beside the folder."""
-    model, record = LONG.run(folder)
+    model, record = LONG.run(folder, trainer)
     result = {"steps": record.steps, "best_step": record.best_step, "stopped": record.stopped}
     save_file(
         {name: weight.clone() for name, weight in model.state_dict().items()},
@@ -51,7 +56,7 @@ def train(folder: Path) -> None:
     )
 
 
-def train_until_a_write(folder: Path, number: int) -> None:
+def train_until_a_write(folder: Path, trainer: TrainerConfig, number: int) -> None:
     """Train until SIGKILL comes in the middle of an atomic write: all bytes are there, but not under the final name."""
     written = 0
     original = os.fsync
@@ -64,7 +69,7 @@ def train_until_a_write(folder: Path, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     artefacts.os.fsync = fsync
-    train(folder)
+    train(folder, trainer)
 
 
 def lines(folder: Path) -> int:
@@ -78,12 +83,13 @@ def killed_once(folder: Path, rng: random.Random) -> bool:
 
     Returns whether it was killed; else it has finished.
     """
+    trainer = rng.choice((TRAINER, IN_BACKGROUND))
     if rng.random() < 0.4:
         number = rng.randint(1, 10)
-        child = forked(lambda: train_until_a_write(folder, number))
+        child = forked(lambda: train_until_a_write(folder, trainer, number))
         return os.waitpid(child, 0)[1] == signal.SIGKILL
     wanted, later = lines(folder) + rng.randint(0, 5), rng.random() * 0.01
-    child = forked(lambda: train(folder))
+    child = forked(lambda: train(folder, trainer))
     while lines(folder) < wanted:
         if os.waitpid(child, os.WNOHANG)[0]:
             return False
@@ -99,12 +105,12 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(seed)
     LONG.task()  # imports the model's own code
-    codes = [os.waitpid(forked(lambda: train(folder / "whole")), 0)[1]]
+    codes = [os.waitpid(forked(lambda: train(folder / "whole", TRAINER)), 0)[1]]
     kills, lengths = 0, []
     while kills < wanted and not (folder / "cut.safetensors").exists():
         kills += killed_once(folder / "cut", rng)
         lengths.append(lines(folder / "cut"))
-    codes.append(os.waitpid(forked(lambda: train(folder / "cut")), 0)[1])
+    codes.append(os.waitpid(forked(lambda: train(folder / "cut", TRAINER)), 0)[1])
     print(json.dumps({"kills": kills, "codes": codes, "lengths": lengths}))
 
 

@@ -86,10 +86,10 @@ def test_rows_are_spread_evenly() -> None:
     assert step.parts == ()
 
 
-def test_parts_hold_one_set_each() -> None:
-    """Five rows in parts of two are 2, 2 and 1."""
+def test_one_part_has_the_last_forget_row_and_the_first_retain_row() -> None:
+    """Five rows of each set in parts of two are five parts."""
     step = rows_to_check(10, 13, replace(EVERY_STEP, check_part_rows=2))
-    assert step.parts == ((2, 0), (2, 0), (1, 0), (0, 2), (0, 2), (0, 1))
+    assert step.parts == ((2, 0), (2, 0), (1, 1), (0, 2), (0, 2))
 
 
 def row_losses(model: nn.Module, rows: Sequence[EncodedRow]) -> list[float]:
@@ -148,14 +148,15 @@ def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:
     assert found[-1][1] == pytest.approx(mean(checked_losses(task.model)[0]), rel=1e-4)
 
 
-def test_the_objectives_loss_is_the_mean_over_parts(tmp_path: Path) -> None:
-    """The loss is the mean of -CE of 2, 2 and 1 forget rows and of 0.5 CE of 2, 2 and 1 retain rows, each a mean."""
-    stopping = replace(EVERY_STEP, best_by=BestBy.objective, check_part_rows=2)
+def test_the_objectives_loss_is_the_mean_over_parts_by_rows(tmp_path: Path) -> None:
+    """Five rows of each set in parts of four: -CE of 4 rows, -CE of 1 and 0.5 CE of 3 in one part, 0.5 CE of 2."""
+    stopping = replace(EVERY_STEP, best_by=BestBy.objective, check_part_rows=4)
     case = Case(objective=partial(GradDiff, retain_weight=0.5), stopping=stopping)
     model, _ = case.run(tmp_path)
     forget, retain = checked_losses(model)
-    parts = [-mean(forget[at : at + 2]) for at in (0, 2, 4)] + [0.5 * mean(retain[at : at + 2]) for at in (0, 2, 4)]
-    assert read_checks(tmp_path)[-1][3] == pytest.approx(mean(parts), rel=1e-4)
+    parts = -mean(forget[:4]), -forget[4] + 0.5 * mean(retain[:3]), 0.5 * mean(retain[3:])
+    expected = (4 * parts[0] + 4 * parts[1] + 2 * parts[2]) / 10
+    assert read_checks(tmp_path)[-1][3] == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_adaptive_weight_is_that_of_the_check(tmp_path: Path) -> None:
@@ -202,11 +203,24 @@ def test_the_best_weights_are_the_result(tmp_path: Path) -> None:
 
 
 def test_the_last_step_is_checked(tmp_path: Path) -> None:
-    """Nine steps with a check every five are checked after 0, 5 and 9."""
+    """Nine steps with a check every five are checked after 0, 5 and 9; without the last one after 0 and 5."""
     case = CASES["best state"]
     assert len(case.plan) == 9
-    replace(case, stopping=replace(case.stopping, check_every_steps=5)).run(tmp_path)
-    assert [line[0] for line in read_checks(tmp_path)] == [0, 5, 9]
+    for check_last_step, expected in ((True, [0, 5, 9]), (False, [0, 5])):
+        stopping = replace(case.stopping, check_every_steps=5, check_last_step=check_last_step)
+        _, record = replace(case, stopping=stopping).run(tmp_path / str(check_last_step))
+        assert [line[0] for line in read_checks(tmp_path / str(check_last_step))] == expected
+        assert record.best_step in expected[1:]
+
+
+def test_a_run_that_ends_within_its_first_epoch_is_still_in_it(tmp_path: Path) -> None:
+    """The last check, after two of an epoch's three steps, tells of its five retain rows in three parts too."""
+    task = CASES["observed checks"].task()
+    fit(task, replace(TRAINER, max_steps=2), tmp_path, [])
+    assert [line[0] for line in read_checks(tmp_path)] == [0, 1, 2]
+    state = task.objective.state()
+    assert state["steps"] == 2 + 2 * 3
+    assert state["rows"] == sum(len(step.retain) for step in task.plan[:2]) + 2 * 5
 
 
 def test_best_weights_go_back_to_their_run(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from tests.training.test_golden_released import RELEASED
+from tests.training.test_golden_released import CHECKS, RELEASED
+from unlearning.config.build import build
 from unlearning.config.location import conf_dir
 from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging, GradDiffConfig, Reduction
+from unlearning.config.optimizer import Accumulation
 from unlearning.config.prompt import PromptStyle
 from unlearning.config.registration import register
 from unlearning.config.schedule import AlternatingScheduleConfig, ChunkedScheduleConfig
@@ -30,7 +32,26 @@ def test_layer_freeze_released() -> None:
     assert (made.scope.layers, made.scope.modules) == ("0-5", [ModuleKind.mlp])
     assert (made.schedule.epochs, made.schedule.batch_rows, made.schedule.accumulate) == (8, 120, 10)
     assert (made.optimizer.lr, made.ratio.retain_per_forget) == (1.5e-5, None)
+    assert (made.optimizer.accumulation, made.schedule.floor_steps) == (Accumulation.sum, True)
+    assert {name: getattr(made.stopping, name) for name in CHECKS} == CHECKS
+    assert (made.stopping.check_every_steps, made.stopping.check_part_rows) == (4, 8)
     assert (made.prompt.style, made.prompt.append_eos) == (PromptStyle.chat, False)
+
+
+def test_layer_freeze_keeps_the_papers_reading() -> None:
+    """The paper says nothing of sums, of steps that are left out, or of a check that counts."""
+    made = settings("method=layer_freeze", "model=olmo_7b")
+    assert (made.optimizer.accumulation, made.schedule.floor_steps) == (Accumulation.mean, False)
+    assert (made.schedule.accumulate, made.stopping.check_every_steps) == (1, None)
+
+
+def test_steps_of_the_released_code_on_the_public_fold() -> None:
+    """1,112 forget and 1,136 retain rows are 144 steps, though eight epochs have 152; 928 rows of the last one go."""
+    schedule = build(settings("method=layer_freeze_released", "model=olmo_7b").schedule)
+    plan = schedule.plan([10] * 1112, [10] * 1136, None, 0)
+    assert len(plan) == plan[0].phase_steps == 144
+    assert [len(step.parts) for step in plan[:19]] == [10] * 18 + [8]
+    assert sum(len(step.forget) + len(step.retain) for step in plan if step.epoch == 7) == 2248 - 928
 
 
 @pytest.mark.parametrize(

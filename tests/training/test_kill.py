@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).parent.parent.parent
-KILLS = 20
 
 
 def result(path: Path) -> str:
@@ -20,19 +20,20 @@ def result(path: Path) -> str:
     return found
 
 
-def test_a_run_killed_twenty_times_is_the_same_run(tmp_path: Path) -> None:
-    """SIGKILL comes at any moment: between steps, in a check, or when half of a file is written.
+@pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.exhaustive)])
+def test_a_run_that_is_killed_again_and_again_is_the_same_run(tmp_path: Path, kills: int) -> None:
+    """SIGKILL comes at any moment: between steps, in a check, or when a file is written, in the background too.
 
     Weights to the last bit (those of the best check, in the middle), every line of the curve and of the checks, and
     nothing left behind but what an uninterrupted run leaves.
     """
-    words = [sys.executable, "-m", "tests.training.killed", str(tmp_path), "0", str(KILLS)]
+    words = [sys.executable, "-m", "tests.training.killed", str(tmp_path), "0", str(kills)]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout.splitlines()[-1])
     assert told["codes"] == [0, 0], ended.stderr
-    assert told["kills"] == KILLS
-    assert len(set(told["lengths"])) > KILLS / 4  # spread over the run
+    assert told["kills"] == kills
+    assert len(set(told["lengths"])) > kills / 4  # spread over the run
     whole, cut = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "cut"))
     assert whole.keys() == cut.keys()
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

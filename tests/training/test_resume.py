@@ -17,8 +17,9 @@ from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.pdu import PDU
 from unlearning.training import fit as fit_module
 from unlearning.training import random_state
-from unlearning.training.callbacks import CheckpointWriter, CurveWriter
+from unlearning.training.callbacks import CurveWriter
 from unlearning.training.checkpoint import CHECKPOINT, Progress, read_progress
+from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.fit import fit
 from unlearning.training.stopping_rules import Check, StopReason
 
@@ -166,18 +167,21 @@ def test_progress_survives_its_file(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     """The error is one line, and no traceback of the file format."""
-    (tmp_path / CHECKPOINT).write_bytes(b"garbage")
+    (tmp_path / CHECKPOINT).mkdir()
+    (tmp_path / CHECKPOINT / "resume.step-3.part-0-of-1.safetensors").write_bytes(b"garbage")
     with pytest.raises(InputError, match="not a readable checkpoint"):
         CASES["mixed"].run(tmp_path)
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
     """Half-written files of training are removed, and no others."""
-    ours = (CHECKPOINT, "best.safetensors", "checks.csv", "loss_curve.csv")
-    for name in (*(f".{name}.12.partial" for name in ours), ".other.3.partial"):
+    (tmp_path / CHECKPOINT).mkdir()
+    checkpoint = f"{CHECKPOINT}/.resume.step-3.part-0-of-1.safetensors"
+    ours = (".best.safetensors", ".checks.csv", ".loss_curve.csv", checkpoint)
+    for name in (*(f"{name}.12.partial" for name in ours), ".other.3.partial"):
         (tmp_path / name).write_bytes(b"half")
     CASES["mixed"].run(tmp_path)
-    assert [path.name for path in tmp_path.glob(".*.partial")] == [".other.3.partial"]
+    assert [path.name for path in tmp_path.rglob(".*.partial")] == [".other.3.partial"]
 
 
 @pytest.mark.parametrize("name", ["mixed", "best state"])
@@ -198,7 +202,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
         with pytest.raises(InputError, match=r"cannot be written.*No space left on device") as caught:
             case.run(tmp_path / "cut")
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "cut").glob(".*.partial"))
+    assert not list((tmp_path / "cut").rglob(".*.partial"))
     progress = read_progress(tmp_path / "cut" / CHECKPOINT, "resume")
     assert progress is not None
     assert 1 < progress.next_step < len(case.plan)

@@ -15,8 +15,8 @@ from unlearning.config.stopping import StoppingConfig
 from unlearning.errors import InputError
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.rows import Rows
-from unlearning.training.callbacks import CheckpointWriter
 from unlearning.training.checkpoint import CHECKPOINT, read_progress, read_tensors, write_tensors
+from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.fit import fit
 from unlearning.training.stopping_rules import Check, StopReason, stop_after
 
@@ -107,9 +107,9 @@ def test_the_time_of_earlier_attempts_counts(tmp_path: Path, monkeypatch: pytest
         after_step(patch, CheckpointWriter, 2, kill)
         with pytest.raises(KilledError):
             case.run(tmp_path)
-    path = tmp_path / CHECKPOINT
+    (path,) = (tmp_path / CHECKPOINT).iterdir()
     metadata, tensors = read_tensors(path, True)
-    progress = read_progress(path, "resume")
+    progress = read_progress(tmp_path / CHECKPOINT, "resume")
     assert progress is not None
     spent = f'"seconds": {progress.seconds!r}'
     assert spent in metadata["progress"]

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from unlearning.artefacts import write_json
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
 from unlearning.commands.stages.evaluate import evaluate_model, evaluate_retrained
@@ -36,6 +37,7 @@ def run(config: EvaluateConfig, context: RunContext) -> None:
     processes = FabricProcessGroup(fabric)
     with clock.stage("load"):
         inputs = load_inputs(config)
+        record_architecture(inputs.model, context.run_dir)
     with clock.stage("evaluate"):
         retrained = evaluate_retrained(config, inputs, processes) if config.evaluation.references else None
         result = evaluate_model(config, inputs, inputs.model, config.model.name, retrained, processes)
@@ -51,7 +53,7 @@ def _save(
     save_evaluation(label, result, run_dir)
     if retrained is not None:
         write_json(run_dir / "evaluation" / "retrained.json", retrained.to_json())
-    metrics: dict[str, Any] = {label: result.metrics, "missing": result.missing}
+    metrics: dict[str, Any] = {label: result.metrics, "missing": result.missing, "scorers": result.scorers}
     metrics["harness"] = {label: tasks} if (tasks := harness.by_task(result)) else {}
     write_json(run_dir / "metrics.json", metrics)
     report = write_evaluation_report(run_dir)

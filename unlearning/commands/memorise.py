@@ -1,5 +1,6 @@
 """The command unlearn-memorise: train a model until it has memorised the rows, and score it."""
 
+import shutil
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,9 +9,10 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from unlearning.artefacts import write_folder, write_json
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_model
-from unlearning.commands.stages.load import RunInputs
+from unlearning.commands.stages.load import RunInputs, print_notes
 from unlearning.commands.stages.memorise import memorise, starting_point
 from unlearning.commands.stages.sandbox_models import build_sandbox
 from unlearning.config.commands import MemoriseConfig
@@ -21,6 +23,7 @@ from unlearning.models.load import save_model
 from unlearning.report.result_table import print_result
 from unlearning.runs.folder import merged, save_evaluation
 from unlearning.runs.tracking import finish, make_loggers
+from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.hardware import require_hardware
 
 
@@ -39,7 +42,9 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         return
     with clock.stage("load"):
         corpus = load_corpus(config.data)
+        print_notes(corpus)
         model, tokenizer = starting_point(config, corpus)
+        record_architecture(model, run_dir)
     loggers = _loggers(config, context)
     with clock.stage("memorise"):
         trained, record = memorise(
@@ -53,11 +58,12 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         inputs = RunInputs(corpus, str(run_dir / "model"), None, model, tokenizer)
         result = evaluate_model(config, inputs, model, config.model.name, None)
     save_evaluation("memorised", result, run_dir)
-    metrics = {"memorised": result.metrics, "missing": result.missing, "training": asdict(record)}
+    metrics = {"memorised": result.metrics, "missing": result.missing, "scorers": result.scorers}
+    metrics["training"] = asdict(record)
     write_json(run_dir / "metrics.json", metrics)
     weights = run_dir / "model" if config.logger.log_model else None
     finish(loggers, result.metrics, generations=result.generations, model=weights)
-    (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
     print_result(config.model.name, result)
     Console().print(f"  written to {run_dir / 'model'}", highlight=False)
 

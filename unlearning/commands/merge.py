@@ -1,5 +1,6 @@
 """The command unlearn-merge: merge the adapters of finished runs into one, and score it."""
 
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
 from unlearning.commands.stages.load import load_inputs
@@ -24,6 +25,7 @@ def run(config: MergeConfig, context: RunContext) -> None:
     adapters = find_adapters(config)
     with clock.stage("load"):
         inputs = load_inputs(config)
+        record_architecture(inputs.model, context.run_dir)
     # Before the references are evaluated, which takes long.
     require_fit(adapters, inputs.model, inputs.target_path)
     references = {}

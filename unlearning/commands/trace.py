@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
 from unlearning.commands.stages.load import load_inputs
@@ -24,6 +25,7 @@ def run(config: TraceCommandConfig, context: RunContext) -> None:
     fabric.launch()
     with clock.stage("load"):
         inputs = load_inputs(config)
+        record_architecture(inputs.model, context.run_dir)
     with clock.stage("trace"):
         traced = trace_target(config, config.trace, inputs, context.run_dir, fabric)
     if traced is None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
 from unlearning.commands.stages.load import load_inputs
 from unlearning.commands.stages.results import conclude
 from unlearning.commands.stages.trace import traced_layers
+from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.scope import TracedScopeConfig
 from unlearning.config.tuned import announcement
@@ -38,6 +40,9 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
         read_layers(Path(config.scope.layers_file))
     with clock.stage("load"):
         inputs = load_inputs(config)
+        record_architecture(inputs.model, context.run_dir)
+        # A scope that the model lacks is refused before anything slow.
+        build(config.scope).require_fits(inputs.model)
     traced = None
     if isinstance(config.scope, TracedScopeConfig):
         with clock.stage("trace"):

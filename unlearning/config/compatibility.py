@@ -13,6 +13,7 @@ from unlearning.config.commands import (
     TraceCommandConfig,
     UnlearnConfig,
 )
+from unlearning.config.evaluation import Precision
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.objective import (
     DPOConfig,
@@ -43,6 +44,8 @@ _ON_WHOLE_WEIGHTS: dict[type[CommonConfig], str] = {
 
 def refuse_incompatible(config: object) -> None:
     """Raise InputError for the first choices of a command's settings that make no sense together."""
+    if isinstance(config, UnlearnConfig | EvaluateConfig):
+        _refuse_official_4_bits(config)
     if isinstance(config, UnlearnConfig):
         _refuse_idle_rows(config)
         _refuse_alternating(config)
@@ -183,6 +186,17 @@ def _refuse_4_bits(config: UnlearnConfig) -> None:
     _refuse(not isinstance(config.scope, LoraScopeConfig), asked, "only adapters are trained on it; choose scope=lora")
     _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose trainer.strategy=auto")
     _require_gpu_for_4_bits(config.model, config.trainer)
+
+
+def _refuse_official_4_bits(config: UnlearnConfig | EvaluateConfig) -> None:
+    """Refuse bfloat16 scores of a target whose weights have no such type."""
+    four_bits = config.model.quantization is not Quantization.none
+    asked = f"evaluation.precision=official, model.quantization={config.model.quantization}"
+    _refuse(
+        four_bits and config.evaluation.precision is Precision.official,
+        asked,
+        "weights in 4 bits are not cast to bfloat16; choose evaluation.precision=own",
+    )
 
 
 def _require_gpu_for_4_bits(model: ModelConfig, trainer: TrainerConfig) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from unlearning.config.checks import at_least, one_of, require
+from unlearning.config.escapes import unescaped
 
 
 @dataclass
@@ -94,7 +95,7 @@ class TofuDataConfig(FileDataConfig):
     retain_set: str = "retain90"
     """The rest of the authors: retain90, retain95 or retain99."""
     question_template: str = "{question}"
-    """How a question becomes a row's input."""
+    r"""How a question becomes a row's input; `\n` is a line end, `\t` a tab."""
     forget_questions: str | None = None
     """Source with question, answer, paraphrased_answer and perturbed_answer."""
     retain_questions: str | None = None
@@ -103,6 +104,10 @@ class TofuDataConfig(FileDataConfig):
     """Source with question, answer and perturbed_answer."""
     world_facts: str | None = None
     """The same for facts about the world."""
+
+    def __post_init__(self) -> None:
+        """Write line ends and tabs of the template as such."""
+        self.question_template = unescaped(self.question_template)
 
     def check(self, key: str) -> None:
         """Raise InputError where the two sets are not all authors together, and for a template without a question."""
@@ -178,7 +183,11 @@ class KnowundoDataConfig(FileDataConfig):
     part: str = one_of(("train", "val", "both"), "train")
     """train is what the released code unlearns, val what it scores; both: what the target model had learned."""
     question_template: str = "{question}"
-    """How a question becomes a row's input."""
+    r"""How a question becomes a row's input; `\n` is a line end, `\t` a tab."""
+
+    def __post_init__(self) -> None:
+        """Write line ends and tabs of the template as such."""
+        self.question_template = unescaped(self.question_template)
 
     def check(self, key: str) -> None:
         """Raise InputError for a template without a question."""

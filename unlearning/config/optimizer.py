@@ -14,6 +14,16 @@ class Decay(StrEnum):
     constant = "constant"
 
 
+class Accumulation(StrEnum):
+    """How the losses of a step's parts (schedule.accumulate) become the loss of the step."""
+
+    mean = "mean"
+    """Their mean, so that a step's gradient does not depend on the number of its parts."""
+    sum = "sum"
+    """Their sum, so that the clip bites earlier. Transformers 4.49 does so where a trainer has its own compute_loss and
+    the model's forward takes any keyword: it leaves the division to the loss."""
+
+
 @dataclass
 class OptimizerConfig:
     """AdamW, with the defaults of the Hugging Face Trainer, which both seed systems used."""
@@ -25,6 +35,7 @@ class OptimizerConfig:
     epsilon: float = above(0, 1e-8)
     clip_norm: float | None = above(0, 1.0)
     """Largest global norm of the gradient; null: no clipping."""
+    accumulation: Accumulation = Accumulation.mean
     decay: Decay = Decay.linear
     warmup_steps: int = at_least(0, 0)
     """Steps of each phase in which the learning rate rises from 0."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from unlearning.config.checks import at_least
+from unlearning.config.escapes import unescaped
 
 
 class PromptStyle(StrEnum):
@@ -33,10 +34,14 @@ class PromptConfig:
 
     style: PromptStyle = PromptStyle.raw
     separator: str = " "
-    """Stands between input and output in the raw style."""
+    r"""Stands between input and output in the raw style; `\n` is a line end, `\t` a tab."""
     append_eos: bool = True
     """Whether the end-of-text token follows the output (exact match needs a model that stops)."""
     forget_supervised: Supervised = Supervised.output
     retain_supervised: Supervised = Supervised.output
     max_tokens: int = at_least(2, 2048)
     """Longest row accepted; a longer one is an error, never cut silently."""
+
+    def __post_init__(self) -> None:
+        """Write line ends and tabs of the separator as such."""
+        self.separator = unescaped(self.separator)

@@ -19,9 +19,14 @@ class ScheduleConfig:
     """Instead of batch_rows: a step takes rows, each with its retain rows where there is a ratio, until the next would
     exceed so many tokens, prompts included; at least one. Null: batch_rows counts."""
     accumulate: int = at_least(1, 1)
-    """Parts a step of batch_rows is cut into, in the order in which rows were drawn. A part has its own denominators
-    and weights, and the step's loss is the mean of its parts' losses: the Hugging Face Trainer's gradient
-    accumulation."""
+    """Parts a step of batch_rows is cut into, in the order in which rows were drawn, as gradient accumulation of the
+    Hugging Face Trainer does. A part has a loss of its own, with its own denominators and weights;
+    optimizer.accumulation says whether the step's loss is their mean or their sum."""
+    floor_steps: bool = False
+    """Whether a phase (the whole run, or a chunk) ends after epochs times the steps of an epoch that have all their
+    parts, at least one an epoch: the Hugging Face Trainer counts so. It makes a step of fewer parts at an epoch's end
+    all the same, so that the end of the last epoch is cut off. The learning rate reaches 0 there. False: every epoch is
+    whole."""
 
     def check(self, key: str) -> None:
         """Raise InputError where a step cannot be cut into so many parts."""

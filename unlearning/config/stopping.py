@@ -26,11 +26,15 @@ class StoppingConfig:
 
     check_every_steps: int | None = at_least(1, None)
     """Steps between checks; null: no checks, which leaves stopping.max_seconds alone in force."""
+    check_last_step: bool = True
+    """Whether the end of the plan is checked where it is no multiple of check_every_steps. With false its weights are
+    never the best: the Hugging Face Trainer saves its last step, but evaluates it only on the grid."""
     check_rows: int = at_least(1, 64)
     """Rows of each set that a check looks at, spread evenly over the set; all rows of a smaller set."""
     check_part_rows: int | None = at_least(1, None)
-    """The objective's loss on a check is the mean over parts of so many rows with weights of their own, forget rows
-    first, then retain rows, as an evaluation by batches has it; null: over all rows at once."""
+    """The objective's loss on a check is the mean, by numbers of rows, over parts of so many rows with weights of their
+    own, as the Hugging Face Trainer evaluates: forget rows come first, then retain rows, and one part may have both;
+    null: all rows at once."""
     observe_checks: bool = False
     """Whether the retain losses of the first epoch's checks, part by part, enter what the objective learns from losses,
     such as the adaptive reference: a quirk of SHA256's released code."""
@@ -53,3 +57,4 @@ class StoppingConfig:
         checks, without = self.check_every_steps is not None, f"without {key}.check_every_steps"
         require(checks or self.patience is None, f"{key}.patience", self.patience, f"null {without}")
         require(checks or not self.observe_checks, f"{key}.observe_checks", True, f"false {without}")
+        require(checks or self.check_last_step, f"{key}.check_last_step", False, f"true {without}")

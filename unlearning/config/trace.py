@@ -29,6 +29,25 @@ class Corruption(StrEnum):
     """The same prompt in trace.base_model, which does not know the fact."""
 
 
+class NoiseUnit(StrEnum):
+    """Whose embeddings' standard deviation is the unit of the noise; one number, over all elements of all tokens."""
+
+    prompts = "prompts"
+    """The subjects' tokens as they stand in the prompts of the traced facts."""
+    names = "names"
+    """The tokens of the names of all facts of the split, each tokenised by itself, whether or not the model knows the
+    fact (LAB-FLAIR's code and ROME's)."""
+
+
+class Wording(StrEnum):
+    """How the official questions about a person are put."""
+
+    official = "official"
+    """As the data has them, "What is the birth date of X?"."""
+    possessive = "possessive"
+    """All five relations as "What is X's birth date?", as LAB-FLAIR traced them; 3 of the 5 are so in the data."""
+
+
 class Direction(StrEnum):
     """Which run is patched with states of the other."""
 
@@ -96,10 +115,12 @@ class TraceConfig:
     facts: int = at_least(1, 24)
     """Facts traced, at most; facts the model does not know are left out and counted."""
     split: TracedSplit = TracedSplit.forget
+    wording: Wording = Wording.official
     corruption: Corruption = Corruption.noise
     direction: Direction = Direction.denoising
     noise_std: float = above(0, 3.0)
-    """Noise in units of the standard deviation of the subject tokens' embeddings."""
+    """Noise in units of the standard deviation of embeddings."""
+    noise_unit: NoiseUnit = NoiseUnit.prompts
     draws: int = at_least(1, 10)
     """Draws of noise for each fact; the other corruptions have one run for each fact."""
     base_model: str | None = None

@@ -9,6 +9,8 @@ from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 
 BENCHMARKS = ("tofu", "muse", "wmdp")
+NOT_GIVEN = (("own", False), ("subject", None))
+"""Fields of a row at their default values."""
 
 
 def first_documents(corpus: Corpus, limit: int | None) -> Corpus:
@@ -35,12 +37,17 @@ def fingerprint(corpus: Corpus) -> str:
     """Return the SHA-256, in hexadecimal, of every field but the fingerprint itself; the order of rows counts.
 
     JSON with fixed separators delimits the fields, so that no two corpora are the same bytes. Benchmarks that a corpus
-    does not have are left out: a new benchmark in the code does not change the fingerprints of corpora without it.
+    does not have and what rows do not say are left out: what is new in the code does not change the fingerprints of
+    corpora without it.
     """
-    content = asdict(corpus)
-    del content["fingerprint"]
+    content = asdict(corpus, dict_factory=lambda items: {name: value for name, value in items if _counts(name, value)})
+    del content["fingerprint"], content["notes"]
     for name in BENCHMARKS:
         if not content[name]:
             del content[name]
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counts(name: str, value: object) -> bool:
+    return (name, value) not in NOT_GIVEN

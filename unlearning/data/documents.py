@@ -29,7 +29,8 @@ def document_rows(sources: Sequence[str], split: Split, config: DocumentsConfig)
         for number, record in enumerate(read_records(source), start=1):
             name = f"{split.value}-{source_name(source)}-{number}"
             for piece, (opening, rest) in enumerate(_pieces(record, config), start=1):
-                row = Row(f"{name}-{piece}sc1", opening, rest, source_name(source), Kind.COMPLETION, split)
+                task = source_name(source)
+                row = Row(f"{name}-{piece}sc1", opening, rest, task, Kind.COMPLETION, split, own=True)
                 rows.append(LocatedRow(row, record))
         if len(rows) == before:
             least = config.least_characters

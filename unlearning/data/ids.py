@@ -20,9 +20,19 @@ def kind_of(row_id: str) -> Kind | None:
     return next((kind for kind in Kind if row_id[:-1].endswith(kind.value)), None)
 
 
+def suffix_kind(row_id: str) -> Kind | None:
+    """Return the kind that a suffix tells; None also where the suffix may be the end of a word, as in "misc0".
+
+    It is the end of a word if a letter stands before it, unless all before it is a UUID. No official id is like that.
+    """
+    stem, digit = row_id[:-SUFFIX_CHARACTERS], row_id[-1:]
+    ends_a_word = stem[-1:].isalpha() and not UUID.fullmatch(stem)
+    return None if ends_a_word or not digit.isdecimal() else kind_of(row_id)
+
+
 def document_id(row_id: str) -> str:
     """Return the document that the row asks about: the id without suffix and without Task1's double quotes."""
-    stem = row_id if kind_of(row_id) is None else row_id[:-SUFFIX_CHARACTERS]
+    stem = row_id if suffix_kind(row_id) is None else row_id[:-SUFFIX_CHARACTERS]
     return stem.strip('"')
 
 

@@ -1,13 +1,14 @@
-"""Your own rows: records with input and output, and optionally id, task and kind."""
+"""Your own rows: records with input and output, and optionally id, task, kind and subject."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unlearning.data.ids import kind_of, task_of
+from unlearning.data.ids import suffix_kind, task_of
 from unlearning.data.located_row import LocatedRow, located_rows
 from unlearning.data.reader import FileReader
 from unlearning.data.records import Record, excerpt, require_fields, text_field
 from unlearning.data.rows import Kind, Row, Split
+from unlearning.data.subjects import given_subject
 
 TASK = "Task1"
 """The task of a row that has none, and whose id tells none."""
@@ -21,32 +22,61 @@ class JsonlReader(FileReader):
     def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
         """Return the rows of all sources, in order.
 
-        An id that tells no kind needs a "kind" ("sc" or "qa"). A row without an id is a question unless its "kind" says
-        otherwise, and "forget-row7qa0" becomes the id of the seventh forget row. A row without a task has the task that
-        its id tells, or `TASK`.
+        - A row's kind is its "kind" ("sc" or "qa"), or else what its id tells (`suffix_kind`), or else a question.
+        - An id is text or a whole number; the number 7 becomes "forget-7", since both splits are often counted from 0.
+          Without an id, "forget-row7qa0" becomes the id of the seventh forget row.
+        - A row without a task has the task that its id tells, or `TASK`.
+        - The subject is "subject", words of the input, or "subject_start" and "subject_end" (`given_subject`).
 
         Raises InputError if a source cannot be read, a row is not as described, or an id stands twice.
         """
         return located_rows(sources, split, _own_row)
 
+    def notes(self, located: Sequence[LocatedRow]) -> Iterator[str]:
+        """Yield a line where rows tell no kind, and one where the column kind contradicts the id."""
+        kinds = [(item, "kind" in item.record.fields, _kind_of_id(item)) for item in located]
+        untold = [item for item, given, by_id in kinds if not given and by_id is None]
+        if untold:
+            yield (
+                f"rows that tell no kind: {_count(untold)}; they count as questions, scored by exact match, unless a "
+                "column kind (qa or sc) says otherwise"
+            )
+        contradicted = [item for item, given, by_id in kinds if given and by_id not in (None, item.row.kind)]
+        if contradicted:
+            yield f"rows whose kind contradicts their id: {_count(contradicted)}; the kind counts"
+
+
+def _kind_of_id(item: LocatedRow) -> Kind | None:
+    return suffix_kind(item.row.id) if "id" in item.record.fields else None
+
+
+def _count(located: Sequence[LocatedRow]) -> str:
+    return f"{len(located)} (the first: {located[0].record.place})"
+
 
 def _own_row(record: Record, number: int, split: Split) -> Row:
     require_fields(record, ["input", "output"])
-    given_id = text_field(record, "id") if "id" in record.fields else None
+    given_id = _given_id(record, split)
     kind = _kind(record, given_id)
     # The split is in the id because ids are unique in the whole corpus.
     row_id = given_id or f"{split.value}-row{number}{SUFFIXES[kind]}"
     task = text_field(record, "task") if "task" in record.fields else task_of(row_id) or TASK
-    return Row(row_id, text_field(record, "input"), text_field(record, "output"), task, kind, split)
+    text, output = text_field(record, "input"), text_field(record, "output")
+    return Row(row_id, text, output, task, kind, split, own=True, subject=given_subject(record, text))
+
+
+def _given_id(record: Record, split: Split) -> str | None:
+    if "id" not in record.fields:
+        return None
+    value = record.fields["id"]
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{split.value}-{value}" if is_number else text_field(record, "id")
 
 
 def _kind(record: Record, row_id: str | None) -> Kind:
-    by_id = None if row_id is None else kind_of(row_id)
-    given = text_field(record, "kind") if "kind" in record.fields else None
-    if given is not None and given not in list(Kind):
+    if "kind" not in record.fields:
+        return (suffix_kind(row_id) if row_id else None) or Kind.QUESTION
+    given = text_field(record, "kind")
+    if given not in list(Kind):
         raise record.error(f"kind {excerpt(given)} is unknown; must be one of {', '.join(Kind)}")
-    if given is not None and by_id not in (None, given):
-        raise record.error(f"kind {excerpt(given)} contradicts id {excerpt(row_id)}, which tells {by_id}")
-    if by_id is None and given is None and row_id is not None:
-        raise record.error(f"id {excerpt(row_id)}: kind cannot be told; add a key kind ({' or '.join(Kind)})")
-    return by_id or Kind(given or Kind.QUESTION)
+    return Kind(given)

@@ -75,6 +75,23 @@ def lay_out(lengths: Sequence[int], pack_tokens: int) -> list[list[int]]:
     return min(layouts, key=lambda layout: _cost(lengths, layout))
 
 
+def whole_row_passes(units: Sequence[Sequence[int]], pass_tokens: int) -> list[list[int]]:
+    """Return the indices of units, forward pass by forward pass, where each row has a pack of its own.
+
+    A unit is given by the lengths of its rows, which stay together. A pass holds `pass_tokens` positions or fewer, with
+    the padding to its longest row, or one unit. Units of similar length share a pass.
+    """
+    passes: list[list[int]] = []
+    rows = longest = 0
+    for index in sorted(range(len(units)), key=lambda unit: (-max(units[unit]), unit)):
+        rows += len(units[index])
+        if not passes or rows * longest > pass_tokens:
+            passes.append([])
+            rows, longest = len(units[index]), max(units[index])
+        passes[-1].append(index)
+    return passes
+
+
 def _cost(lengths: Sequence[int], layout: Sequence[Sequence[int]]) -> float:
     width = max(sum(lengths[index] for index in pack) for pack in layout)
     return len(layout) * width * (1 + width / ATTENTION_TOKENS)

@@ -35,6 +35,7 @@ def question_rows(
                 task=task,
                 kind=Kind.QUESTION,
                 split=split,
+                own=True,
             )
             rows.append(LocatedRow(row, record))
     return rows

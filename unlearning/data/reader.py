@@ -4,7 +4,7 @@ Bad input stops here: every error is an InputError of one line that names the fi
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -58,6 +58,10 @@ class FileReader(Reader):
     def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
         """Return the rows of all sources, in order, with ids that are unique in the whole corpus."""
 
+    def notes(self, located: Sequence[LocatedRow]) -> Iterator[str]:  # noqa: ARG002
+        """Yield what a user should know of how all rows were read, a line each; by default nothing."""
+        yield from ()
+
     def read_all(self) -> Corpus:
         """Return rows, membership documents and MMLU's questions."""
         for split, sources in ((Split.FORGET, self.forget), (Split.RETAIN, self.retain)):
@@ -74,4 +78,5 @@ class FileReader(Reader):
             nonmembers=nonmembers,
             questions=questions,
             examples=examples,
+            notes=tuple(self.notes([*forget, *retain])),
         )

@@ -30,6 +30,11 @@ class Row:
     task: str
     kind: Kind
     split: Split
+    own: bool = False
+    """Whether the row is from a user's own data or from another benchmark. The rows of SemEval-2025 Task 4, of LUME and
+    of the sandbox are not: they are scored exactly as the official evaluator scores them."""
+    subject: tuple[int, int] | None = None
+    """Where the words that the row asks about begin and end in `input` (the end is exclusive); None: not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +111,7 @@ class Corpus:
     muse: MuseSets | None = None
     wmdp: tuple[Question, ...] = ()
     """Hazardous questions (WMDP), which an unlearned model should not answer rightly."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the rows were read: a line each."""
     fingerprint: str = ""
-    """SHA-256 over all of the above."""
+    """SHA-256 over all of the above but the notes."""

@@ -10,10 +10,11 @@ from transformers import DynamicCache, PreTrainedModel
 
 from unlearning.evaluation.decoding import left_padded
 from unlearning.evaluation.kv_cache import new_cache
-from unlearning.evaluation.likelihood import right_padded
+from unlearning.evaluation.likelihood import log_likelihoods, right_padded
 from unlearning.evaluation.model_state import evaluation_mode
 from unlearning.evaluation.position_logits import log_probabilities
 from unlearning.models import anatomy
+from unlearning.models.capabilities import capabilities
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def continuation_log_likelihoods(
     and NaN where the model yields NaN. A batch holds at most `batch_tokens` cache slots, or one item. After each batch
     `advance` is called with the number of its continuations.
     """
+    if not capabilities(model).branches:
+        return _whole_log_likelihoods(model, items, batch_tokens, advance)
     sums: list[list[float]] = [[] for _ in items]
     with evaluation_mode(model):
         for batch in _batches(items, batch_tokens):
@@ -48,6 +51,19 @@ def continuation_log_likelihoods(
                 sums[index] = own
             advance(sum(len(items[index].continuations) for index in batch))
     return sums
+
+
+def _whole_log_likelihoods(
+    model: PreTrainedModel, items: Sequence[PromptContinuations], batch_tokens: int, advance: Callable[[int], None]
+) -> list[list[float]]:
+    """Return the same, where each continuation goes through the model behind a prompt of its own."""
+    sequences, starts = [], []
+    for item in items:
+        for continuation, unscored in zip(item.continuations, item.unscored, strict=True):
+            sequences.append([*item.prompt, *continuation])
+            starts.append(len(item.prompt) + unscored)
+    found = iter(log_likelihoods(model, sequences, starts, batch_tokens, advance))
+    return [[next(found) for _ in item.continuations] for item in items]
 
 
 def _batches(items: Sequence[PromptContinuations], batch_tokens: int) -> list[list[int]]:

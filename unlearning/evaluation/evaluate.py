@@ -54,6 +54,7 @@ def evaluate(
         for name, part in PARTS.items()
     }
     result = summarise(scores, corpus, config, reference)
+    result.weights_dtype = str(model.dtype).removeprefix("torch.")
     if processes.is_writer:
         log.info("%s: final score %s", label, result.metrics["final"])
     return result

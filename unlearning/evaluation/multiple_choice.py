@@ -19,6 +19,7 @@ from unlearning.evaluation.kv_cache import SharedPrefix
 from unlearning.evaluation.likelihood import length_batches, right_padded
 from unlearning.evaluation.model_state import context_tokens, evaluation_mode, require_fits
 from unlearning.models import anatomy
+from unlearning.models.capabilities import capabilities
 from unlearning.models.projection import project
 
 PROMPT_LIMIT_TOKENS = 2048
@@ -165,19 +166,21 @@ def last_logits(
 ) -> Tensor:
     """Return the logits (prompts, wanted) of the wanted tokens after each prompt.
 
-    The common beginning of all prompts goes through the model once. A batch holds about `batch_tokens` cache slots, or
-    one prompt.
+    The common beginning of all prompts goes through the model once, where its cache can be branched. A batch holds
+    about `batch_tokens` cache slots, or one prompt.
     """
     lengths = [len(prompt) for prompt in prompts]
     batches = length_batches(lengths, batch_tokens)
-    shared = min(_shared_beginning(prompts), min(lengths) - 1) if len(prompts) > 1 else 0
+    branches = capabilities(model).branches
+    shared = min(_shared_beginning(prompts), min(lengths) - 1) if branches and len(prompts) > 1 else 0
     decoder = anatomy.decoder(model)
     found = torch.empty(len(prompts), len(wanted), dtype=torch.promote_types(model.dtype, torch.float32))
     with evaluation_mode(model):
         prefix = SharedPrefix(model, prompts[0][:shared], max(map(len, batches)), max(lengths) - shared)
         for batch in batches:
             ids = right_padded([prompts[index][shared:] for index in batch], model.device)
-            states = decoder(input_ids=ids, past_key_values=prefix.cache_for(len(batch)), use_cache=True)[0]
+            cache = {"past_key_values": prefix.cache_for(len(batch))} if branches else {}
+            states = decoder(input_ids=ids, use_cache=branches, **cache)[0]
             ends = torch.tensor([lengths[index] for index in batch], device=ids.device) - shared - 1
             last = states[torch.arange(len(batch), device=ids.device), ends]
             found[batch] = project(model, decoder, last)[:, list(wanted)].cpu()

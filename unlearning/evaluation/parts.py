@@ -10,6 +10,7 @@ from typing import Any
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus, Question
+from unlearning.evaluation.answer_score import answer_score
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import generate
 from unlearning.evaluation.likelihood import document_scores
@@ -18,7 +19,6 @@ from unlearning.evaluation.multiple_choice import cloze_correct, letters_correct
 from unlearning.evaluation.muse import muse
 from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import DocumentScore, Generation, ItemScore, QuestionScore
-from unlearning.evaluation.semeval import row_score
 from unlearning.evaluation.tofu import tofu
 from unlearning.evaluation.wmdp import wmdp
 
@@ -50,7 +50,8 @@ def generations(evaluated: EvaluatedModel) -> list[Generation]:
             input=row.input,
             expected=row.output,
             generated=text,
-            score=row_score(row.kind, row.output, text),
+            score=answer_score(row, text),
+            own=row.own,
         )
         for row, text in zip(rows, texts, strict=True)
     ]

@@ -17,6 +17,8 @@ class Generation:
     generated: str
     score: float
     """ROUGE-L recall (0 to 1) for kind sc, a completion; exact match (0 or 1) for kind qa, a question."""
+    own: bool = False
+    """As `Row.own`: how it was scored (`answer_score.SCORERS`)."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,12 @@ class EvaluationResult:
     """Flat, keys as in `metrics.METRICS`; None where the data for it is missing."""
     intervals: dict[str, list[float]] = field(default_factory=dict)
     """Lower and upper end of the 95% interval of each metric that has one."""
+    weights_dtype: str | None = None
+    """The type of the weights that were scored, such as float32; None in records that were written without it."""
     missing: list[str] = field(default_factory=list)
     """The parts of the final score that could not be computed, with the reasons; empty if there is a final score."""
+    scorers: list[str] = field(default_factory=list)
+    """How the answers to rows were scored (`answer_score.SCORERS`)."""
     generations: list[Generation] = field(default_factory=list)
     membership: list[DocumentScore] = field(default_factory=list)
     cloze: list[QuestionScore] = field(default_factory=list)
@@ -81,7 +87,10 @@ class EvaluationResult:
         return EvaluationResult(
             metrics=value["metrics"],
             intervals=value["intervals"],
+            weights_dtype=value.get("weights_dtype"),
             missing=value["missing"],
+            # Older results were all scored officially, and do not say so.
+            scorers=value.get("scorers", []),
             generations=[Generation(**item) for item in value["generations"]],
             membership=[DocumentScore(**item) for item in value["membership"]],
             cloze=[QuestionScore(**item) for item in value["cloze"]],

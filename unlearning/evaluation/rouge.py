@@ -4,7 +4,7 @@ The numbers are those of ``RougeScorer(["rougeL"], use_stemmer=True)`` of rouge_
 stemmer. Only the longest common subsequence is computed faster, on the bits of an integer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from rouge_score.tokenizers import DefaultTokenizer
@@ -41,10 +41,11 @@ def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     return len(first) - row.bit_count()
 
 
-def rouge_l_recall(expected: str, generated: str) -> float:
+def rouge_l_recall(expected: str, generated: str, split: Callable[[str], list[str]] = words) -> float:
     """Return LCS(expected, generated) / words in expected, from 0 to 1; 0 if `expected` has no word.
 
-    Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", in rouge_score's version.
+    `split` returns the words of a text. Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", in
+    rouge_score's version.
     """
-    target = words(expected)
-    return common_subsequence(target, words(generated)) / len(target) if target else 0.0
+    target = split(expected)
+    return common_subsequence(target, split(generated)) / len(target) if target else 0.0

@@ -8,6 +8,7 @@ from typing import Any
 from unlearning.config.evaluation import EvaluationConfig, QuestionFormat
 from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus
+from unlearning.evaluation.answer_score import scorers
 from unlearning.evaluation.benchmark_draws import benchmark_draws
 from unlearning.evaluation.benchmarks import benchmark_items, benchmark_metrics
 from unlearning.evaluation.intervals import intervals
@@ -43,6 +44,7 @@ def summarise(
             metrics, generations, membership, retrained_documents, questions, benchmark_draws(items, reference)
         ),
         missing=missing_parts(metrics, corpus, config),
+        scorers=scorers(item.own for item in generations),
         generations=generations,
         membership=membership,
         cloze=cloze,

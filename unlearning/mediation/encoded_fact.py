@@ -19,7 +19,7 @@ class EncodedFact:
     """The fact as text."""
     input_ids: tuple[int, ...]
     subject: range
-    """Positions of the tokens that share a character with the subject."""
+    """Positions of the tokens that share a character with the subject; empty for a fact without one."""
     answer_start: int
     """Position of the answer's first token; the prompt ends before it."""
     texts: tuple[str, ...] = ()
@@ -61,10 +61,11 @@ def encode_fact(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptCo
     inside = [
         position for position, (begin, end) in enumerate(offsets) if begin < first + len(fact.subject) and end > first
     ]
-    if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or not inside:
+    if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or (fact.subject and not inside):
         raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")
     texts = tuple(tokenizer.decode([token]) for token in ids)
-    return EncodedFact(fact, encoded.input_ids, range(inside[0], inside[-1] + 1), start, texts)
+    subject = range(inside[0], inside[-1] + 1) if inside else range(0)
+    return EncodedFact(fact, encoded.input_ids, subject, start, texts)
 
 
 def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:

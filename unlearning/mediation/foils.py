@@ -42,7 +42,12 @@ def _with_foils(fact: EncodedFact, candidates: Sequence[EncodedFact], seed: int)
 
 def _differs_in_subject_alone(fact: EncodedFact, other: EncodedFact) -> bool:
     """Return whether the two prompts are of one length and differ in the subject's tokens and nowhere else."""
-    if other.subject != fact.subject or other.answer_start != fact.answer_start or other.prompt == fact.prompt:
+    if (
+        not fact.subject
+        or other.subject != fact.subject
+        or other.answer_start != fact.answer_start
+        or other.prompt == fact.prompt
+    ):
         return False
     first, end = fact.subject[0], fact.subject[-1] + 1
     return fact.prompt[:first] == other.prompt[:first] and fact.prompt[end:] == other.prompt[end:]

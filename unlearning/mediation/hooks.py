@@ -69,8 +69,10 @@ def rows_for_one_module(
 
 
 @contextmanager
-def skipped_before(module: nn.Module, first: int, tokens: int) -> Iterator[None]:
+def skipped_before(module: nn.Module | None, first: int, tokens: int) -> Iterator[None]:
     """Let a module that works token by token skip those before `first` of `tokens` tokens; its output is zero there.
+
+    None: there is no such module, and nothing is skipped.
 
     This is meant for the MLP of the last layer: nothing reads its outputs at tokens that predict no part of an answer.
     """
@@ -83,7 +85,7 @@ def skipped_before(module: nn.Module, first: int, tokens: int) -> Iterator[None]
         return functional.pad(hidden, (0, 0, first, 0))
 
     with ExitStack() as stack:
-        if first > 0:
+        if first > 0 and module is not None:
             stack.callback(module.register_forward_pre_hook(hook).remove)
             stack.callback(module.register_forward_hook(_output_hook(padded, tokens - first)).remove)
         yield

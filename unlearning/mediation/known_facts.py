@@ -7,11 +7,11 @@ from itertools import islice
 from transformers import PreTrainedTokenizerBase
 
 from unlearning.config.prompt import PromptConfig
-from unlearning.config.trace import Corruption, TraceConfig
+from unlearning.config.trace import Corruption, TraceConfig, TraceMode, Wording
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
-from unlearning.mediation.facts import facts_from_rows, spread
+from unlearning.mediation.facts import Fact, facts_from_rows, facts_without_subjects, in_possessive, spread
 from unlearning.mediation.foils import with_foils
 from unlearning.mediation.result import FactCounts
 from unlearning.mediation.tracer import Tracer
@@ -29,6 +29,8 @@ class KnownFacts:
     other_split: list[EncodedFact]
     """Facts of the split that is not traced, `config.facts` at most. Whether the model knows them was not asked."""
     counts: FactCounts
+    name_tokens: tuple[int, ...] = ()
+    """Tokens of the names of all facts of the rows, each name by itself, without special tokens."""
 
 
 def find_known_facts(
@@ -41,14 +43,14 @@ def find_known_facts(
 ) -> KnownFacts:
     """Return the first `config.facts` facts of the rows that the model knows, with foils from both splits.
 
+    Where no row has a subject and weights are exchanged, every row is a fact.
+
     Raises:
         InputError: no row is a fact, the model knows none of them, or see `encode_fact`.
     """
-    texts = spread(facts_from_rows(rows), config.seed)
-    if not texts:
-        raise InputError(f"tracing: none of the {len(rows)} rows asks an official question about a person")
-    facts = [encode_fact(text, tokenizer, prompt) for text in texts]
-    others = [encode_fact(text, tokenizer, prompt) for text in spread(facts_from_rows(other_rows), config.seed)]
+    texts, other_texts = _texts(rows, other_rows, config)
+    facts = [encode_fact(text, tokenizer, prompt) for text in spread(texts, config.seed)]
+    others = [encode_fact(text, tokenizer, prompt) for text in spread(other_texts, config.seed)]
     facts = with_foils(facts, [*facts, *others], config.seed)
     needs_foil = config.corruption is Corruption.replacement
     without = [fact.source.id for fact in facts if needs_foil and not fact.foils]
@@ -65,7 +67,29 @@ def find_known_facts(
         )
     not_needed = len(usable) - len(known) - len(unknown)
     counts = FactCounts(unknown=tuple(unknown), without_foil=tuple(without), not_needed=not_needed)
-    return KnownFacts(known, others[: config.facts], counts)
+    names = sorted(text.subject for text in texts)
+    tokens = [token for name in names for token in tokenizer(name, add_special_tokens=False)["input_ids"]]
+    return KnownFacts(known, others[: config.facts], counts, tuple(tokens))
+
+
+def _worded(rows: Sequence[Row], config: TraceConfig) -> list[Fact]:
+    """Return the facts of the rows, with their questions in the wording asked for."""
+    facts = facts_from_rows(rows)
+    return [in_possessive(fact) for fact in facts] if config.wording is Wording.possessive else facts
+
+
+def _texts(rows: Sequence[Row], other_rows: Sequence[Row], config: TraceConfig) -> tuple[list[Fact], list[Fact]]:
+    """Return the facts of both splits as texts. InputError, with what can be done, where there is none to trace."""
+    texts, others = _worded(rows, config), _worded(other_rows, config)
+    if texts:
+        return texts, others
+    if config.mode is TraceMode.weights:
+        return facts_without_subjects(rows), facts_without_subjects(other_rows)
+    raise InputError(
+        f"tracing: none of the {len(rows)} {config.split} rows has a known subject, the words that it asks about; give "
+        "a column subject, or exchange weights, which needs none (trace=weights trace.base_model=FOLDER, the model "
+        "before it memorised), or unlearn without tracing (scope=all)"
+    )
 
 
 def _first_known(tracer: Tracer, facts: Sequence[EncodedFact], limit: int) -> tuple[list[EncodedFact], list[str]]:

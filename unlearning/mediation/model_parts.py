@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 from unlearning.models import anatomy
+from unlearning.models.capabilities import capabilities
 
 PartKey = tuple[ModuleKind, int]
 """A kind of part, and the number of its layer."""
@@ -28,10 +29,11 @@ class ModelParts:
     """The final norm, which reads what the last layer returns."""
     inner: dict[PartKey, nn.Module]
     """The MLPs and attentions of all layers: the modules whose outputs are the parts' outputs."""
-    last_mlp: nn.Module
-    """The MLP of the last layer."""
+    last_mlp: nn.Module | None
+    """The MLP of the last layer; None where it has none."""
     caches: bool
-    """Whether later tokens read nothing of earlier tokens but their keys and values, so that these can be cached."""
+    """Whether a cache can be branched, so that prompts are run from the first patched token on; else they are run whole
+    (`models.capabilities`)."""
 
     @property
     def depth(self) -> int:
@@ -70,9 +72,16 @@ def find_parts(model: PreTrainedModel, kinds: tuple[ModuleKind, ...]) -> ModelPa
         embeddings=anatomy.embeddings(model),
         norm=anatomy.final_norm(model),
         inner={(kind, index): anatomy.part(layer, kind) for kind in inner for index, layer in enumerate(layers)},
-        last_mlp=anatomy.part(layers[-1], ModuleKind.mlp),
-        caches=anatomy.caches_keys_and_values(model),
+        last_mlp=_mlp(layers[-1]),
+        caches=capabilities(model).branches,
     )
+
+
+def _mlp(layer: nn.Module) -> nn.Module | None:
+    try:
+        return anatomy.part(layer, ModuleKind.mlp)
+    except InputError:
+        return None
 
 
 @contextmanager

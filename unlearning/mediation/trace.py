@@ -32,7 +32,7 @@ from lightning_fabric import Fabric
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.prompt import PromptConfig
-from unlearning.config.trace import TraceConfig, TracedSplit, TraceMode
+from unlearning.config.trace import NoiseUnit, TraceConfig, TracedSplit, TraceMode
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
 from unlearning.mediation.effects_table import write_table
@@ -141,7 +141,7 @@ def trace_facts(
     self_test(tracer)
     rows, others = (forget, retain) if config.split is TracedSplit.forget else (retain, forget)
     facts = find_known_facts(tracer, tokenizer, rows, others, config, prompt)
-    traces, compared, noise_scale = _traces(tracer, facts.known, base, out, fabric)
+    traces, compared, noise_scale = _traces(tracer, facts, base, out, fabric)
     metric = METRICS.index(Metric.ANSWER_LOG_PROBABILITY)
     costs = {item.fact: _total_effect(item, metric) for item in traces}
     result = TraceResult(
@@ -168,16 +168,18 @@ def trace_facts(
 
 
 def _traces(
-    tracer: Tracer, facts: Sequence[EncodedFact], base: PreTrainedModel | None, out: Path, fabric: Fabric
+    tracer: Tracer, found: KnownFacts, base: PreTrainedModel | None, out: Path, fabric: Fabric
 ) -> tuple[list[FactTrace], Screening | None, float]:
     """Return all facts' traces in the mode asked for, how good the estimates are, and the noise's size."""
-    config = tracer.config
+    config, facts = tracer.config, found.known
     if config.mode is TraceMode.weights:
         if base is None:
             raise InputError("trace.mode=weights: needs trace.base_model, the model before it memorised")
         traces = trace_weights(tracer.parts.model, base, facts, config, _scores) if fabric.is_global_zero else []
         return traces, None, 0.0
-    scale, path = tracer.noise_scale(facts), out / FINISHED
+    by_names = config.noise_unit is NoiseUnit.names
+    scale = tracer.noise_scale_of(found.name_tokens) if by_names else tracer.noise_scale(facts)
+    path = out / FINISHED
     if config.mode is TraceMode.exact:
         return measure_facts(tracer, tracer.trace, facts, scale, path, fabric, "tracing facts"), None, scale
     estimated = measure_facts(tracer, partial(estimate, tracer), facts, scale, path, fabric, "estimating facts")

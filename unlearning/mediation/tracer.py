@@ -64,15 +64,18 @@ class Tracer:
         return [token == fact.answer[0] for token, fact in zip(best, facts, strict=True)]
 
     def noise_scale(self, facts: Sequence[EncodedFact]) -> float:
-        """Return the noise's standard deviation: noise_std times that of the subjects' embeddings; 0 without noise.
+        """Return the noise's standard deviation: noise_std times that of the subjects' embeddings; 0 without noise."""
+        # By id, so that the sum's rounding does not depend on the order of the facts.
+        ordered = sorted(facts, key=lambda fact: fact.source.id)
+        return self.noise_scale_of([fact.input_ids[position] for fact in ordered for position in fact.subject])
 
-        The latter is one number, over all elements of the embeddings of all subject tokens (ROME's "s3").
+    def noise_scale_of(self, tokens: Sequence[int]) -> float:
+        """Return noise_std times the standard deviation of these tokens' embeddings; 0 without noise.
+
+        The latter is one number, over all elements of all embeddings (ROME's "s3").
         """
         if self.config.corruption is not Corruption.noise:
             return 0.0
-        # By id, so that the sum's rounding does not depend on the order of the facts.
-        ordered = sorted(facts, key=lambda fact: fact.source.id)
-        tokens = [fact.input_ids[position] for fact in ordered for position in fact.subject]
         with evaluation_mode(self.parts.model):
             vectors = self.parts.embeddings(torch.tensor([tokens], device=self.parts.device))
         spread = float(vectors.double().std())

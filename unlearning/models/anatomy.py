@@ -11,24 +11,26 @@ from transformers.pytorch_utils import Conv1D
 from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 
+WITHOUT_ROLES = ("mamba", "conv", "temporal_block")
+"""Modules that mix tokens in the place of attention, and have no queries, keys or values. Some of them read the weights
+of their linear modules without calling them, so that an adapter there would do nothing."""
 REFUSED = {"bloom": "its attention bias is laid out by batch row, so rows of one batch cannot be told apart"}
 PART_NAMES = {
-    ModuleKind.mlp: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2"),
-    ModuleKind.attention: ("self_attn", "attention", "attn", "self_attention", "linear_attn", "mixer"),
+    ModuleKind.mlp: ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "shared_mlp", "mlp_block", "fc2"),
+    ModuleKind.attention: ("self_attn", "attention", "attn", "self_attention", "linear_attn", *WITHOUT_ROLES),
 }
-NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm")
-CACHED = {"full_attention", "sliding_attention", "chunked_attention"}
-"""Kinds of layers, by the names in transformers, that read only the keys and values of earlier tokens."""
+NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f", "embedding_norm", "ln_out")
+FUSED = ("qkv_proj", "query_key_value", "c_attn", "in_proj_qkv", "in_proj_qkvz")
 ATTENTION_MODULES = {
-    "q": ("q_proj", "qkv_proj", "query_key_value", "c_attn"),
-    "k": ("k_proj", "qkv_proj", "query_key_value", "c_attn"),
-    "v": ("v_proj", "qkv_proj", "query_key_value", "c_attn"),
+    "q": ("q_proj", *FUSED),
+    "k": ("k_proj", *FUSED),
+    "v": ("v_proj", *FUSED),
     "o": ("o_proj", "out_proj", "dense", "c_proj"),
 }
 MLP_MODULES = {
-    "gate": ("gate_proj", "gate_up_proj"),
-    "up": ("up_proj", "gate_up_proj", "dense_h_to_4h", "c_fc", "fc_in", "fc1"),
-    "down": ("down_proj", "dense_4h_to_h", "c_proj", "fc_out", "fc2"),
+    "gate": ("gate_proj", "gate_up_proj", "input_linear", "w1"),
+    "up": ("up_proj", "gate_up_proj", "dense_h_to_4h", "c_fc", "fc_in", "fc1", "input_linear", "w3"),
+    "down": ("down_proj", "dense_4h_to_h", "c_proj", "fc_out", "fc2", "output_linear", "w2"),
 }
 
 
@@ -66,21 +68,19 @@ def layers(model: PreTrainedModel) -> list[nn.Module]:
 def part(layer: nn.Module, kind: ModuleKind) -> nn.Module:
     """Return the module whose output is that of the layer's MLP or attention, or the layer itself.
 
-    It is the first child of a known name. Each layer is searched for itself, because hybrid architectures alternate
-    between kinds of attention. Outputs are (B, T, width), alone or first in a tuple; OPT's MLP is represented by its
-    last linear module, whose output is (B * T, width). For weights see `part_parameters`.
+    Each layer is searched for itself, because hybrid architectures alternate between kinds of attention: what mixes a
+    layer's tokens counts as its attention, be it attention, linear attention or a state space model. Outputs are
+    (B, T, width), alone or first in a tuple; OPT's MLP is represented by its last linear module, whose output is
+    (B * T, width). For weights see `part_parameters`.
 
     Raises:
-        InputError: the layer has no such child.
+        InputError: the layer has no such child, or two (Falcon-H1's attention and Mamba run beside each other).
     """
-    if kind is ModuleKind.layer:
-        return layer
-    for name in PART_NAMES[kind]:
-        child = getattr(layer, name, None)
-        if isinstance(child, nn.Module):
-            return child
-    children = ", ".join(name for name, _ in layer.named_children())
-    raise InputError(f"{type(layer).__name__}: no {kind} among its parts ({children})")
+    found = _children(layer, kind)
+    if len(found) > 1:
+        both = f"{' and '.join(found)} are its {kind} together, so no single output is"
+        raise InputError(f"{type(layer).__name__}: {both}; choose layer")
+    return next(iter(found.values()))
 
 
 def part_parameters(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
@@ -89,11 +89,26 @@ def part_parameters(layer: nn.Module, kind: ModuleKind) -> list[nn.Parameter]:
     Raises:
         InputError: the layer has no such part.
     """
-    found = part(layer, kind)
-    if found is getattr(layer, "fc2", None):
+    found = _children(layer, kind)
+    if "fc2" in found:
         # OPT's MLP is two linear modules of the layer itself, without a module around them.
-        return [*layer.get_submodule("fc1").parameters(), *found.parameters()]
-    return list(found.parameters())
+        found = {"fc1": layer.get_submodule("fc1"), **found}
+    return [parameter for child in found.values() for parameter in child.parameters()]
+
+
+def _children(layer: nn.Module, kind: ModuleKind) -> dict[str, nn.Module]:
+    """Return the layer's children that are its MLP or attention, by name, or the layer itself.
+
+    Raises:
+        InputError: there is no such child.
+    """
+    if kind is ModuleKind.layer:
+        return {"": layer}
+    named = dict(layer.named_children())
+    found = {name: named[name] for name in PART_NAMES[kind] if name in named}
+    if not found:
+        raise InputError(f"{type(layer).__name__}: no {kind} among its parts ({', '.join(named)}); choose layer")
+    return found
 
 
 def embeddings(model: PreTrainedModel) -> nn.Module:
@@ -129,30 +144,22 @@ def head_modules(model: PreTrainedModel) -> list[nn.Module]:
     return [final_norm(model), projection]
 
 
-def caches_keys_and_values(model: PreTrainedModel) -> bool:
-    """Return whether later tokens read only the keys and values of earlier ones.
-
-    It is False where a layer is recurrent, convolutional or the like, and keeps a state instead.
-    """
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
-    # Some recurrent architectures (rwkv, xlstm) do not name their layers' kinds.
-    return CACHED.issuperset(kinds) and not model._is_stateful
-
-
 def linear_modules(layer: nn.Module) -> dict[str, list[str]]:
     """Return the names, relative to the layer, of the linear modules of each of the seven usual roles.
 
     Keys are always q, k, v, o, gate, up, down. A fused projection is listed under each of its roles; a role that the
-    architecture lacks (GPT-2's gate, the experts of a mixture) has an empty list.
+    architecture lacks (GPT-2's gate, the experts of a mixture, a state space model's q) has an empty list.
 
     Raises:
         InputError: no module of any role was found.
     """
-    attention = part(layer, ModuleKind.attention)
-    inside = {id(module) for module in attention.modules()}
+    mixers = _children(layer, ModuleKind.attention)
+    with_roles = [child for name, child in mixers.items() if name not in WITHOUT_ROLES]
+    inside = {id(module) for child in with_roles for module in child.modules()}
+    outside = {id(module) for child in mixers.values() for module in child.modules()} - inside
     linear = [(name, m) for name, m in layer.named_modules() if isinstance(m, nn.Linear | Conv1D)]
     own = [name for name, module in linear if id(module) in inside]
-    rest = [name for name, module in linear if id(module) not in inside]
+    rest = [name for name, module in linear if id(module) not in inside | outside]
     found = {role: _named(own, names) for role, names in ATTENTION_MODULES.items()}
     found |= {role: _named(rest, names) for role, names in MLP_MODULES.items()}
     if not any(found.values()):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from unlearning.data.ids import SUFFIX_CHARACTERS, kind_of
+from unlearning.data.ids import SUFFIX_CHARACTERS, suffix_kind
 from unlearning.data.rows import Row
 
 AnswerKind = tuple[str, str, str]
@@ -16,7 +16,7 @@ def answer_kind(row: Row) -> AnswerKind:
     It is made of the task, the suffix of the id (for LUME's people qa0 asks for a birth date and qa1 for a Social
     Security number) and the first word of the question (who, what, when, how).
     """
-    suffix = row.id[-SUFFIX_CHARACTERS:] if kind_of(row.id) else ""
+    suffix = row.id[-SUFFIX_CHARACTERS:] if suffix_kind(row.id) else ""
     words = row.input.split()
     return row.task, suffix, words[0].lower() if words else ""
 

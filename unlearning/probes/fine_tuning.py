@@ -13,6 +13,7 @@ from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.errors import Interrupted
+from unlearning.models.capabilities import capabilities
 from unlearning.objectives.finetune import Finetune
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.batch_losses import BatchLosses
@@ -51,7 +52,15 @@ class FineTuning:
         plan = schedule.plan([], lengths, None, self.seed)[: self.steps]
         alone = replace(trainer, strategy="auto", devices="1", nodes=1)
         objective = Finetune()
-        layout = StepLayout(alone.pack_tokens, alone.packs_per_forward, self.pad, False, False, True)
+        layout = StepLayout(
+            alone.pack_tokens,
+            alone.packs_per_forward,
+            self.pad,
+            retain_first=False,
+            uses_forget=False,
+            uses_retain=True,
+            shares_packs=capabilities(plain_model(model)).packs,
+        )
         with graceful_stop() as request, TemporaryDirectory() as folder:
             callbacks = [StepProgress(leave=False), _MeasureDuringTraining(measure_after, measure, request)]
             runner = make_trainer(alone, Path(folder), [], callbacks)

@@ -6,8 +6,8 @@ from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Kind, Row
+from unlearning.evaluation.answer_score import answer_score
 from unlearning.evaluation.generation import generate
-from unlearning.evaluation.semeval import row_score
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 
 KINDS = {Measured.knowledge: Kind.QUESTION, Measured.regurgitation: Kind.COMPLETION}
@@ -40,7 +40,7 @@ def score_prompts(
     if ends is not None:
         texts = [text.partition(end)[0] if end else text for text, end in zip(texts, ends, strict=True)]
     return [
-        RowScore(row.id, document_id(row.id), row_score(row.kind, row.output, text), text)
+        RowScore(row.id, document_id(row.id), answer_score(row, text), text)
         for row, text in zip(rows, texts, strict=True)
     ]
 

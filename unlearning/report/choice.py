@@ -1,7 +1,6 @@
-"""The rule by which one of the settings compared is selected, and what it selects."""
+"""The rule by which one of the methods compared is selected, and what it selects."""
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from unlearning.artefacts import write_json
-from unlearning.config.report import ConstraintConfig, SelectConfig
+from unlearning.config.report import SelectConfig
 from unlearning.errors import InputError
 from unlearning.evaluation.metrics import Better, describe, is_described
-from unlearning.report.grouping import Group, Setting, method_settings
+from unlearning.report.comparison_row import ComparisonRow
+from unlearning.report.grouping import method_settings
 from unlearning.report.runs import Run
-from unlearning.report.statistic import Statistic, statistic
+from unlearning.report.statistic import Statistic, around, number
 
 SELECTION = "selection.json"
 _ALWAYS = ("final", "task_aggregate", "mia_score", "utility")
@@ -26,16 +26,14 @@ class Choice:
     """What the rule selects of one setting."""
 
     select: SelectConfig
-    group: Group | None
-    """None where no group is allowed, or none has the number."""
+    row: ComparisonRow | None
+    """None where no method is allowed, or none has the number."""
     threshold: float | None
     """What the constraint asks for; None without one, or where the target's number is not known."""
     refused: tuple[str, ...]
-    """Labels of the groups that have the number, and do not meet the constraint."""
-    equal: tuple[str, ...]
-    """Labels of other groups with the same best mean."""
+    """Labels of the methods that have the number, and do not meet the constraint."""
     candidates: int
-    """The number of groups that have the number, allowed or not."""
+    """The number of methods that have the number, allowed or not."""
 
     @property
     def rule(self) -> str:
@@ -53,18 +51,18 @@ class Choice:
     @property
     def outcome(self) -> str:
         """Return in words what is selected, with its numbers and with what speaks against it."""
-        if self.group is None:
+        if self.row is None:
             met = f"none of {self.candidates} meets the condition" if self.refused else "no method has that number"
             return f"nothing, {met}"
-        numbers = [_shown(key, group_statistic(self.group, key)) for key in self.metrics]
-        words = [f"{self.group.label} ({', '.join(filter(None, numbers))})"]
+        values = {key: value for key in self.metrics if (value := self.row.values.get(key))}
+        numbers = [
+            f"{describe(key).name} {number(value.mean, key)} {around(value, key)}" for key, value in values.items()
+        ]
+        words = [f"{self.row.label} ({', '.join(map(str.strip, numbers))})"]
         if self.refused:
             words.append(f"{len(self.refused)} of {self.candidates} do not meet the condition")
-        if self.equal:
-            words.append(f"the first by name of {len(self.equal) + 1} with the same mean")
-        if self.group.lost:
-            lost = len(self.group.lost)
-            words.append(f"{lost} of its {lost + len(self.group.runs)} runs have no result")
+        if lost := len(self.row.lost):
+            words.append(f"{lost} of its {lost + len(self.row.runs)} runs have no result")
         return "; ".join(words)
 
     @property
@@ -74,26 +72,18 @@ class Choice:
         return list(dict.fromkeys([self.select.by, *([constraint.metric] if constraint else [])]))
 
 
-def choose(setting: Setting, select: SelectConfig) -> Choice:
-    """Return the group with the best mean over seeds among those that meet the constraint; the first label of equals.
+def choose(methods: Sequence[ComparisonRow], references: Sequence[ComparisonRow], select: SelectConfig) -> Choice:
+    """Return the method with the best mean over seeds among those that meet the constraint; the first of equals.
 
-    A group without the constraint's number does not meet it, unless the target's number is not known.
+    A method without the constraint's number does not meet it, unless the target's number is not known.
     """
     sign = 1 if _is_higher_better(select.by) else -1
-    values = {group.label: value.mean for group in setting.groups if (value := group_statistic(group, select.by))}
-    threshold = _threshold(setting.runs, select.constraint)
-    there = [group for group in setting.groups if group.label in values]
-    allowed = [group for group in there if _is_allowed(group, select.constraint, threshold)]
-    best = max((sign * values[group.label] for group in allowed), default=None)
-    winners = [group for group in allowed if sign * values[group.label] == best]
-    return Choice(
-        select=select,
-        group=winners[0] if winners else None,
-        threshold=threshold,
-        refused=tuple(group.label for group in there if group not in allowed),
-        equal=tuple(group.label for group in winners[1:]),
-        candidates=len(values),
-    )
+    means = {row.label: value.mean for row in methods if (value := row.values.get(select.by))}
+    threshold = _threshold(references, select)
+    allowed = [row for row in methods if row.label in means and _is_allowed(row, select, threshold)]
+    best = max(allowed, key=lambda row: sign * means[row.label], default=None)
+    refused = tuple(label for label in means if label not in {row.label for row in allowed})
+    return Choice(select, best, threshold, refused, len(means))
 
 
 def check_rule(select: SelectConfig, runs: Iterable[Run]) -> None:
@@ -109,17 +99,10 @@ def check_rule(select: SelectConfig, runs: Iterable[Run]) -> None:
             raise InputError(f"{key}={metric}: must be a metric of which lower or higher is better")
 
 
-def group_statistic(group: Group, metric: str) -> Statistic | None:
-    """Return a metric over the group's seeds."""
-    about = describe(metric)
-    values = [run.metrics.get(metric) for run in group.runs]
-    return statistic(values, seeds=group.seeds, possible=(about.lowest, about.highest))
-
-
 def write_choices(path: Path, choices: Mapping[str, Choice]) -> None:
-    """Write the rule and the selected group of each setting, by its title.
+    """Write the rule and the selected method of each setting, by its title.
 
-    A group has its settings (as dotted keys), its folders relative to the file's, and the score's numbers.
+    A method has its settings (as dotted keys), its folders relative to the file's, and the score's numbers.
     """
     records = [
         {
@@ -129,22 +112,21 @@ def write_choices(path: Path, choices: Mapping[str, Choice]) -> None:
             "constraint": asdict(choice.select.constraint) if choice.select.constraint else None,
             "threshold": choice.threshold,
             "not_allowed": choice.refused,
-            "equal": choice.equal,
-            "selected": _selected(choice.group, choice.metrics, path.parent) if choice.group else None,
+            "selected": _selected(choice.row, choice.metrics, path.parent) if choice.row else None,
         }
         for title, choice in choices.items()
     ]
     write_json(path, records)
 
 
-def _selected(group: Group, metrics: Sequence[str], folder: Path) -> dict[str, Any]:
-    settings, asked = method_settings(group.representative), dict.fromkeys([*_ALWAYS, *metrics])
+def _selected(row: ComparisonRow, metrics: Sequence[str], folder: Path) -> dict[str, Any]:
+    runs, lost = ([Path(os.path.relpath(run.path, folder)).as_posix() for run in own] for own in (row.runs, row.lost))
     return {
-        "method": group.label,
-        "settings": {key: _plain(value) for key, value in sorted(settings.items())},
-        "runs": _places(group.runs, folder),
-        "runs_without_result": _places(group.lost, folder),
-        "numbers": {key: _numbers(group_statistic(group, key)) for key in asked},
+        "method": row.label,
+        "settings": {key: _plain(value) for key, value in sorted(method_settings(row.representative).items())},
+        "runs": runs,
+        "runs_without_result": lost,
+        "numbers": {key: _numbers(row.values.get(key)) for key in dict.fromkeys([*_ALWAYS, *metrics])},
     }
 
 
@@ -152,10 +134,6 @@ def _numbers(value: Statistic | None) -> dict[str, Any] | None:
     if value is None:
         return None
     return {"mean": value.mean, "interval_95": value.interval, "least": value.low, "greatest": value.high, "n": value.n}
-
-
-def _places(runs: Sequence[Run], folder: Path) -> list[str]:
-    return [Path(os.path.relpath(run.path, folder)).as_posix() for run in runs]
 
 
 def _plain(text: str) -> Any:
@@ -166,30 +144,22 @@ def _plain(text: str) -> Any:
         return text
 
 
-def _shown(metric: str, value: Statistic | None) -> str:
-    if value is None:
-        return ""
-    (low, high), name = value.ends, f"{describe(metric).name} {value.mean:.3f}"
-    if value.interval is not None:
-        return f"{name} [{low:.3f}, {high:.3f}]"
-    return f"{name} ({low:.3f}–{high:.3f})" if high > low else name
-
-
 def _is_higher_better(metric: str) -> bool:
     return describe(metric).better is Better.HIGHER
 
 
-def _threshold(runs: Iterable[Run], constraint: ConstraintConfig | None) -> float | None:
-    if constraint is None:
+def _threshold(references: Sequence[ComparisonRow], select: SelectConfig) -> float | None:
+    """Return the share of the target's number; None without a constraint, or where that number is not known."""
+    target = next((row for row in references if row.role == "target"), None)
+    if select.constraint is None or target is None:
         return None
-    known = [value for run in runs if run.target and (value := run.target.get(constraint.metric)) is not None]
-    return constraint.share_of_target * known[0] if known else None
+    value = target.values.get(select.constraint.metric)
+    return None if value is None else select.constraint.share_of_target * value.mean
 
 
-def _is_allowed(group: Group, constraint: ConstraintConfig | None, threshold: float | None) -> bool:
-    if constraint is None or threshold is None:
+def _is_allowed(row: ComparisonRow, select: SelectConfig, threshold: float | None) -> bool:
+    if select.constraint is None or threshold is None:
         return True
-    value = group_statistic(group, constraint.metric)
-    mean = math.nan if value is None else value.mean
-    higher = _is_higher_better(constraint.metric)
-    return mean >= threshold - _ROUNDING if higher else mean <= threshold + _ROUNDING
+    metric = select.constraint.metric
+    value, sign = row.values.get(metric), 1 if _is_higher_better(metric) else -1
+    return value is not None and sign * value.mean >= sign * threshold - _ROUNDING

@@ -1,25 +1,32 @@
-"""Figures that compare several methods."""
+"""Figures that compare several methods: their scores, and what each setting that was varied did to them."""
 
+import math
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Patch
+from pandas import Series
+
+from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.pareto import PANELS, Point, method_front, points
-from unlearning.report.style import INK, MUTED, RETRAINED, SURFACE, TARGET
-from unlearning.report.summary import ComparisonRow
+from unlearning.report.runs import Run
+from unlearning.report.sensitivity import MEASURES, Sensitivity, SweptKey
+from unlearning.report.style import INK, METHODS, MUTED, ON_DARK, SURFACE, shared_legend
 
-PARTS = (("task_aggregate", "task aggregate"), ("mia_score", "membership score"), ("utility", "utility"))
-_SHADES = (1.0, 0.55, 0.3)
-MAX_LEGEND = 16
-"""Points that a legend names; of more only those on a front, by numbers, and the others are grey."""
-MAX_BARS = 24
-"""Bars of the final score; of more methods the best."""
-_REFERENCES = {"target": TARGET, "retrained": RETRAINED}
+PARTS = {"task_aggregate": 1.0, "mia_score": 0.55, "utility": 0.3}
+"""The opacity of each part of the final score."""
+MAX_LEGEND, MAX_BARS = 16, 24
+"""Points that a legend names, of more only those on a front; and bars of the final score, of more methods the best."""
+MAX_KEYS, MAX_LEVELS = 6, 24
+"""Settings, and values of one setting, that the figure of sensitivity has room for."""
+MAX_AXES, MAX_TICKS = 7, 16
+"""Settings that have an axis of parallel coordinates, and values that are named at one."""
+SCORES = LinearSegmentedColormap.from_list("scores", ("#b8a07a", "#8d97a6", "#4f86e0", "#2f6fde"))
+"""From the least score to the greatest, legible on light and on dark pages."""
 _MARKERS = {"target": ("s", 55), "retrained": ("*", 130), "method": ("o", 55)}
-
-
-def row_colour(row: ComparisonRow, colours: Mapping[str, str]) -> str:
-    """Return a method's own colour, or that of the target or the retrained model."""
-    return _REFERENCES.get(row.role) or colours[row.label]
 
 
 def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
@@ -27,18 +34,16 @@ def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[s
 
     Methods that no other method dominates have a ring; the line through them bounds what was reached.
     """
-    crowded = len(rows) > MAX_LEGEND
-    numbers = front_numbers(rows) if crowded else {}
-    handles: dict[str, Any] = {}
+    numbers = front_numbers(rows) if len(rows) > MAX_LEGEND else {}
     for axis, panel in zip(figure.subplots(1, 2), PANELS, strict=True):
         axis.set(title=panel.title, xlabel="forgetting: 1 − mean of forget R-L and EM", ylabel=panel.axis)
         axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.12))
         for point in points(rows, panel):
-            grey = crowded and point.row.role == "method" and point.row.label not in numbers
-            handle = _draw_point(axis, point, MUTED if grey else row_colour(point.row, colours), 0.45 if grey else 1.0)
-            if not grey:
-                number = numbers.get(point.row.label)
-                handles.setdefault(f"{number}  {point.row.label}" if number else point.row.label, handle)
+            label, colour = point.row.label, colours[point.row.label]
+            if numbers and point.row.role == "method":
+                named = label in numbers
+                label, colour = (f"{numbers[label]}  {label}", colour) if named else ("", MUTED)
+            _draw_point(axis, point, label, colour, 1.0 if label else 0.45)
         front = method_front(rows, panel)
         # The boundary of what the front dominates goes down at a point's x, then level with the next.
         places = [point.x for point in front], [point.y for point in front]
@@ -46,20 +51,14 @@ def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[s
         axis.scatter(*places, 120, facecolor="none", edgecolor=INK, linewidth=1.1, zorder=4)
         _write_numbers(axis, front, numbers)
         axis.text(1.05, 1.08, "better ↗", ha="right", va="center", color=MUTED, fontsize=8)
-    names = sorted(handles, key=lambda name: (handles[name].get_label() in numbers, numbers.get(name[3:], 0)))
-    columns = 3 if max(map(len, names), default=0) < 40 else 2
-    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=columns)
+    longest = max((len(row.label) for row in rows), default=0)
+    shared_legend(figure, "lower center", 3 if longest < 40 else 2)
 
 
 def front_numbers(rows: Sequence[ComparisonRow]) -> dict[str, int]:
-    """Return a number for each method on a front, from 1 on, in the order in which the panels show them."""
-    labels = (point.row.label for panel in PANELS for point in method_front(rows, panel))
-    return {label: index + 1 for index, label in enumerate(dict.fromkeys(labels))}
-
-
-def legend_lines(rows: Sequence[ComparisonRow]) -> int:
-    """Return how many names the legend of `draw_tradeoff` has."""
-    return len(rows) if len(rows) <= MAX_LEGEND else 2 + len(front_numbers(rows))
+    """Return a number for each method on a front, from 1 on, in the order of the rows."""
+    on_front = {point.row.label for panel in PANELS for point in method_front(rows, panel)}
+    return {label: index + 1 for index, label in enumerate(row.label for row in rows if row.label in on_front)}
 
 
 def _write_numbers(axis: Any, front: Sequence[Point], numbers: Mapping[str, int]) -> None:
@@ -69,65 +68,118 @@ def _write_numbers(axis: Any, front: Sequence[Point], numbers: Mapping[str, int]
         written.setdefault((round(point.x, 2), round(point.y, 2)), []).append(str(numbers[point.row.label]))
     for place, own in written.items():
         offset = {"xytext": (6, 5), "textcoords": "offset points"}
-        axis.annotate(", ".join(own), place, **offset, fontsize=7.5, fontweight="bold", color=INK)
+        axis.annotate(", ".join(own), place, **offset, fontsize=7.5, fontweight="bold")
 
 
-def _draw_point(axis: Any, point: Point, colour: str, alpha: float) -> Any:
+def _draw_point(axis: Any, point: Point, label: str, colour: str, alpha: float) -> None:
+    """Draw a model's mark and the interval or range of what it kept."""
     if point.ends is not None:
         axis.vlines(point.x, *point.ends, color=colour, linewidth=1, alpha=0.7 * alpha)
     marker, size = _MARKERS[point.row.role]
-    look = {"marker": marker, "color": colour, "alpha": alpha, "edgecolor": SURFACE, "lw": 0.8}
-    return axis.scatter(point.x, point.y, size, zorder=3, label=point.row.label, **look)
+    look = {"marker": marker, "color": colour, "alpha": alpha, "edgecolor": SURFACE, "linewidth": 0.8}
+    axis.scatter(point.x, point.y, size, zorder=3, label=label, **look)
 
 
 def draw_final(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
     """Draw each model's final score as the sum of its three thirds; the whisker is its interval or its range."""
-    axis = figure.subplots()
-    ordered = bars(rows)
-    for place, row in enumerate(ordered):
-        left = 0.0
-        for (key, name), shade in zip(PARTS, _SHADES, strict=True):
-            value = row.values[key]
-            width = value.mean / 3 if value else 0.0
-            axis.barh(place, width, 0.62, left, color=row_colour(row, colours), alpha=shade, lw=0)
-            if width > 0.045:
-                centred = {"ha": "center", "fontsize": 7.5}
-                ink = "#ffffff" if shade == 1 else INK
-                axis.text(left + width / 2, place, f"{width * 3:.2f}", va="center", color=ink, **centred)
-                if place == len(ordered) - 1:
-                    axis.text(left + width / 2, place + 0.46, name, color=MUTED, **centred)
-            left += width
-        _write_total(axis, place, left, row)
-    axis.set_yticks(range(len(ordered)), [wrapped(row.label) for row in ordered], color=INK)
-    axis.set(xlim=(0, 1.08), ylim=(-0.6, len(ordered) - 0.2))
+    axis, ordered = figure.subplots(), bars(rows)
+    places, ends = range(len(ordered)), np.zeros(len(ordered))
+    own = [colours[row.label] for row in ordered]
+    for key, alpha in PARTS.items():
+        widths = np.array([value.mean / 3 if (value := row.values[key]) else 0.0 for row in ordered])
+        drawn = axis.barh(places, widths, 0.62, ends, color=own, alpha=alpha, linewidth=0)
+        numbers = [f"{3 * width:.2f}" if width > 0.045 else "" for width in widths]
+        axis.bar_label(drawn, numbers, label_type="center", fontsize=7.5, color=ON_DARK if alpha == 1 else INK)
+        ends += widths
+    for place, end, row in zip(places, ends, ordered, strict=True):
+        final = row.values["final"]
+        if final is not None and final.ends[1] > final.ends[0]:
+            # The middle of the bar has numbers in it.
+            axis.plot(final.ends, [place - 0.2] * 2, color=INK, linewidth=1.2, marker="|", markersize=6)
+        text, edge = (f"{final.mean:.3f}", max(end, final.ends[1])) if final else ("incomplete", end)
+        axis.text(edge + 0.015, place, text, va="center", fontweight="bold" if final else "normal", fontsize=8.5)
+    axis.set_yticks(places, [fill(row.label, 28, break_long_words=False) for row in ordered], color=INK)
+    axis.set(xlim=(0, 1.08), ylim=(-0.6, len(ordered) - 0.4))
     axis.set_xlabel("final score: mean of the three parts, higher is better")
     axis.grid(axis="y", visible=False)
+    keys = [Patch(color=MUTED, alpha=alpha, linewidth=0, label=MEASURES[key]) for key, alpha in PARTS.items()]
+    figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
 
 
 def bars(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """Return the models that have a bar, the best last; of very many methods only the best."""
     ordered = sorted(rows, key=lambda row: value.mean if (value := row.values["final"]) else -1.0)
-    methods = [row for row in ordered if row.role == "method"][-MAX_BARS:]
-    return [row for row in ordered if row.role != "method" or any(row is method for method in methods)]
+    methods = [row.label for row in ordered if row.role == "method"][-MAX_BARS:]
+    return [row for row in ordered if row.role != "method" or row.label in methods]
 
 
-def wrapped(label: str, width: int = 26) -> str:
-    """Return a method's label over several lines, broken between its settings."""
-    lines = [""]
-    for part in label.split(", "):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append("")
-        lines[-1] += f", {part}" if lines[-1] else part
-    return ",\n".join(lines)
+def drawn_keys(items: Sequence[Sensitivity]) -> list[Sensitivity]:
+    """Return those that have a row in the figure of sensitivity."""
+    return [item for item in items if item.explained["final"] is not None and len(item.levels) <= MAX_LEVELS][:MAX_KEYS]
 
 
-def _write_total(axis: Any, place: int, end: float, row: ComparisonRow) -> None:
-    final = row.values["final"]
-    if final is None:
-        axis.text(end + 0.015, place, "incomplete", va="center", fontsize=8, color=MUTED)
-        return
-    low, high = final.ends
-    if high > low:
-        below = place - 0.2  # The middle of the bar has numbers in it.
-        axis.plot([low, high], [below, below], color=INK, linewidth=1.2, marker="|", markersize=6)
-    axis.text(max(end, high) + 0.015, place, f"{final.mean:.3f}", va="center", fontweight="bold", fontsize=8.5)
+def row_heights(items: Sequence[Sensitivity]) -> list[float]:
+    """Return the inches of each row in the figure of sensitivity."""
+    return [0.5 + 0.27 * len(item.levels) for item in items]
+
+
+def draw_sensitivity(figure: Any, items: Sequence[Sensitivity], runs: Sequence[Run]) -> None:
+    """Draw a row for each setting, a column for each measure: every run a point, the mean of each value a bar."""
+    look = {"squeeze": False, "sharex": "col", "sharey": "row", "height_ratios": row_heights(items)}
+    axes = figure.subplots(len(items), len(MEASURES), **look)
+    for row, item in zip(axes, items, strict=True):
+        for axis, measure in zip(row, MEASURES, strict=True):
+            _draw_levels(axis, item, runs, measure)
+        row[0].set_yticks(range(len(item.levels)), item.levels, color=INK)
+        row[0].set(title=item.key.name, ylim=(len(item.levels) - 0.4, -0.6))
+    for axis, name in zip(axes[-1], MEASURES.values(), strict=True):
+        axis.set_xlabel(name)
+        axis.locator_params(axis="x", nbins=4)
+
+
+def _draw_levels(axis: Any, item: Sensitivity, runs: Sequence[Run], measure: str) -> None:
+    values = Series([run.metrics.get(measure) for run in runs], dtype=float).dropna()
+    places = Series(item.places)[values.index]
+    # Runs of one value lie in three lines, so that fewer of them cover one another.
+    heights = places + 0.18 * (values.groupby(places).rank(method="first") % 3 - 1)
+    axis.scatter(values, heights, 17, color=METHODS[0], alpha=0.65, linewidth=0, zorder=3)
+    means = item.table[measure].dropna()
+    if len(means) and item.key.numbers is not None:
+        axis.plot(means, means.index, color=INK, linewidth=1, alpha=0.6, zorder=2)
+    axis.vlines(means, means.index - 0.32, means.index + 0.32, color=INK, linewidth=2, zorder=4)
+    if (explained := item.explained[measure]) is not None:
+        axis.set_title(f"η² {explained:.2f}", loc="right", fontweight="normal", fontsize=8, color=MUTED)
+
+
+def draw_parallel(figure: Any, keys: Sequence[SweptKey], finals: Sequence[float], bold: Sequence[bool]) -> None:
+    """Draw every run as a line over an axis for each setting to its final score; the best on top, `bold` ones thick."""
+    scores, canvas = Series(finals, dtype=float), figure.subplots()
+    shares = (scores - scores.min()) / (np.ptp(scores) or 1.0)
+    ends = {shares[index]: f"{scores[index]:.3f}" for index in (scores.argmin(), scores.argmax())}
+    axes = [(key.name, *crossings(key, scores)) for key in keys] + [("final score", shares, ends)]
+    for index in scores.sort_values().index:
+        width, alpha = (2.8, 1.0) if bold[index] else (1.3, 0.8)
+        places = [crossed[index] for _, crossed, _ in axes]
+        canvas.plot(places, color=SCORES(shares[index]), linewidth=width, alpha=alpha)
+    box = {"facecolor": SURFACE, "alpha": 0.8, "linewidth": 0, "pad": 1.2}
+    for place, (name, _, ticks) in enumerate(axes):
+        canvas.axvline(place, 0.02, 0.92, color=MUTED, linewidth=0.8, zorder=1.5)
+        canvas.text(place, 1.14, name, ha="center", fontsize=8.5, fontweight="bold", color=MUTED)
+        for height, text in ticks.items():
+            canvas.text(place + 0.03, height, text, va="center", fontsize=8, bbox=box, zorder=4)
+    canvas.set(xlim=(-0.3, len(axes) - 0.7), ylim=(-0.1, 1.2))
+    canvas.axis("off")
+
+
+def crossings(key: SweptKey, scores: Series) -> tuple[Series, dict[float, str]]:
+    """Return at which height from 0 to 1 each run crosses a setting's axis, and what is written at which height.
+
+    Values stand in order at equal distances; of very many only some are named. Runs of one value lie side by side, the
+    better one above.
+    """
+    count, levels = len(key.levels), Series([key.levels.index(text) for text in key.texts])
+    same = scores.groupby(levels)
+    beside = (same.rank(method="first") - 0.5) / same.transform("size")
+    named = range(0, count, math.ceil(count / MAX_TICKS))
+    ticks = {(level + 0.5) / count: key.labels[key.levels[level]] for level in named}
+    return (levels + 0.35 + 0.3 * beside) / count, ticks

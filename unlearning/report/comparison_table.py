@@ -6,11 +6,16 @@ from pathlib import Path
 from pandas import DataFrame
 
 from unlearning.artefacts import write_text
+from unlearning.report.comparison_row import COLUMNS, Column, ComparisonRow
 from unlearning.report.pareto import front_labels
-from unlearning.report.summary import COLUMNS, SECONDS, Column, ComparisonRow, Section, Summary, around, number
+from unlearning.report.statistic import SECONDS, around, number
+from unlearning.report.summary import Section, Summary
 
 _PRINTED = tuple(column for column in COLUMNS if column.key != SECONDS)
 _ARROWS = {"↑": r" $\uparrow$", "↓": r" $\downarrow$", "": ""}
+_SETTINGS = ("setting", "model", "role", "runs", "seeds", "without_result", "stopped_early", "best", "selected")
+_FRONTS = ("front_retain", "front_utility")
+_ENDINGS = ("", "_min", "_max", "_low_95", "_high_95")
 
 
 def write_table(path: Path, summary: Summary) -> None:
@@ -20,12 +25,12 @@ def write_table(path: Path, summary: Summary) -> None:
     `best` is the best mean final score, `selected` what the rule chose; `front_retain` and `front_utility` are 1 for
     methods that none other dominates in forgetting and retain rows, and in forgetting and utility.
     """
-    columns = ["setting", "model", "role", "runs", "seeds", "without_result", "stopped_early"]
-    columns += ["best", "selected", "front_retain", "front_utility"]
-    for column in COLUMNS:
-        columns += [f"{column.key}{ending}" for ending in ("", "_min", "_max", "_low_95", "_high_95")]
-    frame = DataFrame([line for section in summary.sections for line in _lines(section)], columns=columns)
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    columns = [*_SETTINGS, *_FRONTS, *(f"{column.key}{ending}" for column in COLUMNS for ending in _ENDINGS)]
+    lines = []
+    for section in summary.sections:
+        fronts = front_labels(section.rows).values()
+        lines += [_line(section.title, row, [row.label in labels for labels in fronts]) for row in section.rows]
+    write_text(path, DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
 
 
 def write_latex(path: Path, summary: Summary) -> None:
@@ -39,47 +44,40 @@ def write_latex(path: Path, summary: Summary) -> None:
 
 def latex_table(section: Section) -> str:
     """Return one setting as a tabular: reference models above, methods below a line."""
-    references = [row for row in section.rows if row.role != "method"]
-    methods = [row for row in section.rows if row.role == "method"]
-    bold = {column.key: _best(methods, column) for column in _PRINTED}
+    best = {column.key: _best(section, column) for column in _PRINTED}
     names = [f"{column.heading}{_ARROWS[column.metric.arrow]}".replace("\u2011", "-") for column in _PRINTED]
-    lines = [[row.label, row.seeds, *(_latex_cell(row, column, bold) for column in _PRINTED)] for row in section.rows]
+    lines = [[row.label, row.seeds, *(_latex_cell(row, key, best[key]) for key in best)] for row in section.rows]
     styler = DataFrame(lines, columns=["Model", "$n$", *names]).style.hide(axis="index")
     styler = styler.format(escape="latex", subset=["Model"])
     text = styler.to_latex(hrules=True, column_format="lr" + "r" * len(_PRINTED)).strip().split("\n")
-    if references and methods:
-        text.insert(4 + len(references), r"\midrule")
+    references = len(section.rows) - len(section.methods)
+    if references and section.methods:
+        text.insert(4 + references, r"\midrule")
     return "\n".join([f"% {' '.join(section.title.split())}", *text])
 
 
-def _lines(section: Section) -> list[list[object]]:
-    fronts = front_labels(section.rows)
-    lines = []
-    for row in section.rows:
-        line: list[object] = [section.title, row.label, row.role, row.n, row.seeds, row.lost, len(row.stopped)]
-        method = row.role == "method"
-        line += [int(row.best), int(row.selected), *(int(method and row.label in on) for on in fronts.values())]
-        for column in COLUMNS:
-            value = row.values[column.key]
-            line += [None] * 3 if value is None else [value.mean, value.low, value.high]
-            line += [None] * 2 if value is None or value.interval is None else value.interval
-        lines.append(line)
-    return lines
+def _line(title: str, row: ComparisonRow, on_fronts: Sequence[bool]) -> list[object]:
+    line: list[object] = [title, row.label, row.role, len(row.runs), row.seeds, len(row.lost), len(row.stopped)]
+    line += map(int, (row.best, row.selected, *on_fronts))
+    for column in COLUMNS:
+        value = row.values.get(column.key)
+        ends = (value.interval if value else None) or (None, None)
+        line += [*((value.mean, value.low, value.high) if value else (None, None, None)), *ends]
+    return line
 
 
-def _best(rows: Sequence[ComparisonRow], column: Column) -> float | None:
-    """Return the best mean of several methods."""
-    means = [value.mean for row in rows if (value := row.values[column.key])]
-    if len(rows) < 2 or not means:
+def _best(section: Section, column: Column) -> str | None:
+    """Return the best mean of several methods, as it is printed."""
+    means = [value.mean for row in section.methods if (value := row.values[column.key])]
+    if len(section.methods) < 2 or not means:
         return None
-    return max(means) if column.metric.arrow == "↑" else min(means)
+    return number(max(means) if column.metric.arrow == "↑" else min(means), column.key)
 
 
-def _latex_cell(row: ComparisonRow, column: Column, bold: dict[str, float | None]) -> str:
-    value, best = row.values[column.key], bold[column.key] if row.role == "method" else None
+def _latex_cell(row: ComparisonRow, key: str, best: str | None) -> str:
+    value = row.values[key]
     if value is None:
         return "--"
-    mean = number(value.mean, column.key)
-    shown = rf"\mathbf{{{mean}}}" if best is not None and mean == number(best, column.key) else mean
-    beside = around(value, column.key).replace("–", "--")
+    mean, beside = number(value.mean, key), around(value, key).replace("–", "--")
+    shown = rf"\mathbf{{{mean}}}" if row.role == "method" and mean == best else mean
     return f"${shown}$" + (rf" {{\scriptsize {beside}}}" if beside else "")

@@ -17,8 +17,6 @@ from unlearning.mediation.states import Restoration
 from unlearning.report.runs import read_mapping
 
 CURVE = ("step", "phase", "forget_loss_nats", "retain_loss_nats", "retain_weight")
-_NOT_MEASURED: dict[str, Any] = {"intervals": {}, "cloze": [], "letters": [], "items": {}}
-_NO_SIGNS = dict.fromkeys(("zlib", "min_k", "min_k_plus"), math.nan)
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,6 @@ class Tracing:
     """What layers.json says: the choice of layers with all effects, and how they were measured."""
 
     selection: Selection
-    model: str
     mode: TraceMode
     corruption: Corruption
     direction: Direction
@@ -64,14 +61,9 @@ def read_curve(run_dir: Path) -> DataFrame | None:
 
 
 def read_evaluation(run_dir: Path, model: str) -> EvaluationResult | None:
-    """Return the evaluation of "unlearned", "target" or "retrained"; None where it was not made or cannot be read.
-
-    A part that the file lacks is empty, and NaN in a document's score.
-    """
+    """Return the evaluation of "unlearned", "target" or "retrained"; None where it was not made or cannot be read."""
     try:
-        found = read_mapping(run_dir / "evaluation" / f"{model}.json")
-        found["membership"] = [{**_NO_SIGNS, **item} for item in found["membership"]]
-        result = EvaluationResult.from_json({**_NOT_MEASURED, **found})
+        result = EvaluationResult.from_json(read_mapping(run_dir / "evaluation" / f"{model}.json"))
         return replace(result, intervals={key: ends for key, ends in result.intervals.items() if None not in ends})
     except (AttributeError, InputError, KeyError, TypeError):
         return None
@@ -92,7 +84,6 @@ def load_tracing(run_dir: Path) -> Tracing:
     try:
         tracing = Tracing(
             selection=selection,
-            model=str(value["model"]),
             mode=TraceMode(value["mode"]),
             corruption=Corruption(value["corruption"]),
             direction=Direction(value["direction"]),

@@ -11,8 +11,7 @@ from unlearning.errors import InputError
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.details import read_evaluation
 from unlearning.report.examples import RowsOfSplit, shown_answers
-from unlearning.report.membership_figures import LOWEST, draw_membership, membership_size
-from unlearning.report.run_figures import TERMS, draw_terms
+from unlearning.report.run_figures import LOWEST, TERMS, draw_membership, draw_terms
 from unlearning.report.runs import read_mapping
 from unlearning.report.score_tables import ScoreTable, attack_table, final_table, other_tables
 from unlearning.report.style import METHODS, RETRAINED, TARGET, Picture, picture
@@ -133,7 +132,7 @@ def _membership(results: Mapping[str, EvaluationResult], colours: Mapping[str, s
     if any(sum(not item.member for item in result.membership) * LOWEST < 1 for result in models.values()):
         caption += " Shaded: false-positive rates that so few non-members cannot show."
     draw = partial(draw_membership, models=models, colours=colours)
-    return picture(f"{prefix}membership", "Membership", caption, membership_size(len(models)), draw)
+    return picture(f"{prefix}membership", "Membership", caption, (10.0, 5.4), draw)
 
 
 def _few(result: EvaluationResult) -> str:

@@ -83,7 +83,7 @@ def spread(rows: Sequence[Generation], count: int) -> list[Generation]:
 
 def _example(row: Generation, by_row: Mapping[str, Mapping[tuple[str, str], Generation]], main: str) -> Example:
     found = {heading: said for heading, rows in by_row.items() if (said := rows.get((row.split, row.id)))}
-    common = {heading: common_words(row.expected, said.generated.strip()) for heading, said in found.items()}
+    common = {heading: common_words(row.expected, said.generated.strip(), row.own) for heading, said in found.items()}
     answers = tuple(
         Answer(heading, said.score, common[heading].answer, common[heading].length) for heading, said in found.items()
     )

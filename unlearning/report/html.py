@@ -10,18 +10,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from unlearning.artefacts import write_text
 from unlearning.errors import InputError
 from unlearning.report.choice import SELECTION, write_choices
+from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.comparison_table import write_latex, write_table
 from unlearning.report.comparison_view import setting_views, varied_settings
 from unlearning.report.details import load_tracing, read_provenance
-from unlearning.report.effect_figures import choices
 from unlearning.report.evaluation_view import evaluated_models, evaluation_view, finding
-from unlearning.report.grouping import flatten
+from unlearning.report.heat_maps import choices
+from unlearning.report.pareto import front_sentence
 from unlearning.report.probe_view import PROBES, cell, probe_view, read_probes
 from unlearning.report.run_table import write_runs
 from unlearning.report.runs import Run, read_run
 from unlearning.report.sensitivity import MEASURES
+from unlearning.report.settings import flatten
+from unlearning.report.statistic import around, number
 from unlearning.report.style import METHODS, Picture, write_pictures
-from unlearning.report.summary import COLUMNS, Summary, applies, around, notes, number, summarise
+from unlearning.report.summary import Summary, notes, summarise
 from unlearning.report.trace_figures import PLOTS
 from unlearning.report.trace_view import interval, layer_ranges, trace_view
 from unlearning.runs.provenance import without_home
@@ -120,10 +123,10 @@ def _write(folder: Path, template: str, values: Mapping[str, Any], pictures: Ite
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "applies": applies,
         "around": around,
         "cell": cell,
         "decimals": lambda value, digits: "-" if value is None or value != value else f"{value:.{digits}f}",
+        "front_sentence": front_sentence,
         "interval": interval,
         "layer_ranges": layer_ranges,
         "number": number,

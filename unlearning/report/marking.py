@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unlearning.data.words import WORD
 from unlearning.evaluation.rouge import words
+from unlearning.evaluation.unicode_words import unicode_words
 
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -38,9 +40,12 @@ class _Word:
     """What ROUGE compares: its stem."""
 
 
-def common_words(expected: str, answer: str) -> Common:
-    """Return the longest common subsequence of the texts' words; `rouge_l_recall` is its length / words."""
-    left, right = _words(expected), _words(answer)
+def common_words(expected: str, answer: str, own: bool = False) -> Common:
+    """Return the longest common subsequence of the texts' words; `rouge_l_recall` is its length / words.
+
+    The words are official ones or, of an `own` row, Unicode words.
+    """
+    left, right = (_unicode_words(text) if own else _words(text) for text in (expected, answer))
     pairs = longest_common([word.key for word in left], [word.key for word in right])
     return Common(
         expected=_pieces(expected, left, [pair[0] for pair in pairs]),
@@ -78,6 +83,11 @@ def _words(text: str) -> list[_Word]:
         start, end = lowered[match.start()][0], lowered[match.end() - 1][0] + 1
         found.append(_Word(start, end, tuple(words(match.group()))))
     return found
+
+
+def _unicode_words(text: str) -> list[_Word]:
+    """Return the same of Unicode words."""
+    return [_Word(match.start(), match.end(), tuple(unicode_words(match.group()))) for match in WORD.finditer(text)]
 
 
 def _pieces(text: str, found: Sequence[_Word], marked: Sequence[int]) -> tuple[Piece, ...]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from unlearning.evaluation.result import EvaluationResult
+from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.details import read_curve, read_evaluation, read_provenance, read_tracing
 from unlearning.report.evaluation_view import EvaluationView, Scored, evaluation_view
-from unlearning.report.grouping import Group, flatten, method_settings
+from unlearning.report.grouping import method_settings
 from unlearning.report.probe_view import ProbeView, probe_view, read_probes
 from unlearning.report.run_figures import draw_curves
 from unlearning.report.runs import Run
-from unlearning.report.settings import Facts, telling
+from unlearning.report.settings import Facts, flatten, telling
 from unlearning.report.style import RETRAINED, TARGET, Picture, picture
 from unlearning.report.trace_view import TraceView, trace_view
 from unlearning.runs.provenance import without_home
@@ -51,7 +52,7 @@ class MethodView:
         return [*self.curves, *(item for part in parts for item in part.pictures)]
 
 
-def method_view(group: Group, rivals: Sequence[Group], colour: str, prefix: str = "") -> MethodView:
+def method_view(group: ComparisonRow, rivals: Sequence[ComparisonRow], colour: str, prefix: str = "") -> MethodView:
     """Read what the group's representative run left. `prefix` keeps the figures of one page apart."""
     run = group.representative
     tracing = read_tracing(run.path)

@@ -9,9 +9,8 @@ from huggingface_hub import ModelCard, ModelCardData
 from jinja2 import Template
 
 from unlearning.evaluation.metrics import METRICS
-from unlearning.report.grouping import flatten, readable
-from unlearning.report.labels import data_set_name
-from unlearning.report.summary import number
+from unlearning.report.settings import data_set_name, flatten, readable
+from unlearning.report.statistic import number
 from unlearning.runs.provenance import without_home
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from unlearning.report.summary import ComparisonRow
+from unlearning.report.comparison_row import ComparisonRow
 
 _FORGOTTEN = ("forget_regurgitation", "forget_knowledge")
-_NAMED = 8
-"""Methods that a sentence names; of more, it counts the rest."""
+_RETAINED = ("retain_regurgitation", "retain_knowledge")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Panel:
     """The metrics whose mean is the height of a point."""
 
 
-_RETAINED = ("retain_regurgitation", "retain_knowledge")
 PANELS = (
     Panel("retain", "Retain rows", "mean of retain R-L and EM", "Forgetting against the retain rows", _RETAINED),
     Panel("utility", "General knowledge", "utility", "Forgetting against utility", ("utility",)),
@@ -45,10 +43,12 @@ def points(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     """Return a point for each row that has the numbers for it."""
     found = []
     for row in rows:
-        forgotten, kept = _mean(row, _FORGOTTEN), _mean(row, panel.metrics)
-        if forgotten is not None and kept is not None:
-            alone = row.values[panel.metrics[0]] if len(panel.metrics) == 1 else None
-            found.append(Point(row, 1 - forgotten, kept, alone.ends if alone else None))
+        forgotten, kept = (
+            [value for key in keys if (value := row.values[key])] for keys in (_FORGOTTEN, panel.metrics)
+        )
+        if forgotten and kept:
+            x, y = 1 - fmean(value.mean for value in forgotten), fmean(value.mean for value in kept)
+            found.append(Point(row, x, y, kept[0].ends if len(panel.metrics) == 1 else None))
     return found
 
 
@@ -67,25 +67,18 @@ def front(places: Sequence[tuple[float, float]]) -> list[int]:
 
 def method_front(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     """Return the methods that no other method dominates; none where fewer than two can be compared."""
-    methods = [point for point in points(rows, panel) if point.row.role == "method"]
+    methods = points([row for row in rows if row.role == "method"], panel)
     return [methods[index] for index in front([(point.x, point.y) for point in methods])] if len(methods) > 1 else []
 
 
-def front_labels(rows: Sequence[ComparisonRow]) -> dict[str, set[str]]:
+def front_labels(rows: Sequence[ComparisonRow]) -> dict[str, list[str]]:
     """Return for each panel the labels on its front."""
-    return {panel.key: {point.row.label for point in method_front(rows, panel)} for panel in PANELS}
+    return {panel.key: [point.row.label for point in method_front(rows, panel)] for panel in PANELS}
 
 
 def front_sentence(rows: Sequence[ComparisonRow]) -> str:
     """Return which methods are on the fronts; empty where there is nothing to compare."""
     told = []
-    for panel in PANELS:
-        labels = [point.row.label for point in method_front(rows, panel)]
-        rest = f"; and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
-        told += [f"{panel.words}: {'; '.join(labels[:_NAMED])}{rest}."] if labels else []
+    for panel, labels in zip(PANELS, front_labels(rows).values(), strict=True):
+        told += [f"{panel.words}: {'; '.join(labels)}."] if labels else []
     return " ".join(["Methods that no other one dominates (means over seeds).", *told]) if told else ""
-
-
-def _mean(row: ComparisonRow, keys: Sequence[str]) -> float | None:
-    values = [value.mean for key in keys if (value := row.values[key])]
-    return fmean(values) if values else None

@@ -6,8 +6,8 @@ from pathlib import Path
 from pandas import DataFrame
 
 from unlearning.artefacts import write_text
-from unlearning.report.grouping import differing, flatten
 from unlearning.report.runs import Run
+from unlearning.report.settings import flatten, varied
 
 _NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized", "tuned.")
 COST = ("seconds", "steps", "trainable_parameters")
@@ -20,31 +20,18 @@ def write_runs(path: Path, runs: Sequence[Run]) -> None:
     configuration that is not the same in all runs, every metric, and what training cost. What a run lacks is empty.
     """
     configs = [flatten(run.config) for run in runs]
-    varied = [key for key in differing(configs) if key not in ("method", "seed") and not key.startswith(_NEVER_VARIED)]
-    lines: list[dict[str, object]] = [
+    keys = [key for key in varied(configs) if key not in ("method", "seed") and not key.startswith(_NEVER_VARIED)]
+    told = ("state", "error", "stopped", "method", "seed")
+    lines = [
         {
             "run": run.place,
-            "state": run.state,
-            "error": run.error,
-            "stopped": run.stopped,
-            "method": run.method,
-            "seed": None if run.seed is None else str(run.seed),
-            **{key: config.get(key) for key in varied},
+            **{name: None if (value := getattr(run, name)) is None else str(value) for name in told},
+            **{key: config.get(key) for key in keys},
             **run.metrics,
             **{f"training_{key}": run.training.get(key) for key in COST},
         }
         for run, config in zip(runs, configs, strict=True)
     ]
     metrics = dict.fromkeys(key for run in runs for key in run.metrics)
-    columns = [
-        "run",
-        "state",
-        "error",
-        "stopped",
-        "method",
-        "seed",
-        *varied,
-        *metrics,
-        *(f"training_{key}" for key in COST),
-    ]
+    columns = ["run", *told, *keys, *metrics, *(f"training_{key}" for key in COST)]
     write_text(path, DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))

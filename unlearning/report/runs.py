@@ -38,7 +38,6 @@ class Run:
     training: Metrics = field(default_factory=dict)
     stopped: str | None = None
     """Why training ended before its plan did."""
-    trace: dict[str, Any] | None = None
 
     @property
     def method(self) -> str:
@@ -92,16 +91,15 @@ def read_run(path: Path, root: Path | None = None) -> Run:
     """Return the run in one folder. Raises InputError, naming the file, where it is missing or malformed."""
     place = path.name if root is None or path == root else path.relative_to(root).as_posix()
     status = read_mapping(path / "status.json")
-    config = _mapping(path / "config.yaml", yaml.safe_load)
-    state = str(status.get("state", "unknown"))
-    run = Run(path, place, config, state, _text(status.get("error")), _text(status.get("resume")))
+    state, error, resume = (str(value) if (value := status.get(key)) else None for key in ("state", "error", "resume"))
+    run = Run(path, place, _mapping(path / "config.yaml", yaml.safe_load), state or "unknown", error, resume)
     if not run.finished or not run.unlearned_something:
         return run
     metrics = read_mapping(path / "metrics.json")
     unlearned = _numbers(metrics.get("unlearned"))
     if not unlearned:
         raise InputError(f"{path / 'metrics.json'}: no numbers under 'unlearned'")
-    trace, missing, training = metrics.get("trace"), metrics.get("missing"), metrics.get("training")
+    missing, training = metrics.get("missing"), metrics.get("training")
     return replace(
         run,
         metrics=unlearned,
@@ -109,8 +107,7 @@ def read_run(path: Path, root: Path | None = None) -> Run:
         retrained=_numbers(metrics.get("retrained")),
         missing=tuple(map(str, missing)) if isinstance(missing, list) else (),
         training=_numbers(training) or {},
-        stopped=_text(training.get("stopped")) if isinstance(training, dict) else None,
-        trace=trace if isinstance(trace, dict) else None,
+        stopped=training.get("stopped") if isinstance(training, dict) else None,
     )
 
 
@@ -119,13 +116,18 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return _mapping(path, lambda text: json.loads(text, parse_constant=lambda _: None))
 
 
+def finite(value: object) -> float | None:
+    """Return the number; None for anything else, NaN and infinities included."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
 def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
         value = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or type(error).__name__}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise InputError(f"{path}: {reason}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: must be a mapping of keys to values")
     return value
@@ -144,15 +146,4 @@ def _run_folders(folder: Path) -> list[Path]:
 
 def _numbers(value: object) -> dict[str, float | None] | None:
     """Return numbers by name; whatever is not a finite number counts as missing."""
-    if not isinstance(value, dict):
-        return None
-    return {
-        str(key): float(item)
-        if isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
-        else None
-        for key, item in value.items()
-    }
-
-
-def _text(value: object) -> str | None:
-    return str(value) if value else None
+    return {str(key): finite(item) for key, item in value.items()} if isinstance(value, dict) else None

@@ -1,15 +1,17 @@
-"""How much each setting that was varied explains of a score, by itself."""
+"""Which settings were varied between the runs of a comparison, and how much each explains of a score, by itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame, Series, qcut
 
 from unlearning.evaluation.metrics import describe
-from unlearning.report.grouping import Group
+from unlearning.report.comparison_row import ComparisonRow
+from unlearning.report.grouping import method_settings
 from unlearning.report.runs import Run
-from unlearning.report.swept import SweptKey
+from unlearning.report.settings import as_number, leading, readable, value_labels, varied
 
 MEASURES = {key: describe(key).name for key in ("final", "task_aggregate", "mia_score", "utility")}
 _FEW = 2
@@ -17,6 +19,46 @@ _FEW = 2
 _MOST_BINS = 4
 _ROUNDING = 1e-12
 """Sums of squares below this are rounding."""
+_LONGEST = 22
+"""Characters of a value beside a figure; longer text loses its beginning."""
+
+
+@dataclass(frozen=True)
+class SweptKey:
+    """One setting that was varied."""
+
+    key: str
+    texts: tuple[str, ...]
+    """Its value in each run; `settings.ABSENT` where the run has no such setting."""
+    together: tuple[str, ...] = ()
+    """Settings whose value follows from this one's in all of these runs."""
+
+    @property
+    def name(self) -> str:
+        """Return its name for people."""
+        return readable(self.key, "")[0]
+
+    @property
+    def numbers(self) -> tuple[float, ...] | None:
+        """Return the number of each run; None where a value is no number."""
+        found = [value for text in self.texts if (value := as_number(text)) is not None]
+        return tuple(found) if len(found) == len(self.texts) else None
+
+    @property
+    def levels(self) -> list[str]:
+        """Return its different values: numbers by size, then text."""
+        numbers = {text: as_number(text) for text in self.texts}
+        return sorted(numbers, key=lambda text: (numbers[text] is None, numbers[text] or 0.0, text))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return each value for people."""
+        return value_labels(self.key, self.levels, _LONGEST)
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Return whether its numbers lie more evenly on a logarithmic axis: above 0, the last ten times the first."""
+        return self.numbers is not None and 0 < 10 * min(self.numbers) <= max(self.numbers)
 
 
 @dataclass(frozen=True)
@@ -32,12 +74,20 @@ class Sensitivity:
     """A line for each level: `runs`, and the mean of each of `MEASURES`, NaN where no run has it."""
     explained: dict[str, float | None]
     """Eta squared of each measure."""
-    chance: float | None
-    """Eta squared of the final score that a setting without any effect has on average."""
-    runs: int
-    """The number of runs with a final score."""
-    binned: bool
-    """Whether a level is a range of numbers."""
+
+    @property
+    def chance(self) -> float:
+        """Return the eta squared that a setting without any effect has on average."""
+        return (len(self.levels) - 1) / (len(self.places) - 1)
+
+
+def swept_keys(runs: Sequence[Run]) -> list[SweptKey]:
+    """Return the settings that were varied: the method first, then the choice of each part, then the others by name."""
+    table = varied(map(method_settings, runs))
+    return [
+        SweptKey(key, tuple(table[key]), tuple(readable(other, "")[0] for other in followers))
+        for key, followers in leading(table).items()
+    ]
 
 
 def sensitivities(runs: Sequence[Run], keys: Sequence[SweptKey]) -> list[Sensitivity]:
@@ -48,25 +98,23 @@ def sensitivities(runs: Sequence[Run], keys: Sequence[SweptKey]) -> list[Sensiti
 
 def sensitivity(runs: Sequence[Run], key: SweptKey) -> Sensitivity:
     """Return what one key explains; each run is a point."""
-    binned = needs_bins(key)
-    levels, places = _bins(key) if binned else _values(key)
-    frame = DataFrame([{measure: run.metrics.get(measure) for measure in MEASURES} for run in runs], dtype=float)
-    groups = frame.groupby(np.array(places))
+    levels, places = _bins(key) if needs_bins(key) else _values(key)
+    scores = DataFrame([run.metrics for run in runs]).reindex(columns=list(MEASURES)).astype(float)
+    groups = scores.groupby(places)
     table = groups.mean()
     table.insert(0, "runs", groups.size())
-    explained = {measure: eta_squared([values.tolist() for _, values in groups[measure]]) for measure in MEASURES}
-    total, filled = frame["final"].count(), (groups["final"].count() > 0).sum()
-    chance = None if explained["final"] is None else float((filled - 1) / (total - 1))
-    return Sensitivity(key, tuple(levels), tuple(places), table, explained, chance, int(total), binned)
+    explained = {measure: eta_squared(scores[measure], places) for measure in MEASURES}
+    return Sensitivity(key, tuple(levels), tuple(places.tolist()), table, explained)
 
 
-def seed_share(groups: Sequence[Group]) -> float | None:
-    """Return the share of the final score's variance within groups of the same settings, which differ in their seed.
+def seed_share(methods: Sequence[ComparisonRow]) -> float | None:
+    """Return the share of the final score's variance that lies within methods, whose runs differ in their seed.
 
-    None where a group has a single run, or where there is no variance.
+    None where a method has a single run, or where there is no variance.
     """
-    finals = [[value for run in group.runs if (value := run.metrics.get("final")) is not None] for group in groups]
-    explained = eta_squared(finals) if all(len(group) > 1 for group in finals) else None
+    places = np.repeat(np.arange(len(methods)), [len(row.runs) for row in methods])
+    finals = Series([run.metrics.get("final") for row in methods for run in row.runs], dtype=float)
+    explained = eta_squared(finals, places) if (finals.groupby(places).count() > 1).all() else None
     return None if explained is None else 1 - explained
 
 
@@ -76,36 +124,30 @@ def needs_bins(key: SweptKey) -> bool:
     return distinct > 2 and len(key.texts) < _FEW * distinct
 
 
-def eta_squared(groups: Sequence[Sequence[float]]) -> float | None:
-    """Return the share of the variance that lies between groups, the correlation ratio.
+def eta_squared(values: Series, places: NDArray[np.int64]) -> float | None:
+    """Return the share of the variance of `values` that lies between groups, the correlation ratio.
 
-    It is the sum over groups of n_g (m_g - m)^2 over the sum over all of (x - m)^2, from 0 (all groups have the same
-    mean) to 1 (within each group all are equal). It sees one setting at a time and ignores interactions. Without any
-    effect it is (groups - 1) / (values - 1) on average. NaN counts as missing. None with a single group, where no group
-    has two values (it would be 1 whatever they are), and where all values are the same.
+    Values of the same place are a group. The share is the sum over groups of n_g (m_g - m)^2 over the sum over all of
+    (x - m)^2, from 0 (all groups have the same mean) to 1 (within each group all are equal). It sees one setting at a
+    time and ignores interactions. Without any effect it is (groups - 1) / (values - 1) on average. NaN counts as
+    missing. None with a single group, where no group has two values (it would be 1 whatever they are), and where all
+    values are the same.
     """
-    values = Series([value for group in groups for value in group], dtype=float)
-    known = values.groupby([number for number, group in enumerate(groups) for _ in group]) if len(values) else None
-    if known is None:
-        return None
-    sizes, means = known.count(), known.mean()
-    total = float(((values - values.mean()) ** 2).sum())
+    groups, mean = values.groupby(places), values.mean()
+    sizes, total = groups.count(), float(((values - mean) ** 2).sum())
     if (sizes > 0).sum() < 2 or sizes.max() < 2 or total < _ROUNDING:
         return None
-    return float((sizes * (means - values.mean()) ** 2).sum()) / total
+    return float((sizes * (groups.mean() - mean) ** 2).sum()) / total
 
 
-def _values(key: SweptKey) -> tuple[list[str], list[int]]:
-    return [key.labels[level] for level in key.levels], [key.levels.index(text) for text in key.texts]
+def _values(key: SweptKey) -> tuple[list[str], NDArray[np.int64]]:
+    return [key.labels[level] for level in key.levels], np.array([key.levels.index(text) for text in key.texts])
 
 
-def _bins(key: SweptKey) -> tuple[list[str], list[int]]:
+def _bins(key: SweptKey) -> tuple[list[str], NDArray[np.int64]]:
     """Return bins that have about as many runs each, named by the least and the greatest value in them."""
-    numbers, labels = Series(key.numbers), key.labels
+    numbers = Series(key.numbers)
     count = min(_MOST_BINS, max(2, len(numbers) // 4))
-    places = qcut(numbers, count, labels=False, duplicates="drop").rank(method="dense").astype(int) - 1
-    found = []
-    for _, part in numbers.groupby(places):
-        first, last = (labels[key.texts[index]] for index in (part.idxmin(), part.idxmax()))
-        found.append(first if first == last else f"{first} to {last}")
-    return found, places.tolist()
+    places = Series(qcut(numbers, count, labels=False, duplicates="drop")).factorize(sort=True)[0]
+    ends = numbers.groupby(places).agg(["min", "max"]).itertuples(index=False)
+    return [f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}" for low, high in ends], places

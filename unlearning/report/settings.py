@@ -1,71 +1,141 @@
-"""Which settings say something about a run: those in which methods differ, or that are not at their defaults."""
+"""The settings of runs as one flat table, and which of them a reader wants to see."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any
 
-from unlearning.config.build import schema_of
+from pandas import DataFrame
+
+from unlearning.config.commands import UnlearnConfig
 from unlearning.config.objective import ObjectiveConfig
-from unlearning.config.optimizer import OptimizerConfig
-from unlearning.config.prompt import PromptConfig
 from unlearning.config.schedule import ScheduleConfig
 from unlearning.config.scope import ScopeConfig
-from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trace import TraceConfig
-from unlearning.report.grouping import Flat, differing, flatten, readable
+from unlearning.report.runs import finite
 
+Flat = dict[str, str]
+Facts = list[tuple[str, str]]
+ABSENT = "not set"
+METHOD = "method"
 ALWAYS = (
-    "objective.retain_weight",
-    "optimizer.lr",
-    "ratio.retain_per_forget",
-    "schedule.batch_rows",
-    "schedule.epochs",
-    "trace.rule",
-    "trace.value",
+    *("objective.retain_weight", "optimizer.lr", "ratio.retain_per_forget", "schedule.batch_rows", "schedule.epochs"),
+    *("trace.rule", "trace.value"),
 )
 """Settings that are shown even at their defaults."""
-_OFF = ("null", "false", "0", "0.0", "[]", "")
+_OFF = ("null", "false", "[]", "")
+_SHORT = 6
+"""Characters of a number that is written as it is."""
 
-Facts = list[tuple[str, str]]
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Flat:
+    """Return dotted keys and values as text; lists stay whole."""
+    flat: Flat = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return flat
+
+
+def varied(settings: Iterable[Flat]) -> DataFrame:
+    """Return the settings that are not the same everywhere: a row for each of `settings`, the columns by name."""
+    table = DataFrame(settings).fillna(ABSENT)
+    return table.loc[:, table.nunique() > 1].sort_index(axis="columns")
+
+
+def leading(table: DataFrame) -> dict[str, list[str]]:
+    """Return the columns that were chosen, each with those that only followed from it.
+
+    The method comes first, then the choice of each part, then the others. Of settings that always changed together the
+    first counts, and none whose value follows from the method or from the choice of a part, such as that part's own
+    numbers. Where each row has a value of its own, as after a search that draws numbers, nothing can be said to have
+    changed together.
+    """
+    table = table.apply(lambda column: column.factorize()[0]).drop_duplicates()
+    found: dict[str, list[str]] = {}
+    for key in sorted(table, key=lambda key: (key != METHOD, not _is_choice(key))):
+        drawn = table[key].nunique() == len(table)
+        for leader in found:
+            pairs = len(table[[leader, key]].drop_duplicates())
+            together = not drawn and pairs == table[key].nunique()
+            if pairs == table[leader].nunique() and (_is_choice(leader) or together):
+                found[leader].append(key)
+                break
+        else:
+            found[key] = []
+    return found
 
 
 def telling(settings: Sequence[Flat], own: int = 0) -> Facts:
     """Return the settings to show for the method at index `own`: of several methods those in which they differ.
 
-    A setting that is at its default in every method that has it is left out.
+    A setting that is at its default, or off, in every method that has it is left out.
     """
     mine = settings[own]
-    keys = differing(settings) if len(settings) > 1 else list(mine)
-    defaults = [_defaults(method) for method in settings]
-    return [
-        readable(key, mine[key])
-        for key in keys
-        if key in mine
-        and key != "method"
-        and any(
-            key in method and (key in ALWAYS or method[key] != default.get(key))
-            for method, default in zip(settings, defaults, strict=True)
-        )
-    ]
+    keys = varied(settings).columns if len(settings) > 1 else mine
+    shown = [key for key in keys if key in mine and any(_says_something(key, other.get(key)) for other in settings)]
+    return [readable(key, mine[key]) for key in shown]
 
 
-def _defaults(settings: Flat) -> Flat:
-    """Return the defaults of the keys that may be left out.
+def readable(key: str, value: str) -> tuple[str, str]:
+    """Return a setting for people: of a `_target_` only the part it chooses and the class."""
+    if key.endswith("._target_"):
+        return key.removesuffix("._target_"), value.rpartition(".")[2]
+    return key, value
 
-    Of an objective, a scope and a schedule these are the settings that all of them share, and those that are off.
+
+def value_labels(key: str, texts: Iterable[str], longest: int | None = None) -> dict[str, str]:
+    """Return each value for people: short numbers, and of text with over `longest` characters the end.
+
+    Where two would look alike, all are as they are.
     """
-    found = flatten(
-        {
-            "update_scale": 1.0,
-            "optimizer": asdict(OptimizerConfig()),
-            "prompt": asdict(PromptConfig()),
-            "stopping": asdict(StoppingConfig()),
-            "trace": asdict(TraceConfig()),
-        }
+    whole = {text: readable(key, text)[1] for text in texts}
+    short = {text: short_number(label) for text, label in whole.items()}
+    if longest is not None:
+        short = {text: label if len(label) <= longest else f"…{label[1 - longest :]}" for text, label in short.items()}
+    return short if len(set(short.values())) == len(short) else whole
+
+
+def as_number(text: str) -> float | None:
+    """Return the finite number that a setting's text is; None for any other text."""
+    try:
+        return finite(json.loads(text))
+    except ValueError:
+        return None
+
+
+def short_number(text: str, digits: int = 4) -> str:
+    """Return a float with at most so many significant digits; whole numbers and any other text as they are."""
+    value = as_number(text)
+    is_short = len(text) <= _SHORT or text.lstrip("-").isdigit()
+    return text if value is None or is_short else f"{value:.{digits}g}"
+
+
+def data_set_name(target: str) -> str:
+    """Return the name of the data set that a reader reads, such as "tofu" for unlearning.data.tofu.TofuReader."""
+    return target.rpartition(".")[2].removesuffix("Reader").lower()
+
+
+def _is_choice(key: str) -> bool:
+    return key == METHOD or key.endswith("._target_")
+
+
+def _says_something(key: str, value: str | None) -> bool:
+    """Return whether a method has this setting, and not at its default; a part's own numbers say something if on."""
+    if value is None or key == METHOD:
+        return False
+    default = _defaults().get(key)
+    return key in ALWAYS or (value not in _OFF if default is None else value != default)
+
+
+@cache
+def _defaults() -> Flat:
+    """Return the defaults; of an objective, a scope and a schedule only the settings that all of them share."""
+    bare = UnlearnConfig(
+        objective=ObjectiveConfig(), scope=ScopeConfig(), schedule=ScheduleConfig(), trace=TraceConfig()
     )
-    for branch, base in (("objective", ObjectiveConfig), ("scope", ScopeConfig), ("schedule", ScheduleConfig)):
-        chosen = schema_of(base, settings.get(f"{branch}._target_")) or base
-        shared = {f"{branch}.{field.name}" for field in fields(base)}
-        own = flatten(asdict(chosen()), f"{branch}.")
-        found |= {key: value for key, value in own.items() if key in shared or value in _OFF}
-        found.pop(f"{branch}._target_")
-    return found
+    return flatten(asdict(bare))

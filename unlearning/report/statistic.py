@@ -1,4 +1,4 @@
-"""One number over several runs: its mean over seeds, how far the runs spread, and an interval of the mean."""
+"""One number over several runs: its mean over seeds, how far the runs spread, an interval, and how it is written."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 CONFIDENCE = 0.95
 MIN_SEEDS = 5
 """Seeds from which on a mean has an interval. Of fewer Student's interval is wider than what it is about."""
+SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,20 @@ def statistic(
     their mean, since they say nothing of other seeds. A seed of None is a seed of its own. No interval of a mean goes
     beyond `possible`, the least and the greatest value that the number can have.
     """
-    known = [(index, value) for index, value in enumerate(values) if value is not None]
-    if not known:
+    there = [value for value in values if value is not None]
+    if not there:
         return None
     by_seed: dict[object, list[float]] = {}
-    for index, value in known:
-        seed = seeds[index] if seeds is not None else None
-        by_seed.setdefault(("run", index) if seed is None else seed, []).append(value)
+    for index, (value, seed) in enumerate(zip(values, seeds or [None] * len(values), strict=True)):
+        if value is not None:
+            by_seed.setdefault(("run", index) if seed is None else seed, []).append(value)
     means = [fmean(same) for same in by_seed.values()]
-    mean, there = fmean(means), [value for _, value in known]
-    ends = (interval[0], interval[1]) if interval is not None and len(there) == 1 else None
+    mean, ends = fmean(means), None
     if len(means) >= MIN_SEEDS:
         half = student_half(means)
         ends = (max(possible[0], mean - half), min(possible[1], mean + half))
+    elif interval is not None and len(there) == 1:
+        ends = (interval[0], interval[1])
     return Statistic(mean, min(there), max(there), len(means), ends)
 
 
@@ -73,3 +75,22 @@ def student_half(values: Sequence[float]) -> float:
         raise ValueError(f"{n} values: an interval needs two or more")
     t: float = stdtrit(n - 1, (1 + CONFIDENCE) / 2)
     return float(t * stdev(values) / math.sqrt(n))
+
+
+def number(value: float | None, key: str) -> str:
+    """Return three decimals of a score, whole seconds from ten on, and "-" for what is missing."""
+    if value is None:
+        return "-"
+    if key == SECONDS:
+        return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+    return f"{value:.3f}"
+
+
+def around(value: Statistic | None, key: str) -> str:
+    """Return the 95% interval as [low, high], or without one low–high of several runs; empty where there is neither."""
+    if value is None:
+        return ""
+    low, high = (number(end, key) if key == SECONDS else f"{end:.2f}" for end in value.ends)
+    if value.interval is not None:
+        return f"[{low}, {high}]"
+    return f"{low}–{high}" if value.high > value.low else ""

@@ -3,8 +3,10 @@
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,12 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surfac
 
 TARGET, RETRAINED = "#8a94a6", "#c99a1d"
 FORGET, RETAIN, WEIGHT = "#d9534f", "#2a7fd4", "#7a8699"
-MEMBER, NONMEMBER = "#d9534f", "#2a7fd4"
 KINDS = {"layer": "#2f6fde", "mlp": "#d9761a", "attention": "#14826f"}
 PLACEBO, CHOSEN = "#98a1b0", "#e8b931"
 DIVERGING = "RdBu_r"
 ON_LIGHT, ON_DARK = "#15181d", "#ffffff"
 """Text on a colour that is the same on light and dark pages."""
+DASHED = (0, (3, 3))
 METHODS = ("#2f6fde", "#d1478f", "#1f9d8b", "#7b57d1", "#c2561d", "#6b8f1f", "#1b9bd1", "#a33ea1", "#8a5a44", "#5c6b8a")
 
 STYLE: dict[str, Any] = {
@@ -35,16 +37,13 @@ STYLE: dict[str, Any] = {
     "axes.titlepad": 8,
     "axes.labelsize": 8.5,
     "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
     "axes.edgecolor": MUTED,
-    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "grid.color": GRID,
-    "grid.linewidth": 0.8,
     "text.color": INK,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
@@ -55,7 +54,6 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "figure.facecolor": SURFACE,
-    "savefig.facecolor": SURFACE,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -64,42 +62,60 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure, ready for the page and for a file."""
+    """One figure with its title and caption, ready for the page and for a file."""
 
     name: str
     title: str
     caption: str
     svg: str
-    png: bytes
+    figure: Figure = field(repr=False, compare=False)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure for slides and for trackers, drawn when it is asked for: a page of many methods writes few."""
+        with _styled(self.name), io.BytesIO() as file:
+            self.figure.savefig(file, format="png", dpi=150)
+            return file.getvalue()
 
 
 def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
     """Return a figure of `size` inches that `draw` fills. `name` is the file's name; on one page each needs its own."""
-    # The salt makes ids in the SVG the same in every run, and different between the figures of a page.
+    with _styled(name), io.StringIO() as file:
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=nothing, transparent=True)
+        return Picture(name, title, caption, _page_svg(file.getvalue()), figure)
+
+
+@contextmanager
+def _styled(name: str) -> Iterator[None]:
+    """Set the look. The salt makes ids in an SVG the same in every run, and different between the figures of a page."""
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # A character that the font lacks is a box in the file; on the page it is in the browser's font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        svg, png = io.StringIO(), io.BytesIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(svg, format="svg", metadata=nothing, transparent=True)
-        figure.savefig(png, format="png", dpi=150)
-    return Picture(name, title, caption, _page_svg(svg.getvalue()), png.getvalue())
+        yield
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
     """Write the figures as PNG files, for slides and for trackers, and return their paths."""
-    paths = []
-    for item in pictures:
-        paths.append(folder / f"{item.name}.png")
-        write_bytes(paths[-1], item.png)
-    return paths
+    found = {folder / f"{item.name}.png": item for item in pictures}
+    for path, item in found.items():
+        write_bytes(path, item.png)
+    return list(found)
+
+
+def shared_legend(figure: Any, place: str, columns: int) -> None:
+    """Add a legend outside the axes that has each name in them once, in the order in which they were drawn."""
+    found = [axis.get_legend_handles_labels() for axis in figure.axes]
+    named = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(named.values(), named, loc=f"outside {place}", ncols=columns)
 
 
 def method_colours(labels: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each method, the same in every figure of a report."""
-    return {label: METHODS[index % len(METHODS)] for index, label in enumerate(dict.fromkeys(labels))}
+    """Return a colour for each method, the target and the retrained model, the same in every figure of a report."""
+    own = {label: METHODS[index % len(METHODS)] for index, label in enumerate(dict.fromkeys(labels))}
+    return {**own, "untouched target": TARGET, "retrained model": RETRAINED}
 
 
 def _page_svg(svg: str) -> str:
@@ -108,5 +124,4 @@ def _page_svg(svg: str) -> str:
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     head, _, rest = svg.partition(">")
-    head = re.sub(r' (width|height)="[\d.]+pt"', "", head)
-    return f'{head} aria-hidden="true">{rest}'
+    return re.sub(r' (width|height)="[\d.]+pt"', "", head) + ' aria-hidden="true">' + rest

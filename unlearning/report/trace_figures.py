@@ -1,25 +1,24 @@
 """The figures of causal tracing, with what a reader must know to read them."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
+from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Direction, TraceMode
+from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.result import TraceResult
+from unlearning.mediation.selection import Selection
+from unlearning.mediation.states import Restoration
 from unlearning.report.details import Tracing, load_tracing
-from unlearning.report.effect_figures import choices, draw_effects, draw_selection, draw_severed
-from unlearning.report.heat_maps import draw_fact, draw_groups, fact_size, groups_of, groups_size
-from unlearning.report.style import Picture, picture, write_pictures
+from unlearning.report.heat_maps import UNITS, choices, draw_fact, draw_groups, draw_selection, group_curves
+from unlearning.report.style import CHOSEN, KINDS, MUTED, PLACEBO, Picture, picture, shared_legend, write_pictures
 
 PLOTS = "plots"
 WIDTH = 10.0
-Drawn = tuple[str, str, str, tuple[float, float], Callable[[Any], None]]
-"""Name, title, caption, inches, and what draws it."""
-EFFECTS = (
-    "The higher above 0 and above the grey placebo, the more of the answer the part carries; where even the lighter "
-    "band is above 0, that holds for all such layers at once."
-)
+MARKERS = {"layer": "o", "mlp": "s", "attention": "^"}
 SEVERED = (
     "With a path severed, a layer's patched output can reach the answer only around the parts named; what that takes "
     "away, on the right, is the effect that travels through them."
@@ -45,41 +44,97 @@ def write_trace_plots(result: TraceResult, run_dir: Path, facts: int = 4) -> lis
     for number, trace in enumerate(result.traces[:facts], start=1):
         if len(trace.sites) > 1:
             draw = partial(draw_fact, trace=trace, result=result, metric=tracing.selection.metric)
-            pictures.append(picture(f"trace_fact_{number}", f"Fact {number}", "", fact_size(trace), draw))
+            size = (WIDTH, 1.35 + 0.2 * max(4, len(trace.sites)))
+            pictures.append(picture(f"trace_fact_{number}", f"Fact {number}", "", size, draw))
     return write_pictures(run_dir / PLOTS, pictures)
 
 
 def trace_pictures(tracing: Tracing, prefix: str = "") -> list[Picture]:
     """Return the figures that layers.json has the numbers for. `prefix` keeps the figures of one page apart."""
-    height = 1.9 + 0.26 * len(choices(tracing.selection))
-    drawn: list[Drawn] = [
-        (
-            "effects",
-            "Indirect effect, layer by layer",
-            f"{_meaning(tracing)} {EFFECTS}",
-            (WIDTH, 3.3),
-            partial(draw_effects, tracing=tracing),
-        )
+    curves, selection = group_curves(tracing), tracing.selection
+    groups = max(len(own) for own in curves.values())
+    drawn = [
+        ("effects", "Indirect effect, layer by layer", _meaning(tracing), 3.3, partial(draw_effects, tracing=tracing))
     ]
     if tracing.effects.severed_gaps:
-        drawn.append(("severed", "Severed paths", SEVERED, (WIDTH, 3.0), partial(draw_severed, tracing=tracing)))
-    if len(groups_of(tracing)) > 1:
-        draw = partial(draw_groups, tracing=tracing)
-        drawn.append(("groups", "Which tokens carry it", TOKENS, groups_size(tracing), draw))
-    draw = partial(draw_selection, selection=tracing.selection)
-    drawn.append(("selection", "The choice of layers", CHOICE, (WIDTH, height), draw))
-    return [picture(f"{prefix}trace_{name}", title, caption, size, draw) for name, title, caption, size, draw in drawn]
+        drawn.append(("severed", "Severed paths", SEVERED, 3.4, partial(draw_severed, tracing=tracing)))
+    if groups > 1:
+        height = 0.5 + (0.5 + 0.23 * groups) * len(curves)
+        drawn.append(("groups", "Which tokens carry it", TOKENS, height, partial(draw_groups, tracing=tracing)))
+    draw, height = partial(draw_selection, selection=selection), 1.9 + 0.26 * len(choices(selection))
+    drawn.append(("selection", "The choice of layers", CHOICE, height, draw))
+    return [
+        picture(f"{prefix}trace_{name}", title, text, (WIDTH, high), draw) for name, title, text, high, draw in drawn
+    ]
+
+
+def draw_effects(figure: Any, tracing: Tracing) -> None:
+    """Draw the indirect effect by layer for each kind, with interval, band and placebo; chosen layers are shaded."""
+    selection = tracing.selection
+    effects = [item for item in tracing.effects.restorations if item.restoration.severed is None]
+    kinds = list(dict.fromkeys(item.restoration.kind for item in effects))
+    axes = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
+    decides = f"window {selection.window} decides" if selection.window > 1 else "decides"
+    for axis, kind in zip(axes, kinds, strict=True):
+        _layer_axis(axis, selection, f"{kind} ({decides})" if kind is selection.module else str(kind))
+        for item in (item for item in effects if item.restoration.kind is kind):
+            window = item.restoration.window
+            name = f"window {window}" if window > 1 else "single modules"
+            if item.placebo is not None:
+                _draw_curve(axis, item.placebo, PLACEBO, "placebo: another person's states", "", window)
+            _draw_curve(axis, item.effect, KINDS[kind], name, "" if window > 1 else MARKERS[kind], window)
+            _draw_band(axis, item.effect, KINDS[kind])
+    axes[0].set_ylabel(f"indirect effect, {UNITS[selection.metric]}")
+    shared_legend(figure, "lower center", 6)
+
+
+def draw_severed(figure: Any, tracing: Tracing) -> None:
+    """Draw the effects of layers with the path through MLPs or attention cut, and what each cut takes away."""
+    effects = tracing.effects
+    left, right = figure.subplots(1, 2)
+    _layer_axis(left, tracing.selection, "Effect of the layer's output")
+    _layer_axis(right, tracing.selection, "What each cut takes away")
+    whole = effects.of(Restoration(ModuleKind.layer)).effect
+    _draw_curve(left, whole, KINDS["layer"], "all paths", MARKERS["layer"])
+    for kind, gap in effects.severed_gaps.items():
+        cut = effects.of(Restoration(ModuleKind.layer, severed=ModuleKind(kind))).effect
+        _draw_curve(left, cut, KINDS[kind], f"{kind} severed", MARKERS[kind])
+        _draw_band(right, gap, KINDS[kind])
+        _draw_curve(right, gap, KINDS[kind], f"through {kind}", MARKERS[kind])
+    left.set_ylabel(f"indirect effect, {UNITS[effects.metric]}")
+    right.set_ylabel(f"difference, {UNITS[effects.metric]}")
+    shared_legend(figure, "lower center", 4)
+
+
+def _layer_axis(axis: Any, selection: Selection, title: str) -> None:
+    for layer in selection.layers:
+        axis.axvspan(layer - 0.5, layer + 0.5, color=CHOSEN, alpha=0.2, linewidth=0, label="chosen")
+    axis.axhline(0, color=MUTED, linewidth=0.8)
+    axis.grid(axis="x", visible=False)
+    axis.set(title=title, xlabel="layer", xlim=(-0.7, selection.layers_total - 0.3))
+    axis.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+
+
+def _draw_curve(axis: Any, curve: EffectCurve, colour: str, name: str, marker: str, window: int = 1) -> None:
+    """Draw the mean of each layer, dashed for windows, and its interval."""
+    layers, dashes = range(len(curve.mean)), "-" if window == 1 else "--"
+    axis.plot(layers, curve.mean, color=colour, linestyle=dashes, marker=marker, markersize=2.8, label=name)
+    axis.fill_between(layers, curve.low, curve.high, color=colour, alpha=0.32, linewidth=0, label="95% interval")
+
+
+def _draw_band(axis: Any, curve: EffectCurve, colour: str) -> None:
+    layers, name = range(len(curve.mean)), "95% band, all layers at once"
+    axis.fill_between(layers, curve.band_low, curve.band_high, color=colour, alpha=0.14, linewidth=0, label=name)
 
 
 def _meaning(tracing: Tracing) -> str:
-    """Return what an indirect effect is here."""
-    estimated = " Estimates to first order, not measured." if tracing.mode is TraceMode.screen else ""
-    lost = tracing.direction is Direction.noising
+    """Return what an indirect effect is here, and how to read it."""
+    broken, whole, state = "the corrupted run", "the clean run", "the state"
     if tracing.mode is TraceMode.weights:
-        runs = ("the traced model", "its base model") if lost else ("the base model", "the traced model")
-        state = "the weights it has in"
-    else:
-        runs = ("the clean run", "the corrupted run") if lost else ("the corrupted run", "the clean run")
-        state = "the state it has in"
-    verb = "is lost" if lost else "comes back"
-    return f"How much of the answer {verb} when one part of {runs[0]} gets {state} {runs[1]}.{estimated}"
+        broken, whole, state = "the base model", "the traced model", "the weights"
+    text = f"How much of the answer comes back when one part of {broken} gets {state} it has in {whole}."
+    if tracing.direction is Direction.noising:
+        text = f"How much of the answer is lost when one part of {whole} gets {state} it has in {broken}."
+    text += " Estimates to first order, not measured." if tracing.mode is TraceMode.screen else ""
+    text += " The higher above 0 and above the grey placebo, the more of the answer the part carries; where even the "
+    return text + "lighter band is above 0, that holds for all such layers at once."

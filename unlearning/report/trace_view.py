@@ -8,8 +8,7 @@ from pathlib import Path
 from unlearning.config.trace import Corruption, TraceMode
 from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.report.details import Tracing
-from unlearning.report.effect_figures import UNITS
-from unlearning.report.heat_maps import GROUPS, group_effects, groups_of
+from unlearning.report.heat_maps import UNITS, group_curves
 from unlearning.report.style import Picture
 from unlearning.report.trace_figures import PLOTS, trace_pictures
 
@@ -48,12 +47,9 @@ class TraceView:
     @property
     def tables(self) -> dict[str, dict[str, EffectCurve]]:
         """Return every curve by table and column: all restorations, then the groups of tokens of each kind."""
-        effects, groups = self.tracing.effects, groups_of(self.tracing)
-        tables = {"Indirect effect": {item.restoration.label: item.effect for item in effects.restorations}}
-        if len(groups) > 1:
-            for item in group_effects(self.tracing):
-                tables[f"{item.restoration.label}, by tokens"] = {GROUPS[name]: item.by_group[name] for name in groups}
-        return tables
+        effects, groups = self.tracing.effects.restorations, group_curves(self.tracing)
+        tables = {"Indirect effect": {item.restoration.label: item.effect for item in effects}}
+        return tables | {f"{label}, by tokens": own for label, own in groups.items() if len(own) > 1}
 
 
 def trace_view(tracing: Tracing, run_dir: Path, prefix: str = "") -> TraceView:

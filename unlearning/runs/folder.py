@@ -20,7 +20,7 @@ from unlearning.evaluation.semeval import official_record
 from unlearning.mediation.selection import Selection
 from unlearning.models.load import save_model
 from unlearning.runs.provenance import provenance
-from unlearning.scopes.adapters import adapters_moved_to, in_4_bits
+from unlearning.scopes.adapters import adapters_moved_to, in_4_bits, save_adapters
 from unlearning.training.unlearn import TrainedModel
 
 
@@ -72,7 +72,7 @@ def save_weights(
 
     scoped = unlearned.model
     if keep and isinstance(scoped, PeftModel):
-        write_folder(run_dir / "adapter", scoped.save_pretrained)
+        write_folder(run_dir / "adapter", partial(save_adapters, scoped))
     model = merged(adapters_moved_to(load_in_full(), scoped) if in_4_bits(scoped) else scoped)
     if keep:
         write_folder(run_dir / "model", partial(save_model, model, tokenizer))
@@ -122,6 +122,7 @@ def metrics_record(outcome: Outcome, record: Mapping[str, Any]) -> dict[str, Any
         "target": metrics.get("target"),
         "retrained": metrics.get("retrained"),
         "missing": outcome.results["unlearned"].missing,
+        "scorers": outcome.results["unlearned"].scorers,
         "harness": {label: by_task(result) for label, result in outcome.results.items() if by_task(result)},
         "training": {
             **asdict(unlearned.record),

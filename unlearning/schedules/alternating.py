@@ -21,7 +21,8 @@ class AlternatingSchedule:
     such a phase over the whole retain set; as in the released code, it is the only one that follows a remainder.
 
     Every phase has its own optimiser and its own learning-rate schedule. ``batch_tokens`` replaces both numbers of
-    rows; ``accumulate`` and ``annealing_accumulate`` cut the steps of the two kinds of phases as in `MixedSchedule`.
+    rows; ``accumulate`` and ``annealing_accumulate`` cut the steps of the two kinds of phases, and ``floor_steps`` ends
+    each phase, as in `MixedSchedule`.
     """
 
     epochs: int
@@ -36,6 +37,7 @@ class AlternatingSchedule:
     annealing_accumulate: int = 1
     batch_tokens: int | None = None
     accumulate: int = 1
+    floor_steps: bool = False
 
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
@@ -64,13 +66,14 @@ class AlternatingSchedule:
     def _ascent(self, phase: int, rows: Sequence[int], lengths: Lengths, rng: random.Random) -> list[PlanStep]:
         drawn = [Drawn(True, row) for row in rows]
         epochs = [self._epoch(drawn, self.batch_rows, lengths, rng) for _ in range(self.epochs)]
-        return phase_of_epochs(phase, epochs, self.batch_rows, self.accumulate)
+        return phase_of_epochs(phase, epochs, self.batch_rows, self.accumulate, floor_steps=self.floor_steps)
 
     def _annealing(self, phase: int, rows: Sequence[int], lengths: Lengths, rng: random.Random) -> list[PlanStep]:
         drawn = [Drawn(False, row) for row in rows]
         size = self.annealing_batch_rows
         epochs = [self._epoch(drawn, size, lengths, rng) for _ in range(self.annealing_epochs)]
-        return phase_of_epochs(phase, epochs, size, self.annealing_accumulate, self.annealing_lr_factor)
+        accumulate, factor = self.annealing_accumulate, self.annealing_lr_factor
+        return phase_of_epochs(phase, epochs, size, accumulate, factor, self.floor_steps)
 
     def _epoch(self, drawn: Sequence[Drawn], size: int, lengths: Lengths, rng: random.Random) -> list[list[Drawn]]:
         units = singles(rng.sample(drawn, len(drawn)))

@@ -19,8 +19,8 @@ class ChunkedSchedule:
     forget row then its retain rows, cut into steps of ``batch_rows`` and repeated for ``epochs`` in the same order.
     With ``retain_per_forget=None`` every chunk meets the whole retain set, shuffled and spread evenly.
 
-    ``batch_tokens`` and ``accumulate`` are as in `MixedSchedule`: with a ratio, a token budget never separates a forget
-    row from its retain rows.
+    ``batch_tokens``, ``accumulate`` and, for each chunk, ``floor_steps`` are as in `MixedSchedule`: with a ratio, a
+    token budget never separates a forget row from its retain rows.
     """
 
     epochs: int
@@ -28,6 +28,7 @@ class ChunkedSchedule:
     chunk_rows: int
     batch_tokens: int | None = None
     accumulate: int = 1
+    floor_steps: bool = False
 
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
@@ -48,5 +49,6 @@ class ChunkedSchedule:
                 batches = cut_by_count(singles(joined(units)), self.batch_rows)
             else:
                 batches = cut_by_tokens(units, self.batch_tokens, Lengths(forget_tokens, retain_tokens))
-            steps += phase_of_epochs(phase, [batches] * self.epochs, self.batch_rows, self.accumulate)
+            epochs = [batches] * self.epochs
+            steps += phase_of_epochs(phase, epochs, self.batch_rows, self.accumulate, floor_steps=self.floor_steps)
         return steps

@@ -19,18 +19,20 @@ class MixedSchedule:
 
     With ``batch_tokens`` a step is instead as many rows (or, with a ratio, forget rows with their retain rows) as fit.
     With ``accumulate`` n > 1 a step's rows, in the order in which they were drawn, are cut into parts of
-    ``batch_rows / n`` rows, whose losses are averaged: the Hugging Face Trainer's gradient accumulation.
+    ``batch_rows / n`` rows, each with a loss of its own: the Hugging Face Trainer's gradient accumulation. With
+    ``floor_steps`` the run ends after ``epochs`` times the steps of an epoch that have all n parts.
     """
 
     epochs: int
     batch_rows: int
     batch_tokens: int | None = None
     accumulate: int = 1
+    floor_steps: bool = False
 
     def plan(
         self, forget_tokens: Sequence[int], retain_tokens: Sequence[int], retain_per_forget: int | None, seed: int
     ) -> list[PlanStep]:
-        """Return all steps; the last one of an epoch may be smaller.
+        """Return all steps; the last one of an epoch may be smaller, and with `floor_steps` the last epoch shorter.
 
         Raises InputError where there is nothing to train on, or where a ratio needs a set that is empty.
         """
@@ -51,7 +53,7 @@ class MixedSchedule:
                 epochs.append(cut_by_count(units, count))
             else:
                 epochs.append(cut_by_tokens(units, self.batch_tokens, lengths))
-        return phase_of_epochs(0, epochs, self.batch_rows, self.accumulate)
+        return phase_of_epochs(0, epochs, self.batch_rows, self.accumulate, floor_steps=self.floor_steps)
 
 
 def _shuffled_together(forget_rows: int, retain_rows: int, rng: random.Random) -> list[Drawn]:

@@ -30,12 +30,14 @@ class PlanStep:
     retain: tuple[int, ...]
     """Rows of the step, as positions in the retain set, part after part."""
     parts: tuple[tuple[int, int], ...] = ()
-    """Numbers of forget rows and of retain rows in each part; the step's loss is the mean of its parts' losses.
+    """Numbers of forget rows and of retain rows in each part, which has a loss of its own; see `Accumulation`.
 
     Empty where the step is one part.
     """
     lr_factor: float = 1.0
     """A factor of the learning rate."""
+    ends_epoch: bool = False
+    """Whether it is the last step of its epoch."""
 
 
 class Schedule(Protocol):
@@ -71,19 +73,35 @@ def cycle(order: Sequence[int]) -> Iterator[int]:
 
 
 def phase_of_epochs(
-    phase: int, epochs: Sequence[Sequence[list[Drawn]]], batch_rows: int, accumulate: int, lr_factor: float = 1.0
+    phase: int,
+    epochs: Sequence[Sequence[list[Drawn]]],
+    batch_rows: int,
+    accumulate: int,
+    lr_factor: float = 1.0,
+    floor_steps: bool = False,
 ) -> list[PlanStep]:
-    """Return the steps of one phase, given the rows of each step of each epoch."""
+    """Return the steps of one phase, given the rows of each step of each epoch.
+
+    With `floor_steps` the phase ends after as many steps as it has whole ones; see `ScheduleConfig`.
+    """
     part_rows = batch_rows // accumulate if accumulate > 1 else None
-    total = sum(len(batches) for batches in epochs)
+    total = sum(_whole_steps(batches, part_rows, accumulate) if floor_steps else len(batches) for batches in epochs)
     steps: list[PlanStep] = []
     for epoch, batches in enumerate(epochs):
-        for batch in batches:
+        for number, batch in enumerate(batches):
             forget = tuple(drawn.row for drawn in batch if drawn.is_forget)
             retain = tuple(drawn.row for drawn in batch if not drawn.is_forget)
             parts = _parts(batch, part_rows) if part_rows else ()
-            steps.append(PlanStep(phase, len(steps), total, epoch, forget, retain, parts, lr_factor))
-    return steps
+            last = number == len(batches) - 1
+            steps.append(PlanStep(phase, len(steps), total, epoch, forget, retain, parts, lr_factor, last))
+    return steps[:total]
+
+
+def _whole_steps(batches: Sequence[list[Drawn]], part_rows: int | None, accumulate: int) -> int:
+    """Return how many steps of an epoch have all their parts, the last of which may be smaller; at least 1."""
+    if part_rows is None:
+        return len(batches)
+    return max(1, sum(len(_parts(batch, part_rows)) == accumulate for batch in batches))
 
 
 def _parts(batch: list[Drawn], part_rows: int) -> tuple[tuple[int, int], ...]:

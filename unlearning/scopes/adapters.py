@@ -1,8 +1,11 @@
 """The scope of low-rank adapters on frozen weights (PEFT), and how adapters move to another copy of the model."""
 
+import os
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -10,6 +13,9 @@ from transformers import PreTrainedModel
 from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.scopes.layers import parse_layers
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,10 @@ class LoraScope:
     layers: str = "all"
     dora: bool = False
     rslora: bool = False
+
+    def require_fits(self, model: PreTrainedModel) -> None:
+        """Raise InputError where a target or a layer does not exist."""
+        self._target_names(model)
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
         """Attach the adapters. Raises InputError where a target or a layer does not exist."""
@@ -72,6 +82,17 @@ class LoraScope:
 def in_4_bits(model: nn.Module) -> bool:
     """Return whether the weights are held in 4 bits."""
     return bool(getattr(model, "is_loaded_in_4bit", False))
+
+
+def save_adapters(scoped: "PeftModel", folder: Path) -> None:
+    """Write the adapters. Their settings name the base model so that PEFT finds it from any working folder."""
+    base = scoped.get_base_model()
+    name = base.name_or_path
+    for settings in scoped.peft_config.values():
+        settings.base_model_name_or_path = os.path.abspath(name) if os.path.isdir(name) else name
+        # The commit that was loaded; None for a folder.
+        settings.revision = getattr(base.config, "_commit_hash", None)
+    scoped.save_pretrained(str(folder))
 
 
 def adapters_moved_to(base: PreTrainedModel, scoped: nn.Module) -> nn.Module:

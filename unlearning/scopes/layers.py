@@ -16,6 +16,9 @@ from unlearning.scopes.scope import parameters_of_parts, require_trainable
 class AllScope:
     """All parameters move."""
 
+    def require_fits(self, model: PreTrainedModel) -> None:
+        """Accept any model."""
+
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
         """Return the model with nothing frozen."""
         scoped: nn.Module = model.requires_grad_(True)
@@ -37,6 +40,18 @@ class LayersScope:
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
         """Freeze all but these modules. Raises InputError where a layer does not exist or nothing is left to train."""
+        named = self._named(model)
+        model.requires_grad_(self.complement)
+        for parameter in named:
+            parameter.requires_grad_(not self.complement)
+        return require_trainable(model)
+
+    def require_fits(self, model: PreTrainedModel) -> None:
+        """Raise InputError where a layer or a module does not exist, or is tied to one that is not named."""
+        self._named(model)
+
+    def _named(self, model: PreTrainedModel) -> list[nn.Parameter]:
+        """Return the parameters that the scope names. Raises InputError where something that it names is missing."""
         if _tied(model) and self.embeddings != self.head:
             raise InputError(
                 f"scope.embeddings={self.embeddings}, scope.head={self.head}: "
@@ -48,10 +63,7 @@ class LayersScope:
             named += anatomy.embeddings(model).parameters()
         if self.head:
             named += [parameter for module in anatomy.head_modules(model) for parameter in module.parameters()]
-        model.requires_grad_(self.complement)
-        for parameter in named:
-            parameter.requires_grad_(not self.complement)
-        return require_trainable(model)
+        return named
 
 
 def parse_layers(text: str, depth: int) -> list[int]:

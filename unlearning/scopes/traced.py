@@ -7,6 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from unlearning.config.scope import ModuleKind
+from unlearning.models import anatomy
 from unlearning.scopes.scope import parameters_of_parts, require_trainable
 
 
@@ -16,6 +17,11 @@ class TracedScope:
 
     layers_file: str | None = None
     modules: list[ModuleKind] = field(default_factory=lambda: [ModuleKind.mlp])
+
+    def require_fits(self, model: PreTrainedModel) -> None:
+        """Raise InputError where some layer lacks one of the modules, while a trace may still choose any layer."""
+        if self.layers_file is None:
+            parameters_of_parts(model, range(len(anatomy.layers(model))), self.modules)
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:
         """Freeze all but these modules. Raises ValueError without traced layers."""

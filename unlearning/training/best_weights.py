@@ -19,7 +19,9 @@ def save_best(path: Path, model: nn.Module, check: Check, identity: str) -> None
 
     Raises NotWrittenError, and leaves an earlier file as it was.
     """
-    tensors = {f"parameter/{name}": parameter.detach() for name, parameter in trainable(model).items()}
+    tensors = {
+        f"parameter/{name}": parameter.detach().cpu().contiguous() for name, parameter in trainable(model).items()
+    }
     write_tensors(path, tensors, {"check": json.dumps(asdict(check)), "identity": identity})
 
 

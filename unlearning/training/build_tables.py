@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 
-from unlearning.data.packing import IGNORED, build_packs, first_fit, lay_out, supervised_tokens
+from unlearning.data.packing import IGNORED, build_packs, supervised_tokens
 from unlearning.errors import InputError
 from unlearning.objectives.base import Objective
 from unlearning.objectives.divergences import cross_entropy
@@ -118,11 +118,10 @@ def _announce_size(
 
 
 def _batches(numbers: Sequence[int], rows: TrainingRows, layout: StepLayout) -> Iterable[MicroBatch]:
-    packs = first_fit([len(rows[number].input_ids) for number in numbers], layout.pack_tokens)
-    for start in range(0, len(packs), layout.packs_per_forward):
-        chosen = [numbers[index] for pack in packs[start : start + layout.packs_per_forward] for index in pack]
+    for indices in layout.passes([[len(rows[number].input_ids)] for number in numbers]):
+        chosen = [numbers[index] for index in indices]
         encoded = [rows[number] for number in chosen]
-        own = lay_out([len(row.input_ids) for row in encoded], layout.pack_tokens)
+        own = layout.packs_of([len(row.input_ids) for row in encoded])
         yield MicroBatch(
             packs=build_packs(encoded, own, layout.pad),
             roles=torch.zeros(len(chosen), dtype=torch.long),

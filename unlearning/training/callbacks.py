@@ -1,8 +1,7 @@
-"""What happens after each step: a line of the loss curve, a checkpoint now and then, a stop when one was asked for."""
+"""What happens after each step: a line of the loss curve, the progress bar, and a signal that asks for a stop."""
 
 import csv
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,9 +16,7 @@ from rich.console import Console
 
 from unlearning.artefacts import write_text
 from unlearning.context import on_main_process
-from unlearning.training import random_state
-from unlearning.training.checkpoint import save_checkpoint, writing
-from unlearning.training.history import TrainingHistory
+from unlearning.training.checkpoint import writing
 from unlearning.training.module import UnlearningModule
 from unlearning.training.step_record import StepRecord
 
@@ -80,34 +77,6 @@ def graceful_stop() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-class CheckpointWriter(pl.Callback):
-    """Writes a checkpoint every so many seconds, and when a stop was asked for.
-
-    It comes after all other callbacks, because a checkpoint says that their work for the step is done.
-    """
-
-    def __init__(self, path: Path, every_seconds: float, request: StopRequest, history: TrainingHistory) -> None:
-        self.path, self.every_seconds, self.request, self.history = path, every_seconds, request, history
-        self.saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Save where it is time, stop where one device was asked to: on all devices after the same step."""
-        any_of = trainer.strategy.reduce_boolean_decision
-        self.request.asked = any_of(self.request.asked, all=False)
-        if self.request.asked or any_of(time.monotonic() - self.saved >= self.every_seconds, all=False):
-            self._save(trainer, pl_module)
-        if self.request.asked:
-            trainer.should_stop = True
-
-    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, UnlearningModule)
-        assert module.last_record is not None
-        random = random_state.collect()
-        progress = self.history.progress(module.last_record.step + 1, module.objective.state())
-        save_checkpoint(self.path, module.model, trainer.optimizers[0], progress, random)
-        self.saved = time.monotonic()
 
 
 def _keep_steps_before(path: Path, first_step: int) -> None:

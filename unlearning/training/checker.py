@@ -27,9 +27,10 @@ def rows_to_check(forget_rows: int, retain_rows: int, config: StoppingConfig) ->
     size = config.check_part_rows
     if size is None:
         return PlanStep(0, 0, 1, 0, forget, retain)
-    parts = [(min(size, len(forget) - start), 0) for start in range(0, len(forget), size)]
-    parts += [(0, min(size, len(retain) - start)) for start in range(0, len(retain), size)]
-    return PlanStep(0, 0, 1, 0, forget, retain, tuple(parts))
+    of_forget = [True] * len(forget) + [False] * len(retain)
+    batches = [of_forget[start : start + size] for start in range(0, len(of_forget), size)]
+    parts = tuple((sum(batch), len(batch) - sum(batch)) for batch in batches)
+    return PlanStep(0, 0, 1, 0, forget, retain, parts)
 
 
 def evenly_spread(rows: int, count: int) -> tuple[int, ...]:
@@ -96,16 +97,18 @@ class Checker:
         return BatchLosses(model, Finetune(reduction=losses.objective.reduction), tables)
 
     def _objective_loss(self, module: UnlearningModule, in_first_epoch: bool) -> float:
-        """Return the mean over the parts of w_f F / D_f + w_r R / D_r; see `Objective`."""
+        """Return the mean over the parts, by their numbers of rows, of w_f F / D_f + w_r R / D_r; see `Objective`."""
         assert module.losses is not None
-        objective, losses = module.objective, []
+        objective, total, rows = module.objective, 0.0, 0
         for part in self._data(module, self.rows, self.layout).parts:
             sums = _sums(module, module.losses, part)
             retain = _mean(sums[3:], [part.retain_size], objective.reduction) if objective.retain_first else None
             weights = objective.weights(retain, in_first_epoch)
             denominators = objective.denominators(part.forget_size, part.retain_size)
-            losses.append(float(weights[0] * sums[0] / denominators[0] + weights[1] * sums[1] / denominators[1]))
-        return sum(losses) / len(losses)
+            loss = float(weights[0] * sums[0] / denominators[0] + weights[1] * sums[1] / denominators[1])
+            own = part.forget_size.rows + part.retain_size.rows
+            total, rows = total + own * loss, rows + own
+        return total / max(rows, 1)
 
 
 def _sums(module: UnlearningModule, losses: BatchLosses, part: StepPart) -> Tensor:

@@ -1,11 +1,16 @@
-"""A resumable state of training: one safetensors file, written atomically, without pickles.
+"""A resumable state of training: a folder of safetensors files, each written atomically, without pickles.
 
-It holds the parameters that may move, the optimiser's moments and the random state. As JSON in its metadata it holds
-the next step, the objective's state, the checks so far and a hash of what is being trained. Frozen weights are not in
-it.
+A checkpoint holds the parameters that may move, the optimiser's moments and the random state. As JSON in its metadata
+it holds the next step, the objective's state, the checks so far and a hash of what is being trained. Frozen weights are
+not in it.
+
+Where every process has whole weights, the main process writes one file. Where weights are sharded, each process writes
+its own shards. A checkpoint counts once all its files are there, and then the older ones are removed, so a kill at any
+moment leaves the newest whole one.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,17 +19,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from unlearning.artefacts import write_bytes
-from unlearning.context import on_main_process
+from unlearning.artefacts import write_file
 from unlearning.errors import InputError
 from unlearning.training import random_state
-from unlearning.training.sharding import as_shards, sharded_like, whole_tensor
+from unlearning.training.sharding import Part, as_shards, own_part, own_shard, sharded_like
 from unlearning.training.stopping_rules import Check, StopReason
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint"
+FILE = re.compile(r"(?P<identity>\w+)\.step-(?P<step>\d+)\.part-(?P<part>\d+)-of-(?P<parts>\d+)\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -58,32 +63,74 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's errors while a file is written into a NotWrittenError of one line."""
     try:
         yield
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
         raise NotWrittenError(
-            f"{path}: cannot be written ({error.strerror or error}); "
+            f"{path}: cannot be written ({reason or error}); "
             "what was written before is whole, and the same command in the same folder goes on from there"
         ) from error
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What one process writes of a checkpoint."""
+
+    progress: Progress
+    tensors: Mapping[str, Tensor]
+    """On the CPU; no further step changes them."""
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        step, identity = self.progress.next_step, self.progress.identity
+        return f"{_shortened(identity)}.step-{step}.part-{self.part.number}-of-{self.part.count}.safetensors"
+
+    def write(self, folder: Path) -> None:
+        """Write the file, then remove what a whole checkpoint makes superfluous.
+
+        Raises NotWrittenError, and then leaves the checkpoint before as it was.
+        """
+        write_tensors(folder / self.name, self.tensors, {"progress": json.dumps(asdict(self.progress))})
+        _remove_superseded(folder, self.progress.identity)
+
+
+def take_snapshot(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    progress: Progress,
+    random: Mapping[str, Tensor],
+    place: dict[str, Tensor],
+) -> Snapshot | None:
+    """Copy the state before the step `progress.next_step` into `place`; a finished run needs no optimiser.
+
+    `place` keeps its memory from one call to the next, so staging costs one copy of the state. To be called on all
+    devices together. Returns None on a device that has nothing of its own to write.
+    """
+    part = own_part(model)
+    if part is None:
+        return None
+    own = {name: own_shard(tensor, part) for name, tensor in _state(model, optimizer)}
+    for name in place.keys() - own.keys():
+        del place[name]
+    for name, tensor in own.items():
+        if tensor is not None:
+            kept = place.setdefault(name, torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format))
+            kept.copy_(tensor)
+    return Snapshot(progress, {**place, **(random if part.number == 0 else {})}, part)
+
+
 def save_checkpoint(
-    path: Path,
+    folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer | None,
     progress: Progress,
     random: Mapping[str, Tensor],
 ) -> None:
-    """Write the state before the step `progress.next_step`; a finished run needs no optimiser.
-
-    With sharded weights it must be called on all devices; the main process writes.
-    Raises NotWrittenError, and then leaves an earlier file as it was.
-    """
-    tensors: dict[str, Tensor] = dict(random)
-    for name, tensor in _state(model, optimizer):
-        whole = whole_tensor(tensor)
-        if on_main_process():
-            tensors[name] = whole.cpu()
-    if on_main_process():
-        write_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+    """Write a checkpoint and wait for the disk. Raises NotWrittenError."""
+    snapshot = take_snapshot(model, optimizer, progress, random, {})
+    if snapshot is not None:
+        snapshot.write(folder)
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterator[tuple[str, Tensor]]:
@@ -94,43 +141,66 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Iterato
             yield f"optimizer/{key}/{name}", value
 
 
-def read_progress(path: Path, identity: str) -> Progress | None:
+def read_progress(folder: Path, identity: str) -> Progress | None:
     """Return how far the run has come; None where there is no checkpoint of this very run.
 
-    Raises InputError where the file is damaged.
+    Raises InputError where a file is damaged.
     """
-    if not path.exists():
+    parts = _newest(folder, identity)
+    if not parts:
         return None
-    progress, _ = _read(path, False)
+    with _reading(parts[0]), safe_open(parts[0], framework="pt") as file:
+        found = json.loads(file.metadata()["progress"])
+        checks = tuple(Check(**check) for check in found.pop("checks"))
+        reason = found.pop("stopped")
+        progress = Progress(**found, checks=checks, stopped=None if reason is None else StopReason(reason))
     return progress if progress.identity == identity else None
 
 
-def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
-    """Put parameters, moments and random state back. Raises InputError where the file is damaged."""
-    tensors = _read(path, True)[1]
-    random_state.restore(tensors)
-    put_parameters(model, tensors)
-    if optimizer is None:
-        return
-    parameters = trainable(model)
-    state: dict[Tensor, dict[str, Any]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer/"):
-            _, moment, name = key.split("/", 2)
-            parameter = parameters[name]
-            # Fused AdamW counts its steps on the device of its moments. What was read is a view of the file, so it is
-            # copied: else the file would keep its place on the disk after the next checkpoint has replaced it.
-            own = tensor.to(parameter.device, copy=True)
-            state.setdefault(parameter, {})[moment] = own if moment == "step" else sharded_like(own, parameter)
-    optimizer.state.clear()
-    optimizer.state.update(state)
+def restore(folder: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+    """Put parameters, moments and random state back, on any number of devices.
+
+    Raises InputError where a file is damaged.
+    """
+    parameters, random = trainable(model), dict[str, Tensor]()
+    missing, moments = set(parameters), dict[Tensor, dict[str, Any]]()
+    parts = _newest(folder, identity)
+    with _reading(parts[0]):
+        for key, tensor in _tensors(parts):
+            kind, _, name = key.partition("/")
+            if kind == "parameter":
+                _put(parameters[name], tensor)
+                missing.remove(name)
+            elif kind == "optimizer" and optimizer is not None:
+                moment, _, name = name.partition("/")
+                moments.setdefault(parameters[name], {})[moment] = _moment(moment, tensor, parameters[name])
+            elif kind == "random":
+                random[key] = tensor
+        if missing:
+            raise KeyError(sorted(missing)[0])
+    random_state.restore(random)
+    if optimizer is not None:
+        optimizer.state.clear()
+        optimizer.state.update(moments)
+
+
+def _moment(name: str, tensor: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Return one value of the optimiser's state, sharded as its parameter is.
+
+    Fused AdamW counts its steps on the device of its moments. What was read is a view of the file, so it is copied:
+    else the file would keep its place on the disk after the next checkpoint has replaced it.
+    """
+    own = tensor.to(parameter.device, copy=True)
+    return own if name == "step" else sharded_like(own, parameter)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, whole or not at all. Raises NotWrittenError."""
-    ready = {key: value.contiguous().cpu() for key, value in tensors.items()}
+    """Write tensors of the CPU as a safetensors file, straight from memory, whole or not at all.
+
+    Raises NotWrittenError.
+    """
     with writing(path):
-        write_bytes(path, save(ready, metadata=metadata))
+        write_file(path, lambda partial: save_file(dict(tensors), partial, metadata=metadata))
 
 
 def read_tensors(path: Path, everything: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -147,9 +217,8 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def put_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Set the parameters that may move to the tensors under "parameter/". Raises KeyError where one is missing."""
-    with torch.no_grad():
-        for name, parameter in trainable(model).items():
-            parameter.copy_(sharded_like(tensors[f"parameter/{name}"], parameter))
+    for name, parameter in trainable(model).items():
+        _put(parameter, tensors[f"parameter/{name}"])
 
 
 def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
@@ -159,13 +228,67 @@ def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _read(path: Path, everything: bool) -> tuple[Progress, dict[str, Tensor]]:
+def remove_half_checkpoints(folder: Path, identity: str) -> None:
+    """Remove half-written files, and files of checkpoints that a kill has left without their other parts."""
+    whole = _newest(folder, identity)
+    for path in (*folder.glob(".*.partial"), *(path for path in _parts(folder, identity) if path not in whole)):
+        path.unlink(missing_ok=True)
+
+
+def _put(parameter: nn.Parameter, tensor: Tensor) -> None:
+    with torch.no_grad():
+        parameter.copy_(sharded_like(tensor, parameter))
+
+
+def _shortened(identity: str) -> str:
+    return identity[:12]
+
+
+def _parts(folder: Path, identity: str) -> dict[Path, tuple[int, int]]:
+    """Return the files of a run's checkpoints, in the order of their parts: step and number of parts of each."""
+    found = [(path, match) for path in folder.glob("*.safetensors") if (match := FILE.fullmatch(path.name))]
+    own = [(path, match) for path, match in found if match["identity"] == _shortened(identity)]
+    own.sort(key=lambda each: int(each[1]["part"]))
+    return {path: (int(match["step"]), int(match["parts"])) for path, match in own}
+
+
+def _newest(folder: Path, identity: str) -> list[Path]:
+    """Return the parts of the newest whole checkpoint in their order; of two of one step, that with fewer parts.
+
+    The run's result, which the main process writes alone, thus counts before the shards of the last step.
+    """
+    parts = _parts(folder, identity)
+    counts = list(parts.values())
+    whole = [(step, -count) for step, count in set(counts) if counts.count((step, count)) == count]
+    if not whole:
+        return []
+    step, count = max(whole)
+    return [path for path, found in parts.items() if found == (step, -count)]
+
+
+def _remove_superseded(folder: Path, identity: str) -> None:
+    """Remove files that are older than the newest whole checkpoint, or of another run."""
+    newest, parts = _newest(folder, identity), _parts(folder, identity)
+    if not newest:
+        return
+    step = parts[newest[0]][0]
+    for path in folder.glob("*.safetensors"):
+        if path not in newest and (path not in parts or parts[path][0] <= step):
+            path.unlink(missing_ok=True)
+
+
+def _tensors(parts: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor with its name, put together from its shards, which are shares of the first dimension."""
+    files: list[Any] = [safe_open(path, framework="pt") for path in parts]
+    for key in files[0].keys():  # noqa: SIM118
+        shards = [file.get_tensor(key) for file in files if key in file.keys()]  # noqa: SIM118
+        yield key, shards[0] if len(shards) == 1 else torch.cat(shards)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged file into an InputError of one line."""
     try:
-        metadata, tensors = read_tensors(path, everything)
-        found = json.loads(metadata["progress"])
-        checks = tuple(Check(**check) for check in found.pop("checks"))
-        reason = found.pop("stopped")
-        stopped = None if reason is None else StopReason(reason)
-        return Progress(**found, checks=checks, stopped=stopped), tensors
+        yield
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error}); delete it to start afresh") from error

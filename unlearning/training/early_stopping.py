@@ -26,7 +26,9 @@ COLUMNS = [field.name for field in fields(Check)]
 
 
 class EarlyStopping(pl.Callback):
-    """Checks before the first step, every so many steps and after the last one; see `StoppingConfig`.
+    """Checks before the first step, every so many steps and, unless told otherwise, after the last one.
+
+    See `StoppingConfig`.
 
     All decisions follow from the checks so far. These are in the checkpoint, so that a run that was killed decides the
     same when it goes on. checks.csv has one line a check; loggers get check/NAME for each loss.
@@ -68,7 +70,8 @@ class EarlyStopping(pl.Callback):
         done = pl_module.last_record.step + 1
         limit, every = self.config.max_seconds, self.config.check_every_steps
         late = limit is not None and trainer.strategy.reduce_boolean_decision(self.history.seconds >= limit, all=False)
-        if every is not None and (done % every == 0 or done == len(self.plan) or late):
+        at_end = done == len(self.plan) and self.config.check_last_step
+        if every is not None and (done % every == 0 or at_end or late):
             self._check(trainer, pl_module, done)
         if late and self.history.stopped is None and done < len(self.plan):
             self._stop(Stop(StopReason.max_seconds, f"stopping.max_seconds={limit:g} are over after step {done}"))
@@ -99,8 +102,11 @@ class EarlyStopping(pl.Callback):
             self._stop(stop)
 
     def _in_first_epoch(self, done: int) -> bool:
-        """Return whether the next step is in the first pass over the rows."""
-        return done < len(self.plan) and self.plan[done].phase == 0 and self.plan[done].epoch == 0
+        """Return whether the first pass over the rows is not over, also where the plan ends before it is."""
+        if done == 0:
+            return True
+        last = self.plan[done - 1]
+        return last.phase == 0 and last.epoch == 0 and not last.ends_epoch
 
     def _stop(self, stop: Stop) -> None:
         """Note the stop, and print its reason. Raises DivergedError after a failure that leaves no weights."""

@@ -17,7 +17,6 @@ from unlearning.training.best_weights import BEST, restore_best
 from unlearning.training.build_tables import build_tables
 from unlearning.training.callbacks import (
     LOSS_CURVE,
-    CheckpointWriter,
     CurveWriter,
     StepProgress,
     StopRequest,
@@ -29,11 +28,14 @@ from unlearning.training.checkpoint import (
     NotWrittenError,
     Progress,
     read_progress,
+    remove_half_checkpoints,
     remove_partial_files,
     restore,
     save_checkpoint,
 )
+from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.data_module import PlanDataModule
+from unlearning.training.disk_space import require_disk_space
 from unlearning.training.early_stopping import CHECKS, EarlyStopping
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
@@ -53,14 +55,18 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     plan = task.plan[: config.max_steps]
     pl.seed_everything(task.seed, workers=False, verbose=False)
     if on_main_process():
-        remove_partial_files(run_dir, (CHECKPOINT, BEST, CHECKS, LOSS_CURVE))
+        remove_partial_files(run_dir, (BEST, CHECKS, LOSS_CURVE))
+        remove_half_checkpoints(run_dir / CHECKPOINT, task.identity)
     done = read_progress(run_dir / CHECKPOINT, task.identity)
     done = done or Progress(0, task.objective.state(), 0.0, task.identity)
     task.objective.load_state(done.objective)
     if done.next_step < len(plan) and done.stopped is None:
+        if on_main_process():
+            keeps_best = task.stopping.keep_best and task.stopping.check_every_steps is not None
+            require_disk_space(run_dir, task.model, keeps_best)
         done = _run(task, config, run_dir, logger, plan, done)
     elif done.next_step:
-        restore(run_dir / CHECKPOINT, task.model, None)
+        restore(run_dir / CHECKPOINT, task.identity, task.model, None)
     if not done.finished and on_main_process():
         done = _finish(task, run_dir, done)
     return record_of(task, plan[: done.next_step], done)
@@ -105,7 +111,7 @@ def _run(
             used = [*plan, checked] if checked else plan
             tables = build_tables(model, task.objective, used, task.rows, layout, config.reference_gib, _say)
             if done.next_step:
-                restore(run_dir / CHECKPOINT, task.model, trainer.optimizers[0])
+                restore(run_dir / CHECKPOINT, task.identity, task.model, trainer.optimizers[0])
             return BatchLosses(model, task.objective, tables)
 
         module = UnlearningModule(task.model, task.objective, task.optimizer, prepare)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearning.config.objective import Reduction
-from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.optimizer import Accumulation, OptimizerConfig
 from unlearning.objectives.base import Objective
 from unlearning.training.batch_losses import BatchLosses
 from unlearning.training.learning_rate import learning_rate
@@ -70,7 +70,8 @@ class UnlearningModule(pl.LightningModule):
             group["lr"] = rate
         optimizer.zero_grad()
         first_epoch = data.step.phase == 0 and data.step.epoch == 0
-        losses = [self._backward(part, 1.0 / len(data.parts), data.index, first_epoch) for part in data.parts]
+        share = 1.0 / len(data.parts) if self.optimizer_config.accumulation is Accumulation.mean else 1.0
+        losses = [self._backward(part, share, data.index, first_epoch) for part in data.parts]
         norm = self._clip(data.index)
         optimizer.step()
         self._record(data, rate, losses, norm)

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from unlearning.data.packing import IGNORED, Packs
 from unlearning.models import anatomy
+from unlearning.models.capabilities import capabilities
 from unlearning.models.layer_range import LayerRange
 from unlearning.models.projection import DecoderOutput, project
 
@@ -45,6 +46,7 @@ class RowModel:
         self.decoder = anatomy.decoder(self.model)
         self.depth = len(anatomy.layers(self.model))
         self._range = LayerRange(self.model)
+        self._packs = capabilities(self.model).packs
 
     @property
     def head_is_frozen(self) -> bool:
@@ -97,7 +99,9 @@ class RowModel:
 
         handle = self.decoder.register_forward_hook(kept)
         try:
-            self.model(input_ids=packs.input_ids, position_ids=packs.position_ids, use_cache=False)
+            # Positions that restart say where rows begin. A row alone needs none, and some models take none.
+            positions = {"position_ids": packs.position_ids} if self._packs else {}
+            self.model(input_ids=packs.input_ids, use_cache=False, **positions)
         finally:
             handle.remove()
         return found[0]

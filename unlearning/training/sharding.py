@@ -7,6 +7,7 @@ passes, which ours needs; this strategy shards the model alone.
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import cast
 
 import pytorch_lightning as pl
@@ -18,6 +19,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Replicate
 from transformers import PreTrainedModel
 
+from unlearning.context import on_main_process
 from unlearning.models import anatomy
 from unlearning.training.row_model import plain_model
 
@@ -117,6 +119,35 @@ def sharded_like(tensor: Tensor, other: Tensor) -> Tensor:
     return DTensor.from_local(
         tensor.to(other.device), other.device_mesh, [Replicate()] * other.device_mesh.ndim, run_check=False
     ).redistribute(other.device_mesh, other.placements)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of all weights and moments a device writes."""
+
+    number: int
+    count: int
+
+
+def own_part(model: nn.Module) -> Part | None:
+    """Return this device's part of a checkpoint; None where others write all that it has.
+
+    Whole weights are the main process's to write. Shards are written by the devices of the first computer, which have
+    all of them.
+    """
+    sharded = [parameter for parameter in model.parameters() if isinstance(parameter, DTensor)]
+    if not sharded:
+        return Part(0, 1) if on_main_process() else None
+    mesh = sharded[0].device_mesh
+    *computers, number = mesh.get_coordinate() or ()
+    return None if any(computers) else Part(number, mesh.size(-1))
+
+
+def own_shard(tensor: Tensor, part: Part) -> Tensor | None:
+    """Return what a device writes of a tensor: its shard, or all of a whole tensor on the first device, else None."""
+    if isinstance(tensor, DTensor):
+        return tensor.to_local()
+    return tensor if part.number == 0 else None
 
 
 def as_shards(model: nn.Module) -> None:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from torch import Tensor
 
 from unlearning.data.encoding import EncodedRow
-from unlearning.data.packing import Packs
+from unlearning.data.packing import Packs, first_fit, lay_out, whole_row_passes
 from unlearning.objectives.base import SetSize
 from unlearning.schedules.plan import PlanStep
 
@@ -70,7 +70,7 @@ class StepPart:
 
 
 class StepData:
-    """One optimiser step on one device; its loss is the mean of its parts' losses.
+    """One optimiser step on one device; its loss is the mean or the sum of its parts' losses.
 
     This is no dataclass, because Lightning would convert the numbers inside one to the precision of the weights.
     """
@@ -93,3 +93,18 @@ class StepLayout:
     uses_retain: bool
     prefix_rows: frozenset[int] = frozenset()
     """Numbers of rows whose frozen first layers have been run once for all; they go in forward passes of their own."""
+    shares_packs: bool = True
+    """Whether rows share packs; False: each row has a pack of its own (see `models.capabilities`)."""
+
+    def passes(self, units: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the indices of the units in each forward pass; a unit is given by the lengths of its rows."""
+        if not self.shares_packs:
+            return whole_row_passes(units, self.pack_tokens * self.packs_per_forward)
+        packs = first_fit([sum(lengths) for lengths in units], self.pack_tokens)
+        firsts = range(0, len(packs), self.packs_per_forward)
+        groups = [packs[first : first + self.packs_per_forward] for first in firsts]
+        return [[index for pack in group for index in pack] for group in groups]
+
+    def packs_of(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Return the packs of the rows of one forward pass, as indices into their lengths."""
+        return lay_out(lengths, self.pack_tokens) if self.shares_packs else [[row] for row in range(len(lengths))]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.utils.data import IterableDataset
 
-from unlearning.data.packing import build_packs, first_fit, lay_out, supervised_tokens
+from unlearning.data.packing import build_packs, supervised_tokens
 from unlearning.objectives.base import SetSize
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.step_data import MicroBatch, Role, StepData, StepLayout, StepPart, TrainingRows
@@ -86,16 +86,14 @@ class StepDataset(IterableDataset[StepData]):
             units = [
                 unit for unit in share if all(number in self.layout.prefix_rows for number, _ in unit) is has_prefix
             ]
-            packs = first_fit([self._tokens(unit) for unit in units], self.layout.pack_tokens)
-            for start in range(0, len(packs), self.layout.packs_per_forward):
-                chosen = packs[start : start + self.layout.packs_per_forward]
-                passes.append([units[index] for pack in chosen for index in pack])
+            lengths = [[len(self.rows[number].input_ids) for number, _ in unit] for unit in units]
+            passes += [[units[index] for index in chosen] for chosen in self.layout.passes(lengths)]
         return passes
 
     def _micro_batch(self, units: list[Unit], counts: bool) -> MicroBatch:
         items = [item for unit in units for item in unit]
         encoded = [self.rows[number] for number, _ in items]
-        layout = lay_out([len(row.input_ids) for row in encoded], self.layout.pack_tokens)
+        layout = self.layout.packs_of([len(row.input_ids) for row in encoded])
         tokens = [float(supervised_tokens(row)) if counts else 0.0 for row in encoded]
         return MicroBatch(
             packs=build_packs(encoded, layout, self.layout.pad),
@@ -104,9 +102,6 @@ class StepDataset(IterableDataset[StepData]):
             numbers=tuple(number for number, _ in items),
             layout=tuple(map(tuple, layout)),
         )
-
-    def _tokens(self, unit: Unit) -> int:
-        return sum(len(self.rows[number].input_ids) for number, _ in unit)
 
     def _size(self, units: Sequence[Unit]) -> SetSize:
         return SetSize(rows=len(units), tokens=sum(supervised_tokens(self.rows[unit[0][0]]) for unit in units))

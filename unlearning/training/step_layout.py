@@ -8,6 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from unlearning.config.trainer import TrainerConfig
+from unlearning.models.capabilities import capabilities
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.build_tables import GIB, rows_worth_keeping
 from unlearning.training.row_model import first_trained_layer, plain_model
@@ -18,6 +19,7 @@ from unlearning.training.trainer import resolve_precision
 
 def layout_of(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep]) -> StepLayout:
     """Return the layout of a task's steps, with the rows for which a prefix is worth keeping."""
+    model = plain_model(task.model)
     layout = StepLayout(
         pack_tokens=config.pack_tokens,
         packs_per_forward=config.packs_per_forward,
@@ -25,8 +27,8 @@ def layout_of(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep
         retain_first=task.objective.retain_first,
         uses_forget=task.objective.uses_forget,
         uses_retain=task.objective.uses_retain,
+        shares_packs=capabilities(model).packs,
     )
-    model = plain_model(task.model)
     if config.prefix_cache_gib == 0 or first_trained_layer(model) == 0 or _has_dropout(model):
         return layout
     # Lightning has not yet converted the model to its precision.

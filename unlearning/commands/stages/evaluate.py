@@ -12,6 +12,7 @@ from unlearning.config.prompt import Supervised
 from unlearning.evaluation import harness
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.distribution import FabricProcessGroup
+from unlearning.evaluation.precision import weights_in
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.models.load import load_model
 from unlearning.training.hardware import one_device
@@ -48,23 +49,25 @@ def evaluate_model(
 ) -> EvaluationResult:
     """Evaluate a model on the run's data, and on tasks of lm-evaluation-harness where the settings name some.
 
-    `reference` is the retrained model's result, which some metrics compare with. `processes` are those that evaluate
-    together; None: this process alone. Raises InputError as `cached_evaluate` and `harness_scores`.
+    Its weights have the type of evaluation.precision meanwhile. `reference` is the retrained model's result, which some
+    metrics compare with. `processes` are those that evaluate together; None: this process alone. Raises InputError as
+    `cached_evaluate` and `harness_scores`.
     """
-    model = model.to(one_device(config.trainer) if processes is None else processes.device)
-    result = cached_evaluate(
-        model,
-        inputs.tokenizer,
-        inputs.corpus,
-        # The harness's scores are not cached, so its tasks must not enter the cache's key.
-        replace(config.evaluation, harness=HarnessConfig()),
-        # Scores do not depend on which tokens training supervised, so that must not enter the cache's key either.
-        replace(config.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output),
-        label,
-        Path(config.cache_dir),
-        reference,
-        processes,
-    )
-    if config.evaluation.harness.tasks and (processes is None or processes.is_writer):
-        result.items[harness.ITEMS] = harness.harness_scores(config.evaluation.harness, model, inputs.tokenizer)
+    with weights_in(config.evaluation.precision, model):
+        model = model.to(one_device(config.trainer) if processes is None else processes.device)
+        result = cached_evaluate(
+            model,
+            inputs.tokenizer,
+            inputs.corpus,
+            # The harness's scores are not cached, so its tasks must not enter the cache's key.
+            replace(config.evaluation, harness=HarnessConfig()),
+            # Scores do not depend on which tokens training supervised, so that must not enter the cache's key either.
+            replace(config.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output),
+            label,
+            Path(config.cache_dir),
+            reference,
+            processes,
+        )
+        if config.evaluation.harness.tasks and (processes is None or processes.is_writer):
+            result.items[harness.ITEMS] = harness.harness_scores(config.evaluation.harness, model, inputs.tokenizer)
     return result

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.commands.stages.sandbox_models import sandbox_folder
 from unlearning.config.commands import CommonConfig
+from unlearning.context import on_main_process
 from unlearning.data.load import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
@@ -37,6 +39,7 @@ def load_inputs(config: CommonConfig) -> RunInputs:
     if config.model.path is None and config.model.tokenizer is not None:
         raise InputError(f"model.tokenizer={config.model.tokenizer}: the sandbox has its own; give model.path too")
     corpus = load_corpus(config.data)
+    print_notes(corpus)
     path, retrained = model_paths(config)
     if retrained is not None:
         # The retrained model is loaded much later; a folder that is missing is refused now.
@@ -44,6 +47,12 @@ def load_inputs(config: CommonConfig) -> RunInputs:
     tokenizer = load_tokenizer(path, config.model)
     model = load_model(path, config.model, weights_dtype(config.trainer))
     return RunInputs(corpus, path, retrained, model, tokenizer)
+
+
+def print_notes(corpus: Corpus) -> None:
+    """Print, once in all processes, what a user should know of how the rows were read."""
+    for note in corpus.notes if on_main_process() else ():
+        Console().print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def model_paths(config: CommonConfig) -> tuple[str, str | None]:

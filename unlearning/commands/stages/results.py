@@ -1,5 +1,6 @@
 """The last stage of unlearn and unlearn-merge: score the unlearned model and write everything into the run folder."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from unlearning.report.probe_table import print_probes
 from unlearning.runs import folder as run_folder
 from unlearning.runs import tracking
 from unlearning.runs.status import mark_finished
+from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.trainer import merged_dtype
 from unlearning.training.unlearn import TrainedModel
 
@@ -64,7 +66,7 @@ def conclude(
         plots = sorted((run_dir / "plots").glob("*.png"))
         weights = run_dir / "model" if config.logger.log_model and config.save_model else None
         tracking.finish(loggers, summary, plots, result.generations, weights)
-    (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
     Console().print(f"  {report}", highlight=False)
 
 

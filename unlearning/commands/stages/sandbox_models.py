@@ -1,6 +1,7 @@
 """The sandbox's two models: those that are shipped, and variants that are built on demand."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from unlearning.identity import settings_hash
 from unlearning.locks.lock import LOCK, only_one
 from unlearning.models.load import save_model
 from unlearning.sandbox.world import generate
+from unlearning.training.checkpoint import CHECKPOINT
 
 ASSETS = Path(unlearning.sandbox.__file__).parent / "assets"
 """Folder of the shipped target and retrained model."""
@@ -74,7 +76,7 @@ def _train_and_write(config: CommonConfig, folder: Path, loggers: Sequence[Logge
         work.mkdir(parents=True, exist_ok=True)
         memorise(model, tokenizer, corpus, with_forget, config, WHOLE_DOCUMENTS, AllScopeConfig(), work, loggers)
         write_folder(folder / name, partial(save_model, model.half(), tokenizer))
-        (work / "checkpoint.safetensors").unlink(missing_ok=True)
+        shutil.rmtree(work / CHECKPOINT, ignore_errors=True)
     write_json(folder / "made_of.json", {"settings": sandbox_settings(config)})
 
 

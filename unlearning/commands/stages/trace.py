@@ -3,19 +3,23 @@
 from pathlib import Path
 
 from lightning_fabric import Fabric
+from rich.console import Console
 from transformers import PreTrainedModel
 
 from unlearning.commands.stages.load import RunInputs
 from unlearning.config.commands import CommonConfig, UnlearnConfig
 from unlearning.config.scope import TracedScopeConfig
-from unlearning.config.trace import Corruption, TraceConfig, TraceMode
+from unlearning.config.trace import Corruption, TraceConfig, TracedSplit, TraceMode
 from unlearning.context import on_main_process
+from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
+from unlearning.mediation.facts import subject_counts
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.trace import LAYERS, TraceOutcome, trace
 from unlearning.models import anatomy
 from unlearning.models.load import load_model
+from unlearning.report.details import load_tracing
 from unlearning.report.selection_table import print_selection
 from unlearning.report.trace_figures import write_trace_plots
 from unlearning.training.trainer import weights_dtype
@@ -49,8 +53,10 @@ def trace_target(
     Returns None on every process but the first. Raises InputError where there is nothing to trace, or where the
     settings need a base model and there is none.
     """
-    model = inputs.model.to(fabric.device)
+    if fabric.is_global_zero:
+        _print_subjects(settings, inputs.corpus)
     base = _base_model(config, settings, inputs)
+    model = inputs.model.to(fabric.device)
     traced = trace(
         model,
         inputs.tokenizer,
@@ -63,8 +69,15 @@ def trace_target(
         None if base is None else base.to(fabric.device),
     )
     if traced is not None:
-        print_selection(traced.selection, traced.result)
+        print_selection(load_tracing(run_dir))
     return traced
+
+
+def _print_subjects(settings: TraceConfig, corpus: Corpus) -> None:
+    """Print how the subjects of own rows were found; those of official rows are all found by the official templates."""
+    rows = corpus.forget if settings.split is TracedSplit.forget else corpus.retain
+    if any(row.own for row in rows):
+        Console().print(f"  {settings.split}: {subject_counts(rows)}", highlight=False, markup=False)
 
 
 def trace_summary(selection: Selection) -> dict[str, float]:
