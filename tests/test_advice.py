@@ -63,7 +63,9 @@ def test_the_page_has_all_advice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "advised"), [((0, 4), "ratio=natural"), ((4, 0), "ratio.retain_per_forget=0")], ids=["forget", "retain"]
+    ("rows", "advised"),
+    [((0, 4), "ratio.retain_per_forget=null"), ((4, 0), "ratio.retain_per_forget=0")],
+    ids=["forget", "retain"],
 )
 def test_advice_about_a_set_without_rows_works(rows: tuple[int, int], advised: str) -> None:
     """The ratio that is advised gives a plan."""
@@ -71,7 +73,7 @@ def test_advice_about_a_set_without_rows_works(rows: tuple[int, int], advised: s
     schedule = MixedSchedule(epochs=1, batch_rows=2)
     with pytest.raises(InputError, match=f"use {re.escape(advised)}$"):
         schedule.plan(forget, retain, 3, 0)
-    assert schedule.plan(forget, retain, None if advised == "ratio=natural" else 0, 0)
+    assert schedule.plan(forget, retain, None if advised == "ratio.retain_per_forget=null" else 0, 0)
 
 
 def test_advice_about_hardware_works(monkeypatch: pytest.MonkeyPatch) -> None:

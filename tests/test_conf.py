@@ -146,7 +146,7 @@ CROSSES = [
 def refusal(method: str, group: str, name: str) -> str | None:
     """Return how a combination that makes no sense is refused; tests/config/test_compatibility.py has all of them."""
     if method == "alternating_lora" and name == "1to3":
-        return "choose ratio=natural"
+        return "choose ratio.retain_per_forget=null"
     if method == "task_arithmetic" and group == "objective":
         return "choose objective=task_vector"
     return None

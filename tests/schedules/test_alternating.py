@@ -143,7 +143,7 @@ def test_each_kind_of_phase_has_its_own_parts() -> None:
     ("forget", "retain", "ratio", "words"),
     [
         (4, 4, 1, "ratio.retain_per_forget=1: schedule=alternating keeps forget and retain rows apart"),
-        (4, 4, 0, "ratio.retain_per_forget=0: .*use ratio=natural"),
+        (4, 4, 0, "ratio.retain_per_forget=0: .*use ratio.retain_per_forget=null"),
         (0, 4, None, "schedule=alternating: the forget set is empty"),
         (4, 0, None, "schedule=alternating: the retain set is empty"),
     ],

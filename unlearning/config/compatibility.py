@@ -135,7 +135,7 @@ def _refuse_alternating(config: UnlearnConfig) -> None:
     _refuse(
         ratio is not None,
         f"schedule=alternating, ratio.retain_per_forget={ratio}",
-        "forget and retain rows never share a step there; choose ratio=natural",
+        "forget and retain rows never share a step there; choose ratio.retain_per_forget=null",
     )
     name = f"schedule=alternating, {_name(objective)}"
     _refuse(not uses_retain(objective), name, "the objective uses no retain rows, so that annealing would do nothing")

@@ -86,7 +86,7 @@ def _check(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
     if ratio is not None:
         raise InputError(
             f"ratio.retain_per_forget={ratio}: schedule=alternating keeps forget and retain rows apart; "
-            "use ratio=natural"
+            "use ratio.retain_per_forget=null"
         )
     for name, rows in (("forget", forget_rows), ("retain", retain_rows)):
         if not rows:

@@ -54,7 +54,7 @@ def check_sets(forget_rows: int, retain_rows: int, ratio: int | None) -> None:
     if forget_rows + retain_rows == 0:
         raise InputError("schedule: forget and retain set are both empty")
     if ratio is not None and not forget_rows:
-        raise InputError(f"ratio.retain_per_forget={ratio}: the forget set is empty; use ratio=natural")
+        raise InputError(f"ratio.retain_per_forget={ratio}: the forget set is empty; use ratio.retain_per_forget=null")
     if ratio and not retain_rows:
         raise InputError(f"ratio.retain_per_forget={ratio}: the retain set is empty; use ratio.retain_per_forget=0")
 
