@@ -68,7 +68,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     code = "import sys; from unlearning.cli import unlearn; sys.argv[0] = 'unlearn'; unlearn()"
     root = str(Path(__file__).resolve().parent.parent)
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, *SHORT, *words]
+    command = [sys.executable, "-c", code, *words, *SHORT]
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -26,7 +26,7 @@ class InUseError(InputError):
 
 
 def take(folder: Path) -> FileLock:
-    """Make the folder if it is missing, and return its lock, held by this process.
+    """Make the folder if it is missing, and return its lock, held by this process as long as the object lives.
 
     Raises InUseError where another process holds it, and InputError where the folder cannot be written, or lies on a
     file system without locks that all machines see. A folder that cannot be taken is left as it was.
