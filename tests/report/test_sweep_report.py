@@ -73,7 +73,7 @@ def test_page_states_the_rule_and_the_selection(swept: Path, words: str) -> None
     assert f"Rule: {record['rule']}." in words
     selected = record["selected"]
     final = selected["numbers"]["final"]
-    assert f"Selected: {selected['method']} (final score {final['mean']:.3f} ({final['least']:.3f}–" in words
+    assert f"Selected: {selected['method']} (final score {final['mean']:.3f} {final['least']:.2f}–" in words
     scores = []
     for place in selected["runs"]:
         metrics = json.loads((swept / place / "metrics.json").read_text())
@@ -220,7 +220,9 @@ def test_of_very_many_methods_the_most_telling_are_shown(swept: Path, monkeypatc
 def test_of_very_many_methods_the_best_have_bars(swept: Path) -> None:
     """The best methods have bars, and so have the two models that are no methods."""
     rows = summarise(find_runs(swept)).rows
-    many = [replace(row) for row in rows for _ in range(10 if row.role == "method" else 1)]
+    many = [
+        replace(row, label=f"{row.label} {index}") for row in rows for index in range(10 if row.role == "method" else 1)
+    ]
     kept = bars(many)
     assert len(kept) == MAX_BARS + 2
     assert {row.role for row in kept} == {"target", "retrained", "method"}
