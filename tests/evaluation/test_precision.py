@@ -62,4 +62,4 @@ def test_the_record_is_the_official_evaluator_s_in_bfloat16(tmp_path: Path) -> N
     compare(result, Official(plain, tokenizer, NEW_TOKENS), corpus, tmp_path, CONFIG.shots)
     own = dataclasses.replace(config, precision=Precision.own)
     assert cache_key(model, tokenizer, corpus, own, PromptConfig()) != official_key
-    assert evaluate(model, tokenizer, corpus, own, PromptConfig(), "tiny").weights_dtype == "float32"
+    assert evaluate(model, tokenizer, corpus, own, PromptConfig(), "tiny").weights_dtype == "float64"
