@@ -151,9 +151,7 @@ def test_white_space_around_own_rows_is_left_out(model: PreTrainedModel, tmp_pat
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     located = JsonlReader().rows([str(path)], Split.FORGET)
     (note,) = JsonlReader().notes(located)
-    assert note.startswith(
-        f"rows with white space at the end of input or around output: {len(ROWS)} (the first: {path}"
-    )
+    assert note.startswith(f"rows with white space at the end of input or around output: {len(ROWS)} (the first")
     found = [one.row for one in located]
     assert [item.score for item in generations(evaluated(model, PromptConfig(), rows=found))] == [1.0] * len(ROWS)
     kept = JsonlReader(joined_by="").rows([str(path)], Split.FORGET)
