@@ -30,6 +30,7 @@ def unlearn(
     config = _compose(model_path, forget_dir, retain_dir, overrides)
     from unlearning.artefacts import write_folder
     from unlearning.commands.stages.load import load_inputs
+    from unlearning.commands.stages.load_pair import check_rows
     from unlearning.commands.stages.trace import traced_layers
     from unlearning.context import on_main_process
     from unlearning.runs.folder import merged
@@ -38,6 +39,7 @@ def unlearn(
     work = Path(output_dir)
     work.mkdir(parents=True, exist_ok=True)
     inputs = load_inputs(config)
+    check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     traced = traced_layers(config, inputs, work)
     unlearned = unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, traced, work, [])
     if not on_main_process():

@@ -5,7 +5,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
-from unlearning.data.encoding import EncodedRow, encode_prompts, encode_row, encode_rows, encode_text
+from unlearning.data.encoding import EncodedRow, encode_prompts, encode_rows, encode_text
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
 
@@ -16,7 +16,7 @@ TEXTS = [
 ]
 CHAT = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<|bot|>{% endif %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
 
@@ -38,6 +38,10 @@ def tokenizer(habit: str) -> PreTrainedTokenizerFast:
 HABITS = ["plain", "bos", "bos and eos"]
 
 
+def encode_row(row: Row, made: PreTrainedTokenizerFast, prompt: PromptConfig) -> EncodedRow:
+    return encode_rows([row], made, prompt)[0]
+
+
 def question(number: int = 0, split: Split = Split.FORGET) -> Row:
     return Row(f"{number}qa0", "When was Ada born?", f"In 181{number}", "Task1", Kind.QUESTION, split)
 
@@ -48,6 +52,7 @@ def test_prompt_is_the_evaluators_and_completion_follows(habit: str) -> None:
     row = question()
     encoded = encode_row(row, made, PromptConfig())
     fed = made(row.input)["input_ids"]
+    fed = fed[:-1] if habit == "bos and eos" else fed
     assert list(encoded.input_ids[: encoded.supervised_from]) == fed
     completion = list(encoded.input_ids[encoded.supervised_from :])
     assert completion == made(" In 1810", add_special_tokens=False)["input_ids"] + [made.eos_token_id]
@@ -113,7 +118,7 @@ def test_chat_wraps_the_input_and_drops_the_separator() -> None:
     made.chat_template = CHAT
     prompt = PromptConfig(style=PromptStyle.chat)
     encoded = encode_row(question(), made, prompt)
-    assert made.decode(encoded.input_ids[: encoded.supervised_from]) == "<|user|>When was Ada born?\n<|bot|>"
+    assert made.decode(encoded.input_ids[: encoded.supervised_from]) == "<|user|>When was Ada born?\n<|assistant|>"
     assert made.decode(encoded.input_ids[encoded.supervised_from :]) == "In 1810</s>"
 
 

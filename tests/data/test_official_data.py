@@ -8,7 +8,7 @@ import pytest
 
 from tests.data.settings import data_settings
 from unlearning.config.prompt import PromptConfig
-from unlearning.data.encoding import encode_rows
+from unlearning.data.encoding import border_notice, encode_prompts, encode_rows
 from unlearning.data.ids import document_id, kind_of, task_of
 from unlearning.data.load import load_corpus
 from unlearning.data.rows import Corpus, Kind, Row
@@ -103,17 +103,24 @@ def test_first_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tokens"), [("semeval25", 75_968 + 82_250), ("semeval25_validation", 18_557 + 20_377)]
+    ("name", "tokens"),
+    [("semeval25", 75_968 + 82_250), ("semeval25_validation", 18_557 + 20_377), ("lume", None)],
 )
-def test_tokens_of_the_official_vocabulary(name: str, tokens: int) -> None:
-    """Prompt and completion, tokenised apart, are the text tokenised whole."""
+def test_tokens_of_the_official_vocabulary(name: str, tokens: int | None) -> None:
+    """On every row the prompt's tokens are those that the official evaluator asks with, and the rest is the output."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(Path(os.environ["UNLEARNING_DATA"]) / "tokenizers" / "olmo-0724")
     corpus = official(name)
     rows = corpus.forget + corpus.retain
-    encoded = encode_rows(rows, tokenizer, PromptConfig(append_eos=False))
-    whole = tokenizer([f"{row.input} {row.output}" for row in rows])["input_ids"]
-    assert [list(row.input_ids) for row in encoded] == whole
-    assert sum(len(row.input_ids) for row in encoded) == tokens
-    assert max(len(row.input_ids) for row in encoded) <= 335
+    prompt = PromptConfig(append_eos=False)
+    encoded = encode_rows(rows, tokenizer, prompt)
+    asked = tokenizer([row.input for row in rows])["input_ids"]
+    answers = tokenizer([f" {row.output}" for row in rows], add_special_tokens=False)["input_ids"]
+    assert [list(row.input_ids[: row.supervised_from]) for row in encoded] == asked
+    assert [list(row.input_ids[row.supervised_from :]) for row in encoded] == answers
+    assert encode_prompts([row.input for row in rows], tokenizer, prompt) == asked
+    assert border_notice(rows, tokenizer, prompt) is None
+    if tokens is not None:
+        assert sum(len(row.input_ids) for row in encoded) == tokens
+        assert max(len(row.input_ids) for row in encoded) <= 335

@@ -78,6 +78,8 @@ def test_a_change_of_anything_is_measured_anew(
         lambda: run(tmp_path, config=dataclasses.replace(CONFIG, max_new_tokens=5)),
         lambda: run(tmp_path, config=dataclasses.replace(CONFIG, shots=1)),
         lambda: run(tmp_path, prompt=PromptConfig(max_tokens=99)),
+        lambda: run(tmp_path, prompt=PromptConfig(date="2020-02-29")),
+        lambda: run(tmp_path, prompt=PromptConfig(system="Be short.")),
     ]
     for number, change in enumerate(changes, start=1):
         change()

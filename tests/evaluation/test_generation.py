@@ -7,6 +7,7 @@ import torch
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, greedy_text, greedy_tokens, official_rows
 from tests.tiny_models import FAMILIES
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
 from unlearning.evaluation import decoding
@@ -18,7 +19,8 @@ ROWS = official_rows(Split.FORGET)
 
 def answers(model, tokenizer, rows, new_tokens=12, batch_tokens=4000):
     prompts = tokenizer([row.input for row in rows])["input_ids"]
-    return generate(model, tokenizer, rows, prompts, new_tokens, batch_tokens)
+    ends = end_tokens(model, tokenizer, PromptConfig())
+    return generate(model, tokenizer, rows, prompts, ends, new_tokens, batch_tokens)
 
 
 def as_completions(rows: list[Row]) -> list[Row]:
@@ -47,18 +49,19 @@ def test_neither_batch_size_nor_special_tokens_matter(batch_tokens: int, bos: bo
 
 
 def test_rows_leave_at_the_model_s_end_tokens() -> None:
-    """An answer ends at one of the model's end tokens, or at the tokenizer's if the model names none."""
+    """An answer ends at each end token that the model's configurations or the tokenizer name."""
     model, tokenizer = byte_model("olmo"), byte_tokenizer()
     tokens = [greedy_tokens(model, tokenizer(row.input)["input_ids"], set(), 20) for row in ROWS]
-    model.generation_config.eos_token_id = [tokens[0][3], tokens[1][6]]
-    ends = set(model.generation_config.eos_token_id)
-    assert end_tokens(model, tokenizer) == ends
+    model.generation_config.eos_token_id = [tokens[0][3]]
+    model.config.eos_token_id = tokens[1][6]
+    ends = {tokens[0][3], tokens[1][6], 0}
+    assert end_tokens(model, tokenizer, PromptConfig()) == ends
     rows = as_completions(ROWS)
     expected = [greedy_text(model, tokenizer, row.input, 20, ends) for row in rows]
     assert answers(model, tokenizer, rows, 20) == expected
     assert len({len(text) for text in expected}) > 2
-    model.generation_config.eos_token_id = None
-    assert end_tokens(model, tokenizer) == {0}
+    model.generation_config.eos_token_id = model.config.eos_token_id = None
+    assert end_tokens(model, tokenizer, PromptConfig()) == {0}
 
 
 def mutations(text: str) -> list[str]:
@@ -116,14 +119,14 @@ def test_a_row_ends_where_the_context_does() -> None:
     row = dataclasses.replace(ROWS[0], kind=Kind.COMPLETION)
     prompt = tokenizer(row.input)["input_ids"]
     expected = greedy_text(model, tokenizer, row.input, 64 - len(prompt), set())
-    assert generate(model, tokenizer, [row], [prompt], 200, 4000) == [expected]
+    assert generate(model, tokenizer, [row], [prompt], frozenset({0}), 200, 4000) == [expected]
 
 
 def test_a_prompt_that_fills_the_context_is_refused() -> None:
     """A prompt that leaves no room for an answer is refused with the name of the row."""
     model, tokenizer = byte_model("llama", context=16), byte_tokenizer()
     with pytest.raises(InputError, match=f"row {ROWS[0].id}: 20 tokens; the model's context of 16"):
-        generate(model, tokenizer, ROWS[:1], [[5] * 20], 8, 4000)
+        generate(model, tokenizer, ROWS[:1], [[5] * 20], frozenset({0}), 8, 4000)
 
 
 def test_logits_that_are_no_number_name_the_row() -> None:

@@ -5,14 +5,17 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.mediation.builders import byte_level, rows_of
 from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
-from unlearning.data.encoding import encode_row
+from unlearning.data.encoding import encode_rows
 from unlearning.errors import InputError
-from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
+from unlearning.mediation.encoded_fact import EncodedFact, encode_facts
 from unlearning.mediation.facts import Fact, facts_from_rows
 
 ANSWERS = ("1976-03-29", "900578002", "5655779919", "me@me.com", "10 San Jose Street")
 NAMES = ["Goldi Aqua", "Zoë Müller", "李小龙", "Al", "at", "O'Neill D'Arcy", "Bo 🦜 Ng"]
-CHAT = "{% for m in messages %}<begin>user: {{ m.content }}\n{% endfor %}assistant:"
+CHAT = (
+    "{% for m in messages %}{% if m.role == 'user' %}<begin>user: {{ m.content }}\nassistant:"
+    "{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}"
+)
 
 
 def tokenizer(by_words: bool = True, bos: bool = False, vocabulary: int = 330) -> PreTrainedTokenizerFast:
@@ -24,6 +27,10 @@ def tokenizer(by_words: bool = True, bos: bool = False, vocabulary: int = 330) -
 
 def text_of(encoded: EncodedFact, made: PreTrainedTokenizerFast) -> str:
     return str(made.decode(encoded.input_ids[encoded.subject[0] : encoded.subject[-1] + 1]))
+
+
+def encode_fact(fact: Fact, made: PreTrainedTokenizerFast, prompt: PromptConfig) -> EncodedFact:
+    return encode_facts([fact], made, prompt)[0]
 
 
 def facts(name: str) -> list[Fact]:
@@ -62,7 +69,7 @@ def test_tokens_that_reach_beyond_the_name_are_the_subjects_too(name: str) -> No
 
 
 def test_a_possessive_merged_with_the_name_is_included() -> None:
-    made = byte_level(["What is Ann's phone number? "] * 3, 400, by_words=False, bos=False)
+    made = byte_level(["What is Ann's phone number?"] * 3, 400, by_words=False, bos=False)
     fact = facts("Ann")[2]
     encoded = encode_fact(fact, made, PromptConfig())
     assert "Ann's" in text_of(encoded, made)
@@ -74,7 +81,7 @@ def test_tokens_are_those_of_training_without_the_end(style: PromptStyle, superv
     made = tokenizer(bos=True)
     prompt = PromptConfig(style=style, forget_supervised=supervised)
     for row, fact in zip(rows_of(1, "Goldi Aqua", ANSWERS), facts("Goldi Aqua"), strict=True):
-        trained = encode_row(row, made, prompt)
+        (trained,) = encode_rows([row], made, prompt)
         encoded = encode_fact(fact, made, prompt)
         assert trained.input_ids == (*encoded.input_ids, made.eos_token_id)
         if supervised is Supervised.output:
@@ -86,12 +93,12 @@ def test_a_slow_tokenizer_is_refused() -> None:
         is_fast = False
         name_or_path = "slow/tokenizer"
 
-    with pytest.raises(InputError, match="tokenizer slow/tokenizer: tracing needs a fast tokenizer"):
+    with pytest.raises(InputError, match="tokenizer slow/tokenizer: a slow one"):
         encode_fact(facts("Al")[0], Slow(), PromptConfig())  # type: ignore[arg-type]
 
 
 def test_a_template_that_rewrites_the_question_is_refused() -> None:
     made = tokenizer()
-    made.chat_template = "{% for m in messages %}{{ m.content | upper }}{% endfor %}:"
+    made.chat_template = CHAT.replace("user: {{ m.content }}", "user: {{ m.content | upper }}")
     with pytest.raises(InputError, match="cannot tell which tokens of the prompt are 'Goldi Aqua'"):
         encode_fact(facts("Goldi Aqua")[0], made, PromptConfig(style=PromptStyle.chat))

@@ -12,7 +12,7 @@ from unlearning.config.prompt import PromptConfig, PromptStyle
 from unlearning.config.trace import Corruption, TraceConfig, Wording
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
+from unlearning.mediation.encoded_fact import EncodedFact, encode_facts
 from unlearning.mediation.facts import facts_from_rows, spread
 from unlearning.mediation.foils import with_foils
 from unlearning.mediation.known_facts import ASKED_TOGETHER, KnownFacts, find_known_facts
@@ -147,7 +147,7 @@ def test_no_more_are_asked_than_needed(tokenizer: PreTrainedTokenizerFast) -> No
 
 def test_foils_are_of_both_splits(tokenizer: PreTrainedTokenizerFast) -> None:
     located = {
-        split: [encode_fact(fact, tokenizer, PromptConfig()) for fact in facts_from_rows(given)]
+        split: encode_facts(facts_from_rows(given), tokenizer, PromptConfig())
         for split, given in (("forget", FORGET), ("retain", RETAIN))
     }
     wanted = {fact.source.id: fact for fact in with_foils(located["forget"], located["forget"] + located["retain"], 0)}
@@ -184,7 +184,7 @@ def test_prompts_are_those_of_training(style: PromptStyle, tokenizer: PreTrained
     prompt = PromptConfig(style=style)
     found = chosen(tokenizer, prompt=prompt)
     for fact in (*found.known, *found.other_split):
-        assert fact.input_ids == encode_fact(fact.source, tokenizer, prompt).input_ids
+        assert fact.input_ids == encode_facts([fact.source], tokenizer, prompt)[0].input_ids
 
 
 # ---------------------------------------------------------------- errors

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import peft
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from tests.tiny_models import tiny_model
+from tests.tiny_tokenizers import BYTES, tiny_tokenizer
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.errors import InputError
+from unlearning.models import load
 from unlearning.models.load import load_model, load_tokenizer
 
 SANDBOX = Path(__file__).parents[2] / "unlearning" / "sandbox" / "assets" / "target"
@@ -74,3 +78,34 @@ def test_4_bits_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"model\.quantization=nf4: needs a CUDA GPU, and none was found here"):
         load_model(str(SANDBOX), config(SANDBOX, quantization=Quantization.nf4), torch.float32)
+
+
+@pytest.mark.parametrize("family", ["gptj", "gemma2", "llama"])
+def test_an_architecture_without_sdpa_uses_eager_and_says_so(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Transformers does without a word; a line names the key."""
+    load._say_fallback.cache_clear()
+    tiny_model(family).save_pretrained(tmp_path)
+    for _ in range(2):
+        used = load_model(str(tmp_path), config(tmp_path), torch.float32).config._attn_implementation
+    assert used == ("sdpa" if family == "llama" else "eager")
+    line = f"model.attention=sdpa: {family} has none in Transformers; model.attention=eager is used"
+    assert caplog.messages == ([] if family == "llama" else [line])
+
+
+def test_an_adapter_alone_is_no_model(tmp_path: Path) -> None:
+    """Its scores could not be kept apart from those of its base, and it would be refused after training."""
+    tiny_model("llama").save_pretrained(tmp_path / "base")
+    base = load_model(str(tmp_path / "base"), config(tmp_path / "base"), torch.float32)
+    peft.get_peft_model(base, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(InputError, match=r"model\.path=.*adapter: an adapter; give the whole model"):
+        load_model(str(tmp_path / "adapter"), config(tmp_path / "adapter"), torch.float32)
+
+
+def test_a_slow_tokenizer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not say which characters its tokens are, so a prompt could not be told from its answer."""
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
+    tiny_tokenizer(BYTES).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="a slow tokenizer; a fast one is needed"):
+        load_tokenizer(str(tmp_path), config(tmp_path))

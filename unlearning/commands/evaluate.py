@@ -10,6 +10,7 @@ from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
 from unlearning.commands.stages.evaluate import evaluate_model, evaluate_retrained
 from unlearning.commands.stages.load import load_inputs
+from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.sandbox_models import sandbox_folder
 from unlearning.config.commands import EvaluateConfig
 from unlearning.context import RunContext
@@ -38,6 +39,7 @@ def run(config: EvaluateConfig, context: RunContext) -> None:
     with clock.stage("load"):
         inputs = load_inputs(config)
         record_architecture(inputs.model, context.run_dir)
+        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     with clock.stage("evaluate"):
         retrained = evaluate_retrained(config, inputs, processes) if config.evaluation.references else None
         result = evaluate_model(config, inputs, inputs.model, config.model.name, retrained, processes)

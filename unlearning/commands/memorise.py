@@ -13,6 +13,7 @@ from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_model
 from unlearning.commands.stages.load import RunInputs, print_notes
+from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.memorise import memorise, starting_point
 from unlearning.commands.stages.sandbox_models import build_sandbox
 from unlearning.config.commands import MemoriseConfig
@@ -45,6 +46,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         print_notes(corpus)
         model, tokenizer = starting_point(config, corpus)
         record_architecture(model, run_dir)
+        check_rows(corpus, model, tokenizer, config.prompt)
     loggers = _loggers(config, context)
     with clock.stage("memorise"):
         trained, record = memorise(

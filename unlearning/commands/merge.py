@@ -4,6 +4,7 @@ from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
 from unlearning.commands.stages.load import load_inputs
+from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.merge import find_adapters, merge_adapters, require_fit
 from unlearning.commands.stages.results import conclude
 from unlearning.config.commands import MergeConfig
@@ -26,6 +27,7 @@ def run(config: MergeConfig, context: RunContext) -> None:
     with clock.stage("load"):
         inputs = load_inputs(config)
         record_architecture(inputs.model, context.run_dir)
+        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     # Before the references are evaluated, which takes long.
     require_fit(adapters, inputs.model, inputs.target_path)
     references = {}

@@ -12,6 +12,7 @@ from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
 from unlearning.commands.stages.load import load_inputs
+from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.results import conclude
 from unlearning.commands.stages.trace import traced_layers
 from unlearning.config.build import build
@@ -43,6 +44,7 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
         record_architecture(inputs.model, context.run_dir)
         # A scope that the model lacks is refused before anything slow.
         build(config.scope).require_fits(inputs.model)
+        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     traced = None
     if isinstance(config.scope, TracedScopeConfig):
         with clock.stage("trace"):

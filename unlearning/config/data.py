@@ -69,6 +69,9 @@ class JsonlDataConfig(FileDataConfig):
     """Your own rows."""
 
     _target_: str = "unlearning.data.jsonl.JsonlReader"
+    joined_by: str = " "
+    """What will stand between input and output: conf/data/jsonl.yaml takes prompt.separator. Unless it is empty, white
+    space at the end of an input and around an output is left out, since it would stand beside the separator."""
 
 
 @dataclass

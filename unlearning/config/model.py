@@ -51,7 +51,10 @@ class ModelConfig:
     vocabulary: int = at_least(300, 1536)
     """Entries of the byte-level BPE tokenizer trained for the sandbox."""
     attention: str = one_of(("sdpa", "eager", "flash_attention_2"), "sdpa")
-    """Implementation of attention, by its name in Transformers."""
+    """Implementation of attention, by its name in Transformers. Where an architecture has no sdpa, eager is used."""
+    dropout: bool = True
+    """Whether the dropout that the model's configuration names is on while weights are trained, as in Transformers'
+    Trainer and so in the published systems. OLMo, Llama and most others have none; GPT-2 and OPT drop 0.1."""
     quantization: Quantization = Quantization.none
     """How the weights are held in memory. Merged weights are written in their own precision, with the adapter added."""
     trust_remote_code: bool = False

@@ -1,9 +1,10 @@
 """From a row to tokens."""
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
-from unlearning.config.checks import at_least
+from unlearning.config.checks import at_least, require
 from unlearning.config.escapes import unescaped
 
 
@@ -36,7 +37,13 @@ class PromptConfig:
     separator: str = " "
     r"""Stands between input and output in the raw style; `\n` is a line end, `\t` a tab."""
     append_eos: bool = True
-    """Whether the end-of-text token follows the output (exact match needs a model that stops)."""
+    """Whether the end of the answer follows the output (exact match needs a model that stops): the end-of-text token,
+    in the chat style the end of turn that the template writes."""
+    system: str | None = None
+    """Text of the system message before each question, in the chat style alone; null: none of its own."""
+    date: str = "2024-07-26"
+    """The day that a chat template takes for today, so that the same rows are the same tokens on every day. The default
+    is the day that Llama 3's template names where it is told none."""
     forget_supervised: Supervised = Supervised.output
     retain_supervised: Supervised = Supervised.output
     max_tokens: int = at_least(2, 2048)
@@ -45,3 +52,16 @@ class PromptConfig:
     def __post_init__(self) -> None:
         """Write line ends and tabs of the separator as such."""
         self.separator = unescaped(self.separator)
+
+    def check(self, key: str) -> None:
+        """Raise InputError for a date that is none, and for a system message in the raw style."""
+        require(_is_day(self.date), f"{key}.date", self.date, "a day written as 2024-07-26")
+        chat = self.style is PromptStyle.chat
+        require(self.system is None or chat, f"{key}.system", self.system, f"null unless {key}.style=chat")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -43,11 +43,12 @@ def random_rows(
 ) -> list[EncodedRow]:
     """Return the rows with as many random tokens, drawn once for each row, in place of the answer.
 
-    Only the answer is supervised. An end-of-text token stays where it is; special tokens are not drawn. Raises
+    Only the answer is supervised. What ends the answer stays where it is; special tokens are not drawn. Raises
     InputError as `encode_rows` does.
     """
     rng = random.Random(seed)
-    special = set(tokenizer.all_special_ids)
+    added = tokenizer.added_tokens_decoder
+    special = {*tokenizer.all_special_ids, *(token for token in added if added[token].special)}
     ordinary = [token for token in range(len(tokenizer)) if token not in special]
     found = []
     for row in encode_rows(rows, tokenizer, _answers_only(prompt)):

@@ -1,14 +1,15 @@
 """The token ids of rows, and the position from which on they carry a loss.
 
-The prompt is tokenised by itself, exactly as the official evaluator tokenises it, and so is the completion after it.
-Thus a model is trained to continue the very tokens that it is given when it is scored.
+Prompt and answer are tokenised together (`joint`). Where no token joins the two, the prompt's tokens are those that the
+official evaluator gives to a model that is to answer; so it is on all official rows with OLMo's tokenizer.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
+from unlearning.config.prompt import PromptConfig, Supervised
+from unlearning.data.joint import JointRow, join_rows, located_tokens, prompt_ids
 from unlearning.data.records import excerpt
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
@@ -27,35 +28,22 @@ class EncodedRow:
     tokens."""
 
 
-def encode_row(row: Row, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
-    """Return the token ids of input and output.
-
-    Raw style: `tokenizer(input)` with the tokenizer's own special tokens, as the official evaluator does, then
-    `separator + output` without any. Chat style: the chat template around the input, then the output. With
-    `prompt.append_eos` an end-of-text token follows in both styles.
-
-    Raises InputError if the row is longer than `prompt.max_tokens`, if the tokenizer lacks the chat template or the
-    end-of-text token that is asked for, or if no token is left to carry a loss.
-    """
-    return encode_rows([row], tokenizer, prompt)[0]
-
-
 def encode_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> list[EncodedRow]:
-    """Return what `encode_row` returns for each row.
+    """Return the token ids of input and output of each row, with one call of the tokenizer.
 
-    There are only two calls of the tokenizer; a fast tokenizer works on the texts of a call in parallel.
+    Raw style: those of `input + separator + output`, with the special tokens that the tokenizer puts before a text.
+    Chat style: those of the conversation that the chat template writes, up to the end of turn. A token that holds the
+    end of the prompt and the beginning of the answer counts to the answer (see `border_notice`). With
+    `prompt.append_eos`, the tokenizer's end-of-text token follows where no template has closed the answer.
+
+    Raises InputError if a row is longer than `prompt.max_tokens`, if the tokenizer lacks the chat template, the
+    end-of-text token or the offsets that are needed, or if no token is left to carry a loss.
     """
     if not rows:
         return []
-    prompts = encode_prompts([row.input for row in rows], tokenizer, prompt)
-    separator = prompt.separator if prompt.style is PromptStyle.raw else ""
-    outputs = [separator + row.output for row in rows]
-    completions: list[list[int]] = tokenizer(outputs, add_special_tokens=False)["input_ids"]
     eos = _eos(tokenizer, prompt)
-    return [
-        _join(row, start, completion, eos, prompt)
-        for row, start, completion in zip(rows, prompts, completions, strict=True)
-    ]
+    joint = join_rows([row.input for row in rows], [row.output for row in rows], tokenizer, prompt)
+    return [_encoded(row, found, eos, prompt) for row, found in zip(rows, joint, strict=True)]
 
 
 def encode_prompts(
@@ -63,34 +51,48 @@ def encode_prompts(
 ) -> list[list[int]]:
     """Return the token ids of the prompts alone: the input of a model that is to answer.
 
-    Raises InputError as `encode_row` does.
+    Raises InputError as `encode_rows` does.
     """
-    if prompt.style is PromptStyle.raw:
-        ids: list[list[int]] = tokenizer(list(inputs))["input_ids"]
-        return ids
-    if not tokenizer.chat_template:
-        name = tokenizer.name_or_path or type(tokenizer).__name__
-        raise InputError(f"prompt.style=chat: tokenizer {name} has no chat template; choose prompt.style=raw")
-    chats = [[{"role": "user", "content": text}] for text in inputs]
-    # transformers 5 returns a BatchEncoding unless told otherwise.
-    chat_ids: list[list[int]] = tokenizer.apply_chat_template(chats, add_generation_prompt=True, return_dict=False)
-    return chat_ids
+    return prompt_ids(inputs, tokenizer, prompt)
+
+
+def border_notice(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> str | None:
+    """Return a line that says in how many rows the prompt alone has other tokens than before its answer; else None.
+
+    There a token holds the end of the prompt and the beginning of the answer. A model learns it as the answer's first
+    token, but is asked with the prompt alone.
+    """
+    inputs = [row.input for row in rows]
+    joint = join_rows(inputs, [row.output for row in rows], tokenizer, prompt)
+    alone = prompt_ids(inputs, tokenizer, prompt)
+    differ = [
+        row.id
+        for row, found, asked in zip(rows, joint, alone, strict=True)
+        if list(found.tokens.ids[: found.answer_start]) != asked
+    ]
+    if not differ:
+        return None
+    return (
+        f"in {len(differ)} of {len(rows)} rows (the first is {excerpt(differ[0])}) a token joins the end of the prompt "
+        "and the beginning of the answer; it counts to the answer, and prompt.separator decides about it"
+    )
 
 
 def encode_text(text: str, tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> EncodedRow:
     """Return the token ids of a text without a question, every token of which is a label.
 
-    The tokenizer adds its own special tokens. Raises InputError as `encode_row` does, but never needs a chat template.
+    The tokenizer adds its own special tokens before it. Raises InputError as `encode_rows` does, but never needs a chat
+    template.
     """
-    ids: list[int] = _closed(tokenizer(text)["input_ids"], _eos(tokenizer, prompt))
-    return _checked(f"text {excerpt(text)}", ids, 1, prompt)
+    (tokens,) = located_tokens([text], tokenizer, special=True)
+    return _checked(f"text {excerpt(text)}", [*tokens.ids, *_eos(tokenizer, prompt)], 1, prompt)
 
 
-def _join(row: Row, start: list[int], completion: list[int], eos: int | None, prompt: PromptConfig) -> EncodedRow:
+def _encoded(row: Row, joint: JointRow, eos: Sequence[int], prompt: PromptConfig) -> EncodedRow:
     supervised = prompt.forget_supervised if row.split is Split.FORGET else prompt.retain_supervised
     whole = supervised is Supervised.document or (supervised is Supervised.article and row.kind is Kind.COMPLETION)
-    first = 1 if whole else len(start)
-    return _checked(f"row {excerpt(row.id)}", start + _closed(completion, eos), max(first, 1), prompt)
+    ids = [*joint.tokens.ids, *(() if joint.rendered.ends_turn else eos)]
+    return _checked(f"row {excerpt(row.id)}", ids, 1 if whole else max(joint.answer_start, 1), prompt)
 
 
 def _checked(name: str, ids: list[int], supervised_from: int, prompt: PromptConfig) -> EncodedRow:
@@ -101,16 +103,11 @@ def _checked(name: str, ids: list[int], supervised_from: int, prompt: PromptConf
     return EncodedRow(tuple(ids), supervised_from)
 
 
-def _eos(tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> int | None:
+def _eos(tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> tuple[int, ...]:
+    """Return the end-of-text token, or nothing where none is to follow an answer."""
     if not prompt.append_eos:
-        return None
+        return ()
     if tokenizer.eos_token_id is None:
         name = tokenizer.name_or_path or type(tokenizer).__name__
         raise InputError(f"prompt.append_eos=true: tokenizer {name} has no end-of-text token")
-    eos: int = tokenizer.eos_token_id
-    return eos
-
-
-def _closed(ids: list[int], eos: int | None) -> list[int]:
-    """Return the ids with one end-of-text token at the end; some tokenizers add theirs to a text by themselves."""
-    return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
+    return (tokenizer.eos_token_id,)

@@ -1,7 +1,7 @@
 """Your own rows: records with input and output, and optionally id, task, kind and subject."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unlearning.data.ids import suffix_kind, task_of
 from unlearning.data.located_row import LocatedRow, located_rows
@@ -19,6 +19,8 @@ SUFFIXES = {Kind.COMPLETION: "sc1", Kind.QUESTION: "qa0"}
 class JsonlReader(FileReader):
     """Reads rows of any origin."""
 
+    joined_by: str = " "
+
     def rows(self, sources: Sequence[str], split: Split) -> list[LocatedRow]:
         """Return the rows of all sources, in order.
 
@@ -27,13 +29,21 @@ class JsonlReader(FileReader):
           Without an id, "forget-row7qa0" becomes the id of the seventh forget row.
         - A row without a task has the task that its id tells, or `TASK`.
         - The subject is "subject", words of the input, or "subject_start" and "subject_end" (`given_subject`).
+        - With `joined_by`, white space at the end of an input and around an output is left out.
 
         Raises InputError if a source cannot be read, a row is not as described, or an id stands twice.
         """
-        return located_rows(sources, split, _own_row)
+        located = located_rows(sources, split, _own_row)
+        return [_without_outer_space(item) for item in located] if self.joined_by else located
 
     def notes(self, located: Sequence[LocatedRow]) -> Iterator[str]:
-        """Yield a line where rows tell no kind, and one where the column kind contradicts the id."""
+        """Yield a line where white space was left out, where rows tell no kind, and where kind contradicts the id."""
+        spaced = [item for item in located if _had_outer_space(item)]
+        if spaced:
+            yield (
+                f"rows with white space at the end of input or around output: {_count(spaced)}; it is left out, "
+                "unless prompt.separator is empty"
+            )
         kinds = [(item, "kind" in item.record.fields, _kind_of_id(item)) for item in located]
         untold = [item for item, given, by_id in kinds if not given and by_id is None]
         if untold:
@@ -44,6 +54,15 @@ class JsonlReader(FileReader):
         contradicted = [item for item, given, by_id in kinds if given and by_id not in (None, item.row.kind)]
         if contradicted:
             yield f"rows whose kind contradicts their id: {_count(contradicted)}; the kind counts"
+
+
+def _without_outer_space(item: LocatedRow) -> LocatedRow:
+    """Return a row without white space at the end of its input and around its output."""
+    return replace(item, row=replace(item.row, input=item.row.input.rstrip(), output=item.row.output.strip()))
+
+
+def _had_outer_space(item: LocatedRow) -> bool:
+    return (item.row.input, item.row.output) != (item.record.fields["input"], item.record.fields["output"])
 
 
 def _kind_of_id(item: LocatedRow) -> Kind | None:

@@ -17,7 +17,7 @@ from unlearning.evaluation.result import EvaluationResult
 from unlearning.identity import settings_hash
 from unlearning.models.weights_hash import weights_hash
 
-METRICS_VERSION = 3
+METRICS_VERSION = 4
 """Must be raised with every change of the code that can change a measured number, adds one or renames one."""
 VOLATILE_CONFIG_KEYS = ("_name_or_path", "transformers_version", "use_cache")
 
@@ -59,7 +59,7 @@ def cache_key(
             "metrics": METRICS_VERSION,
             "weights": merged_weights_hash(model),
             "model": model_settings(model),
-            "ends": sorted(end_tokens(model, tokenizer)),
+            "ends": sorted(end_tokens(model, tokenizer, prompt)),
             "tokenizer": tokenizer_hash(tokenizer),
             "corpus": corpus.fingerprint,
         },

@@ -14,11 +14,11 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.distribution import ProcessGroup
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.model_state import require_match
 from unlearning.evaluation.parts import PARTS, Part
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.summary import summarise
 from unlearning.locks.lock import lock_file, only_one
+from unlearning.models.match import require_match
 
 log = logging.getLogger(__name__)
 

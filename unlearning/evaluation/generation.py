@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.config.prompt import PromptConfig
+from unlearning.data.rendering import end_of_turn
 from unlearning.data.rows import Kind, Row
 from unlearning.evaluation.decoding import DecodingBatch, PartialAnswer, slots_needed
 from unlearning.evaluation.model_state import allowed_new_tokens, evaluation_mode, require_fits
@@ -17,6 +19,7 @@ from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.stopping import StoppingRule
 from unlearning.evaluation.text import StableText, official_text
 from unlearning.models.capabilities import capabilities
+from unlearning.models.match import end_of_text_tokens
 
 ANSWER_STEP_TOKENS = 16
 """The number of tokens expected of an answer is a multiple of this, so that many rows have the same."""
@@ -27,19 +30,19 @@ def generate(
     tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[Row],
     prompts: Sequence[list[int]],
+    ends: frozenset[int],
     max_new_tokens: int,
     batch_tokens: int,
 ) -> list[str]:
     """Return the greedy continuation of each prompt, decoded as by the official evaluator, in the order of the rows.
 
-    `prompts` are the rows' token ids. The text of a question ends where it can no longer match the answer, that of a
-    completion where its recall is already 1, and every text at the end of the model's context. Each token is the most
-    likely one; of the model's generation_config only the end-of-text tokens are used. A batch holds at most
-    `batch_tokens` cache slots, or one row.
+    `prompts` are the rows' token ids, `ends` the tokens that end an answer (`end_tokens`). The text of a question ends
+    where it can no longer match the answer, that of a completion where its recall is already 1, and every text at the
+    end of the model's context. Each token is the most likely one, whatever the model's generation_config says. A batch
+    holds at most `batch_tokens` cache slots, or one row.
 
     Raises InputError for a prompt that leaves no room in the context, and for logits that are not a number.
     """
-    ends = end_tokens(model, tokenizer)
     stable_text = StableText(tokenizer)
     answers = []
     for row, prompt in zip(rows, prompts, strict=True):
@@ -66,15 +69,18 @@ def generate(
     return [official_text(tokenizer, answer.tokens) for answer in answers]
 
 
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Return the tokens that end an answer: those of the model's generation_config, or else the tokenizer's."""
-    settings = model.generation_config
-    ends = None if settings is None else settings.eos_token_id
-    if ends is None:
-        ends = tokenizer.eos_token_id
-    if ends is None:
-        return frozenset()
-    return frozenset([ends] if isinstance(ends, int) else ends)
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> frozenset[int]:
+    """Return the tokens that end an answer: all that the model's two configurations and the tokenizer name.
+
+    In the chat style the template's end of turn ends an answer too.
+    """
+    named = set(end_of_text_tokens(model))
+    if tokenizer.eos_token_id is not None:
+        named.add(tokenizer.eos_token_id)
+    closing = end_of_turn(tokenizer, prompt)
+    if closing is not None:
+        named.add(tokenizer(closing, add_special_tokens=False)["input_ids"][-1])
+    return frozenset(named)
 
 
 def _likely_answers(tokenizer: PreTrainedTokenizerBase, row: Row, ends: frozenset[int]) -> list[list[int]]:

@@ -1,10 +1,10 @@
-"""What a model can be asked (its context and its vocabulary), and the mode that it is in while it is scored."""
+"""How much a model can be asked (its context), and the mode that it is in while it is scored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from unlearning.errors import InputError
 
@@ -43,12 +43,3 @@ def allowed_new_tokens(model: PreTrainedModel, tokens: int, new_tokens: int) -> 
     """Return how many new tokens, at most `new_tokens`, fit into the model's context after `tokens` tokens."""
     limit = context_tokens(model)
     return new_tokens if limit is None else min(new_tokens, limit - tokens)
-
-
-def require_match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise InputError if the tokenizer has tokens for which the model has no embedding."""
-    embeddings = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > embeddings:
-        raise InputError(
-            f"tokenizer of {len(tokenizer)} tokens, model of {embeddings} embeddings: they do not belong together"
-        )

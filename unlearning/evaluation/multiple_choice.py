@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.data.joint import located_tokens
 from unlearning.data.question_text import LETTERS, MMLU_HEAD, cloze_prompt, letters_prompt, option_continuation
 from unlearning.data.rows import Question
 from unlearning.errors import InputError
@@ -56,10 +57,8 @@ def cloze_correct(
 
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each text, special tokens included."""
-    # One call for all texts, since a fast tokenizer encodes them in parallel.
-    ids: list[list[int]] = tokenizer(list(texts))["input_ids"] if texts else []
-    return ids
+    """Return the token ids of each text, with the special tokens that the tokenizer puts before it."""
+    return [list(tokens.ids) for tokens in located_tokens(texts, tokenizer, special=True)]
 
 
 def _split_at_options(model: PreTrainedModel, question: Question, encoded: Sequence[list[int]]) -> PromptContinuations:

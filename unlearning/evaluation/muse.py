@@ -19,7 +19,7 @@ from unlearning.data.encoding import encode_prompts
 from unlearning.data.rows import Document, Kind, Row
 from unlearning.errors import InputError
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.generation import generate
+from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import LOGITS_LIMIT, length_batches, right_padded
 from unlearning.evaluation.metrics import MUSE_METRICS
 from unlearning.evaluation.model_state import evaluation_mode, require_fits
@@ -156,7 +156,8 @@ def _texts(evaluated: EvaluatedModel, group: str, rows: Sequence[Row], new_token
     tokenizer = evaluated.tokenizer
     prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt)
     unscored = [replace(row, output=UNSCORED, kind=Kind.COMPLETION) for row in rows]
-    texts = generate(evaluated.model, tokenizer, unscored, prompts, new_tokens, evaluated.config.batch_tokens)
+    model, ends = evaluated.model, end_tokens(evaluated.model, tokenizer, evaluated.prompt)
+    texts = generate(model, tokenizer, unscored, prompts, ends, new_tokens, evaluated.config.batch_tokens)
     scores = []
     for row, text in zip(rows, texts, strict=True):
         if row.kind is Kind.COMPLETION:

@@ -12,7 +12,7 @@ from unlearning.data.question_text import LETTERS
 from unlearning.data.rows import Corpus, Question
 from unlearning.evaluation.answer_score import answer_score
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.generation import generate
+from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import document_scores
 from unlearning.evaluation.memorisation import memorisation
 from unlearning.evaluation.multiple_choice import cloze_correct, letters_correct
@@ -40,7 +40,8 @@ def generations(evaluated: EvaluatedModel) -> list[Generation]:
     rows = evaluated.share.of([*evaluated.corpus.forget, *evaluated.corpus.retain])
     config, tokenizer = evaluated.config, evaluated.tokenizer
     prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt) if rows else []
-    texts = generate(evaluated.model, tokenizer, rows, prompts, config.max_new_tokens, config.batch_tokens)
+    ends = end_tokens(evaluated.model, tokenizer, evaluated.prompt)
+    texts = generate(evaluated.model, tokenizer, rows, prompts, ends, config.max_new_tokens, config.batch_tokens)
     return [
         Generation(
             id=row.id,

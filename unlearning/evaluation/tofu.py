@@ -19,7 +19,7 @@ from unlearning.data.encoding import encode_prompts, encode_rows
 from unlearning.data.rows import Kind, Row, Split, TofuQuestion, TofuSets
 from unlearning.errors import InputError
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.generation import generate
+from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.metrics import TOFU_METRICS
 from unlearning.evaluation.model_state import require_fits
@@ -164,5 +164,7 @@ def _row(question: TofuQuestion, answer: str) -> Row:
 
 def _generated(evaluated: EvaluatedModel, questions: Sequence[TofuQuestion]) -> list[str]:
     rows = [_row(question, question.answer) for question in questions]
-    prompts = encode_prompts([row.input for row in rows], evaluated.tokenizer, evaluated.prompt)
-    return generate(evaluated.model, evaluated.tokenizer, rows, prompts, NEW_TOKENS, evaluated.config.batch_tokens)
+    model, tokenizer = evaluated.model, evaluated.tokenizer
+    prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt)
+    ends = end_tokens(model, tokenizer, evaluated.prompt)
+    return generate(model, tokenizer, rows, prompts, ends, NEW_TOKENS, evaluated.config.batch_tokens)

@@ -1,12 +1,12 @@
 """A fact as tokens: where its subject stands, and where its answer begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
-from unlearning.data.encoding import encode_row
-from unlearning.data.rows import Kind, Row, Split
+from unlearning.config.prompt import PromptConfig
+from unlearning.data.joint import JointRow, join_rows
 from unlearning.errors import InputError
 from unlearning.mediation.facts import Fact
 
@@ -41,48 +41,28 @@ class EncodedFact:
         return self.input_ids[self.answer_start :]
 
 
-def encode_fact(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> EncodedFact:
-    """Tokenise a fact as a training row is tokenised, and find its subject by the tokens' character offsets.
+def encode_facts(facts: Sequence[Fact], tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> list[EncodedFact]:
+    """Tokenise facts as training rows are tokenised, and find their subjects by the tokens' character offsets.
 
     Raises:
-        InputError: the tokenizer is a slow one, which gives no offsets; its offsets do not fit the prompt; or
-            the row cannot be encoded (see `encode_row`).
+        InputError: the tokenizer gives no offsets, its offsets do not fit a prompt, or a row cannot be encoded (see
+            `encode_rows`).
     """
-    if not tokenizer.is_fast:
-        name = tokenizer.name_or_path or type(tokenizer).__name__
-        raise InputError(f"tokenizer {name}: tracing needs a fast tokenizer, whose tokens know their offsets")
-    row = Row(fact.id, fact.prompt, fact.answer, "Task2", Kind.QUESTION, Split.FORGET)
-    plain = replace(prompt, append_eos=False, forget_supervised=Supervised.output)
-    encoded = encode_row(row, tokenizer, plain)
-    start = encoded.supervised_from
-    text = _prompt_text(fact, tokenizer, prompt)
-    ids, offsets = _offsets(text, tokenizer, prompt)
-    first = text.find(fact.prompt) + fact.subject_start
-    inside = [
-        position for position, (begin, end) in enumerate(offsets) if begin < first + len(fact.subject) and end > first
-    ]
-    if tuple(ids) != encoded.input_ids[:start] or fact.prompt not in text or (fact.subject and not inside):
+    plain = replace(prompt, append_eos=False)
+    joint = join_rows([fact.prompt for fact in facts], [fact.answer for fact in facts], tokenizer, plain)
+    return [_encoded(fact, found, tokenizer) for fact, found in zip(facts, joint, strict=True)]
+
+
+def _encoded(fact: Fact, joint: JointRow, tokenizer: PreTrainedTokenizerBase) -> EncodedFact:
+    """Return one fact from its tokens. Raises InputError where it has a subject and no token of it."""
+    ids, start = joint.tokens.ids, joint.answer_start
+    # A chat template may write the same words before the question, in a system message.
+    asked = joint.rendered.prompt.rfind(fact.prompt)
+    first = asked + fact.subject_start
+    last = first + len(fact.subject)
+    inside = [place for place, (begin, end) in enumerate(joint.tokens.offsets[:start]) if begin < last and end > first]
+    if asked < 0 or (fact.subject and not inside):
         raise InputError(f"fact {fact.id}: cannot tell which tokens of the prompt are {fact.subject!r}")
-    texts = tuple(tokenizer.decode([token]) for token in ids)
+    texts = tuple(tokenizer.decode([token]) for token in ids[:start])
     subject = range(inside[0], inside[-1] + 1) if inside else range(0)
-    return EncodedFact(fact, encoded.input_ids, subject, start, texts)
-
-
-def _prompt_text(fact: Fact, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig) -> str:
-    """Return the prompt as a string: the question itself, or the chat template around it."""
-    if prompt.style is PromptStyle.raw:
-        return fact.prompt
-    chat = [{"role": "user", "content": fact.prompt}]
-    return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
-
-
-def _offsets(
-    text: str, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
-) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the prompt's ids and the characters [begin, end) of each; special tokens have an empty range.
-
-    A chat template writes its special tokens itself, so the tokenizer must not add its own.
-    """
-    special = prompt.style is PromptStyle.raw
-    encoding = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    return encoding["input_ids"], encoding["offset_mapping"]
+    return EncodedFact(fact, ids, subject, start, texts)

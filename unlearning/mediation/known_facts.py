@@ -10,7 +10,7 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.config.trace import Corruption, TraceConfig, TraceMode, Wording
 from unlearning.data.rows import Row
 from unlearning.errors import InputError
-from unlearning.mediation.encoded_fact import EncodedFact, encode_fact
+from unlearning.mediation.encoded_fact import EncodedFact, encode_facts
 from unlearning.mediation.facts import Fact, facts_from_rows, facts_without_subjects, in_possessive, spread
 from unlearning.mediation.foils import with_foils
 from unlearning.mediation.result import FactCounts
@@ -46,11 +46,11 @@ def find_known_facts(
     Where no row has a subject and weights are exchanged, every row is a fact.
 
     Raises:
-        InputError: no row is a fact, the model knows none of them, or see `encode_fact`.
+        InputError: no row is a fact, the model knows none of them, or see `encode_facts`.
     """
     texts, other_texts = _texts(rows, other_rows, config)
-    facts = [encode_fact(text, tokenizer, prompt) for text in spread(texts, config.seed)]
-    others = [encode_fact(text, tokenizer, prompt) for text in spread(other_texts, config.seed)]
+    facts = encode_facts(spread(texts, config.seed), tokenizer, prompt)
+    others = encode_facts(spread(other_texts, config.seed), tokenizer, prompt)
     facts = with_foils(facts, [*facts, *others], config.seed)
     needs_foil = config.corruption is Corruption.replacement
     without = [fact.source.id for fact in facts if needs_foil and not fact.foils]

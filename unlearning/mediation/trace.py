@@ -86,7 +86,7 @@ def trace(
 
     Raises:
         InputError: no row is a fact, the model knows none of them, the corruption changes the answer of none of them,
-            the architecture cannot be traced (`self_test`), or see `encode_fact`, `Tracer` and `select`.
+            the architecture cannot be traced (`self_test`), or see `encode_facts`, `Tracer` and `select`.
     """
     result, facts = trace_facts(model, tokenizer, forget, retain, config, prompt, out, fabric, base)
     if not fabric.is_global_zero:

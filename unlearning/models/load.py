@@ -1,8 +1,10 @@
 """Loads models and tokenizers from a folder or the Hugging Face hub: no pickles and no remote code unless asked for."""
 
 import importlib.util
+import logging
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.errors import InputError, first_line
+from unlearning.models.dropout import switch_dropout_off
+
+log = logging.getLogger(__name__)
+
+SDPA = "sdpa"
+"""PyTorch's own attention, the default of Transformers."""
 
 
 def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
@@ -26,34 +34,47 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "m
     With model.quantization its linear modules are in 4 bits, and it is on this process's GPU. `key` is the
     configuration key that named the path.
 
-    Raises InputError where the path does not exist, has no such model, or has only pickled weights, and where the
-    library or the GPU for quantization is missing.
+    Raises InputError where the path does not exist, has no such model, an adapter alone, or only pickled weights, and
+    where the library or the GPU for quantization is missing.
     """
     in_few_bits = _quantized(config)
     require_folder(path, key)
     if not config.allow_pickle:
         _refuse_pickle_only(path, key)
     if config.path is None or not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        disable_progress_bar()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             path,
             revision=_revision(path, config),
             dtype=dtype,
-            attn_implementation=config.attention,
+            # None: sdpa where the architecture has it, else Transformers' own.
+            attn_implementation=None if config.attention == SDPA else config.attention,
             use_safetensors=None if config.allow_pickle else True,
             trust_remote_code=config.trust_remote_code,
             **in_few_bits,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise InputError(f"{key}={path}: cannot be loaded ({first_line(error)})") from error
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise InputError(f"{key}={path}: an adapter; give the whole model, such as the model/ of the run that made it")
+    if not config.dropout:
+        switch_dropout_off(model)
+    if config.attention == SDPA and model.config._attn_implementation != SDPA:
+        _say_fallback(model.config.model_type, model.config._attn_implementation)
     return model.eval()
+
+
+@cache
+def _say_fallback(family: str, used: str) -> None:
+    """Say once a process which attention is used where there is no sdpa."""
+    log.warning("model.attention=%s: %s has none in Transformers; model.attention=%s is used", SDPA, family, used)
 
 
 def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
     """Return the fast tokenizer; one without a padding token pads with its end-of-text token.
 
-    Raises InputError where there is no tokenizer, or where it has no end-of-text token.
+    Raises InputError where there is no tokenizer, or where it is a slow one or has no end-of-text token.
     """
     source = config.tokenizer or path
     require_folder(source, "model.tokenizer" if config.tokenizer else "model.path")
@@ -63,6 +84,8 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(f"model.tokenizer={source}: cannot be loaded ({first_line(error)})") from error
+    if not tokenizer.is_fast:
+        raise InputError(f"model.tokenizer={source}: a slow tokenizer; a fast one is needed, with a tokenizer.json")
     if tokenizer.eos_token_id is None:
         raise InputError(f"model.tokenizer={source}: has no end-of-text token")
     if tokenizer.pad_token_id is None:

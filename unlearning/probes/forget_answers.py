@@ -7,7 +7,7 @@ from unlearning.data.encoding import encode_prompts
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Kind, Row
 from unlearning.evaluation.answer_score import answer_score
-from unlearning.evaluation.generation import generate
+from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 
 KINDS = {Measured.knowledge: Kind.QUESTION, Measured.regurgitation: Kind.COMPLETION}
@@ -35,8 +35,9 @@ def score_prompts(
 
     An answer is cut where the prompt's text in `ends` occurs; an empty text cuts nothing.
     """
-    settings = probed.evaluation
-    texts = generate(probed.model, probed.tokenizer, rows, prompts, settings.max_new_tokens, settings.batch_tokens)
+    model, tokenizer, settings = probed.model, probed.tokenizer, probed.evaluation
+    end_ids = end_tokens(model, tokenizer, probed.prompt)
+    texts = generate(model, tokenizer, rows, prompts, end_ids, settings.max_new_tokens, settings.batch_tokens)
     if ends is not None:
         texts = [text.partition(end)[0] if end else text for text, end in zip(texts, ends, strict=True)]
     return [

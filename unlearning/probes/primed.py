@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unlearning.config.probe import Measured
-from unlearning.config.prompt import PromptConfig, PromptStyle
-from unlearning.data.encoding import encode_prompts
+from unlearning.data.joint import join_rows
 from unlearning.data.rows import Row
 from unlearning.probes.forget_answers import MEASURES, forget_rows, score_prompts
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel
@@ -51,18 +50,12 @@ class Primed:
 
     def _prompts(self, rows: Sequence[Row], beginnings: Sequence[str], probed: ProbedModel) -> list[list[int]]:
         """Return the rows' prompts, each followed by its beginning as if the model had said it."""
-        prompts = encode_prompts([row.input for row in rows], probed.tokenizer, probed.prompt)
-        texts = [_separator(probed.prompt) + beginning for beginning in beginnings]
-        given: list[list[int]] = probed.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return [prompt + own for prompt, own in zip(prompts, given, strict=True)]
+        prompt = replace(probed.prompt, append_eos=False)
+        joint = join_rows([row.input for row in rows], beginnings, probed.tokenizer, prompt)
+        return [list(found.tokens.ids) for found in joint]
 
 
 def split_words(text: str, count: int) -> tuple[str, str]:
     """Return the first `count` words of the text, and the rest after them, which is empty if there is no more."""
     found = re.match(rf"((?:\S+\s+){{{count}}})(\S.*)", text.strip(), re.DOTALL)
     return (found[1].rstrip(), found[2]) if found else (text.strip(), "")
-
-
-def _separator(prompt: PromptConfig) -> str:
-    """Return the text that training puts between a prompt and its answer."""
-    return prompt.separator if prompt.style is PromptStyle.raw else ""

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel
 
 from unlearning.config.trainer import TrainerConfig
 from unlearning.models.capabilities import capabilities
+from unlearning.models.dropout import has_dropout
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.build_tables import GIB, rows_worth_keeping
 from unlearning.training.row_model import first_trained_layer, plain_model
@@ -29,20 +28,10 @@ def layout_of(task: TrainingTask, config: TrainerConfig, plan: Sequence[PlanStep
         uses_retain=task.objective.uses_retain,
         shares_packs=capabilities(model).packs,
     )
-    if config.prefix_cache_gib == 0 or first_trained_layer(model) == 0 or _has_dropout(model):
+    if config.prefix_cache_gib == 0 or first_trained_layer(model) == 0 or has_dropout(model):
         return layout
     # Lightning has not yet converted the model to its precision.
     dtype = torch.bfloat16 if resolve_precision(config) == "bf16-true" else model.dtype
     bytes_per_token = dtype.itemsize * int(model.config.get_text_config().hidden_size)
     limit_bytes = config.prefix_cache_gib * GIB
     return replace(layout, prefix_rows=rows_worth_keeping(plan, task.rows, layout, bytes_per_token, limit_bytes))
-
-
-def _has_dropout(model: PreTrainedModel) -> bool:
-    """Return whether dropout, by a module or by a function that the config sets, may change frozen layers' outputs."""
-    settings = model.config.get_text_config().to_dict()
-    # Settings of a summary belong to a head that a language model does not have.
-    names = [key for key in settings if "drop" in key and not key.startswith("summary_")]
-    functional = [settings[key] for key in names if isinstance(settings[key], int | float)]
-    modules = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
-    return any(share > 0 for share in (*functional, *modules))

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.commands.stages.load_pair import load_pair
 from unlearning.commands.stages.sandbox_models import sandbox_folder
 from unlearning.config.commands import CommonConfig
 from unlearning.context import on_main_process
 from unlearning.data.load import load_corpus
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
-from unlearning.models.load import load_model, load_tokenizer, require_folder
+from unlearning.models.load import require_folder
 from unlearning.training.hardware import require_hardware
-from unlearning.training.trainer import weights_dtype
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ def load_inputs(config: CommonConfig) -> RunInputs:
     if retrained is not None:
         # The retrained model is loaded much later; a folder that is missing is refused now.
         require_folder(retrained, "model.retrained")
-    tokenizer = load_tokenizer(path, config.model)
-    model = load_model(path, config.model, weights_dtype(config.trainer))
+    model, tokenizer = load_pair(path, config.model, config.trainer)
     return RunInputs(corpus, path, retrained, model, tokenizer)
 
 

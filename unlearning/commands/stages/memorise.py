@@ -8,6 +8,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.commands.stages.load_pair import load_pair
 from unlearning.config.build import build
 from unlearning.config.commands import CommonConfig
 from unlearning.config.model import ModelConfig
@@ -18,7 +19,7 @@ from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
-from unlearning.models.load import load_model, load_tokenizer
+from unlearning.models.load import load_tokenizer
 from unlearning.models.weights_hash import weights_hash
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
@@ -27,7 +28,6 @@ from unlearning.training.fit import fit
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.task import TrainingRecord, TrainingTask
-from unlearning.training.trainer import weights_dtype
 
 
 def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -38,7 +38,7 @@ def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedMode
     """
     model = config.model
     if model.path is not None:
-        return load_model(model.path, model, weights_dtype(config.trainer)), load_tokenizer(model.path, model)
+        return load_pair(model.path, model, config.trainer)
     tokenizer = load_tokenizer(model.tokenizer, model) if model.tokenizer else corpus_tokenizer(corpus, model)
     return new_model(model, tokenizer, config.recipe.seed), tokenizer
 

@@ -22,9 +22,9 @@ from unlearning.data.corpus import fingerprint
 from unlearning.errors import InputError
 from unlearning.evaluation.cache import METRICS_VERSION, merged_weights_hash, model_settings, tokenizer_hash
 from unlearning.evaluation.generation import end_tokens
-from unlearning.evaluation.model_state import require_match
 from unlearning.identity import settings_hash
 from unlearning.locks.lock import lock_file, only_one
+from unlearning.models.match import require_match
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, ProbedModel
@@ -33,7 +33,7 @@ from unlearning.training.hardware import one_device
 from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.trainer import resolve_precision
 
-PROBES_VERSION = 1
+PROBES_VERSION = 2
 """To be raised with every change of the code that can change what a probe finds."""
 
 
@@ -118,7 +118,7 @@ def _identity(probed: ProbedModel) -> str:
             "metrics": METRICS_VERSION,
             "weights": merged_weights_hash(model),
             "model": model_settings(model),
-            "ends": sorted(end_tokens(model, probed.tokenizer)),
+            "ends": sorted(end_tokens(model, probed.tokenizer, probed.prompt)),
             "tokenizer": tokenizer_hash(probed.tokenizer),
             "corpus": probed.corpus.fingerprint or fingerprint(probed.corpus),
             "limits": [evaluation.max_new_tokens, evaluation.batch_tokens],
