@@ -1,13 +1,16 @@
 """Fixtures of the report's tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.empty_figures import empty_figures
 from tests.report.fabricated import make_runs, write_failed, write_run
 from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_sweep import add_troubles, make_sweep
+from tests.report.pages import PAGES
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.compare import report_on
 
@@ -31,6 +34,20 @@ def models_fixture() -> dict[str, EvaluationResult]:
         "target": EvaluationResult.from_json(evaluation_of("target", 0, 3)),
         "unlearned": EvaluationResult.from_json(evaluation_of("layer_freeze", 0, 3)),
     }
+
+
+@pytest.fixture(scope="session")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the page of a kind, to read only; each is written when it is first asked for."""
+    folder = tmp_path_factory.mktemp("pages")
+    return cache(lambda kind: PAGES[kind](folder / kind))
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """Leave figures empty: for tests of what stands around them."""
+    with empty_figures():
+        yield
 
 
 @pytest.fixture
