@@ -39,7 +39,7 @@ def test_page_says_the_score_and_what_it_is_made_of(page: str, folder: Path) -> 
     result = read_evaluation(folder, "olmo_1b")
     assert result is not None
     final, (low, high) = result.metrics["final"], result.intervals["final"]
-    assert f"olmo_1b has a final score of {final:.3f} (95% interval {low:.2f} to {high:.2f})." in page
+    assert f"The final score is {final:.3f} (95% interval {low:.2f} to {high:.2f})." in page
     row = re.search(r'<th scope="row">Final score\s↑.*?</tr>', page)
     assert row is not None
     assert f'<td class="number">{final:.3f}<small>[{low:.2f}, {high:.2f}]</small></td>' in row.group()
@@ -63,7 +63,9 @@ def test_page_has_figures_tables_and_answers(page: str, folder: Path) -> None:
     assert "48 members and 48 non-members." in page
     assert "1% and 0.1% of 48 is none." in page
     assert "<h5>Expected</h5>" in page
-    assert re.search(r'<h5>Answer <span class="answer-score">\d\.\d\d</span> <small>\d+ of 22 words</small></h5>', page)
+    assert re.search(
+        r'<h5>olmo_1b <span class="answer-score">\d\.\d\d</span> <small>\d+ of 22 words</small></h5>', page
+    )
     assert page.count("<mark>") > 12
 
 
@@ -95,7 +97,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     metrics = json.loads((place / "metrics.json").read_text())["olmo_1b"] | {"utility": None, "final": None}
     _change(place, "olmo_1b", metrics=metrics, missing=["utility: the data has no questions"])
     text = write_evaluation_report(place).read_text()
-    assert "olmo_1b has no final score: parts of it could not be measured." in text
+    assert "There is no final score: parts of it could not be measured." in text
     assert "<li>utility: the data has no questions</li>" in text
 
 

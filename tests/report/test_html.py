@@ -166,4 +166,5 @@ def test_report_without_references_membership_and_curve(tmp_path: Path, write_ru
     )
     assert "<h4>Membership</h4>" not in text
     assert "<h4>Attacks" not in text
-    assert "Before <span" not in text
+    assert "<h5>unlearned <span" in text
+    assert "<h5>untouched target <span" not in text

@@ -14,8 +14,16 @@ from unlearning.probes.bootstrap import Value
 from unlearning.probes.table import CurvePoint, ProbeResult, table_json
 from unlearning.report.html import write_probe_report, write_run_report
 from unlearning.report.probe_figures import draw_probes, draw_relearning
-from unlearning.report.probe_table import print_probes
-from unlearning.report.probe_view import cell, explanations, finding, probe_view, read_probes
+from unlearning.report.probe_part import (
+    cell,
+    cells,
+    explanations,
+    finding,
+    measured,
+    print_probes,
+    probe_part,
+    read_probes,
+)
 
 
 def value(number: float, width: float = 0.05) -> Value:
@@ -118,19 +126,23 @@ def test_a_cell(number: Value | None, shown: tuple[str, str]) -> None:
     assert cell(number) == shown
 
 
-def test_the_view_has_a_row_for_every_probe() -> None:
-    """The view has a row for every probe and a column for every model that was measured."""
-    view = probe_view(LINES, "#123456", "method1_")
-    assert view is not None
-    assert view.headings == ["Untouched target", "Unlearned", "Retrained model", "Recovered"]
-    assert view.results == LINES
-    assert [cell(value) for value in view.values(LINES[0])][-1] == ("0.125", "0.00 to 0.25")
-    assert "int4: note of int4." in view.notes
-    assert [item.name for item in view.pictures] == ["method1_probes", "method1_relearning"]
-    assert probe_view([], "#123456") is None
-    alone = probe_view(LINES[3:5], "#123456")
-    assert alone is not None
-    assert [item.name for item in alone.pictures] == ["probes"]
+def test_the_table_has_a_number_for_every_model_that_was_measured() -> None:
+    """The share recovered comes last; a probe that does not apply has dashes."""
+    models = measured(LINES)
+    assert models == ["target", "unlearned", "retrained"]
+    assert cells(LINES[0], models)[-1] == ("0.125", "0.00 to 0.25")
+    assert cells(LINES[-1], models) == [("-", "")] * 4
+    assert measured([line("int8", 0.5, retrained=False)]) == ["target", "unlearned"]
+
+
+def test_the_part_of_the_page() -> None:
+    """Notes stand below the table; without curves there is no figure of relearning."""
+    part = probe_part(LINES, "#123456", "method1_")
+    for heading in ("Untouched target", "Unlearned", "Retrained model", "Recovered"):
+        assert f'<th class="number">{heading}</th>' in part.html
+    assert "<li>int4: note of int4.</li>" in part.html
+    assert [item.name for item in part.pictures] == ["method1_probes", "method1_relearning"]
+    assert [item.name for item in probe_part(LINES[3:5]).pictures] == ["probes"]
 
 
 def test_the_terminal_has_the_same_numbers() -> None:

@@ -15,7 +15,7 @@ from unlearning.report.details import load_tracing, read_tracing
 from unlearning.report.html import write_run_report, write_trace_report
 from unlearning.report.runs import find_runs
 from unlearning.report.trace_figures import write_trace_plots
-from unlearning.report.trace_view import trace_view
+from unlearning.report.trace_part import facts, trace_part
 
 WARNING = "3 persons traced: with fewer than 10, intervals are too narrow"
 
@@ -117,7 +117,7 @@ def test_hostile_warnings_are_escaped(tmp_path: Path) -> None:
 )
 def test_caption_says_what_an_effect_is(changes: dict[str, str], sentence: str, tmp_path: Path) -> None:
     folder = write_trace_run(tmp_path / "run", "plain", 8, **changes)
-    assert sentence in trace_view(load_tracing(folder), folder).pictures[0].caption
+    assert sentence in trace_part(load_tracing(folder), folder).pictures[0].caption
 
 
 def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
@@ -125,13 +125,13 @@ def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
     folder = write_trace_run(
         tmp_path / "run", "plain", 8, mode="screen", corruption="base_model", screening=ranks, noise_share=None
     )
-    facts = dict(trace_view(load_tracing(folder), folder).facts)
-    assert facts["measured"] == "screen, denoising, base model, tokens: subject"
-    assert facts["rank correlation with exact effects, mlp"] == "0.88"
-    assert facts["rank correlation with exact effects, layer"] == "unknown"
-    assert "variance due to the finite number of runs" not in facts
+    said = dict(facts(load_tracing(folder)))
+    assert said["measured"] == "screen, denoising, base model, tokens: subject"
+    assert said["rank correlation with exact effects, mlp"] == "0.88"
+    assert said["rank correlation with exact effects, layer"] == "unknown"
+    assert "variance due to the finite number of runs" not in said
     weights = write_trace_run(tmp_path / "weights", "plain", 8, mode="weights")
-    assert dict(trace_view(load_tracing(weights), weights).facts)["measured"] == "weights, denoising"
+    assert dict(facts(load_tracing(weights)))["measured"] == "weights, denoising"
 
 
 def test_report_of_a_run_that_traced(tmp_path: Path, write_run: Callable[..., Path]) -> None:

@@ -10,7 +10,7 @@ from unlearning.commands.stages.probed_models import find_models, probed_setting
 from unlearning.config.commands import ProbeCommandConfig
 from unlearning.context import RunContext
 from unlearning.report.html import write_probe_report
-from unlearning.report.probe_table import print_probes
+from unlearning.report.probe_part import print_probes
 
 
 def run(config: ProbeCommandConfig, context: RunContext) -> None:

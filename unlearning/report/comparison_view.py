@@ -18,7 +18,8 @@ from unlearning.report.comparison_figures import (
     row_heights,
 )
 from unlearning.report.comparison_row import ComparisonRow
-from unlearning.report.method_view import MethodView, method_view
+from unlearning.report.method_part import method_part
+from unlearning.report.page import PagePart
 from unlearning.report.pareto import front_labels
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import Sensitivity, seed_share, sensitivities, swept_keys
@@ -62,7 +63,7 @@ class SettingView:
     section: Section
     pictures: list[Picture]
     sweep: SweepView | None
-    methods: list[MethodView]
+    methods: list[PagePart]
     """The methods that have a section: of very many the selected one, those on a front, and the best."""
 
 
@@ -76,7 +77,7 @@ def setting_views(summary: Summary) -> list[SettingView]:
     for index, section in enumerate(summary.sections):
         prefix = f"setting{index}_" if len(summary.sections) > 1 else ""
         sections = [
-            method_view(row, section.methods, colours[row.label], "" if plain else f"{prefix}method{place}_")
+            method_part(row, section, colours[row.label], "" if plain else f"{prefix}method{place}_")
             for place, row in enumerate(shown_methods(section))
         ]
         sweep = sweep_view(section.methods, prefix) if len(section.methods) > 1 else None

@@ -5,29 +5,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from unlearning.artefacts import write_text
 from unlearning.errors import InputError
 from unlearning.report.choice import SELECTION, write_choices
-from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.comparison_table import write_latex, write_table
 from unlearning.report.comparison_view import setting_views, varied_settings
-from unlearning.report.details import load_tracing, read_provenance
-from unlearning.report.evaluation_view import evaluated_models, evaluation_view, finding
-from unlearning.report.heat_maps import choices
-from unlearning.report.pareto import front_sentence
-from unlearning.report.probe_view import PROBES, cell, probe_view, read_probes
+from unlearning.report.details import load_tracing
+from unlearning.report.evaluation_part import evaluated_models, evaluation_part
+from unlearning.report.page import PagePart, render
+from unlearning.report.probe_part import PROBES, probe_part, read_probes
 from unlearning.report.run_table import write_runs
 from unlearning.report.runs import Run, read_run
-from unlearning.report.sensitivity import MEASURES
 from unlearning.report.settings import flatten
-from unlearning.report.statistic import around, number
-from unlearning.report.style import METHODS, Picture, write_pictures
+from unlearning.report.style import Picture, write_pictures
 from unlearning.report.summary import Summary, notes, summarise
 from unlearning.report.trace_figures import PLOTS
-from unlearning.report.trace_view import interval, layer_ranges, trace_view
-from unlearning.runs.provenance import without_home
+from unlearning.report.trace_part import trace_part
 
 PAGE = "report.html"
 
@@ -41,7 +34,7 @@ def write_run_report(run_dir: Path) -> Path:
     seed = "" if run.seed is None else f", seed {run.seed}"
     values = _comparison(summarise([run]))
     pictures = [item for view in values["views"] for method in view.methods for item in method.pictures]
-    return _write(run_dir, "template.html.j2", {"title": f"{run.method}{seed}", **values}, pictures)
+    return _write(run_dir, "comparison.html.j2", {"title": f"{run.method}{seed}", **values}, pictures)
 
 
 def write_trace_report(run_dir: Path) -> Path:
@@ -51,9 +44,8 @@ def write_trace_report(run_dir: Path) -> Path:
     Raises InputError where the folder is no run, or has no layers.json.
     """
     run = read_run(run_dir)
-    view = trace_view(load_tracing(run_dir), run_dir)
     title = f"Causal tracing: {flatten(run.config).get('model.name', 'model')}"
-    return _write(run_dir, "trace.html.j2", {"title": title, "view": view, **_facts(run)}, view.pictures)
+    return _write_part(run, title, trace_part(load_tracing(run_dir), run_dir))
 
 
 def write_evaluation_report(run_dir: Path) -> Path:
@@ -62,11 +54,9 @@ def write_evaluation_report(run_dir: Path) -> Path:
     The page is about the first model of metrics.json that has an evaluation/LABEL.json; other models in evaluation/ are
     shown beside it. Raises InputError where the folder is no run, or holds no evaluation.
     """
-    run = read_run(run_dir)
-    models = evaluated_models(run_dir)
-    view = evaluation_view(models, models[0], run.config)
-    values = {"title": f"Evaluation: {models[0].label}", "finding": finding(models[0]), "view": view, **_facts(run)}
-    return _write(run_dir, "evaluation.html.j2", values, view.pictures)
+    run, models = read_run(run_dir), evaluated_models(run_dir)
+    main = next(iter(models))
+    return _write_part(run, f"Evaluation: {main}", evaluation_part(models, main, run.config))
 
 
 def write_probe_report(run_dir: Path) -> Path:
@@ -74,14 +64,12 @@ def write_probe_report(run_dir: Path) -> Path:
 
     Raises InputError where the folder is no run, or holds no probes.
     """
-    run = read_run(run_dir)
-    view = probe_view(read_probes(run_dir), METHODS[0])
-    if view is None:
+    run, probes = read_run(run_dir), read_probes(run_dir)
+    if not probes:
         raise InputError(f"{run_dir / PROBES}: no probes of this version in it")
     config = flatten(run.config)
     about = next((config[key] for key in ("run", "model.path") if config.get(key, "null") != "null"), "a model")
-    values = {"title": f"Is it really gone? {Path(about).name}", "view": view, **_facts(run)}
-    return _write(run_dir, "probe.html.j2", values, view.pictures)
+    return _write_part(run, f"Is it really gone? {Path(about).name}", probe_part(probes))
 
 
 def write_comparison_of(runs: Sequence[Run], summary: Summary, folder: Path) -> Path:
@@ -97,43 +85,22 @@ def write_comparison_of(runs: Sequence[Run], summary: Summary, folder: Path) -> 
     values = _comparison(summary)
     pictures = [item for view in values["views"] for item in view.pictures]
     pictures += [item for view in values["views"] if view.sweep for item in view.sweep.pictures]
-    return _write(folder, "template.html.j2", {"title": "Unlearning methods compared", **values}, pictures)
+    return _write(folder, "comparison.html.j2", {"title": "Unlearning methods compared", **values}, pictures)
 
 
 def _comparison(summary: Summary) -> dict[str, Any]:
-    return {
-        "views": setting_views(summary),
-        "notes": notes(summary, mark="★"),
-        "unfinished": varied_settings(summary),
-    }
+    views, unfinished = setting_views(summary), varied_settings(summary)
+    return {"views": views, "notes": notes(summary, mark="★"), "unfinished": unfinished}
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    provenance = flatten(without_home(read_provenance(run.path)))
-    return {"settings": sorted(flatten(without_home(run.config)).items()), "provenance": list(provenance.items())}
+def _write_part(run: Run, title: str, part: PagePart) -> Path:
+    """Write the page of a run that has one part, and return its path."""
+    return _write(run.path, "page.html.j2", {"title": title, "part": part, "run": run}, part.pictures)
 
 
 def _write(folder: Path, template: str, values: Mapping[str, Any], pictures: Iterable[Picture]) -> Path:
     """Fill in a template, write the pictures beside it, and return the page's path."""
-    environment = Environment(
-        loader=PackageLoader("unlearning", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "around": around,
-        "cell": cell,
-        "decimals": lambda value, digits: "-" if value is None or value != value else f"{value:.{digits}f}",
-        "front_sentence": front_sentence,
-        "interval": interval,
-        "layer_ranges": layer_ranges,
-        "number": number,
-        "without_home": without_home,
-    }
-    environment.globals |= {"choices": choices, "columns": COLUMNS, "measures": MEASURES}
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    write_text(folder / PAGE, environment.get_template(template).render({**values, "written": written}))
+    write_text(folder / PAGE, render(template, {**values, "written": written}))
     write_pictures(folder / PLOTS, pictures)
     return folder / PAGE

@@ -5,10 +5,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unlearning.evaluation.harness import by_task
 from unlearning.evaluation.metrics import METRICS
 from unlearning.evaluation.result import EvaluationResult
-from unlearning.report.score_tables import cell
+from unlearning.report.score_tables import cell, harness_result
 
 
 def print_result(label: str, result: EvaluationResult, console: Console | None = None) -> None:
@@ -22,10 +21,10 @@ def print_result(label: str, result: EvaluationResult, console: Console | None =
     for key, about in METRICS.items():
         found = cell(result, key)
         table.add_row(key, found.text, escape(found.note), about.arrow, escape(about.meaning))
-    for task, values in by_task(result).items():
-        for name, value in values.items():
-            if "_stderr" not in name:
-                table.add_row(escape(f"{task} {name}"), f"{value:.3f}", "", "", "of lm-evaluation-harness")
+    tasks = harness_result(result)
+    for key in tasks.metrics:
+        found = cell(tasks, key)
+        table.add_row(escape(key), found.text, escape(found.note), "", "of lm-evaluation-harness")
     console = console or Console()
     console.print(table)
     for reason in result.missing:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from unlearning.artefacts import write_text
 from unlearning.report.runs import Run
 from unlearning.report.settings import flatten, varied
 
+_NOT_VARIED = ("method", "seed")
 _NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized", "tuned.")
 COST = ("seconds", "steps", "trainable_parameters")
 
@@ -19,19 +20,16 @@ def write_runs(path: Path, runs: Sequence[Run]) -> None:
     A line has place, state, why the run failed or why its training ended early, method, seed, every key of the
     configuration that is not the same in all runs, every metric, and what training cost. What a run lacks is empty.
     """
-    configs = [flatten(run.config) for run in runs]
-    keys = [key for key in varied(configs) if key not in ("method", "seed") and not key.startswith(_NEVER_VARIED)]
-    told = ("state", "error", "stopped", "method", "seed")
-    lines = [
-        {
-            "run": run.place,
-            **{name: None if (value := getattr(run, name)) is None else str(value) for name in told},
-            **{key: config.get(key) for key in keys},
-            **run.metrics,
-            **{f"training_{key}": run.training.get(key) for key in COST},
-        }
-        for run, config in zip(runs, configs, strict=True)
+    about = [
+        (run.place, run.state, run.error, run.stopped, run.method, "" if run.seed is None else str(run.seed))
+        for run in runs
     ]
-    metrics = dict.fromkeys(key for run in runs for key in run.metrics)
-    columns = ["run", *told, *keys, *metrics, *(f"training_{key}" for key in COST)]
-    write_text(path, DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
+    configs = [flatten(run.config) for run in runs]
+    keys = [key for key in varied(configs) if key not in _NOT_VARIED and not key.startswith(_NEVER_VARIED)]
+    parts = [
+        DataFrame(about, columns=["run", "state", "error", "stopped", "method", "seed"]),
+        DataFrame(configs, columns=keys),
+        DataFrame([run.metrics for run in runs]),
+        DataFrame([run.training for run in runs], columns=COST).add_prefix("training_"),
+    ]
+    write_text(path, concat(parts, axis="columns").to_csv(index=False, lineterminator="\n"))

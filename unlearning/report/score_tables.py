@@ -1,13 +1,13 @@
 """Tables of an evaluation: what the final score is made of, membership attacks, and whatever else was measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from unlearning.config.evaluation import QuestionFormat
 from unlearning.evaluation.harness import by_task
 from unlearning.evaluation.membership import ATTACKS, auc_key, tpr_key
 from unlearning.evaluation.metrics import describe
-from unlearning.evaluation.result import EvaluationResult, QuestionScore
+from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.run_figures import TERMS, term
 
 ATTACK_NAMES = {
@@ -22,9 +22,10 @@ INTERVAL_HINT = "[95% interval] over other documents and questions; another seed
 TITLES = {"tofu": "TOFU", "muse": "MUSE", "wmdp": "Hazardous knowledge (WMDP)"}
 _MEMORISATION = ("extraction_strength", "exact_memorisation")
 _OFFICIAL = ("final", "task_aggregate", "mia_", "utility")
-_MEASURES = ("regurgitation", "knowledge")
+_MEASURES = {"regurgitation": ("ROUGE‑L", "recall of completions"), "knowledge": ("exact match", "right answers")}
 
 Models = Mapping[str, EvaluationResult]
+"""Models by the labels that stand over their columns."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +59,20 @@ class ScoreTable:
     measures: tuple[str, ...] = ()
 
 
-def final_table(models: Models, counted: QuestionFormat | None) -> ScoreTable:
-    """Return the final score, its three parts, and under each part what it comes from."""
-    results = models.values()
-    questions = max((len(_questions(result, counted)) for result in results), default=0)
-    subjects = max((len({item.subject for item in _questions(result, counted)}) for result in results), default=0)
-    asked = (f" to {questions:,} questions" if questions else "") + (f", {counted} format" if counted else "")
+def final_table(models: Models, counted: str | None) -> ScoreTable:
+    """Return the final score, its three parts and what each comes from; `counted` is the format of utility."""
+    letters = counted == QuestionFormat.letters
+    questions = max((result.letters if letters else result.cloze for result in models.values()), key=len, default=[])
+    subjects = len({item.subject for item in questions})
+    asked = (f" to {len(questions):,} questions" if questions else "") + (f", {counted} format" if counted else "")
     lines = [
         _line(models, "final", "Final score", "mean of the three parts", "total"),
         _line(models, "task_aggregate", "Task aggregate", "harmonic mean of the 12 terms"),
-        Line("lowest term ↑", "it weighs most", tuple(map(lowest_term, results)), "detail"),
+        Line("lowest term ↑", "it weighs most", tuple(map(lowest_term, models.values())), "detail"),
         *(
             _line(models, f"{split}_{measure}", f"{split} {name}", meaning, "detail")
             for split in ("forget", "retain")
-            for measure, name, meaning in (
-                ("regurgitation", "ROUGE‑L", "recall of completions"),
-                ("knowledge", "exact match", "right answers"),
-            )
+            for measure, (name, meaning) in _MEASURES.items()
         ),
         _line(models, "mia_score", "Membership score", "1 − 2 |AUC − 0.5|"),
         _line(models, "mia_auc", "AUC of the loss", "0.5 is best", "detail"),
@@ -83,11 +81,11 @@ def final_table(models: Models, counted: QuestionFormat | None) -> ScoreTable:
         *(
             _line(models, f"utility_{form}", f"{form} format", "does not count for the score", "detail")
             for form in QuestionFormat
-            if form is not counted
+            if form != counted
         ),
     ]
     shown = tuple(line for line in lines if line.rank != "detail" or any(item.text != "-" for item in line.cells))
-    hint = INTERVAL_HINT if any(result.intervals for result in results) else ""
+    hint = INTERVAL_HINT if any(result.intervals for result in models.values()) else ""
     return ScoreTable("What the final score is made of", hint, tuple(models), shown)
 
 
@@ -96,8 +94,8 @@ def attack_table(models: Models) -> ScoreTable | None:
     lines = []
     for attack in ATTACKS:
         keys = [auc_key(attack), *(tpr_key(rate, attack) for rate in RATES)]
-        if any(_has_value(models, key) for key in keys):
-            cells = tuple(cell(result, key) for key in keys for result in models.values())
+        cells = tuple(cell(result, key) for key in keys for result in models.values())
+        if any(item.text != "-" for item in cells):
             lines.append(Line(*ATTACK_NAMES[attack], cells))
     measures = ("AUC, 0.5 is best", *RATES.values())
     hint = "each tells documents that were trained on from others"
@@ -108,12 +106,27 @@ def other_tables(models: Models) -> list[ScoreTable]:
     """Return all that was measured besides the score and the attacks, by where it comes from; nothing empty."""
     groups: dict[str, list[Line]] = {}
     for key in dict.fromkeys(key for result in models.values() for key in result.metrics):
-        if not _is_official(key) and _has_value(models, key):
-            about = describe(key)
-            groups.setdefault(_origin(key), []).append(_line(models, key, about.name, about.meaning))
-    if tasks := list(_harness_lines(models)):
-        groups["Tasks of lm-evaluation-harness"] = tasks
+        if (title := _title(key)) and any(result.metrics.get(key) is not None for result in models.values()):
+            groups.setdefault(title, []).append(_line(models, key, describe(key).name, describe(key).meaning))
+    tasks = {label: harness_result(result) for label, result in models.items()}
+    for key in dict.fromkeys(key for result in tasks.values() for key in result.metrics):
+        line = Line(key, "", tuple(cell(result, key) for result in tasks.values()))
+        groups.setdefault("Tasks of lm-evaluation-harness", []).append(line)
     return [ScoreTable(title, "", tuple(models), tuple(lines)) for title, lines in groups.items()]
+
+
+def harness_result(result: EvaluationResult) -> EvaluationResult:
+    """Return every metric of every task of the harness as "task metric"; its standard errors make the intervals."""
+    found = EvaluationResult()
+    for task, values in by_task(result).items():
+        for metric, value in values.items():
+            name, comma, kind = metric.partition(",")
+            error = values.get(f"{name}_stderr{comma}{kind}")
+            if "_stderr" not in metric:
+                found.metrics[f"{task} {metric}"] = value
+            if error is not None:
+                found.intervals[f"{task} {metric}"] = [value - 1.96 * error, value + 1.96 * error]
+    return found
 
 
 def lowest_term(result: EvaluationResult) -> Cell:
@@ -122,8 +135,9 @@ def lowest_term(result: EvaluationResult) -> Cell:
     if not values:
         return Cell("-")
     split, task, measure = min(values, key=values.__getitem__)
-    name = "R‑L" if measure == "regurgitation" else "EM"
-    return Cell(f"{values[split, task, measure]:.3f}", f"{split} {task} {name}")
+    return Cell(
+        f"{values[split, task, measure]:.3f}", f"{split} {task} {'R‑L' if measure == 'regurgitation' else 'EM'}"
+    )
 
 
 def cell(result: EvaluationResult, key: str) -> Cell:
@@ -137,9 +151,7 @@ def cell(result: EvaluationResult, key: str) -> Cell:
 
 def digits(value: float) -> str:
     """Return three decimals; what would be 0 or too long with them has two significant digits."""
-    if value and (abs(value) < 0.0005 or abs(value) >= 10000):
-        return f"{value:.1e}"
-    return f"{value:.3f}"
+    return f"{value:.1e}" if value and (abs(value) < 0.0005 or abs(value) >= 10000) else f"{value:.3f}"
 
 
 def _line(models: Models, key: str, name: str, meaning: str, rank: str = "part") -> Line:
@@ -148,40 +160,9 @@ def _line(models: Models, key: str, name: str, meaning: str, rank: str = "part")
     return Line(f"{name} {describe(key).arrow}".strip(), meaning, cells, rank)
 
 
-def _questions(result: EvaluationResult, counted: QuestionFormat | None) -> list[QuestionScore]:
-    """Return the questions that utility counts."""
-    return result.letters if counted is QuestionFormat.letters else result.cloze
-
-
-def _has_value(models: Models, key: str) -> bool:
-    return any(result.metrics.get(key) is not None for result in models.values())
-
-
-def _is_official(key: str) -> bool:
-    return key.startswith(_OFFICIAL) or (key.startswith(("forget_", "retain_")) and key.endswith(_MEASURES))
-
-
-def _origin(key: str) -> str:
-    """Return the title of the table that a key belongs to."""
-    other = "Memorisation" if key.endswith(_MEMORISATION) else "Other measurements"
-    return TITLES.get(key.partition("_")[0], other)
-
-
-def _harness_lines(models: Models) -> Iterable[Line]:
-    """Yield every metric of every task; the harness's own standard error makes the interval."""
-    found = [
-        {(task, name): value for task, values in by_task(result).items() for name, value in values.items()}
-        for result in models.values()
-    ]
-    for task, metric in dict.fromkeys(key for values in found for key in values):
-        if "_stderr" not in metric:
-            yield Line(f"{task} {metric}", "", tuple(_harness_cell(values, task, metric) for values in found))
-
-
-def _harness_cell(values: Mapping[tuple[str, str], float], task: str, metric: str) -> Cell:
-    value = values.get((task, metric))
-    if value is None:
-        return Cell("-")
-    name, comma, kind = metric.partition(",")
-    error = values.get((task, f"{name}_stderr{comma}{kind}"))
-    return Cell(digits(value), "" if error is None else f"[{value - 1.96 * error:.2f}, {value + 1.96 * error:.2f}]")
+def _title(key: str) -> str:
+    """Return the title of the table that a metric belongs to; empty for the score, its parts and the attacks."""
+    part_of_aggregate = key.startswith(("forget_", "retain_")) and key.endswith(tuple(_MEASURES))
+    if part_of_aggregate or key.startswith(_OFFICIAL):
+        return ""
+    return TITLES.get(key.partition("_")[0], "Memorisation" if key.endswith(_MEMORISATION) else "Other measurements")

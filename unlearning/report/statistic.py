@@ -86,6 +86,11 @@ def number(value: float | None, key: str) -> str:
     return f"{value:.3f}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """Return an interval in words, with minus signs as wide as a plus; empty where an end is missing."""
+    return "" if low is None or high is None else f"{low:z.2f} to {high:z.2f}".replace("-", "−")
+
+
 def around(value: Statistic | None, key: str) -> str:
     """Return the 95% interval as [low, high], or without one low–high of several runs; empty where there is neither."""
     if value is None:

@@ -22,7 +22,7 @@ from unlearning.mediation.selection import Selection
 from unlearning.models.load import load_model
 from unlearning.report.html import write_run_report
 from unlearning.report.model_card import model_card
-from unlearning.report.probe_table import print_probes
+from unlearning.report.probe_part import print_probes
 from unlearning.runs import folder as run_folder
 from unlearning.runs import tracking
 from unlearning.runs.status import mark_finished

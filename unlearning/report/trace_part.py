@@ -1,0 +1,82 @@
+"""The part of a page on causal tracing: what was found, how sure it is, figures, numbers."""
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+
+from unlearning.config.trace import Corruption, TraceMode
+from unlearning.mediation.person_bootstrap import EffectCurve
+from unlearning.report.details import Tracing
+from unlearning.report.heat_maps import UNITS, group_curves
+from unlearning.report.page import PagePart, render
+from unlearning.report.ranges import layer_ranges
+from unlearning.report.statistic import interval
+from unlearning.report.trace_figures import PLOTS, trace_pictures
+
+REASONS = {
+    "unknown": "not known to the model",
+    "without_foil": "without another person's name to put in",
+    "below_min_effect": "not changed by the corruption",
+    "not_needed": "not needed",
+}
+
+
+def trace_part(tracing: Tracing, run_dir: Path, prefix: str = "") -> PagePart:
+    """Return the part, with the single facts' heat maps of plots/. `prefix` keeps the figures of one page apart."""
+    paths = sorted((run_dir / PLOTS).glob("trace_fact_*.png"), key=lambda path: (len(path.name), path.name))
+    pictures = trace_pictures(tracing, prefix)
+    values = {
+        "selection": tracing.selection,
+        "facts": list(facts(tracing)),
+        "tables": _tables(tracing),
+        "images": [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths],
+        "pictures": pictures,
+    }
+    return PagePart("Causal tracing", _finding(tracing), render("trace.html.j2", values), pictures)
+
+
+def facts(tracing: Tracing) -> Iterable[tuple[str, str]]:
+    """Yield what was measured, and how sure it is."""
+    selection, counts, total = tracing.selection, tracing.counts, tracing.effects.total
+    found = tracing.effects.of(tracing.deciding)
+    peak = max(range(len(found.effect.mean)), key=found.effect.mean.__getitem__)
+    share = "" if found.normalised is None else f", {found.normalised[peak]:.0%} of the total"
+    yield "total effect", f"{total.mean:.2f} {UNITS[selection.metric]} (95% interval {interval(total.low, total.high)})"
+    yield f"largest effect, {found.restoration.label}", f"{found.effect.mean[peak]:.2f} at layer {peak}{share}"
+    yield "rule", f"{selection.rule}, {selection.value:g}"
+    yield "stability of the choice", f"{selection.stability:.2f} (1: every resample chooses the same)"
+    yield "facts traced", f"{counts['traced']} of {counts['persons']} persons"
+    for reason, text in REASONS.items():
+        if counts[reason]:
+            yield f"facts {text}", str(counts[reason])
+    yield "measured", ", ".join(_how(tracing)).replace("_", " ")
+    if tracing.noise_share is not None:
+        yield "variance due to the finite number of runs", f"{tracing.noise_share:.0%}"
+    for label, rank in (tracing.screening or {}).items():
+        yield f"rank correlation with exact effects, {label}", "unknown" if rank is None else f"{rank:.2f}"
+
+
+def _how(tracing: Tracing) -> Iterable[str]:
+    """Yield how it was measured, in a few words."""
+    yield from (tracing.mode, tracing.direction)
+    if tracing.mode is not TraceMode.weights:
+        noise = tracing.corruption is Corruption.noise
+        yield f"noise in {tracing.runs} runs a fact" if noise else tracing.corruption
+        yield f"tokens: {tracing.tokens}"
+
+
+def _finding(tracing: Tracing) -> str:
+    """Return the choice of layers in one sentence."""
+    selection = tracing.selection
+    noun = "layer" if len(selection.layers) == 1 else "layers"
+    what = f"the {selection.module} of {noun} {layer_ranges(selection.layers)} of {selection.layers_total}"
+    share = tracing.shares.get(selection.module)
+    trained = "" if share is None else f", {share:.1%} of all parameters"
+    return f"The rule {selection.rule} chose {what}{trained}."
+
+
+def _tables(tracing: Tracing) -> dict[str, dict[str, EffectCurve]]:
+    """Return every curve by table and column: all restorations, then the groups of tokens of each kind."""
+    tables = {"Indirect effect": {item.restoration.label: item.effect for item in tracing.effects.restorations}}
+    groups = group_curves(tracing)
+    return tables | {f"{label}, by tokens": own for label, own in groups.items() if len(own) > 1}
