@@ -1,13 +1,17 @@
 """Fixtures of the report's tests."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from tests.report.fabricated import make_runs, write_failed, write_run
 from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_sweep import add_troubles, make_sweep
+from tests.report.pages import PAGES
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.compare import report_on
 
@@ -31,6 +35,23 @@ def models_fixture() -> dict[str, EvaluationResult]:
         "target": EvaluationResult.from_json(evaluation_of("target", 0, 3)),
         "unlearned": EvaluationResult.from_json(evaluation_of("layer_freeze", 0, 3)),
     }
+
+
+@pytest.fixture(scope="session")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the page of a kind, to read only; each is written when it is first asked for."""
+    folder = tmp_path_factory.mktemp("pages")
+    return cache(lambda kind: PAGES[kind](folder / kind))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures empty, since drawing them takes most of a page's time: for tests of what stands around them."""
+
+    def savefig(_: Figure, file: IO[Any], format: str, **_settings: object) -> None:
+        file.write("<svg></svg>" if format == "svg" else b"")
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture

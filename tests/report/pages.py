@@ -1,6 +1,7 @@
 """The five kinds of pages, made up: of a run, a comparison, an evaluation, probes and a trace."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.report.fabricated import write_evaluated, write_run
@@ -13,17 +14,7 @@ from unlearning.report.html import write_evaluation_report, write_probe_report, 
 from unlearning.report.trace_figures import write_trace_plots
 
 LONG_NAME = "shards_with_a_rather_long_name_of_their_own"
-
-
-def make_pages(folder: Path) -> dict[str, Path]:
-    """Return the paths of the pages, by kind, each with a retrained model, several methods or long names in it."""
-    return {
-        "run": run_page(folder / "run"),
-        "comparison": comparison_page(folder / "comparison"),
-        "evaluation": write_evaluation_report(write_evaluated(folder / "evaluation", beside=("retrained", "target"))),
-        "probes": probe_page(folder / "probes"),
-        "trace": trace_page(folder / "trace"),
-    }
+WARNING = "3 persons traced: with fewer than 10, intervals are too narrow"
 
 
 def probes_text() -> str:
@@ -59,6 +50,27 @@ def probe_page(folder: Path) -> Path:
 
 def trace_page(folder: Path) -> Path:
     """Write the page of a run that traced everything, with the heat map of one fact."""
-    write_trace_run(folder, warnings=["3 persons traced: with fewer than 10, intervals are too narrow"])
+    write_trace_run(folder, warnings=[WARNING])
     write_trace_plots(trace_result(facts=2), folder, facts=1)
     return write_trace_report(folder)
+
+
+def evaluation_page(folder: Path) -> Path:
+    """Write the page of an evaluation beside a retrained model and a target."""
+    return write_evaluation_report(write_evaluated(folder, beside=("retrained", "target")))
+
+
+PAGES: dict[str, Callable[[Path], Path]] = {
+    "run": run_page,
+    "comparison": comparison_page,
+    "evaluation": evaluation_page,
+    "probes": probe_page,
+    "trace": trace_page,
+}
+"""What writes the page of each kind into a folder and returns its path; with a retrained model, several methods or long
+names in it."""
+
+
+def make_pages(folder: Path) -> dict[str, Path]:
+    """Return the paths of all pages, by kind."""
+    return {kind: write(folder / kind) for kind, write in PAGES.items()}

@@ -16,11 +16,9 @@ from unlearning.report.html import write_evaluation_report, write_run_report
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(page_of: Callable[[str], Path]) -> Path:
     """Return the folder of an evaluation with its retrained model, and its page."""
-    place = write_evaluated(tmp_path_factory.mktemp("evaluated") / "run")
-    assert write_evaluation_report(place) == place / "report.html"
-    return place
+    return page_of("evaluation").parent
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +78,7 @@ def test_page_loads_nothing(page: str) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_answers_are_escaped_and_still_marked(tmp_path: Path) -> None:
     """What a model says is text, also inside a mark."""
     place = write_evaluated(tmp_path / "run", beside=())
@@ -91,6 +90,7 @@ def test_answers_are_escaped_and_still_marked(tmp_path: Path) -> None:
     assert "&lt;<mark>script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &#34;quoted" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     """The page says what is missing, and has no final score."""
     place = write_evaluated(tmp_path / "run", beside=())
@@ -101,6 +101,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "<li>utility: the data has no questions</li>" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loss_of_utility_that_the_task_did_not_allow_is_said(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     """Gradient ascent keeps 0.26 / 0.62 = 42% of the target's utility; layer_freeze 0.57 / 0.62 = 92%."""
     lost = write_run_report(write_run(tmp_path / "lost", "grad_ascent", documents=2)).read_text()
@@ -126,6 +127,7 @@ def test_table_of_a_single_run_has_its_interval_and_of_several_that_over_seeds(c
     assert "low–high: least and greatest of several runs" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_intervals_are_in_the_csv_of_the_comparison(runs_dir: Path) -> None:
     """Of a single run its own; of several seeds that of their mean."""
     report_on(runs_dir, None)
@@ -141,6 +143,7 @@ def test_intervals_are_in_the_csv_of_the_comparison(runs_dir: Path) -> None:
     assert float(least["layer_freeze"]) == min(item["unlearned"]["final"] for item in finals)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_half_a_result_is_no_result(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     """An evaluation that cannot be read leaves the numbers of metrics.json; an interval with a gap is none."""
     place = write_run(tmp_path / "run", documents=2)

@@ -128,6 +128,7 @@ def test_report_of_one_run(tmp_path: Path, write_run: Callable[..., Path]) -> No
     assert f"{final:.3f}" in path.read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_stopped_early_says_so(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     """The page says why the run stopped, and after which step the weights were kept."""
     folder = write_run(tmp_path / "run", documents=2)
@@ -140,11 +141,13 @@ def test_a_run_that_stopped_early_says_so(tmp_path: Path, write_run: Callable[..
     assert "weights after step 12" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_of_a_failed_run_says_why(tmp_path: Path, write_failed: Callable[..., Path]) -> None:
     text = write_run_report(write_failed(tmp_path / "run")).read_text()
     assert "out of memory [2 GiB]" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_without_references_membership_and_curve(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_run(tmp_path / "run", documents=2)
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -2,20 +2,20 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.report.browser import CHROMIUM
 from tests.report.layout import Seen, Table, look
-from tests.report.pages import make_pages
+from tests.report.pages import PAGES
 from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.details import load_tracing, read_evaluation
 from unlearning.report.statistic import number
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 WIDTHS = (1400, 1000, 420)
-KINDS = ("run", "comparison", "evaluation", "probes", "trace")
 FAULTS = {
     "a class that clashes": ("run", "<style>.scores-part { display: inline-block }</style>", "not under its heading"),
     "a cell too few": (
@@ -45,9 +45,9 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(page_of: Callable[[str], Path]) -> dict[str, Path]:
     """Return the five pages, by kind."""
-    return make_pages(tmp_path_factory.mktemp("pages"))
+    return {kind: page_of(kind) for kind in PAGES}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def table(seen: dict[str, Seen], page: str, name: str) -> Table:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PAGES)
 def test_nothing_is_out_of_place(kind: str, width: int, seen: dict[str, Seen]) -> None:
     """Cells stand under their headings, texts stay in their frames, and no two of them overlap."""
     assert seen[f"{kind} {width}"].complaints == []

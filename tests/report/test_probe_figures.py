@@ -156,6 +156,7 @@ def test_the_terminal_has_the_same_numbers() -> None:
     assert "adapter does not apply: the model was not released as an adapter" in printed
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_runs_page_shows_its_probes(write_run: object, tmp_path: Path) -> None:
     """Escaped, with the figures as files; a run without probes, or with a file of another make, has no such section."""
     run = write_run(tmp_path / "run", "grad_ascent", documents=4)  # type: ignore[operator]
@@ -173,6 +174,7 @@ def test_a_runs_page_shows_its_probes(write_run: object, tmp_path: Path) -> None
     assert (run / "plots" / "relearning.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_of_the_command(tmp_path: Path) -> None:
     """The page is named after what was probed; without probes there is an InputError."""
     (tmp_path / "config.yaml").write_text("name: probe\nrun: outputs/my-run\nmodel: {path: null}\n")

@@ -8,25 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.fabricated_trace import CONFIG, layers_text, trace_result, write_trace_run
+from tests.report.fabricated_trace import CONFIG, layers_text, write_trace_run
+from tests.report.pages import WARNING
 from tests.report.test_html import HOSTILE, Page
 from unlearning.errors import InputError
 from unlearning.report.details import load_tracing, read_tracing
 from unlearning.report.html import write_run_report, write_trace_report
 from unlearning.report.runs import find_runs
-from unlearning.report.trace_figures import write_trace_plots
 from unlearning.report.trace_part import facts, trace_part
-
-WARNING = "3 persons traced: with fewer than 10, intervals are too narrow"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(page_of: Callable[[str], Path]) -> Path:
     """A trace of everything, with its plots, a warning and its page."""
-    place = write_trace_run(tmp_path_factory.mktemp("trace") / "run", warnings=[WARNING])
-    write_trace_plots(trace_result(facts=2), place, facts=1)
-    assert write_trace_report(place) == place / "report.html"
-    return place
+    return page_of("trace").parent
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +51,7 @@ def test_page_says_what_was_found_and_how_sure_it_is(page: str, folder: Path) ->
     assert shown["measured"] == "exact, denoising, noise in 2 runs a fact, tokens: grid"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_page_shows_warnings_where_there_are_any(page: str, tmp_path: Path) -> None:
     assert f"<li>{WARNING}</li>" in page
     assert 'class="warning"' in page
@@ -95,6 +91,7 @@ def test_page_holds_single_facts_and_loads_nothing(page: str) -> None:
     assert not re.search(r"\bnan\b|\bNaN\b|\bNone\b|Infinity", page)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_hostile_warnings_are_escaped(tmp_path: Path) -> None:
     text = write_trace_report(write_trace_run(tmp_path / "run", "plain", 8, warnings=[HOSTILE])).read_text()
     assert "script" not in Page(text).tags
@@ -115,6 +112,7 @@ def test_hostile_warnings_are_escaped(tmp_path: Path) -> None:
         ({"mode": "screen"}, "Estimates to first order, not measured."),
     ],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_caption_says_what_an_effect_is(changes: dict[str, str], sentence: str, tmp_path: Path) -> None:
     folder = write_trace_run(tmp_path / "run", "plain", 8, **changes)
     assert sentence in trace_part(load_tracing(folder), folder).pictures[0].caption
@@ -134,6 +132,7 @@ def test_how_it_was_measured_in_other_modes(tmp_path: Path) -> None:
     assert dict(facts(load_tracing(weights)))["measured"] == "weights, denoising"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_of_a_run_that_traced(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_run(tmp_path / "run", documents=2)
     content = {**json.loads(layers_text("plain", 8)), "warnings": [WARNING]}
@@ -151,6 +150,7 @@ def test_report_of_a_run_that_traced(tmp_path: Path, write_run: Callable[..., Pa
 
 
 @pytest.mark.parametrize("key", ["stability", "counts", "parameters", "direction", "noise_share", "screening"])
+@pytest.mark.usefixtures("undrawn")
 def test_half_a_run_is_reported_without_tracing(key: str, tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_trace_run(tmp_path / "run", "plain", 8)
     content = json.loads((folder / "layers.json").read_text())
@@ -195,7 +195,7 @@ def test_no_trace_is_one_line(tmp_path: Path) -> None:
 
 def test_a_trace_run_is_not_compared(folder: Path) -> None:
     with pytest.raises(InputError, match="no readable run of unlearn"):
-        find_runs(folder.parent)
+        find_runs(folder)
 
 
 def test_fabricated_trace_has_everything() -> None:

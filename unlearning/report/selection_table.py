@@ -5,7 +5,7 @@ from rich.table import Table
 
 from unlearning.report.details import Tracing
 from unlearning.report.heat_maps import UNITS
-from unlearning.report.trace_view import TraceView
+from unlearning.report.trace_part import facts, finding
 
 BAR = 10
 """Characters of the largest effect's bar."""
@@ -33,9 +33,8 @@ def print_selection(tracing: Tracing, console: Console | None = None) -> None:
             style="bold green" if chosen else None,
         )
     console.print(table)
-    view = TraceView(tracing, [], [])
-    for name, text in view.facts:
+    for name, text in facts(tracing):
         console.print(f"{name}: {text}", highlight=False, markup=False)
     for warning in selection.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
-    console.print(view.finding, style="bold", highlight=False, markup=False)
+    console.print(finding(tracing), style="bold", highlight=False, markup=False)

@@ -32,7 +32,7 @@ def trace_part(tracing: Tracing, run_dir: Path, prefix: str = "") -> PagePart:
         "images": [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths],
         "pictures": pictures,
     }
-    return PagePart("Causal tracing", _finding(tracing), render("trace.html.j2", values), pictures)
+    return PagePart("Causal tracing", finding(tracing), render("trace.html.j2", values), pictures)
 
 
 def facts(tracing: Tracing) -> Iterable[tuple[str, str]]:
@@ -56,16 +56,7 @@ def facts(tracing: Tracing) -> Iterable[tuple[str, str]]:
         yield f"rank correlation with exact effects, {label}", "unknown" if rank is None else f"{rank:.2f}"
 
 
-def _how(tracing: Tracing) -> Iterable[str]:
-    """Yield how it was measured, in a few words."""
-    yield from (tracing.mode, tracing.direction)
-    if tracing.mode is not TraceMode.weights:
-        noise = tracing.corruption is Corruption.noise
-        yield f"noise in {tracing.runs} runs a fact" if noise else tracing.corruption
-        yield f"tokens: {tracing.tokens}"
-
-
-def _finding(tracing: Tracing) -> str:
+def finding(tracing: Tracing) -> str:
     """Return the choice of layers in one sentence."""
     selection = tracing.selection
     noun = "layer" if len(selection.layers) == 1 else "layers"
@@ -73,6 +64,15 @@ def _finding(tracing: Tracing) -> str:
     share = tracing.shares.get(selection.module)
     trained = "" if share is None else f", {share:.1%} of all parameters"
     return f"The rule {selection.rule} chose {what}{trained}."
+
+
+def _how(tracing: Tracing) -> Iterable[str]:
+    """Yield how it was measured, in a few words."""
+    yield from (tracing.mode, tracing.direction)
+    if tracing.mode is not TraceMode.weights:
+        noise = tracing.corruption is Corruption.noise
+        yield f"noise in {tracing.runs} runs a fact" if noise else tracing.corruption
+        yield f"tokens: {tracing.tokens}"
 
 
 def _tables(tracing: Tracing) -> dict[str, dict[str, EffectCurve]]:
