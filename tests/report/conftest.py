@@ -1,13 +1,12 @@
 """Fixtures of the report's tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
-from matplotlib.figure import Figure
 
+from tests.empty_figures import empty_figures
 from tests.report.fabricated import make_runs, write_failed, write_run
 from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_sweep import add_troubles, make_sweep
@@ -45,13 +44,10 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave figures empty, since drawing them takes most of a page's time: for tests of what stands around them."""
-
-    def savefig(_: Figure, file: IO[Any], format: str, **_settings: object) -> None:
-        file.write("<svg></svg>" if format == "svg" else b"")
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
+def undrawn() -> Iterator[None]:
+    """Leave figures empty: for tests of what stands around them."""
+    with empty_figures():
+        yield
 
 
 @pytest.fixture
