@@ -214,19 +214,3 @@ def test_levels_and_labels() -> None:
     assert [len(labels[text]) for text in paths] == [22, 22]
     alike = tuple(f"outputs/aaaaaa{letter}/{'x' * 30}" for letter in "ab")
     assert [SweptKey("scope.layers_file", alike).labels[text] for text in alike] == list(alike)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "logarithmic"),
-    [
-        (("0.0001", "0.0003", "0.001"), True),
-        (("1", "2", "3"), False),
-        (("5", "10"), False),
-        (("0", "0.5", "10"), False),
-        (("-1", "10", "100"), False),
-        (("a", "b"), False),
-    ],
-)
-def test_the_axis_fits_the_values(numbers: tuple[str, ...], logarithmic: bool) -> None:
-    """Logarithmic where all are above 0 and the greatest is ten times the least."""
-    assert SweptKey("key", numbers).is_logarithmic is logarithmic

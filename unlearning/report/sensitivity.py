@@ -55,11 +55,6 @@ class SweptKey:
         """Return each value for people."""
         return value_labels(self.key, self.levels, _LONGEST)
 
-    @property
-    def is_logarithmic(self) -> bool:
-        """Return whether its numbers lie more evenly on a logarithmic axis: above 0, the last ten times the first."""
-        return self.numbers is not None and 0 < 10 * min(self.numbers) <= max(self.numbers)
-
 
 @dataclass(frozen=True)
 class Sensitivity:
