@@ -32,10 +32,11 @@ UUID = "2ebbbb06-ab81-4bdf-af75-0157c7178a82"
     ],
 )
 def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str, kind: Kind) -> None:
-    """What a row does not say is told by its id, or is at its default."""
+    """What a row does not say is told by its id, or is at its default; the separator takes the place of white space."""
     (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
-    (read,) = rows_of(JsonlReader(), [str(tmp_path / "own.jsonl")], Split.RETAIN)
-    assert read == Row(row_id, " a ", "b\n", task, kind, Split.RETAIN, own=True)
+    for separator, text, output in ((" ", " a", "b"), ("", " a ", "b\n")):
+        (read,) = rows_of(JsonlReader(separator), [str(tmp_path / "own.jsonl")], Split.RETAIN)
+        assert read == Row(row_id, text, output, task, kind, Split.RETAIN, own=True)
 
 
 def test_made_ids_are_unique_in_the_corpus(tmp_path: Path) -> None:

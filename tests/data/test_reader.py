@@ -73,7 +73,9 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
         "more columns",
     ],
 )
-@pytest.mark.parametrize(("reader", "own"), [(SemevalReader(), False), (JsonlReader(), True)], ids=["semeval", "jsonl"])
+@pytest.mark.parametrize(
+    ("reader", "own"), [(SemevalReader(), False), (JsonlReader(""), True)], ids=["semeval", "jsonl"]
+)
 def test_jsonl(tmp_path: Path, reader: FileReader, own: bool, content: bytes) -> None:
     """Blank lines at the end, CRLF, a byte order mark and further columns are tolerated."""
     path = tmp_path / "rows.jsonl"
