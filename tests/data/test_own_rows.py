@@ -35,7 +35,7 @@ def test_own_rows(tmp_path: Path, fields: dict[str, str], row_id: str, task: str
     """What a row does not say is told by its id, or is at its default; the separator takes the place of white space."""
     (tmp_path / "own.jsonl").write_bytes(jsonl({"input": " a ", "output": "b\n"} | fields))
     for separator, text, output in ((" ", " a", "b"), ("", " a ", "b\n")):
-        (read,) = rows_of(JsonlReader(separator), [str(tmp_path / "own.jsonl")], Split.RETAIN)
+        (read,) = rows_of(JsonlReader(joined_by=separator), [str(tmp_path / "own.jsonl")], Split.RETAIN)
         assert read == Row(row_id, text, output, task, kind, Split.RETAIN, own=True)
 
 

@@ -74,7 +74,7 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
     ],
 )
 @pytest.mark.parametrize(
-    ("reader", "own"), [(SemevalReader(), False), (JsonlReader(""), True)], ids=["semeval", "jsonl"]
+    ("reader", "own"), [(SemevalReader(), False), (JsonlReader(joined_by=""), True)], ids=["semeval", "jsonl"]
 )
 def test_jsonl(tmp_path: Path, reader: FileReader, own: bool, content: bytes) -> None:
     """Blank lines at the end, CRLF, a byte order mark and further columns are tolerated."""
