@@ -120,7 +120,7 @@ def test_another_run_in_the_same_folder_is_refused(runs: SandboxRuns) -> None:
     ended = run_command("unlearn", [*runs.words("grad_ascent"), "optimizer.lr=1"], runs.folder)
     assert ended.code == 1
     assert ended.err.strip() == (
-        f"error: {folder}: holds a run with another optimizer; choose a new folder or the same settings"
+        f"error: {folder}: holds a run with another optimizer.lr; choose a new folder or the same settings"
     )
     assert read(folder / "status.json")["state"] == "finished"
 

@@ -26,7 +26,7 @@ def test_harmonic_means() -> None:
 
 def test_values_of_one_document_are_drawn_together() -> None:
     """One document has two values, one has one. A draw has each 0, 1 or 2 times, so it has one of three means."""
-    values = [("asc1", 1.0), ("aqa0", 0.5), ("bqa0", 0.0)]
+    values = [("1sc1", 1.0), ("1qa0", 0.5), ("2qa0", 0.0)]
     assert set(item_draws(values, 50)) == {0.75, 0.5, 0.0}
 
 
