@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from unlearning.evaluation.answer_score import scorers
 from unlearning.evaluation.membership import ATTACKS, FALSE_POSITIVE_RATES, auc_key, tpr_key
 
 TASKS = ("Task1", "Task2", "Task3")
@@ -44,6 +45,7 @@ def generations(model: str, seed: int, documents: int) -> list[dict[str, Any]]:
                             "expected": expected,
                             "generated": expected if known else other,
                             "score": score,
+                            "own": False,
                         }
                     )
     return made
@@ -63,6 +65,8 @@ def evaluation_of(model: str, seed: int, documents: int) -> dict[str, Any]:
         "membership": membership(model, seed),
         "cloze": subjects,
         "letters": subjects[:40],
+        "weights_dtype": "float32",
+        "scorers": scorers([False]),
         "items": {"memorisation": [{"group": "forget", "id": "a", "values": {"extraction_strength": 0.5}}]},
     }
 

@@ -147,7 +147,6 @@ def test_report_of_a_failed_run_says_why(tmp_path: Path, write_failed: Callable[
     assert "out of memory [2 GiB]" in text
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_report_without_references_membership_and_curve(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     folder = write_run(tmp_path / "run", documents=2)
     metrics = json.loads((folder / "metrics.json").read_text())
