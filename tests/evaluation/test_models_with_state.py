@@ -8,10 +8,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.evaluation.tiny import TEXTS, byte_model, byte_tokenizer, greedy_text, official_rows
 from tests.tiny_models import STATEFUL
+from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Document, Kind, Row, Split
 from unlearning.errors import InputError
 from unlearning.evaluation.continuations import PromptContinuations, continuation_log_likelihoods
-from unlearning.evaluation.generation import generate
+from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import document_scores
 from unlearning.evaluation.multiple_choice import last_logits
 
@@ -45,7 +46,8 @@ def rows_of(tokenizer: PreTrainedTokenizerFast) -> tuple[list[Row], list[list[in
 def answers(model: PreTrainedModel, batch_tokens: int = 4000) -> list[str]:
     """Return the generated answers to `rows_of`."""
     tokenizer = byte_tokenizer()
-    return generate(model, tokenizer, *rows_of(tokenizer), NEW_TOKENS, batch_tokens)
+    ends = end_tokens(model, tokenizer, PromptConfig())
+    return generate(model, tokenizer, *rows_of(tokenizer), ends, NEW_TOKENS, batch_tokens)
 
 
 def plain_answers(model: PreTrainedModel, ends: set[int]) -> list[str]:
