@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from tests.mediation.builders import random_fact
 from tests.reference.in_double import InDouble
 from tests.reference.naive_tracer import Run, embedding_of, kinds_of, name_of, noise_of, trace_patch, window
-from tests.rotation import left_out
+from tests.rotation import each_once, left_out
 from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, FAMILIES, STATEFUL, tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens
@@ -50,8 +50,9 @@ EVERY_FAMILY = ("noise, denoising, grid", "base model, denoising, grid", "noise,
 
 
 def is_exhaustive(family: str, case: str) -> bool:
-    """Return whether a run is left to `-m exhaustive`: of the families beside the main ones, each has one case."""
-    return family not in FAMILIES and case != EVERY_FAMILY[sorted(ALL_FAMILIES).index(family) % len(EVERY_FAMILY)]
+    """Return whether a run is left to `-m exhaustive`: one family has all cases, each other one has one of its own."""
+    own = list(CASES) if family in FAMILIES else EVERY_FAMILY
+    return family != FAMILIES[0] and case != own[ALL_FAMILIES.index(family) % len(own)]
 
 
 RUNS = [
@@ -213,9 +214,7 @@ def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
 
 
 STATES = [
-    pytest.param(
-        family, marks=() if family in ("qwen3_5_text", "granitemoehybrid", "mamba2") else pytest.mark.exhaustive
-    )
+    pytest.param(family, marks=left_out(family not in ("qwen3_5_text", "granitemoehybrid", "mamba2")))
     for family in STATEFUL
 ]
 
@@ -243,8 +242,7 @@ def by_hand(family: str) -> tuple[tuple[PreTrainedModel, PreTrainedModel], list[
     return models, [naive(*models, family, fact, WIDE) for fact in FACTS]
 
 
-@pytest.mark.parametrize("rows", [1, 5, 12])
-@pytest.mark.parametrize("family", ["gpt2", "olmo3", "mixtral"])
+@pytest.mark.parametrize(("family", "rows"), each_once(["gpt2", "olmo3", "mixtral"], [1, 5, 12]))
 def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scores are the same however few rows a batch may have."""
     budgets: list[float] = []
@@ -269,8 +267,10 @@ def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) 
     assert max(sizes) <= max(rows, 2 * WIDE.draws)
 
 
-@pytest.mark.parametrize("case", ["noise, denoising, grid", "base model, noising, subject"])
-@pytest.mark.parametrize("family", ["llama", "falcon", "gemma3_text", "opt"])
+@pytest.mark.parametrize(
+    ("family", "case"),
+    each_once(["llama", "falcon", "gemma3_text", "opt"], ["noise, denoising, grid", "base model, noising, subject"]),
+)
 def test_eager_attention(family: str, case: str) -> None:
     assert family not in EAGER_ONLY
     models, config = models_of(family, "eager"), CASES[case]
@@ -279,8 +279,10 @@ def test_eager_attention(family: str, case: str) -> None:
             compare(trace, naive(*models, family, fact, config))
 
 
-@pytest.mark.parametrize("case", ["noise, denoising, grid", "noise, noising, last subject"])
-@pytest.mark.parametrize("family", ["olmo", "gpt_neox", "gpt_oss"])
+@pytest.mark.parametrize(
+    ("family", "case"),
+    each_once(["olmo", "gpt_neox", "gpt_oss"], ["noise, denoising, grid", "noise, noising, last subject"]),
+)
 def test_a_fact_without_foils_or_contrast_beside_one_with_them(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
     facts = [replace(FACTS[0], foils=(), contrast=None), FACTS[1]]
