@@ -104,7 +104,7 @@ def test_a_base_of_another_shape(
 def test_a_rule_that_reads_gradients_needs_retain_facts(bench: Bench, tmp_path: Path) -> None:
     config = replace(CONFIG, rule=SelectionRule.gradient)
     message = r"^trace\.rule=gradient or fisher: no retain facts to take gradients of; choose another trace.rule$"
-    refused(bench, tmp_path, message=message, config=config, retain=[], keeps=[FINISHED])
+    refused(bench, tmp_path, message=message, config=config, retain=[], keeps=[FINISHED, EFFECTS])
     assert bench.trace(tmp_path, config) is not None
 
 
