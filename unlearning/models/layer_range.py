@@ -21,7 +21,7 @@ class LayerRange:
         self.model = model
         self.layers = anatomy.layers(model)
         self._list = _holder(model, self.layers)
-        self._in_tuple = self._asks_for_tuples()
+        self._values = self._returned_values()
 
     @contextmanager
     def running(self, first: int, last: int, layer_input: Tensor | None) -> Iterator[list[Tensor]]:
@@ -40,13 +40,17 @@ class LayerRange:
             for number in (*range(first), *range(last + 1, len(self.layers))):
                 stack.callback(self._list.__setitem__, number, self.layers[number])
                 given = layer_input if number == first - 1 else None
-                self._list[number] = _PassThrough(self.layers[number], self._in_tuple, given)
+                self._list[number] = _PassThrough(self.layers[number], self._values, given)
             yield found
 
-    def _asks_for_tuples(self) -> bool:
-        """Return whether layers return their hidden states in a tuple, by running one token."""
-        seen: list[bool] = []
-        handle = self.layers[0].register_forward_hook(lambda _m, _i, output: seen.append(isinstance(output, tuple)))
+    def _returned_values(self) -> int | None:
+        """Return how many values a layer returns in a tuple, by running one token; None without a tuple."""
+        seen: list[int | None] = []
+
+        def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            seen.append(len(output) if isinstance(output, tuple) else None)
+
+        handle = self.layers[0].register_forward_hook(look)
         ids = torch.zeros((1, 1), dtype=torch.long, device=self.model.device)
         training = self.model.training
         try:
@@ -60,17 +64,17 @@ class LayerRange:
 
 
 class _PassThrough(nn.Module):
-    """Takes a layer's place: returns its input, or `layer_input` where that is given.
+    """Takes a layer's place: returns its input, or `layer_input` where that is given, and None for further values.
 
     All other attributes, such as the kind of attention, are the layer's.
     """
 
-    def __init__(self, layer: nn.Module, in_tuple: bool, layer_input: Tensor | None) -> None:
+    def __init__(self, layer: nn.Module, values: int | None, layer_input: Tensor | None) -> None:
         super().__init__()
         self._entering = layer_input
         # The layer must not become a child module: its parameters would have other names for the moment.
         object.__setattr__(self, "_layer", layer)
-        self._in_tuple = in_tuple
+        self._values = values
 
     def __getattr__(self, name: str) -> Any:
         """Return the layer's own attribute."""
@@ -82,7 +86,7 @@ class _PassThrough(nn.Module):
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
         """Return the hidden states as they came, or `layer_input`."""
         given = hidden_states if self._entering is None else self._entering
-        return (given,) if self._in_tuple else given
+        return given if self._values is None else (given, *[None] * (self._values - 1))
 
 
 def _holder(model: PreTrainedModel, layers: list[nn.Module]) -> nn.ModuleList:
