@@ -15,7 +15,7 @@ GOOD = [{"id": f"{i}qa0", "input": f"What is {i}?", "output": f"It is {i}.", "ta
 OTHER = [{**row, "id": f"x{row['id']}", "input": row["input"] + " And then?"} for row in GOOD]
 
 OVERRIDES: list[tuple[str, list[str], str]] = [
-    ("unknown key", ["optimizer.lrr=3"], "optimizer.lrr: no such key; allowed here: beta1, beta2"),
+    ("unknown key", ["optimizer.lrr=3"], "optimizer.lrr: no such key; allowed here: accumulation, beta1, beta2"),
     ("unknown key at the top", ["learning_rate=1"], "learning_rate: no such key; allowed here: cache_dir"),
     ("appended key", ["+foo=1"], "foo: no such key; allowed here"),
     ("appended key below", ["+optimizer.foo=1"], "foo"),

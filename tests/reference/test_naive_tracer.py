@@ -8,7 +8,7 @@ import torch
 
 from tests.reference.in_double import InDouble
 from tests.reference.naive_tracer import NAMES, Run, Scores, embedding_of, name_of, noise_of, trace_patch, trace_state
-from tests.tiny_models import ALL_FAMILIES, tiny_model
+from tests.tiny_models import ALL_FAMILIES, STATEFUL, tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.models import anatomy
 
@@ -44,7 +44,7 @@ def plain(run: Run) -> list[Scores]:
 
 
 def test_names_of_all_families() -> None:
-    assert set(NAMES) == set(ALL_FAMILIES)
+    assert set(NAMES) == {*ALL_FAMILIES, *STATEFUL}
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
