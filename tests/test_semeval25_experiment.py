@@ -85,7 +85,7 @@ def _memorised(run: Path) -> None:
     assert (model.config.model_type, model.config.vocab_size) == ("olmo", 50_280)
     assert AutoTokenizer.from_pretrained(run / "model").eos_token_id == 50_279
     record = read(run / "metrics.json")
-    assert set(record) == {"memorised", "missing", "training"}
+    assert set(record) == {"memorised", "missing", "scorers", "training"}
     # One document a task: a completion each, one question of Task1 and Task3, five of Task2; in both sets.
     assert record["training"]["rows"] == 20 * 20
 
