@@ -45,7 +45,7 @@ class LoraScope:
         self._target_names(model)
 
     def apply(self, model: PreTrainedModel, traced_layers: Sequence[int] | None) -> nn.Module:  # noqa: ARG002
-        """Attach the adapters. Raises InputError where a target or a layer does not exist."""
+        """Attach the adapters. Raises InputError where a target or a layer does not exist, or PEFT refuses it."""
         from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
         names = self._target_names(model)
@@ -62,7 +62,13 @@ class LoraScope:
             use_dora=self.dora,
             use_rslora=self.rslora,
         )
-        wrapped: nn.Module = get_peft_model(model, config)
+        try:
+            wrapped: nn.Module = get_peft_model(model, config)
+        except ValueError as error:
+            # Experts whose weights are one tensor cannot have all targets.
+            targets = ", ".join(self.targets)
+            message = f"scope.targets={targets}: {error} Without the experts it works: scope.targets=[q,v]"
+            raise InputError(message) from error
         return wrapped
 
     def _target_names(self, model: PreTrainedModel) -> list[str]:

@@ -22,6 +22,7 @@ def require_disk_space(run_dir: Path, model: nn.Module, keep_best: bool) -> None
     trained = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
     checkpoints = 2 * (1 + MOMENTS) * trained + (2 * trained if keep_best else 0)
     result = sum(weight.nbytes for weight in model.parameters())
+    run_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(run_dir).free + _bytes_in(run_dir / CHECKPOINT)
     if free < checkpoints + result:
         raise InputError(
