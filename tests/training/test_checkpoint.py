@@ -17,10 +17,10 @@ from unlearning.training.checkpoint import (
     Progress,
     Snapshot,
     read_progress,
-    remove_half_checkpoints,
     restore,
     take_snapshot,
 )
+from unlearning.training.checkpoint_files import remove_half_checkpoints
 from unlearning.training.checkpoint_writer import BackgroundSaver, CheckpointWriter
 from unlearning.training.disk_space import require_disk_space
 from unlearning.training.history import TrainingHistory

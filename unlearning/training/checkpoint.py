@@ -10,7 +10,6 @@ moment leaves the newest whole one.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,11 +24,11 @@ from torch import Tensor, nn
 from unlearning.artefacts import write_file
 from unlearning.errors import InputError
 from unlearning.training import random_state
+from unlearning.training.checkpoint_files import file_name, newest_parts, remove_superseded
 from unlearning.training.sharding import Part, as_shards, own_part, own_shard, sharded_like
 from unlearning.training.stopping_rules import Check, StopReason
 
 CHECKPOINT = "checkpoint"
-FILE = re.compile(r"(?P<identity>\w+)\.step-(?P<step>\d+)\.part-(?P<part>\d+)-of-(?P<parts>\d+)\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class Snapshot:
     @property
     def name(self) -> str:
         """The name of the file."""
-        step, identity = self.progress.next_step, self.progress.identity
-        return f"{_shortened(identity)}.step-{step}.part-{self.part.number}-of-{self.part.count}.safetensors"
+        return file_name(self.progress.identity, self.progress.next_step, self.part.number, self.part.count)
 
     def write(self, folder: Path) -> None:
         """Write the file, then remove what a whole checkpoint makes superfluous.
@@ -92,7 +90,7 @@ class Snapshot:
         Raises NotWrittenError, and then leaves the checkpoint before as it was.
         """
         write_tensors(folder / self.name, self.tensors, {"progress": json.dumps(asdict(self.progress))})
-        _remove_superseded(folder, self.progress.identity)
+        remove_superseded(folder, self.progress.identity)
 
 
 def take_snapshot(
@@ -146,7 +144,7 @@ def read_progress(folder: Path, identity: str) -> Progress | None:
 
     Raises InputError where a file is damaged.
     """
-    parts = _newest(folder, identity)
+    parts = newest_parts(folder, identity)
     if not parts:
         return None
     with _reading(parts[0]), safe_open(parts[0], framework="pt") as file:
@@ -164,7 +162,7 @@ def restore(folder: Path, identity: str, model: nn.Module, optimizer: torch.opti
     """
     parameters, random = trainable(model), dict[str, Tensor]()
     missing, moments = set(parameters), dict[Tensor, dict[str, Any]]()
-    parts = _newest(folder, identity)
+    parts = newest_parts(folder, identity)
     with _reading(parts[0]):
         for key, tensor in _tensors(parts):
             kind, _, name = key.partition("/")
@@ -221,60 +219,9 @@ def put_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         _put(parameter, tensors[f"parameter/{name}"])
 
 
-def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove the half-written copies of these files that a kill has left beside them."""
-    for name in names:
-        for partial in folder.glob(f".{name}.*.partial"):
-            partial.unlink(missing_ok=True)
-
-
-def remove_half_checkpoints(folder: Path, identity: str) -> None:
-    """Remove half-written files, and files of checkpoints that a kill has left without their other parts."""
-    whole = _newest(folder, identity)
-    for path in (*folder.glob(".*.partial"), *(path for path in _parts(folder, identity) if path not in whole)):
-        path.unlink(missing_ok=True)
-
-
 def _put(parameter: nn.Parameter, tensor: Tensor) -> None:
     with torch.no_grad():
         parameter.copy_(sharded_like(tensor, parameter))
-
-
-def _shortened(identity: str) -> str:
-    return identity[:12]
-
-
-def _parts(folder: Path, identity: str) -> dict[Path, tuple[int, int]]:
-    """Return the files of a run's checkpoints, in the order of their parts: step and number of parts of each."""
-    found = [(path, match) for path in folder.glob("*.safetensors") if (match := FILE.fullmatch(path.name))]
-    own = [(path, match) for path, match in found if match["identity"] == _shortened(identity)]
-    own.sort(key=lambda each: int(each[1]["part"]))
-    return {path: (int(match["step"]), int(match["parts"])) for path, match in own}
-
-
-def _newest(folder: Path, identity: str) -> list[Path]:
-    """Return the parts of the newest whole checkpoint in their order; of two of one step, that with fewer parts.
-
-    The run's result, which the main process writes alone, thus counts before the shards of the last step.
-    """
-    parts = _parts(folder, identity)
-    counts = list(parts.values())
-    whole = [(step, -count) for step, count in set(counts) if counts.count((step, count)) == count]
-    if not whole:
-        return []
-    step, count = max(whole)
-    return [path for path, found in parts.items() if found == (step, -count)]
-
-
-def _remove_superseded(folder: Path, identity: str) -> None:
-    """Remove files that are older than the newest whole checkpoint, or of another run."""
-    newest, parts = _newest(folder, identity), _parts(folder, identity)
-    if not newest:
-        return
-    step = parts[newest[0]][0]
-    for path in folder.glob("*.safetensors"):
-        if path not in newest and (path not in parts or parts[path][0] <= step):
-            path.unlink(missing_ok=True)
 
 
 def _tensors(parts: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:

@@ -28,11 +28,10 @@ from unlearning.training.checkpoint import (
     NotWrittenError,
     Progress,
     read_progress,
-    remove_half_checkpoints,
-    remove_partial_files,
     restore,
     save_checkpoint,
 )
+from unlearning.training.checkpoint_files import remove_half_checkpoints, remove_partial_files
 from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.data_module import PlanDataModule
 from unlearning.training.disk_space import require_disk_space
