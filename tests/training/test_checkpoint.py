@@ -1,5 +1,6 @@
 """Checkpoints that are written while training goes on, and in parts by several devices."""
 
+import math
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -204,6 +205,7 @@ def test_the_interval_follows_from_the_cost(
 def test_no_checkpoint_while_one_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is slower than the interval makes checkpoints rarer, and never makes a step wait."""
     writer = CheckpointWriter(tmp_path, 1e-9, StopRequest(), TrainingHistory("run", [], 0.0))
+    writer.saved = -math.inf  # a checkpoint is always due
     saved: list[Any] = []
     monkeypatch.setattr(writer, "_save", lambda *_: saved.append(1))
     module: Any = object.__new__(UnlearningModule)
