@@ -20,6 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from unlearning.training.checkpoint import CHECKPOINT
+
 COMMANDS = 10
 CASES = (
     "same_folder",
@@ -162,7 +164,7 @@ class Cases:
         """A run that is killed while it trains, while another waits to be refused, and the same command again."""
         folder = self.place("killed")
         first = start(folder, "hydra.run.dir=run", self.cache)
-        while not (folder / "run" / "checkpoint.safetensors").exists() and first.poll() is None:
+        while not any((folder / "run" / CHECKPOINT).glob("*.safetensors")) and first.poll() is None:
             time.sleep(0.01)
         second = start(folder, "hydra.run.dir=run", self.cache)
         second.wait()
