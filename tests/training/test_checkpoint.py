@@ -175,6 +175,19 @@ def test_a_failed_write_ends_training_at_the_next_step(tmp_path: Path) -> None:
     saver.raise_error()
 
 
+def test_no_error_of_the_thread_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a write fails with reaches training, and not only a disk that is full."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Snapshot, "write", broken)
+    saver = BackgroundSaver(tmp_path)
+    saver.start(Snapshot(progress_of(1), {}, Part(0, 1)))
+    with pytest.raises(ZeroDivisionError):
+        saver.wait()
+
+
 def test_snapshots_share_one_copy_of_the_state(tmp_path: Path) -> None:
     """The second snapshot is written into the memory of the first; what an optimiser has dropped is not in it."""
     model, saver = model_of(0.5), BackgroundSaver(tmp_path)

@@ -66,7 +66,9 @@ def _difference(way: Way, model: PreTrainedModel, rows: Sequence[Tensor], alone:
     """Return the largest difference from the logits alone, as a share of their largest; None where the way fails."""
     try:
         together = way(model, rows)
-    except (RuntimeError, IndexError, KeyError, TypeError, AttributeError, ValueError, NotImplementedError):
+    except torch.OutOfMemoryError:
+        raise  # says nothing of the architecture
+    except (RuntimeError, LookupError, TypeError, AttributeError, ValueError):
         return None
     largest = max(float(logits.abs().max()) for logits in alone)
     pairs = zip(together, alone, strict=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearning.training import random_state
 from unlearning.training.callbacks import StopRequest
-from unlearning.training.checkpoint import NotWrittenError, Snapshot, take_snapshot
+from unlearning.training.checkpoint import Snapshot, take_snapshot
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
 
@@ -28,7 +28,7 @@ class BackgroundSaver:
         self.cpu_seconds = 0.0
         """Seconds of a core that the last write took. The disk's own time costs training nothing."""
         self.thread: Thread | None = None
-        self.error: NotWrittenError | None = None
+        self.error: Exception | None = None
 
     @property
     def busy(self) -> bool:
@@ -41,13 +41,13 @@ class BackgroundSaver:
         self.thread.start()
 
     def wait(self) -> None:
-        """Return when nothing is being written any more. Raises NotWrittenError where the last write failed."""
+        """Return when nothing is being written any more. Raises what the last write failed with: NotWrittenError."""
         if self.thread is not None:
             self.thread.join()
         self.raise_error()
 
     def raise_error(self) -> None:
-        """Raise NotWrittenError, once, where a write has failed."""
+        """Raise, once, what a write has failed with: else training would go on without checkpoints."""
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -56,7 +56,7 @@ class BackgroundSaver:
         start = time.thread_time()
         try:
             snapshot.write(self.folder)
-        except NotWrittenError as error:
+        except Exception as error:
             self.error = error
         self.cpu_seconds = time.thread_time() - start
 
