@@ -9,7 +9,10 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 
 import absl.logging
+import pytest
 import torch
+
+from tests.rotation import thin_out
 
 # Models here are so small that a second thread costs more than it gives.
 torch.set_num_threads(1)
@@ -19,6 +22,12 @@ gc.set_threshold(700, 10, 100)
 # rouge-score brings absl, whose log handler closes its stream when Hydra sets logging up anew; by then that stream may
 # be pytest's own capture of an earlier moment. The process's real stderr is one that it leaves open.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `-m exhaustive` what a grid has besides each value of each of its parameters, once."""
+    thin_out(items)
 
 
 def pytest_collection_finish() -> None:

@@ -87,6 +87,10 @@ def test_advice_about_hardware_works(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match=f"choose {re.escape(advised)}$"):
             hardware.require_hardware(wanted)
     hardware.require_hardware(TrainerConfig())
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(InputError, match=r"choose trainer\.strategy=auto$"):
+        hardware.require_hardware(TrainerConfig(strategy="fsdp", prefix_cache_gib=0))
+    hardware.require_hardware(TrainerConfig(strategy="auto", prefix_cache_gib=0))
 
 
 def test_a_run_that_diverged_goes_on_in_its_folder(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ WORDS = [
     "evaluation.references=false",
     "data.max_documents_per_task=1",
     "evaluation.max_new_tokens=8",
+    "evaluation.max_documents=4",
 ]
 
 

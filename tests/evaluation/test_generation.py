@@ -37,6 +37,7 @@ def test_batches_say_what_single_rows_say(family: str) -> None:
     assert len(set(expected)) > 1
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("batch_tokens", [1, 300, 100000])
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("pad", [False, True])

@@ -144,7 +144,12 @@ def test_the_command_writes_and_prints_what_comes_back(tmp_path: Path, monkeypat
     """The harness's metrics are written beside the official score; they are measured anew in each run."""
     fake = installed(monkeypatch)
     words = ["logger=none", "trainer=cpu", "evaluation.references=false", "evaluation.max_new_tokens=2"]
-    words += ["data.max_documents_per_task=1", "evaluation.max_questions=2", "evaluation.harness.tasks=[rivers]"]
+    words += [
+        "data.max_documents_per_task=1",
+        "evaluation.max_questions=2",
+        "evaluation.max_documents=2",
+        "evaluation.harness.tasks=[rivers]",
+    ]
     for run in ("first", "second"):
         fake.asked.clear()
         ended = run_command("evaluate", [*words, f"hydra.run.dir={run}"], tmp_path)

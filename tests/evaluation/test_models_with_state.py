@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.evaluation.tiny import TEXTS, byte_model, byte_tokenizer, greedy_text, official_rows
-from tests.tiny_models import STATEFUL
+from tests.families import EVERY_STATEFUL
 from unlearning.config.prompt import PromptConfig
 from unlearning.data.rows import Document, Kind, Row, Split
 from unlearning.errors import InputError
@@ -16,12 +16,6 @@ from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import document_scores
 from unlearning.evaluation.multiple_choice import last_logits
 
-FAMILIES = [
-    pytest.param(
-        family, marks=() if family in ("qwen3_5_text", "granitemoehybrid", "mamba2") else pytest.mark.exhaustive
-    )
-    for family in STATEFUL
-]
 NEW_TOKENS = 6
 
 
@@ -57,7 +51,7 @@ def plain_answers(model: PreTrainedModel, ends: set[int]) -> list[str]:
     return [greedy_text(model, tokenizer, text, NEW_TOKENS, ends) for text in texts]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY_STATEFUL)
 def test_answers(family: str) -> None:
     model = model_of(family)
     expected = plain_answers(model, {0})
@@ -94,7 +88,7 @@ def log_probabilities(model: PreTrainedModel, tokens: Sequence[int]) -> list[flo
     return [float(logs[place - 1, tokens[place]]) for place in range(1, len(tokens))]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY_STATEFUL)
 def test_likelihoods(family: str) -> None:
     """Continuations, letters after a shared beginning, and documents of different lengths in one batch."""
     model, near = model_of(family), pytest.approx

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tests.families import EVERY_FAMILY
 from tests.mediation.builders import deep_model, random_fact, same_state, state_of
-from tests.tiny_models import ALL_FAMILIES
 from unlearning.mediation import scoring
 from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.model_parts import evaluation_mode, find_parts
@@ -72,7 +72,7 @@ def test_cells_by_hand() -> None:
     assert tokens.tolist() == [*FACTS[1].input_ids[4:], FACTS[2].input_ids[3]]
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_scores_are_those_of_the_models_own_logits(family: str) -> None:
     """This includes whatever the architecture does to logits: soft-capping, scaling, a bias."""
     model = deep_model(family, 2).double()

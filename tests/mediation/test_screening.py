@@ -8,9 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.families import EVERY_FAMILY
 from tests.mediation.builders import close, deep_model, random_fact, same_state, state_of
 from tests.mediation.fabricated import ATTENTION, MLP, fact_trace
-from tests.tiny_models import ALL_FAMILIES
 from unlearning.config.checks import check_ranges
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens, TraceMode
@@ -60,8 +60,9 @@ def compare(tracer: Tracer, direction: Direction, scale: float) -> None:
         assert dict(zip(labels, worst, strict=True)) == pytest.approx(dict.fromkeys(labels, 0), abs=1e-2)
 
 
+@pytest.mark.grid
 @each_direction
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_little_noise_is_linear(family: str, direction: Direction) -> None:
     model = deep_model(family, DEPTH).double()
     tracer = Tracer(model, replace(CONFIG, direction=direction))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tests.families import EVERY_FAMILY
 from tests.mediation.builders import deep_model, same_state, state_of
-from tests.tiny_models import ALL_FAMILIES
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trace import Corruption, Direction, TraceConfig, TracedTokens, TraceMode
 from unlearning.errors import InputError
@@ -35,7 +35,7 @@ def refused(model: PreTrainedModel, config: TraceConfig = CONFIG) -> str:
     return message
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_every_family_passes(family: str) -> None:
     model = deep_model(family, DEPTH)
     before = state_of(model)
@@ -45,6 +45,7 @@ def test_every_family_passes(family: str) -> None:
     assert same_state(state_of(model), before)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gemma3_text", "qwen3"])
 def test_every_precision_passes(family: str, dtype: torch.dtype) -> None:

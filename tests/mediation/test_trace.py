@@ -60,6 +60,7 @@ def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
         assert row["answer_log_probability"] == scores[place, row["layer"], row["draw"], ANSWER]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("facts", [1, 3, 5, 8, 99])
 @pytest.mark.parametrize("corruption", [Corruption.noise, Corruption.replacement])
 def test_counts_add_up(bench: Bench, corruption: Corruption, facts: int, tmp_path: Path) -> None:
@@ -99,6 +100,7 @@ def test_other_rows_are_passed_over(bench: Bench, tmp_path: Path) -> None:
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("corruption", Corruption)
 @pytest.mark.parametrize("mode", TraceMode)

@@ -57,6 +57,7 @@ def in_turn(bench: Bench, out: Path, config: TraceConfig, ranks: Sequence[int], 
     return found
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("mode", TraceMode)
 @pytest.mark.parametrize(("ranks", "world"), [([1, 0], 2), ([2, 1, 0], 3)])
 def test_processes_share_the_work(

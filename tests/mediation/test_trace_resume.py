@@ -20,6 +20,7 @@ from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("torn", [0, 40])
 @pytest.mark.parametrize(
     ("whole", "again"), [(0, 6), (1, 6), (3, 6), (4, 2), (5, 2), (6, 0)], ids=lambda count: str(count)
@@ -42,6 +43,7 @@ def test_a_stopped_trace_goes_on(
     assert files_of(tmp_path) == before
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("mode", [TraceMode.exact, TraceMode.screen])
 def test_an_interruption_loses_one_group(

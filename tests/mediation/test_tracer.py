@@ -34,6 +34,7 @@ pytestmark = pytest.mark.usefixtures("in_double")
 # ---------------------------------------------------------------- order, other facts, memory
 
 
+@pytest.mark.grid
 @each_setting
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gemma2"])
 def test_neither_the_order_nor_the_other_facts_matter(family: str, config: TraceConfig) -> None:
@@ -70,6 +71,7 @@ def test_the_size_of_the_noise_is_that_of_the_tokens_embeddings() -> None:
     assert Tracer(tracer.parts.model, REPLACED).noise_scale_of(tokens) == 0
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("gib", [1e-9, 1e-3])
 @each_setting
 def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +91,7 @@ def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monk
     assert all(close(whole[name], small[name], 1e-12) for name in whole)
 
 
+@pytest.mark.grid
 @each_setting
 @pytest.mark.parametrize("family", ["olmo", "mistral", "gpt_neo"])
 def test_a_model_that_caches_nothing_gives_the_same_numbers(family: str, config: TraceConfig) -> None:

@@ -44,6 +44,7 @@ def at_sites(monkeypatch: pytest.MonkeyPatch, group: str, positions: Callable[[E
     )
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("corruption", Corruption)
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gpt_neox", "gemma3_text"])
@@ -135,6 +136,7 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
 # ---------------------------------------------------------------- windows that begin alike
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("depth", [4, 8])
 @pytest.mark.parametrize("width", [3, 10])
 @pytest.mark.parametrize("family", ["gpt2", "olmo2"])

@@ -42,6 +42,7 @@ TASKS: dict[str, Callable[[Tracer], object]] = {
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("config", [GRID, FROM_BASE], ids=["noise", "base model"])
 @each_task
@@ -61,6 +62,7 @@ def test_the_models_are_left_as_they_were(
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("corruption", Corruption)
 def test_dropout_is_off(corruption: Corruption, direction: Direction) -> None:
@@ -97,6 +99,7 @@ def broken(modules: list[nn.Module], after: int) -> Iterator[list[int]]:
             handle.remove()
 
 
+@pytest.mark.grid
 @each_task
 @pytest.mark.parametrize("where", ["embeddings", "layer", "mlp", "attention", "norm", "head"])
 def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer], object]) -> None:
@@ -117,7 +120,8 @@ def test_hooks_are_gone_after_any_exception(where: str, task: Callable[[Tracer],
         task(tracer)
     total = calls[0]
     assert total or task is TASKS["noise"]
-    for after in range(total):
+    # The self-test makes many calls, of which every few are broken.
+    for after in range(0, total, 1 + total // 12):
         with (
             broken(modules, after),
             # The self-test blames the architecture for any error.

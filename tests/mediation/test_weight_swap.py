@@ -90,6 +90,7 @@ def naive_patched(host: PreTrainedModel, donor: PreTrainedModel) -> Scores:
     return np.array(found).reshape(len(KINDS), DEPTH, len(FACTS), len(METRICS))
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("base_dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("family", FAMILIES)

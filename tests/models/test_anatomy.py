@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tiny_models import ALL_FAMILIES, tiny_model
+from tests.families import EVERY_FAMILY
+from tests.tiny_models import tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.errors import InputError
 from unlearning.models import anatomy
@@ -59,7 +60,7 @@ MODULES: dict[str, dict[str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_modules_run_in_their_order(family: str) -> None:
     """Embeddings run first, then attention and MLP of each layer, then the final norm, then the head: each once."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
@@ -82,7 +83,7 @@ def test_modules_run_in_their_order(family: str) -> None:
     assert len(ended) == 3 + 3 * DEPTH
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_final_norm_is_what_the_last_layer_feeds(family: str) -> None:
     """The input of the final norm is the output of the last layer, and its output is projected."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
@@ -97,7 +98,7 @@ def test_final_norm_is_what_the_last_layer_feeds(family: str) -> None:
     assert torch.equal(seen["projected"], seen["normed"])
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_parts_are_what_is_added_to_the_stream(family: str) -> None:
     """Without its weights a part gives nothing: the residual stream does not run through it."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
@@ -115,7 +116,7 @@ def test_parts_are_what_is_added_to_the_stream(family: str) -> None:
     assert not any(bool(output.any()) for output in found.values())
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_outputs_are_rows_tokens_width(family: str) -> None:
     """OPT feeds its MLP all rows' tokens in one list, row by row."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
@@ -132,7 +133,7 @@ def test_outputs_are_rows_tokens_width(family: str) -> None:
     assert shapes == expected
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_part_parameters(family: str) -> None:
     """Those of MLP and attention are disjoint, inside the layer, and all of it but its norms."""
     model = tiny_model(family, num_hidden_layers=DEPTH)
@@ -150,7 +151,7 @@ def test_part_parameters(family: str) -> None:
         assert all("norm" in name or name.startswith("ln_") for name in rest)
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_layers_scope_trains_exactly_the_mlps(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
     LayersScope(layers="0,2").apply(model, None)
@@ -168,7 +169,7 @@ def test_layers_scope_trains_exactly_the_mlps(family: str) -> None:
     assert {name.rpartition(".")[0] for name in moved} == {name.rpartition(".")[0] for name in trainable_names(model)}
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_linear_modules(family: str) -> None:
     for layer in anatomy.layers(tiny_model(family)):
         assert anatomy.linear_modules(layer) == MODULES[family]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from tests.families import EVERY_FAMILY, EVERY_STATEFUL
 from tests.tiny_models import ALL_FAMILIES, STATEFUL, tiny_model
 from unlearning.errors import InputError
 from unlearning.models import capabilities as room
@@ -23,7 +24,7 @@ def test_the_list_is_what_is_tested() -> None:
     assert LEAKING < TESTED
 
 
-@pytest.mark.parametrize("family", [*ALL_FAMILIES, *STATEFUL])
+@pytest.mark.parametrize("family", [*EVERY_FAMILY, *EVERY_STATEFUL])
 def test_what_is_said_of_a_family_is_what_it_does(family: str) -> None:
     """Rows of a batch never mix. Rows of a pack mix exactly where the list says so, and by far more than rounding."""
     model = tiny_model(family)

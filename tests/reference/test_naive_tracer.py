@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from tests.families import EVERY_FAMILY
 from tests.reference.in_double import InDouble
 from tests.reference.naive_tracer import NAMES, Run, Scores, embedding_of, name_of, noise_of, trace_patch, trace_state
 from tests.tiny_models import ALL_FAMILIES, STATEFUL, tiny_model
@@ -47,7 +48,7 @@ def test_names_of_all_families() -> None:
     assert set(NAMES) == {*ALL_FAMILIES, *STATEFUL}
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_names_are_those_of_the_anatomy(family: str) -> None:
     model = tiny_model(family, num_hidden_layers=DEPTH)
     for number, layer in enumerate(anatomy.layers(model)):
@@ -66,7 +67,7 @@ def test_scores_by_hand() -> None:
     assert math.isnan(trace_patch(clean, clean, {}, ANSWER)[0][2])
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_denoising_is_what_rome_computes(family: str) -> None:
     with InDouble():
         clean, noisy, _ = runs(family)
@@ -79,7 +80,7 @@ def test_denoising_is_what_rome_computes(family: str) -> None:
             assert not close(restored, plain(noisy))
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
     with InDouble():
         clean, noisy, other = runs(family)
@@ -90,7 +91,7 @@ def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
         assert not close(plain(clean), plain(other))
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_noising_goes_draw_by_draw(family: str) -> None:
     """Three draws give the same scores as three runs of one draw each."""
     with InDouble():
@@ -102,7 +103,7 @@ def test_noising_goes_draw_by_draw(family: str) -> None:
         assert close(trace_patch(clean, noisy, patch, ANSWER, contrast=CONTRAST), apart)
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
     """With all parts above the patched layer pinned there and after, only the patched position changes."""
     with InDouble():

@@ -1,6 +1,6 @@
 """Training runs on two CPU processes, and on one, in double precision, for `tests/test_distributed.py`.
 
-    python -m tests.training.on_two_devices FOLDER
+    python -m tests.training.on_two_devices FOLDER CASE...
 
 in two processes, told by the environment that they belong together, runs the cases of each strategy one after another.
 """
@@ -65,6 +65,8 @@ RUNS = {
     "best state": CASES["best state"],
     STOPPED: Case(PARTS, ADAPTIVE),
 }
+BY_DEFAULT = ("chunked LoRA", "references, checks", "frozen first layer", "best state", STOPPED)
+"""The other cases differ in one part from one of these."""
 BY_STRATEGY = {
     "ddp": [name for name in RUNS if name not in ("references, frozen head", "embeddings, frozen head")],
     "fsdp": [name for name in RUNS if name not in ("adaptive", "best state")],
@@ -123,6 +125,6 @@ def _stop_after(steps: int, task: TrainingTask, strategy: str, folder: Path) -> 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for chosen, names in BY_STRATEGY.items():
-        for each in names:
+        for each in (name for name in names if name in sys.argv[2:]):
             print(chosen, each, flush=True)
             run(each, chosen, Path(sys.argv[1]))

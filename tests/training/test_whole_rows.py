@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tests.families import EVERY_FAMILY, EVERY_STATEFUL
 from tests.reference.in_double import InDouble
 from tests.reference.plain_training import PlainTrainer
-from tests.tiny_models import ALL_FAMILIES, STATEFUL, tiny_model
+from tests.tiny_models import STATEFUL, tiny_model
 from tests.training.golden import FORGET, LENGTHS, LR, RETAIN, curve
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.scope import ModuleKind
@@ -40,7 +41,7 @@ def row_loss(model: PreTrainedModel, row: EncodedRow) -> Tensor:
     return torch.nn.functional.cross_entropy(logits[start - 1 : -1], torch.tensor(row.input_ids[start:]))
 
 
-@pytest.mark.parametrize("family", [*ALL_FAMILIES, *STATEFUL])
+@pytest.mark.parametrize("family", [*EVERY_FAMILY, *EVERY_STATEFUL])
 def test_losses_are_those_of_rows_alone(family: str) -> None:
     """All rows go through the model in a few passes, in the packs that the family allows."""
     model = tiny_model(family)

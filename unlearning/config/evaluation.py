@@ -59,4 +59,6 @@ class EvaluationConfig:
     """Whether the target model and the retrained model are evaluated too (results are cached)."""
     max_questions: int | None = at_least(1, None)
     """Only so many questions, evenly spread; null: all."""
+    max_documents: int | None = at_least(1, None)
+    """Only so many members and as many non-members are attacked, evenly spread; null: all."""
     harness: HarnessConfig = field(default_factory=HarnessConfig)

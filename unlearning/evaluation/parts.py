@@ -5,7 +5,7 @@ The parts do not depend on one another, so each is written to disk as soon as it
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.question_text import LETTERS
@@ -21,6 +21,8 @@ from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import DocumentScore, Generation, ItemScore, QuestionScore
 from unlearning.evaluation.tofu import tofu
 from unlearning.evaluation.wmdp import wmdp
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,16 @@ def generations(evaluated: EvaluatedModel) -> list[Generation]:
 
 
 def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
-    """Return the membership scores of members, then of non-members; empty unless the data has both."""
-    corpus = evaluated.corpus
+    """Return the membership scores of members, then of non-members; empty unless the data has both.
+
+    Of each, at most `max_documents` are scored.
+    """
+    corpus, limit = evaluated.corpus, evaluated.config.max_documents
     if not corpus.members or not corpus.nonmembers:
         return []
-    documents = evaluated.share.of([*corpus.members, *corpus.nonmembers])
-    members = len(evaluated.share.of(corpus.members))
+    member_documents = evenly_spread(corpus.members, limit)
+    documents = evaluated.share.of([*member_documents, *evenly_spread(corpus.nonmembers, limit)])
+    members = len(evaluated.share.of(member_documents))
     with progress_bar("membership", len(documents)) as advance:
         return document_scores(
             evaluated.model, evaluated.tokenizer, documents, members, evaluated.config.batch_tokens, advance
@@ -113,11 +119,11 @@ def asked(evaluated: EvaluatedModel) -> list[Question]:
     return evenly_spread(evaluated.corpus.questions, evaluated.config.max_questions)
 
 
-def evenly_spread(questions: Sequence[Question], limit: int | None) -> list[Question]:
-    """Return at most `limit` of the questions, at equal distances; all of them if `limit` is None."""
-    if limit is None or limit >= len(questions):
-        return list(questions)
-    return [questions[index * len(questions) // limit] for index in range(limit)]
+def evenly_spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """Return at most `limit` of the items, at equal distances; all of them if `limit` is None."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def has_letters(corpus: Corpus) -> bool:
