@@ -24,7 +24,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.evaluate_models import remembering, repeating, wandering
+from benchmarks.matrix_rate import forward_products, machine_rate, operations
 from benchmarks.official_rows import official_corpus
+from benchmarks.shapes import RELEASED, SMALL, random_model
 from tests.reference.official_score import Official
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.model import ModelConfig
@@ -37,6 +39,7 @@ from unlearning.models.load import load_tokenizer
 
 LAYERS, EPOCHS, NEW_TOKENS, SHOTS = 4, 22, 256, 5
 FOLD_BAR, MMLU_BAR = 20, 4
+GIGA = 1e9
 TOLERANCE = 1e-4
 """Largest difference between the two losses of a document, in nats a token."""
 SUBJECTS = ("anatomy", "econometrics", "high_school_us_history", "machine_learning", "philosophy", "virology")
@@ -91,15 +94,19 @@ def main() -> None:
     tokenizer = load_tokenizer(os.environ["UNLEARNING_DATA"] + "/tokenizers/olmo-0724", ModelConfig(name="olmo"))
     corpus = official(options.quick)
     rows = [*corpus.forget, *corpus.retain]
+    if options.shape == SMALL:
+        fresh = partial(repeating, LAYERS, options.width)
+    else:
+        fresh = partial(random_model, options.shape, options.width)
     models = {
         "remembers": partial(remembering, LAYERS, options.width, rows, tokenizer, EPOCHS),
-        "wanders": partial(wandering, LAYERS, options.width),
-        "repeats": partial(repeating, LAYERS, options.width),
+        "wanders": lambda: wandering(fresh()),
+        "repeats": fresh,
     }
     results: Result = {}
     for name in options.models:
         results |= fold(name, measured(models[name](), tokenizer, corpus), now)
-    results |= mmlu(measured(repeating(LAYERS, options.width), tokenizer, corpus), now)
+    results |= mmlu(measured(fresh(), tokenizer, corpus), now)
     show(results, options)
     print(json.dumps(results))
 
@@ -110,7 +117,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="*", choices=list(SAMPLED)[:3], default=list(SAMPLED)[:3])
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows, and two subjects")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--width", type=int, default=256, help="of the model, a multiple of 64")
+    parser.add_argument("--shape", choices=(SMALL, *RELEASED), default=SMALL, help="of the models with random weights")
+    parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     return parser.parse_args()
 
@@ -158,11 +166,21 @@ def fold(name: str, what: EvaluatedModel, now: Callable[[], float]) -> Result:
         side.check(name, [item.score for item in said if item.kind == kind])
     losses.check(name, [item.loss_nats for item in found], TOLERANCE)
     seconds = sum(side.total() for side in answers)
+    lengths = [len(what.tokenizer(document.text)["input_ids"]) for document in documents]
     return {
         name: pair(end - start, seconds + losses.total()),
         f"{name}: answers": pair(between - start, seconds),
         f"{name}: losses": pair(end - between, losses.total()),
+        f"{name}: losses, GFLOP/s": matrix_share(what, lengths, end - between),
     }
+
+
+def matrix_share(what: EvaluatedModel, lengths: Sequence[int], seconds: float) -> dict[str, float]:
+    """Return the operations a second of matrix products over texts of these lengths, the machine's, and the share."""
+    tokens = sum(lengths)
+    needed = forward_products(what.model, tokens, tokens - len(lengths), min(tokens, what.config.batch_tokens))
+    reached, possible = operations(needed) / seconds / GIGA, machine_rate(needed) / GIGA
+    return {"ours": round(reached, 1), "plain": round(possible, 1), "ratio": round(reached / possible, 3)}
 
 
 class AtTheEnd:
@@ -210,13 +228,14 @@ def pair(ours: float, plain: float) -> dict[str, float]:
 def show(results: Result, options: argparse.Namespace) -> None:
     """Print the table of all times."""
     bars = {**dict.fromkeys(SAMPLED, FOLD_BAR), "MMLU": MMLU_BAR}
-    model = f"OLMo, {LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
+    shape = f"OLMo, {LAYERS} layers of width {options.width}" if options.shape == SMALL else options.shape
+    model = f"{shape}, {options.threads} threads, {options.clock} time"
     table = Table(title=f"seconds; {model}; plain from some items")
     for heading in ("case", "ours", "plain", "ratio", "bar"):
         table.add_column(heading, justify="left" if heading == "case" else "right")
     for name, found in results.items():
         bar = f">= {bars[name]}" if name in bars else ""
-        table.add_row(name, f"{found['ours']:.1f}", f"{found['plain']:.1f}", f"{found['ratio']:.1f}", bar)
+        table.add_row(name, f"{found['ours']:.1f}", f"{found['plain']:.1f}", f"{found['ratio']:.2f}", bar)
     Console(width=100).print(table)
 
 

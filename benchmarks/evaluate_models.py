@@ -34,9 +34,8 @@ def repeating(layers: int, width: int) -> PreTrainedModel:
     return _olmo(VOCABULARY, layers, width)
 
 
-def wandering(layers: int, width: int) -> PreTrainedModel:
-    """Return a model with larger random weights: it neither repeats itself nor ends, so no draft is right."""
-    model = repeating(layers, width)
+def wandering(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model with larger random weights: it neither repeats itself nor ends, so no draft is right."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():

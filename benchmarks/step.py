@@ -4,6 +4,10 @@ Ours is `fit`, the training of every command; plain is `plain_trainer.py`. Both 
 weights (float32, OLMo's vocabulary) on the same official rows ($UNLEARNING_DATA) in the same steps, each in a process
 of its own, one after the other, and must have the same loss in every step. Memory is the peak of the resident set less
 its peak before training, when model and rows were there.
+
+With `--shape` the model has the shape of a released one. The share of the matrix rate is how many floating-point
+operations of matrix products a second our steps need (`matrix_rate.py`), over how many this machine does of the same
+products by themselves, in the same process.
 """
 
 import argparse
@@ -18,11 +22,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.step_runs import CASES, CLOCKS, LAYERS, ROOT, Run, run
+from benchmarks.shapes import LAYERS, SHAPES, SMALL
+from benchmarks.step_runs import CASES, CLOCKS, ROOT, Run, run
 
 TOLERANCE = 1e-5
 """Allowed difference of a step's losses, in nats."""
-MEMORY_BAR = 0.6
+MEMORY_BAR, RATE_BAR = 0.6, 0.6
+GIGA = 1e9
+BARS = {"MiB": f"<= {MEMORY_BAR:g}", "GFLOP/s": f">= {RATE_BAR:g}"}
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,14 @@ class Line:
     """First counted step. A run's first step warms up; "beginning" counts it, and the tables of frozen layers too."""
 
 
+CACHED = ("sugd_last_k",)
+"""Cases whose later steps need less than all layers."""
 LINES = {
     "sugd_lora": Line("sugd_lora", "8 rows a step, LoRA", 2.5),
     "sugd_last_k": Line("sugd_last_k", "8 rows a step, last 2 layers, caching included", 2.5, "beginning"),
     "last_k_cached": Line("sugd_last_k", "the same, second epoch", 4, "second epoch"),
-    "joint": Line("joint", "120 rows a step, ten parts, MLPs of layers 0-5", 2.5),
+    "joint": Line("joint", "SHA256's loss in ten parts, MLPs of layers 0-5", 2.5),
+    "sugd_all": Line("sugd_all", "8 rows a step, all weights", 2.5),
 }
 
 
@@ -50,7 +60,9 @@ def main() -> None:
     if options.side:
         torch.set_num_threads(options.threads)
         case = CASES[options.cases[0]]
-        found = run(case.quick() if options.quick else case, options.side, options.width, CLOCKS[options.clock])
+        found = run(
+            case.quick() if options.quick else case, options.side, options.shape, options.width, CLOCKS[options.clock]
+        )
         print(json.dumps(asdict(found)))
         return
     results: dict[str, dict[str, float]] = {}
@@ -68,7 +80,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--width", type=int, default=256, help="of the model, a multiple of 64")
+    parser.add_argument("--shape", choices=SHAPES, default=SMALL, help="of the model")
+    parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     parser.add_argument("--side", choices=("ours", "plain"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -76,7 +89,8 @@ def arguments() -> argparse.Namespace:
 
 def in_a_process(name: str, side: str, options: argparse.Namespace) -> Run:
     """Run one side in its own process and return the result."""
-    passed = {"cases": name, "side": side, "threads": options.threads, "width": options.width, "clock": options.clock}
+    passed = {"cases": name, "side": side, "shape": options.shape}
+    passed |= {key: str(getattr(options, key)) for key in ("threads", "width", "clock")}
     words = [word for key, value in passed.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "benchmarks.step", *words, *(["--quick"] if options.quick else [])]
     threads = {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
@@ -104,6 +118,9 @@ def compare(name: str, ours: Run, plain: Run) -> dict[str, dict[str, float]]:
         for title, line in LINES.items()
         if line.case == name
     }
+    if name not in CACHED:
+        reached = ours.operations / (ours.seconds[-1] - ours.seconds[0])
+        found[f"{name} GFLOP/s"] = pair(reached / GIGA, ours.machine_rate / GIGA)
     found[f"{name} MiB"] = pair(ours.peak_mib - ours.before_mib, plain.peak_mib - plain.before_mib)
     found[f"{name} MiB in all"] = pair(ours.peak_mib, plain.peak_mib)
     return found
@@ -123,13 +140,14 @@ def rows_a_second(line: Line, side: Run) -> float:
 
 def show(results: Mapping[str, Mapping[str, float]], options: argparse.Namespace) -> None:
     """Print the table."""
-    model = f"{LAYERS} layers of width {options.width}, {options.threads} threads, {options.clock} time"
-    table = Table(title=f"rows a second, and MiB that training adds at its peak; {model}")
+    shape = f"{LAYERS} layers of width {options.width}" if options.shape == SMALL else options.shape
+    model = f"{shape}, {options.threads} threads, {options.clock} time"
+    table = Table(title=f"rows a second, MiB that training adds at its peak, GFLOP/s against the machine's; {model}")
     for heading in ("case", "ours", "plain", "ratio", "bar"):
         table.add_column(heading, justify="left" if heading == "case" else "right")
     for name, found in results.items():
         line = LINES.get(name)
-        bar = f">= {line.bar:g}" if line else f"<= {MEMORY_BAR:g}" if name.endswith("MiB") else ""
+        bar = f">= {line.bar:g}" if line else BARS.get(name.partition(" ")[2], "")
         title = f"{name}: {line.what}" if line else name
         table.add_row(title, f"{found['ours']:.1f}", f"{found['plain']:.1f}", f"{found['ratio']:.2f}", bar)
     Console(width=110).print(table)

@@ -12,9 +12,12 @@ from pathlib import Path
 import torch
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import nn
+from transformers import PreTrainedModel
 
+from benchmarks.matrix_rate import Products, machine_rate, operations, training_products
 from benchmarks.official_rows import official_corpus
 from benchmarks.plain_trainer import PlainMethod, PlainRow, train_plain
+from benchmarks.shapes import PAD, random_model
 from unlearning.config.model import ModelConfig
 from unlearning.config.objective import Averaging, Reduction, ReferenceLoss
 from unlearning.config.optimizer import OptimizerConfig
@@ -22,7 +25,6 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.config.scope import ModuleKind
 from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow, encode_rows
-from unlearning.models.create import create_model
 from unlearning.models.load import load_tokenizer
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective
@@ -31,14 +33,14 @@ from unlearning.schedules.chunked import ChunkedSchedule
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.adapters import LoraScope
-from unlearning.scopes.layers import LayersScope
+from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
 from unlearning.training.fit import fit
+from unlearning.training.row_model import plain_model
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.task import TrainingTask
 
 ROOT = Path(__file__).parents[1]
-LAYERS, VOCABULARY, EOS, PAD = 8, 50304, 50279, 1
 MIB = 2**20
 
 
@@ -87,6 +89,7 @@ CASES = {
     "sugd_lora": Case(LoraScope(), False, 1e-3, 1, 32, 224, 8, 1),
     "sugd_last_k": Case(LAST, False, 1e-4, 2, 32, 224, 8, 1),
     "joint": Case(FIRST, True, 1e-4, 2, 120, 120, 120, 10),
+    "sugd_all": Case(AllScope(), False, 1e-5, 1, 32, 224, 8, 1),
 }
 
 
@@ -103,20 +106,46 @@ class Run:
     before_mib: float
     """Peak of the resident set before training."""
     peak_mib: float
+    operations: float
+    """Floating-point operations of the matrix products that the steps from the second one on need."""
+    machine_rate: float
+    """Operations a second of this machine for such products, by themselves."""
 
 
-def run(case: Case, side: str, width: int, now: Callable[[], float]) -> Run:
+def run(case: Case, side: str, shape: str, width: int, now: Callable[[], float]) -> Run:
     """Train one side and return its run; `now` is the clock."""
+    model = random_model(shape, width)
     chosen = rows_of(case)
     steps = case.plan(chosen)
-    config = ModelConfig(name="olmo", layers=LAYERS, width=width, heads=width // 64)
-    model = create_model(config, VOCABULARY, EOS, PAD, seed=0)
     torch.manual_seed(0)  # adapters start from random weights
     scoped = case.scope.apply(model, None)
     before = peak_mib()
     losses, seconds = (train_ours if side == "ours" else train_theirs)(case, scoped, steps, chosen, now)
     rows = [len(step.forget) + len(step.retain) for step in steps]
-    return Run(losses, seconds, rows, [step.epoch for step in steps], before, peak_mib())
+    peak = peak_mib()
+    needed = products_of(case, plain_model(scoped), steps[1:], chosen)
+    return Run(
+        losses,
+        seconds,
+        rows,
+        [step.epoch for step in steps],
+        before,
+        peak,
+        operations(needed),
+        machine_rate(needed) if side == "ours" else 0.0,
+    )
+
+
+def products_of(case: Case, model: PreTrainedModel, steps: list[PlanStep], chosen: TrainingRows) -> Products:
+    """Return the matrix products that these steps need, each part of a step at once."""
+    rows = [
+        row
+        for step in steps
+        for row in (*(chosen.forget[i] for i in step.forget), *(chosen.retain[i] for i in step.retain))
+    ]
+    tokens = sum(len(row.input_ids) for row in rows)
+    supervised = sum(len(row.input_ids) - row.supervised_from for row in rows)
+    return training_products(model, tokens, supervised, tokens // (len(steps) * case.accumulate))
 
 
 def rows_of(case: Case) -> TrainingRows:

@@ -80,9 +80,8 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
 
 @pytest.mark.parametrize("method", run.METHODS)
 def test_the_command_of_a_method_composes(method: str) -> None:
-    """It composes with every learning rate of its grid."""
-    for rate in run.METHODS[method][1]:
-        composes(shlex.join(["unlearn", *run.method_overrides(method, rate, 2)]))
+    """It composes with the first learning rate of its grid; the others are like it."""
+    composes(shlex.join(["unlearn", *run.method_overrides(method, run.METHODS[method][1][0], 2)]))
 
 
 def test_the_merging_composes_and_takes_the_adapters_that_the_script_made() -> None:

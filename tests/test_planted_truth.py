@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from tests.rotation import left_out
 from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.config.data import WorldConfig
 from unlearning.config.prompt import PromptConfig
@@ -56,7 +57,9 @@ def retrained() -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(ASSETS / "retrained", dtype=torch.float32).eval()
 
 
-@pytest.fixture(scope="module", params=PLACEMENTS, ids=PLACEMENTS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=left_out(name != "low"), id=name) for name in PLACEMENTS]
+)
 def planted(
     request: pytest.FixtureRequest, questions: list[Row], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[tuple[int, ...], PreTrainedModel]:

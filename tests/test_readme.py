@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def commands(text: str) -> list[str]:
 
 
 def jobs(words: list[str]) -> list[list[str]]:
-    """Return the overrides of each job: every combination of the swept values, or one job if nothing is swept."""
+    """Return the overrides of jobs in which each swept value occurs, or of one job if nothing is swept."""
     choices = []
     for override in OverridesParser.create().parse_overrides(words):
         key = override.get_key_element()
@@ -43,7 +42,8 @@ def jobs(words: list[str]) -> list[list[str]]:
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
             choices.append([str(override.input_line)])
-    return [list(job) for job in product(*choices)]
+    longest = max(map(len, choices), default=1)
+    return [[values[place % len(values)] for values in choices] for place in range(longest)]
 
 
 def swept(config_name: str, words: list[str]) -> list[str]:
@@ -64,21 +64,10 @@ def composes(line: str) -> None:
     words = [word for word in words if word not in ("-m", "--multirun")]
     register()
     words = swept(config_name, words) + words
-    for overrides in representatives(jobs(words)):
+    for overrides in jobs(words):
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose(config_name, overrides)
             assert isinstance(settings_of(cfg), CommonConfig | ReportConfig)
-
-
-def representatives(all_jobs: list[list[str]]) -> list[list[str]]:
-    """Return the jobs that have a value which no job before them has."""
-    seen: set[str] = set()
-    found = []
-    for words in all_jobs:
-        if not seen.issuperset(words):
-            found.append(words)
-            seen.update(words)
-    return found
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,11 @@ def test_first_documents() -> None:
 
 @pytest.mark.parametrize(
     ("name", "tokens"),
-    [("semeval25", 75_968 + 82_250), ("semeval25_validation", 18_557 + 20_377), ("lume", None)],
+    [
+        ("semeval25", 75_968 + 82_250),
+        ("semeval25_validation", 18_557 + 20_377),
+        pytest.param("lume", None, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_tokens_of_the_official_vocabulary(name: str, tokens: int | None) -> None:
     """On every row the prompt's tokens are those that the official evaluator asks with, and the rest is the output."""

@@ -20,7 +20,7 @@ def result(path: Path) -> str:
     return found
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.exhaustive)])
 def test_a_run_that_is_killed_again_and_again_is_the_same_run(tmp_path: Path, kills: int) -> None:
     """SIGKILL comes at any moment: between steps, in a check, or when a file is written, in the background too.
 

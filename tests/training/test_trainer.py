@@ -159,6 +159,7 @@ def test_other_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
         require_hardware(replace(FSDP, accelerator="auto"))
 
 
+@pytest.mark.exhaustive
 def test_compiled_layers_change_nothing(tmp_path: Path) -> None:
     """Compiled and plain runs have the same losses, with a reference table and a prefix that hooks put in place.
 
