@@ -36,8 +36,15 @@ TINY = [
     "save_model=false",
     "logger=none",
 ]
-SWEEP = [*TINY, "method=chunked_lora", "seed=0,1", "optimizer.lr=1e-3"]
-TRACE = ["trace.facts=9", "trace.draws=1", "trace.kinds=[mlp]", "trace.tokens=last_subject", "logger=none"]
+SWEEP = [*TINY, "method=chunked_lora", "seed=0", "optimizer.lr=1e-3"]
+TRACE = [
+    "trace.facts=9",
+    "trace.draws=1",
+    "trace.kinds=[mlp]",
+    "trace.severed=[]",
+    "trace.tokens=last_subject",
+    "logger=none",
+]
 """Three groups of facts for two processes."""
 DEVICES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
@@ -69,13 +76,13 @@ def launched(command: str, words: list[str], folder: Path) -> subprocess.Complet
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run a multirun of two jobs, each on two processes of the CPU, and return its folder.
+    """Run a multirun of one job on two processes of the CPU, and return its folder.
 
-    Their optimiser starts afresh with every chunk.
+    Its optimiser starts afresh with every chunk.
     """
     folder = tmp_path_factory.mktemp("two")
     ended = launched("unlearn", ["-m", *SWEEP, "hydra.sweep.dir=runs"], folder)
-    assert ended.stdout.count("> evaluate the unlearned model") == 2
+    assert ended.stdout.count("> evaluate the unlearned model") == 1
     return folder
 
 
@@ -148,7 +155,7 @@ def test_only_the_main_process_writes(two_devices: Path) -> None:
     assert sorted(path.name for path in two_devices.iterdir()) == ["command.py", "outputs", "runs"]
     assert [path.name for path in (two_devices / "outputs").iterdir()] == ["cache"]
     jobs = sorted(path.name for path in (two_devices / "runs").iterdir() if path.is_dir() and path.name[0].isdigit())
-    assert jobs == ["0-chunked_lora", "1-chunked_lora"]
+    assert jobs == ["0-chunked_lora"]
     for job in jobs:
         assert not list((two_devices / "runs" / job).glob("*.partial"))
 

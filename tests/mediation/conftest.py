@@ -23,12 +23,12 @@ def in_double() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     return byte_level([f"{row.input} {row.output}" for row in [*ROWS, *RETAIN]], 420, by_words=True, bos=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def base(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """Return the model from before it memorised."""
     made = deep_model("olmo", DEPTH, vocab_size=len(tokenizer))
@@ -38,7 +38,7 @@ def base(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(base: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """Return a model trained on all rows but the last forget row and the last two retain rows."""
     made = deepcopy(base)
@@ -61,6 +61,12 @@ def bench(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, base: PreT
     before = [state_of(item) for item in (model, base)]
     yield Bench(model, tokenizer, base)
     assert all(same_state(state_of(item), state) for item, state in zip((model, base), before, strict=True))
+
+
+@pytest.fixture
+def without_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the self-test, which takes as long as the trace of a few facts and has tests of its own."""
+    monkeypatch.setattr("unlearning.mediation.trace.self_test", lambda _: None)
 
 
 @pytest.fixture

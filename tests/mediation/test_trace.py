@@ -31,6 +31,8 @@ from unlearning.mediation.result import METRICS, LayerGradients, Metric
 from unlearning.mediation.screening import screening
 from unlearning.mediation.trace import EFFECTS, FINISHED, FINISHED_EXACT, LAYERS
 
+pytestmark = pytest.mark.usefixtures("without_self_test")
+
 
 def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
     traced = bench.traced(tmp_path)

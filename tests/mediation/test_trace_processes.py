@@ -17,6 +17,8 @@ from unlearning.mediation.partial_results import path_of_rank
 from unlearning.mediation.trace import EFFECTS, FINISHED, LAYERS, TraceOutcome
 from unlearning.mediation.tracer import Tracer
 
+pytestmark = pytest.mark.usefixtures("without_self_test")
+
 
 @dataclass
 class Process:

@@ -19,6 +19,8 @@ from unlearning.mediation.trace import EFFECTS, FINISHED, LAYERS
 from unlearning.mediation.tracer import Tracer
 from unlearning.models import anatomy
 
+pytestmark = pytest.mark.usefixtures("without_self_test")
+
 
 @pytest.mark.grid
 @pytest.mark.parametrize("torn", [0, 40])

@@ -83,7 +83,7 @@ def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monk
         return original(batch, *rest)
 
     monkeypatch.setattr("unlearning.mediation.tracer.patched_scores", counting)
-    facts = facts_for(config)[:2]
+    facts = facts_for(config)[:1]
     whole = traced(tracer_of("llama", config), facts)
     at_once = len(sizes)
     small = traced(tracer_of("llama", replace(config, memory_gib=gib)), facts)
