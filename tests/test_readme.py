@@ -56,15 +56,15 @@ def swept(config_name: str, words: list[str]) -> list[str]:
     return jobs([f"{key}={value}" for key, value in (found["params"] or {}).items() if key not in named])[0]
 
 
-def composes(line: str) -> None:
-    """Compose and check jobs of a command line in which each value of a sweep occurs."""
+def composes(line: str, most_jobs: int | None = None) -> None:
+    """Compose and check jobs of a command line in which each value of a sweep occurs, or only the first of them."""
     command, *words = shlex.split(os.path.expandvars(line), comments=True)
     words = readable_words(words)
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
     register()
     words = swept(config_name, words) + words
-    for overrides in jobs(words):
+    for overrides in jobs(words)[:most_jobs]:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose(config_name, overrides)
             assert isinstance(settings_of(cfg), CommonConfig | ReportConfig)
@@ -90,11 +90,11 @@ def test_a_command_about_own_rows_composes(line: str) -> None:
 
 @pytest.mark.parametrize("study", STUDIES, ids=[study.parent.name for study in STUDIES])
 def test_the_commands_of_a_study_compose(study: Path) -> None:
-    """Each study has at least one command, and all of its commands compose."""
+    """Each study has at least one command, and the first job of each of them composes."""
     lines = commands(study.read_text())
     assert lines
     for line in lines:
-        composes(line)
+        composes(line, most_jobs=1)
 
 
 def test_there_is_an_example_of_every_command() -> None:
