@@ -17,7 +17,7 @@ from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice
 from unlearning.config.evaluation import HarnessConfig
 from unlearning.data.question_text import cloze_prompt
 from unlearning.errors import InputError
-from unlearning.evaluation.harness import by_task, harness_scores, numbers
+from unlearning.evaluation.harness import by_task, harness_result, harness_scores, numbers
 from unlearning.evaluation.multiple_choice import cloze_correct
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
@@ -202,3 +202,13 @@ def test_the_real_harness_agrees_with_ours(tmp_path: Path, monkeypatch: pytest.M
     assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(InputError, match=r"evaluation\.harness\.tasks=\[nonsense\]: .*nonsense"):
         harness_scores(HarnessConfig(["nonsense"]), model, tokenizer)
+
+
+def test_standard_errors_make_intervals() -> None:
+    """0.5 -+ 1.96 * 0.05 = 0.402 and 0.598; a filter's name comes after a comma, also in the error's name."""
+    values = {"acc": 0.5, "acc_stderr": 0.05, "em,strict": 0.25, "em_stderr,strict": 0.1, "bleu": 12.0}
+    found = harness_result(EvaluationResult(items={"harness": [ItemScore("harness", "arc", values)]}))
+    assert found.metrics == {"arc acc": 0.5, "arc em,strict": 0.25, "arc bleu": 12.0}
+    assert found.intervals["arc acc"] == pytest.approx([0.402, 0.598])
+    assert found.intervals["arc em,strict"] == pytest.approx([0.054, 0.446])
+    assert "arc bleu" not in found.intervals

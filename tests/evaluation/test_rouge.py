@@ -1,11 +1,12 @@
 """ROUGE-L recall, by hand and compared with rouge_score."""
 
 import random
+from itertools import combinations
 
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from unlearning.evaluation.rouge import common_subsequence, rouge_l_recall
+from unlearning.evaluation.rouge import common_pairs, common_subsequence, rouge_l_recall
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,25 @@ def test_common_subsequence() -> None:
     assert common_subsequence("abcbdab", "bdcaba") == 4
     assert common_subsequence("", "abc") == common_subsequence("abc", "") == 0
     assert common_subsequence("aaa", "aa") == 2
+
+
+def test_common_pairs_against_all_subsequences() -> None:
+    """The pairs are equal words in rising order, and as many as the longest that trying all of them finds."""
+    source = random.Random(0)
+    for _ in range(60):
+        first, second = (source.choices("abc", k=source.randint(0, 6)) for _ in range(2))
+        pairs = common_pairs(first, second)
+        assert all(first[i] == second[j] for i, j in pairs)
+        assert pairs == sorted(set(pairs))
+        assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+        best = max(
+            size
+            for size in range(min(len(first), len(second)) + 1)
+            for left in combinations(range(len(first)), size)
+            for right in combinations(range(len(second)), size)
+            if all(first[i] == second[j] for i, j in zip(left, right, strict=True))
+        )
+        assert len(pairs) == best == common_subsequence(first, second)
 
 
 def test_recall_is_that_of_rouge_score() -> None:

@@ -58,15 +58,17 @@ def runs_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`make_runs` with the comparison written into it, to read only."""
+    """`make_runs` with the comparison written into it, its figures empty, to read only."""
     folder = make_runs(tmp_path_factory.mktemp("compared"))
-    report_on(folder, None)
+    with empty_figures():
+        report_on(folder, None)
     return folder
 
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep with two seeds and with troubles, and the comparison written into it, to read only."""
+    """A sweep with two seeds and with troubles, and the comparison written into it, its figures empty, to read only."""
     folder = add_troubles(make_sweep(tmp_path_factory.mktemp("swept"), seeds=2))
-    report_on(folder, None)
+    with empty_figures():
+        report_on(folder, None)
     return folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pandas import Series
 
@@ -20,12 +21,11 @@ from unlearning.report.comparison_figures import (
     draw_sensitivity,
     draw_tradeoff,
     drawn_keys,
-    front_numbers,
 )
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import SweptKey, sensitivity
 from unlearning.report.statistic import Statistic
-from unlearning.report.style import method_colours
+from unlearning.report.style import MUTED, method_colours
 
 ROWS = [
     row("retrained model", 0.0, 1.0, 1.0, "retrained"),
@@ -58,25 +58,18 @@ def test_front_is_drawn_as_steps() -> None:
     assert legend(figure) == ["retrained model", "strong", "gentle", "poor"]
 
 
-def test_of_very_many_methods_those_on_the_front_have_numbers() -> None:
-    """The others are grey, and the legend names the numbered ones alone."""
+def test_of_very_many_methods_those_on_the_front_have_colours_and_names() -> None:
+    """Theirs are different from one another; the others are grey."""
     many = [row(f"poor {index}", 0.5 + index / 100, 0.3, 0.2) for index in range(MAX_LEGEND)]
     rows = [*ROWS, *many]
-    assert front_numbers(rows) == {"strong": 1, "gentle": 2}
     figure = Figure()
     draw_tradeoff(figure, rows, method_colours(item.label for item in rows))
-    assert {"1", "2"} <= texts(figure)
-    assert "poor" not in texts(figure)
-    assert legend(figure) == ["retrained model", "1  strong", "2  gentle"]
-
-
-def test_points_of_the_front_that_coincide_share_a_place() -> None:
-    """The numbers of two equal methods stand beside each other: 1, 2."""
-    many = [row(f"poor {index}", 0.9, 0.3, 0.2) for index in range(MAX_LEGEND)]
-    rows = [row("a", 0.1, 0.5, 0.4), row("b", 0.1, 0.5, 0.4), *many]
-    figure = Figure()
-    draw_tradeoff(figure, rows, method_colours(item.label for item in rows))
-    assert "1, 2" in texts(figure)
+    assert legend(figure) == ["retrained model", "strong", "gentle"]
+    dots = [dot for dot in figure.axes[0].collections if dot.get_label() in ("strong", "gentle")]
+    greys = [dot for dot in figure.axes[0].collections if dot.get_alpha() == 0.45]
+    assert len({to_hex(dot.get_facecolor()[0]) for dot in dots}) == 2
+    assert {to_hex(dot.get_facecolor()[0]) for dot in greys} == {MUTED}
+    assert len(greys) == MAX_LEGEND + 1
 
 
 def test_a_whisker_is_the_interval() -> None:

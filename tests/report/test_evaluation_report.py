@@ -1,4 +1,4 @@
-"""The evaluation section of a run's page, and the page of `unlearn-evaluate`."""
+"""The evaluation section of a run's page, the page of `unlearn-evaluate`, and its table in the terminal."""
 
 import json
 import re
@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.report.fabricated import write_evaluated
 from tests.report.test_html import HOSTILE, Page
 from unlearning.errors import InputError
-from unlearning.report.compare import report_on
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.details import read_evaluation
+from unlearning.report.evaluation_part import print_result
 from unlearning.report.html import write_evaluation_report, write_run_report
 
 
@@ -37,12 +40,12 @@ def test_page_says_the_score_and_what_it_is_made_of(page: str, folder: Path) -> 
     result = read_evaluation(folder, "olmo_1b")
     assert result is not None
     final, (low, high) = result.metrics["final"], result.intervals["final"]
-    assert f"The final score is {final:.3f} (95% interval {low:.2f} to {high:.2f})." in page
+    assert f"The final score is {final:.3f} (95% interval [{low:.2f}, {high:.2f}])." in page
     row = re.search(r'<th scope="row">Final score\s↑.*?</tr>', page)
     assert row is not None
     assert f'<td class="number">{final:.3f}<small>[{low:.2f}, {high:.2f}]</small></td>' in row.group()
     assert re.findall(r'<th class="number">(.*?)</th>', page)[:2] == ["olmo_1b", "retrained model"]
-    assert "right answers to 60 questions, cloze format" in page
+    assert "Utility: 60 questions of 5 subjects, cloze format." in page
 
 
 def test_page_has_figures_tables_and_answers(page: str, folder: Path) -> None:
@@ -65,17 +68,6 @@ def test_page_has_figures_tables_and_answers(page: str, folder: Path) -> None:
         r'<h5>olmo_1b <span class="answer-score">\d\.\d\d</span> <small>\d+ of 22 words</small></h5>', page
     )
     assert page.count("<mark>") > 12
-
-
-def test_page_loads_nothing(page: str) -> None:
-    """It is one file, without a home folder's name."""
-    read = Page(page)
-    assert all(link.startswith(("#", "data:")) for link in read.links)
-    assert not read.handlers
-    assert "script" not in read.tags
-    assert not re.search(r"\bnan\b|\bNaN\b|\bNone\b|Infinity|/home/somebody", page)
-    ids = re.findall(r'<clipPath id="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -101,13 +93,11 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "<li>utility: the data has no questions</li>" in text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_loss_of_utility_that_the_task_did_not_allow_is_said(tmp_path: Path, write_run: Callable[..., Path]) -> None:
-    """Gradient ascent keeps 0.26 / 0.62 = 42% of the target's utility; layer_freeze 0.57 / 0.62 = 92%."""
-    lost = write_run_report(write_run(tmp_path / "lost", "grad_ascent", documents=2)).read_text()
-    assert "Utility is 42% of the untouched target&#39;s. The task gave no award below 75%." in lost
-    kept = write_run_report(write_run(tmp_path / "kept", "layer_freeze", documents=2)).read_text()
-    assert "no award" not in kept
+def test_a_loss_of_utility_that_the_task_did_not_allow_is_said(compared: Path) -> None:
+    """Gradient ascent keeps 0.26 / 0.62 = 42% of the target's utility; the two others 89% and 92%."""
+    page = (compared / "report.html").read_text()
+    assert "Utility is 42% of the untouched target&#39;s. The task gave no award below 75%." in page
+    assert page.count("The task gave no award") == 1
 
 
 def test_table_of_a_single_run_has_its_interval_and_of_several_that_over_seeds(compared: Path) -> None:
@@ -123,21 +113,19 @@ def test_table_of_a_single_run_has_its_interval_and_of_several_that_over_seeds(c
     # Membership score and utility are the same in all three runs.
     assert len(cells["layer_freeze"]) == 7
     assert all(re.fullmatch(r"\d+(\.\d+)?–\d+(\.\d+)?", text) for text in cells["layer_freeze"])
-    assert "[low, high] of a single run: 95% interval over" in page
-    assert "low–high: least and greatest of several runs" in page
+    assert "of a single run: over other documents and questions" in page
+    assert "low–high: least and greatest of them" in page
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_intervals_are_in_the_csv_of_the_comparison(runs_dir: Path) -> None:
+def test_intervals_are_in_the_csv_of_the_comparison(compared: Path) -> None:
     """Of a single run its own; of several seeds that of their mean."""
-    report_on(runs_dir, None)
-    lines = (runs_dir / "comparison.csv").read_text().splitlines()
+    lines = (compared / "comparison.csv").read_text().splitlines()
     place = lines[0].split(",").index("final_low_95")
     found = {line.split(",")[1]: line.split(",")[place] for line in lines[1:]}
-    result = read_evaluation(runs_dir / "chunked_lora", "unlearned")
+    result = read_evaluation(compared / "chunked_lora", "unlearned")
     assert result is not None
     assert float(found["chunked_lora"]) == result.intervals["final"][0]
-    finals = [json.loads((runs_dir / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text()) for seed in range(3)]
+    finals = [json.loads((compared / "layer_freeze" / f"seed{seed}" / "metrics.json").read_text()) for seed in range(3)]
     assert found["layer_freeze"] == ""
     least = {line.split(",")[1]: line.split(",")[place - 2] for line in lines[1:]}
     assert float(least["layer_freeze"]) == min(item["unlearned"]["final"] for item in finals)
@@ -162,8 +150,8 @@ def test_half_a_result_is_no_result(tmp_path: Path, write_run: Callable[..., Pat
     ("name", "content", "reason"),
     [
         ("metrics.json", None, r"metrics\.json: No such file"),
-        ("metrics.json", '{"missing": []}', "names no model of"),
-        ("evaluation/olmo_1b.json", "{}", "no evaluation of this version"),
+        ("metrics.json", '{"missing": []}', "names no model with an evaluation of this version"),
+        ("evaluation/olmo_1b.json", "{}", "names no model with an evaluation of this version"),
     ],
 )
 def test_a_folder_without_an_evaluation_is_one_line(
@@ -175,3 +163,20 @@ def test_a_folder_without_an_evaluation_is_one_line(
     with pytest.raises(InputError, match=reason) as caught:
         write_evaluation_report(place)
     assert "\n" not in str(caught.value)
+
+
+def test_every_metric_has_a_line_with_its_interval() -> None:
+    """On 80 columns; a metric without a number is a dash, and the reasons come last."""
+    result = EvaluationResult(
+        {"final": 0.4893, "forget_knowledge": 0.25}, {"final": [0.45, 0.53]}, missing=["utility: no [questions]"]
+    )
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_result("[model]", result, console)
+    text = console.export_text()
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert set(METRICS) <= set(lines)
+    assert lines["final"].split()[1:5] == ["0.489", "[0.45,", "0.53]", "↑"]
+    assert lines["forget_knowledge"].split()[1:3] == ["0.250", "↓"]
+    assert lines["utility"].split()[1] == "-"
+    assert "[model]" in text
+    assert text.rstrip().endswith("missing: utility: no [questions]")

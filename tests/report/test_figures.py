@@ -8,28 +8,13 @@ from matplotlib.figure import Figure
 from pandas import Series
 
 from unlearning.evaluation.result import DocumentScore, EvaluationResult
-from unlearning.report.run_figures import area, draw_membership, draw_terms, running_mean, term, term_interval
+from unlearning.report.run_figures import draw_membership, draw_terms, running_mean
 from unlearning.report.style import INK, method_colours, picture, write_pictures
 
 
 def document(index: int, member: bool, loss: float) -> DocumentScore:
     """Return documents with these losses."""
     return DocumentScore(str(index), member, loss, zlib=math.nan, min_k=math.nan, min_k_plus=math.nan)
-
-
-def test_forget_terms_are_turned_round() -> None:
-    metrics = {"forget_Task1_knowledge": 0.25, "retain_Task1_knowledge": 0.25, "retain_Task2_knowledge": None}
-    assert term(metrics, "forget", "Task1", "knowledge") == 0.75
-    assert term(metrics, "retain", "Task1", "knowledge") == 0.25
-    assert math.isnan(term(metrics, "retain", "Task2", "knowledge"))
-
-
-def test_ends_of_a_forget_terms_interval_change_places() -> None:
-    """1 - 0.6 = 0.4 and 1 - 0.1 = 0.9; a retain term keeps its own."""
-    intervals = {"forget_Task1_knowledge": [0.1, 0.6], "retain_Task1_knowledge": [0.1, 0.6]}
-    assert term_interval(intervals, "forget", "Task1", "knowledge") == pytest.approx((0.4, 0.9))
-    assert term_interval(intervals, "retain", "Task1", "knowledge") == (0.1, 0.6)
-    assert all(map(math.isnan, term_interval(intervals, "retain", "Task2", "knowledge")))
 
 
 def test_terms_have_error_bars_where_there_is_an_interval() -> None:
@@ -59,8 +44,6 @@ def test_membership_shows_low_rates_and_the_area_with_its_interval() -> None:
     From a false-positive rate of 0.5 on, all members are found.
     """
     result = _scored([(True, 1.0), (True, 3.0), (False, 2.0), (False, 4.0)])
-    assert area(result) == "AUC 0.75 [0.50, 1.00]"
-    assert area(EvaluationResult()) == "AUC -"
     for count in (1, 3):
         models = {f"model {number}": result for number in range(count)}
         figure = Figure()
@@ -71,7 +54,7 @@ def test_membership_shows_low_rates_and_the_area_with_its_interval() -> None:
         assert curve.get_drawstyle() == "steps-post"
         assert max(y for x, y in steps if x < axis.get_xlim()[0]) == 0.5
         assert steps[-2:] == [(0.5, 1.0), (1.0, 1.0)]
-        told = [f"{label}\nAUC 0.75 [0.50, 1.00]" for label in models]
+        told = [f"{label}\nAUC 0.750 [0.50, 1.00]" for label in models]
         assert axis.get_legend_handles_labels()[1] == [*told, "guessing\nAUC 0.50", "below 1 of 2"]
         assert [axis.get_title(loc="left") or axis.get_title() for axis in figure.axes][:count] == list(models)
 

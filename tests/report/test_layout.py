@@ -10,8 +10,9 @@ import pytest
 from tests.report.browser import CHROMIUM
 from tests.report.layout import Seen, Table, look
 from tests.report.pages import PAGES
+from unlearning.mediation.tracing import load_tracing
 from unlearning.report.comparison_row import COLUMNS
-from unlearning.report.details import load_tracing, read_evaluation
+from unlearning.report.details import read_evaluation
 from unlearning.report.statistic import number
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -4,7 +4,7 @@ import itertools
 import random
 
 from unlearning.report.comparison_row import COLUMNS, ComparisonRow
-from unlearning.report.pareto import PANELS, front, front_labels, front_sentence, method_front, points
+from unlearning.report.pareto import PANELS, front, front_labels, method_front, points
 from unlearning.report.statistic import Statistic
 
 
@@ -56,13 +56,9 @@ def test_methods_are_compared_with_methods_alone() -> None:
     ]
     assert [(point.x, point.y) for point in points(rows, PANELS[0])][1] == (0.9, 0.5)
     assert [point.row.label for point in method_front(rows, PANELS[0])] == ["gentle", "strong"]
-    assert front_labels(rows) == {"retain": ["gentle", "strong"], "utility": ["strong"]}
-    sentence = front_sentence(rows)
-    assert "Forgetting against the retain rows: gentle; strong." in sentence
-    assert sentence.endswith("Forgetting against utility: strong.")
+    assert front_labels(rows) == {PANELS[0]: ["gentle", "strong"], PANELS[1]: ["strong"]}
 
 
 def test_a_single_method_is_no_front() -> None:
-    """There is no front and no sentence about a single method."""
+    """There is no front of a single method."""
     assert method_front([row("only", 0.1, 0.5, 0.4)], PANELS[0]) == []
-    assert front_sentence([row("only", 0.1, 0.5, 0.4)]) == ""

@@ -137,11 +137,11 @@ def test_the_table_has_a_number_for_every_model_that_was_measured() -> None:
 
 def test_the_part_of_the_page() -> None:
     """Notes stand below the table; without curves there is no figure of relearning."""
-    part = probe_part(LINES, "#123456", "method1_")
+    part = probe_part(LINES, "#123456")
     for heading in ("Untouched target", "Unlearned", "Retrained model", "Recovered"):
         assert f'<th class="number">{heading}</th>' in part.html
     assert "<li>int4: note of int4.</li>" in part.html
-    assert [item.name for item in part.pictures] == ["method1_probes", "method1_relearning"]
+    assert [item.name for item in part.pictures] == ["probes", "relearning"]
     assert [item.name for item in probe_part(LINES[3:5]).pictures] == ["probes"]
 
 

@@ -16,7 +16,6 @@ from unlearning.report.runs import Run
 from unlearning.report.sensitivity import (
     SweptKey,
     eta_squared,
-    needs_bins,
     seed_share,
     sensitivities,
     sensitivity,
@@ -103,9 +102,9 @@ def test_numbers_that_hardly_repeat_are_put_into_bins() -> None:
     found = sensitivity(scored([8, 1, 7, 2, 6, 3, 5, 4]), key)
     assert found.levels == ("0.1 to 0.4", "0.5 to 0.8")
     assert found.places == (1, 0, 1, 0, 1, 0, 1, 0)
-    assert not needs_bins(SweptKey("optimizer.lr", ("0.1", "0.1", "0.2", "0.2", "0.3", "0.3")))
-    assert not needs_bins(SweptKey("method", ("a", "b", "c")))
-    assert not needs_bins(SweptKey("optimizer.lr", ("0.1", "0.2")))
+    for texts in (("0.1", "0.1", "0.2", "0.2", "0.3", "0.3"), ("a", "b", "c"), ("0.1", "0.2")):
+        found = sensitivity(scored([1] * len(texts)), SweptKey("key", texts))
+        assert found.levels == tuple(dict.fromkeys(texts))
 
 
 def test_equal_numbers_share_a_bin() -> None:

@@ -32,7 +32,7 @@ def _change(folder: Path, **settings: Any) -> None:
 
 
 def _methods(folder: Path) -> tuple[ComparisonRow, ...]:
-    return tuple(row for row in summarise(find_runs(folder)).rows if row.role == "method")
+    return tuple(row for row in summarise(find_runs(folder)).sections[0].rows if row.role == "method")
 
 
 def _printed(folder: Path, width: int, select: SelectConfig | None = None) -> str:
@@ -138,7 +138,7 @@ def test_terminal_table_shows_every_number_at_any_width(compared: Path, width: i
         numbers = [number(value.mean, column.key) for column in COLUMNS if (value := row.values.get(column.key))]
         assert line.replace("*", "").split()[-len(numbers) :] == numbers
     assert "failed failed: out of memory [2 GiB]" in text
-    seeds = next(row for row in summarise(find_runs(compared)).rows if len(row.runs) == 3)
+    seeds = next(row for row in summarise(find_runs(compared)).sections[0].rows if len(row.runs) == 3)
     for name, end in (("  least", "low"), ("  greatest", "high")):
         ends = next(line for line in text.splitlines() if line.startswith(name))
         found = [getattr(value, end) for column in COLUMNS if (value := seeds.values[column.key])]
@@ -191,7 +191,7 @@ def test_jobs_without_a_result_count_with_those_of_the_same_settings(runs_dir: P
     job = write_failed(runs_dir / "layer_freeze" / "seed3", "failed", "diverged")
     config = yaml.safe_load((runs_dir / "layer_freeze" / "seed0" / "config.yaml").read_text())
     (job / "config.yaml").write_text(yaml.safe_dump({**config, "seed": 3}))
-    rows = {row.label: row for row in summarise(find_runs(runs_dir)).rows}
+    rows = {row.label: row for row in summarise(find_runs(runs_dir)).sections[0].rows}
     assert {label: len(row.lost) for label, row in rows.items() if row.lost} == {"layer_freeze": 1, "grad_ascent": 1}
     assert rows["layer_freeze"].remarks == ["1 of 4 without a result"]
     _change(job, optimizer={"lr": 0.5})
@@ -205,7 +205,7 @@ def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path)
     metrics["training"]["stopped"] = "collapse"
     path.write_text(json.dumps(metrics))
     _change(runs_dir / "layer_freeze" / "seed2", seed=0)
-    row = next(row for row in summarise(find_runs(runs_dir)).rows if row.label == "layer_freeze")
+    row = next(row for row in summarise(find_runs(runs_dir)).sections[0].rows if row.label == "layer_freeze")
     assert (len(row.runs), row.seeds) == (3, 2)
     assert row.remarks == ["1 of 3 stopped early by collapse", "3 runs of 2 seeds"]
     assert "layer_freeze: 1 of 3 stopped early by collapse; 3 runs of 2 seeds" in _printed(runs_dir, 120)
@@ -213,13 +213,13 @@ def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path)
 
 def test_the_rule_and_what_it_selects_are_printed(compared: Path) -> None:
     """And the method is marked as selected, whether or not its final score is best."""
-    rows = [row for row in summarise(find_runs(compared), SelectConfig()).rows if row.selected]
+    rows = [row for row in summarise(find_runs(compared), SelectConfig()).sections[0].rows if row.selected]
     assert len(rows) == 1
     text = _printed(compared, 300, SelectConfig())
     assert f"selected: {rows[0].label} (final score" in text
     assert "rule: highest mean final score over seeds, among methods with at least 0.75 of the untouched" in text
     nobody = SelectConfig(constraint=ConstraintConfig(share_of_target=5.0))
-    assert "selected: nothing, none of 3 meets the condition" in _printed(compared, 300, nobody)
+    assert "selected: nothing, no method meets the condition" in _printed(compared, 300, nobody)
     assert "selected:" not in _printed(compared / "layer_freeze", 300, SelectConfig())
 
 

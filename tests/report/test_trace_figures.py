@@ -1,6 +1,7 @@
 """The pictures of causal tracing: what is drawn is what was measured."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from unlearning.config.trace import Direction, TracedTokens
 from unlearning.errors import InputError
 from unlearning.mediation.result import Metric, TraceResult
 from unlearning.mediation.states import Restoration, Site
-from unlearning.report.details import Tracing, load_tracing
-from unlearning.report.heat_maps import choices, draw_fact, draw_groups, draw_selection, short
+from unlearning.mediation.tracing import Tracing, load_tracing
+from unlearning.report.heat_maps import LONGEST_PROMPT, choices, draw_fact, draw_groups, draw_selection, short
 from unlearning.report.style import CHOSEN, DIVERGING, KINDS, MUTED, PLACEBO, STYLE
-from unlearning.report.trace_figures import draw_effects, draw_severed, trace_pictures, write_trace_plots
+from unlearning.report.trace_figures import draw_effects, draw_severed, write_trace_plots
 
 AGGREGATE = ["trace_effects.png", "trace_severed.png", "trace_groups.png", "trace_selection.png"]
 ORDER = (ModuleKind.layer, ModuleKind.mlp, ModuleKind.attention)
@@ -65,10 +66,9 @@ def mark_places(axis: Any) -> set[tuple[int, int]]:
     return {(round(y - 0.2), round(x)) for x, y in axis.collections[1].get_offsets()}
 
 
-def test_files_of_a_grid(tmp_path: Path) -> None:
-    folder = write_trace_run(tmp_path / "run")
-    paths = write_trace_plots(trace_result(facts=2), folder, facts=1)
-    assert paths == [folder / "plots" / name for name in (*AGGREGATE, "trace_fact_1.png")]
+def test_files_of_a_grid(page_of: Callable[[str], Path]) -> None:
+    paths = list((page_of("trace").parent / "plots").iterdir())
+    assert {path.name for path in paths} == {*AGGREGATE, "trace_fact_1.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
@@ -81,11 +81,6 @@ def test_files_without_windows_severed_paths_and_groups(tmp_path: Path) -> None:
 def test_no_layers_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"layers\.json: cannot be read"):
         write_trace_plots(trace_result(PLAIN, 8), tmp_path)
-
-
-def test_pictures_of_one_page_are_kept_apart(plain: Tracing) -> None:
-    names = [item.name for item in trace_pictures(plain, "method0_")]
-    assert names == ["method0_trace_effects", "method0_trace_selection"]
 
 
 def test_effects_have_a_panel_a_kind_with_both_windows_and_placebos(grid: Tracing) -> None:
@@ -144,8 +139,8 @@ def test_groups_are_the_numbers_given_and_marked_where_the_interval_excludes_0(g
     axes = panels(drawn(draw_groups, grid, size=(10.0, 6.0)))
     assert [axis.get_title(loc="left") for axis in axes] == ["layer", "mlp, window 10", "attention, window 10"]
     labels = [text.get_text() for text in axes[0].get_yticklabels()]
-    assert labels[:3] == ["first subject token", "middle subject tokens", "last subject token"]
-    assert labels[3:] == ["first token after", "further tokens", "last token"]
+    assert labels[:3] == ["first subject", "middle subject", "last subject"]
+    assert labels[3:] == ["first after", "further", "last"]
     groups = ["first_subject", "middle_subject", "last_subject", "first_after", "further", "last"]
     lowest, largest = 0.0, 0.0
     for axis, restoration in zip(axes, _widest(), strict=True):
@@ -178,7 +173,8 @@ def _widest() -> list[Restoration]:
 def test_numbers_fit_their_cells_and_narrow_cells_have_dots_alone(depth: int, numbers: int, tmp_path: Path) -> None:
     tracing = load_tracing(write_trace_run(tmp_path / "run", depth=depth))
     figure = drawn(draw_groups, tracing, size=(10.0, 6.0))
-    figure.draw_without_rendering()
+    if numbers:
+        figure.draw_without_rendering()
     for axis in panels(figure):
         assert len(axis.texts) == numbers
         assert mark_places(axis)
@@ -254,14 +250,13 @@ def test_a_fact_in_two_rows() -> None:
     assert [text.get_text() for text in axis.get_yticklabels()] == ["' Holz' *", "':'"]
 
 
-def test_a_long_prompt_is_cut_around_the_subject() -> None:
+def test_of_a_long_prompt_the_end_is_shown() -> None:
+    """A chat template stands before the question."""
     result = trace_result(facts=1)
     trace = result.traces[0]
-    tokens = ("x" * 300, *trace.tokens, "y" * 300)
+    tokens = ("x" * 300, *trace.tokens)
     sites = tuple(Site(site.group, (site.positions[0] + 1,)) for site in trace.sites)
     figure = drawn(draw_fact, replace(trace, tokens=tokens, sites=sites), result, Metric.PROBABILITY)
     title = figure.get_suptitle().split("\n")[0]
-    assert len(title) < 130
-    assert title.startswith("birth date: …x")
-    assert "Anneliese Holz?" in title
-    assert title.endswith("y…")
+    assert len(title) == len("birth date: ") + LONGEST_PROMPT
+    assert title.endswith("xWhat is the birth date of Anneliese Holz? Answer:")

@@ -17,8 +17,8 @@ from unlearning.context import RunContext
 from unlearning.evaluation import harness
 from unlearning.evaluation.distribution import FabricProcessGroup
 from unlearning.evaluation.result import EvaluationResult
+from unlearning.report.evaluation_part import print_result
 from unlearning.report.html import write_evaluation_report
-from unlearning.report.result_table import print_result
 from unlearning.runs.folder import save_evaluation
 from unlearning.runs.tracking import finish, make_loggers
 

@@ -21,7 +21,7 @@ from unlearning.context import RunContext, on_main_process
 from unlearning.data.load import load_corpus
 from unlearning.evaluation import harness
 from unlearning.models.load import save_model
-from unlearning.report.result_table import print_result
+from unlearning.report.evaluation_part import print_result
 from unlearning.runs.folder import merged, save_evaluation
 from unlearning.runs.tracking import finish, make_loggers
 from unlearning.training.checkpoint import CHECKPOINT

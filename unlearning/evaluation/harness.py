@@ -82,5 +82,19 @@ def by_task(result: EvaluationResult) -> dict[str, dict[str, float]]:
     return {item.id: item.values for item in result.items.get(ITEMS, [])}
 
 
+def harness_result(result: EvaluationResult) -> EvaluationResult:
+    """Return every metric of every task of the harness as "task metric"; its standard errors make the intervals."""
+    found = EvaluationResult()
+    for task, values in by_task(result).items():
+        for metric, value in values.items():
+            name, comma, kind = metric.partition(",")
+            error = values.get(f"{name}_stderr{comma}{kind}")
+            if "_stderr" not in metric:
+                found.metrics[f"{task} {metric}"] = value
+            if error is not None:
+                found.intervals[f"{task} {metric}"] = [value - 1.96 * error, value + 1.96 * error]
+    return found
+
+
 def _names(config: HarnessConfig) -> str:
     return f"[{','.join(config.tasks)}]"

@@ -51,25 +51,28 @@ class MetricDescription:
         return f"{self.meaning}; {best}" if best else self.meaning
 
 
-_SIGNS = {
+ATTACK_SIGNS = {
     "loss": "the document's loss",
     "zlib": "the loss over the text's compressed length",
     "min_k": "the loss of the 20% least likely tokens (Min-K%)",
     "min_k_plus": "Min-K%++, each token measured against the whole vocabulary",
     "reference": "the loss less the retrained model's loss",
 }
-_RATES = {"1_percent": ("1%", 0.01), "1_permille": ("0.1%", 0.001)}
+"""What each membership attack takes as its sign of a member."""
+ATTACK_RATES = {"1_percent": ("1%", 0.01), "1_permille": ("0.1%", 0.001)}
+"""The rates of false positives at which the rate of true positives is measured: for people, and as numbers."""
 
 
 def _attacks() -> dict[str, MetricDescription]:
     """Return the AUC of each attack, then the rates of true positives; the AUC of the loss is the official one."""
     found = {}
-    for sign, words in _SIGNS.items():
+    for sign, words in ATTACK_SIGNS.items():
         key = "mia_auc" if sign == "loss" else f"mia_auc_{sign}"
         meaning = f"area under the ROC curve of {words} as a sign of membership"
-        found[key] = MetricDescription(key.replace("_", " "), meaning, Better.BETWEEN, best=0.5)
-    for rate, (text, best) in _RATES.items():
-        for sign, words in _SIGNS.items():
+        name = key.replace("_", " ").replace("mia auc", "membership AUC")
+        found[key] = MetricDescription(name, meaning, Better.BETWEEN, best=0.5)
+    for rate, (text, best) in ATTACK_RATES.items():
+        for sign, words in ATTACK_SIGNS.items():
             key, meaning = f"mia_tpr_{rate}_{sign}", f"share of the members found by {words} at {text} false positives"
             found[key] = MetricDescription(key.replace("_", " "), meaning, Better.BETWEEN, best=best)
     return found

@@ -48,10 +48,13 @@ def mean_scores(generations: Sequence[Generation]) -> dict[str, float | None]:
 
 
 def aggregate_terms(metrics: Metrics) -> list[float | None]:
-    """Return the 12 terms, 0 to 1, higher is better: 1 - mean for the forget set, and the mean for the retain set."""
+    """Return the 12 terms, 0 to 1, higher is better: 1 - mean for the forget set, and the mean for the retain set.
+
+    They are in the order of `term_keys`; None for a mean that is missing.
+    """
     terms: list[float | None] = []
     for key in term_keys():
-        mean = metrics[key]
+        mean = metrics.get(key)
         terms.append(1 - mean if mean is not None and key.startswith(Split.FORGET) else mean)
     return terms
 

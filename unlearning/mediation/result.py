@@ -29,6 +29,16 @@ class Metric(StrEnum):
     ANSWER_LOG_PROBABILITY = "answer_log_probability"
     """Mean log-probability of the answer's tokens, each given the answer so far, in nats; 0 or less."""
 
+    @property
+    def unit(self) -> str:
+        """Return the unit of effects in this metric, for people."""
+        return {
+            Metric.PROBABILITY: "probability",
+            Metric.LOG_PROBABILITY: "nats",
+            Metric.LOGIT_DIFFERENCE: "logits",
+            Metric.ANSWER_LOG_PROBABILITY: "nats a token",
+        }[self]
+
 
 METRICS = tuple(Metric)
 

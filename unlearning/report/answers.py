@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from unlearning.data.words import WORD
-from unlearning.evaluation.result import EvaluationResult, Generation
-from unlearning.evaluation.rouge import common_subsequence, words
+from unlearning.evaluation.result import Generation
+from unlearning.evaluation.rouge import common_pairs, common_subsequence, words
 from unlearning.evaluation.unicode_words import unicode_words
 from unlearning.report.ranges import consecutive
 
@@ -29,15 +29,9 @@ class Common:
 
 
 def evenly(rows: Sequence[Generation], count: int = EVENLY) -> list[Generation]:
-    """Return at most so many rows, taken in turn from each task and kind and evenly spaced, not hand-picked."""
-    kinds: dict[tuple[str, str], list[Generation]] = {}
-    for row in rows:
-        kinds.setdefault((row.task, row.kind), []).append(row)
-    picked = []
-    for index, those in enumerate(kinds.values()):
-        share = min(count // len(kinds) + (index < count % len(kinds)), len(those))
-        picked += [those[(2 * place + 1) * len(those) // (2 * share)] for place in range(share)]
-    return picked
+    """Return at most so many rows, evenly spaced over all of them by task and kind, not hand-picked."""
+    ordered, count = sorted(rows, key=lambda row: (row.task, row.kind)), min(count, len(rows))
+    return [ordered[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
 
 
 def worst(rows: Sequence[Generation], shown: Sequence[Generation]) -> list[Generation]:
@@ -50,11 +44,6 @@ def worst(rows: Sequence[Generation], shown: Sequence[Generation]) -> list[Gener
     return sorted(left, key=fault, reverse=True)[:WORST]
 
 
-def answer_to(result: EvaluationResult, row: Generation) -> Generation | None:
-    """Return what a model said to a row; None where it was not asked."""
-    return next((said for said in result.generations if (said.split, said.id) == (row.split, row.id)), None)
-
-
 def common_words(expected: str, answer: str, own: bool = False) -> Common:
     """Return what two texts have in common; `rouge_l_recall` is its length / words.
 
@@ -63,28 +52,10 @@ def common_words(expected: str, answer: str, own: bool = False) -> Common:
     pattern, split = (WORD, unicode_words) if own else (_WORD, words)
     texts = expected, answer.strip()
     spans = [[match.span() for match in pattern.finditer(text)] for text in texts]
-    pairs = longest_common(*([split(texts[side][start:end]) for start, end in spans[side]] for side in (0, 1)))
+    pairs = common_pairs(*([tuple(split(texts[side][start:end])) for start, end in spans[side]] for side in (0, 1)))
     marked = [_marked(texts[side], spans[side], [pair[side] for pair in pairs]) for side in (0, 1)]
     target = split(expected)
     return Common(marked[0], marked[1], common_subsequence(target, split(answer)), len(target))
-
-
-def longest_common(first: Sequence[object], second: Sequence[object]) -> list[tuple[int, int]]:
-    """Return the index pairs of a longest common subsequence, rising, in len(first) * len(second) steps."""
-    # longest[i][j]: length of the longest common subsequence of first[:i] and second[:j].
-    longest = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
-    for i, item in enumerate(first):
-        for j, other in enumerate(second):
-            both = longest[i][j] + 1 if item == other else 0
-            longest[i + 1][j + 1] = max(both, longest[i][j + 1], longest[i + 1][j])
-    pairs, i, j = [], len(first), len(second)
-    while longest[i][j]:
-        if first[i - 1] == second[j - 1]:
-            i, j = i - 1, j - 1
-            pairs.append((i, j))
-        else:
-            i, j = (i - 1, j) if longest[i - 1][j] >= longest[i][j - 1] else (i, j - 1)
-    return pairs[::-1]
 
 
 def _marked(text: str, spans: Sequence[tuple[int, int]], numbers: Sequence[int]) -> Markup:

@@ -14,7 +14,7 @@ from unlearning.evaluation.metrics import Better, describe, is_described
 from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.grouping import method_settings
 from unlearning.report.runs import Run
-from unlearning.report.statistic import Statistic, around, number
+from unlearning.report.statistic import Statistic, number_with_ends
 
 SELECTION = "selection.json"
 _ALWAYS = ("final", "task_aggregate", "mia_score", "utility")
@@ -32,38 +32,28 @@ class Choice:
     """What the constraint asks for; None without one, or where the target's number is not known."""
     refused: tuple[str, ...]
     """Labels of the methods that have the number, and do not meet the constraint."""
-    candidates: int
-    """The number of methods that have the number, allowed or not."""
 
     @property
     def rule(self) -> str:
         """Return the rule in words, with the value of the threshold."""
-        best = "highest" if _is_higher_better(self.select.by) else "lowest"
+        best, constraint = "highest" if _sign(self.select.by) > 0 else "lowest", self.select.constraint
         words = f"{best} mean {describe(self.select.by).name} over seeds"
-        constraint = self.select.constraint
         if constraint is None:
             return words
-        bound = "at least" if _is_higher_better(constraint.metric) else "at most"
-        share, name = f"{bound} {constraint.share_of_target:g}", describe(constraint.metric).name
+        share = f"{'at least' if _sign(constraint.metric) > 0 else 'at most'} {constraint.share_of_target:g}"
         known = "not checked, for no run has the target's" if self.threshold is None else f"{self.threshold:.3f}"
+        name = describe(constraint.metric).name
         return f"{words}, among methods with {share} of the untouched target's {name} ({known})"
 
     @property
     def outcome(self) -> str:
         """Return in words what is selected, with its numbers and with what speaks against it."""
         if self.row is None:
-            met = f"none of {self.candidates} meets the condition" if self.refused else "no method has that number"
-            return f"nothing, {met}"
+            return f"nothing, no method {'meets the condition' if self.refused else 'has that number'}"
         values = {key: value for key in self.metrics if (value := self.row.values.get(key))}
-        numbers = [
-            f"{describe(key).name} {number(value.mean, key)} {around(value, key)}" for key, value in values.items()
-        ]
-        words = [f"{self.row.label} ({', '.join(map(str.strip, numbers))})"]
-        if self.refused:
-            words.append(f"{len(self.refused)} of {self.candidates} do not meet the condition")
-        if lost := len(self.row.lost):
-            words.append(f"{lost} of its {lost + len(self.row.runs)} runs have no result")
-        return "; ".join(words)
+        numbers = ", ".join(f"{describe(key).name} {number_with_ends(value, key)}" for key, value in values.items())
+        others = [f"others that do not meet the condition: {len(self.refused)}"] if self.refused else []
+        return "; ".join([f"{self.row.label} ({numbers})", *others, *self.row.remarks])
 
     @property
     def metrics(self) -> list[str]:
@@ -77,13 +67,11 @@ def choose(methods: Sequence[ComparisonRow], references: Sequence[ComparisonRow]
 
     A method without the constraint's number does not meet it, unless the target's number is not known.
     """
-    sign = 1 if _is_higher_better(select.by) else -1
-    means = {row.label: value.mean for row in methods if (value := row.values.get(select.by))}
+    means = {row.label: _sign(select.by) * value.mean for row in methods if (value := row.values.get(select.by))}
     threshold = _threshold(references, select)
-    allowed = [row for row in methods if row.label in means and _is_allowed(row, select, threshold)]
-    best = max(allowed, key=lambda row: sign * means[row.label], default=None)
-    refused = tuple(label for label in means if label not in {row.label for row in allowed})
-    return Choice(select, best, threshold, refused, len(means))
+    allowed = {row.label: row for row in methods if row.label in means and _is_allowed(row, select, threshold)}
+    best = max(allowed.values(), key=lambda row: means[row.label], default=None)
+    return Choice(select, best, threshold, tuple(label for label in means if label not in allowed))
 
 
 def check_rule(select: SelectConfig, runs: Iterable[Run]) -> None:
@@ -108,8 +96,7 @@ def write_choices(path: Path, choices: Mapping[str, Choice]) -> None:
         {
             "compared": title,
             "rule": choice.rule,
-            "by": choice.select.by,
-            "constraint": asdict(choice.select.constraint) if choice.select.constraint else None,
+            **asdict(choice.select),
             "threshold": choice.threshold,
             "not_allowed": choice.refused,
             "selected": _selected(choice.row, choice.metrics, path.parent) if choice.row else None,
@@ -144,8 +131,8 @@ def _plain(text: str) -> Any:
         return text
 
 
-def _is_higher_better(metric: str) -> bool:
-    return describe(metric).better is Better.HIGHER
+def _sign(metric: str) -> int:
+    return 1 if describe(metric).better is Better.HIGHER else -1
 
 
 def _threshold(references: Sequence[ComparisonRow], select: SelectConfig) -> float | None:
@@ -160,6 +147,5 @@ def _threshold(references: Sequence[ComparisonRow], select: SelectConfig) -> flo
 def _is_allowed(row: ComparisonRow, select: SelectConfig, threshold: float | None) -> bool:
     if select.constraint is None or threshold is None:
         return True
-    metric = select.constraint.metric
-    value, sign = row.values.get(metric), 1 if _is_higher_better(metric) else -1
+    value, sign = row.values.get(select.constraint.metric), _sign(select.constraint.metric)
     return value is not None and sign * value.mean >= sign * threshold - _ROUNDING

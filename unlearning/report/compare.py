@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unlearning.config.report import SelectConfig
-from unlearning.report.comparison_row import COLUMNS, ComparisonRow
+from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.html import write_comparison_of
 from unlearning.report.runs import Run, find_runs
 from unlearning.report.statistic import MIN_SEEDS, number
@@ -47,7 +47,7 @@ def print_comparison(summary: Summary, console: Console | None = None) -> None:
             console.print(Text(f"selected: {section.choice.outcome}", style="bold"))
             console.print(Text(f"rule: {section.choice.rule}", style="dim"))
         console.print()
-    for note in notes(summary):
+    for note in notes(summary) if summary.sections else ():
         console.print(Text(note, style="dim"))
     for run in summary.unfinished:
         console.print(unfinished_line(run))
@@ -63,14 +63,17 @@ def comparison_table(section: Section) -> Table:
     for column in COLUMNS:
         table.add_column(f"{column.title[0]}\n{column.title[1]}{column.metric.arrow}", justify="right", no_wrap=True)
     for row in section.rows:
-        table.add_row(_label(row), *(_cell(row, column.key) for column in COLUMNS))
+        label = row.label if row.seeds == 1 else f"{row.label} (n={row.seeds})"
+        style = "bold green" if row.best else "italic" if row.role != "method" else ""
+        values = {column.key: row.values[column.key] for column in COLUMNS if column.key in row.values}
+        means = {key: number(value.mean if value else None, key) for key, value in values.items()}
+        means["final"] = f"*{means['final']}" if row.best else means["final"]
+        table.add_row(Text(label), *(means.get(column.key, "") for column in COLUMNS), style=style)
         if row.seeds > 1:
             names = ("  least", "  greatest") if row.seeds < MIN_SEEDS else ("  95% from", "  to")
             for end, name in enumerate(names):
-                values = [(row.values.get(column.key), column.key) for column in COLUMNS]
-                table.add_row(
-                    name, *(number(value.ends[end], key) if value else "" for value, key in values), style="dim"
-                )
+                ends = [number(value.ends[end], key) if value else "" for key, value in values.items()]
+                table.add_row(name, *ends, style="dim")
     return table
 
 
@@ -81,18 +84,3 @@ def unfinished_line(run: Run) -> Text:
     if run.resume:
         line.append(f"\n  go on with: {run.resume}", style="dim")
     return line
-
-
-def _label(row: ComparisonRow) -> Text:
-    if row.role != "method":
-        return Text(row.label, style="italic")
-    seeds = f" (n={row.seeds})" if row.seeds > 1 else ""
-    return Text(row.label + seeds, style="bold green" if row.best else "")
-
-
-def _cell(row: ComparisonRow, key: str) -> Text:
-    if key not in row.values:
-        return Text("")
-    value, marked = row.values[key], row.best and key == "final"
-    text = ("*" if marked else "") + number(value.mean if value else None, key)
-    return Text(text, style="bold green" if marked else "")

@@ -11,15 +11,15 @@ from matplotlib.patches import Patch
 from pandas import Series
 
 from unlearning.report.comparison_row import ComparisonRow
-from unlearning.report.pareto import PANELS, Point, method_front, points
+from unlearning.report.pareto import PANELS, Point, front_labels, method_front, points
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import MEASURES, Sensitivity, SweptKey
-from unlearning.report.style import INK, METHODS, MUTED, ON_DARK, SURFACE, shared_legend
+from unlearning.report.style import INK, METHODS, MUTED, ON_DARK, SURFACE, method_colours, shared_legend
 
 PARTS = {"task_aggregate": 1.0, "mia_score": 0.55, "utility": 0.3}
 """The opacity of each part of the final score."""
 MAX_LEGEND, MAX_BARS = 16, 24
-"""Points that a legend names, of more only those on a front; and bars of the final score, of more methods the best."""
+"""Methods that a legend names, of more only those on a front; and bars of the final score, of more methods the best."""
 MAX_KEYS, MAX_LEVELS = 6, 24
 """Settings, and values of one setting, that the figure of sensitivity has room for."""
 MAX_AXES, MAX_TICKS = 7, 16
@@ -32,52 +32,34 @@ _MARKERS = {"target": ("s", 55), "retrained": ("*", 130), "method": ("o", 55)}
 def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
     """Draw forgetting against what was kept: the retain rows on the left, the utility questions on the right.
 
-    Methods that no other method dominates have a ring; the line through them bounds what was reached.
+    Methods that no other method dominates have a ring; the line through them bounds what was reached. Of very many
+    methods only these have a colour, which is their own in this figure, and a name in the legend.
     """
-    numbers = front_numbers(rows) if len(rows) > MAX_LEGEND else {}
+    if len(rows) > MAX_LEGEND:
+        fronts = front_labels(rows).values()
+        colours = method_colours(row.label for row in rows if any(row.label in front for front in fronts))
     for axis, panel in zip(figure.subplots(1, 2), PANELS, strict=True):
         axis.set(title=panel.title, xlabel="forgetting: 1 − mean of forget R-L and EM", ylabel=panel.axis)
         axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.12))
         for point in points(rows, panel):
-            label, colour = point.row.label, colours[point.row.label]
-            if numbers and point.row.role == "method":
-                named = label in numbers
-                label, colour = (f"{numbers[label]}  {label}", colour) if named else ("", MUTED)
-            _draw_point(axis, point, label, colour, 1.0 if label else 0.45)
+            _draw_point(axis, point, colours.get(point.row.label))
         front = method_front(rows, panel)
         # The boundary of what the front dominates goes down at a point's x, then level with the next.
         places = [point.x for point in front], [point.y for point in front]
         axis.plot(*places, drawstyle="steps-pre", color=INK, linewidth=1, alpha=0.55, zorder=2)
         axis.scatter(*places, 120, facecolor="none", edgecolor=INK, linewidth=1.1, zorder=4)
-        _write_numbers(axis, front, numbers)
         axis.text(1.05, 1.08, "better ↗", ha="right", va="center", color=MUTED, fontsize=8)
     longest = max((len(row.label) for row in rows), default=0)
     shared_legend(figure, "lower center", 3 if longest < 40 else 2)
 
 
-def front_numbers(rows: Sequence[ComparisonRow]) -> dict[str, int]:
-    """Return a number for each method on a front, from 1 on, in the order of the rows."""
-    on_front = {point.row.label for panel in PANELS for point in method_front(rows, panel)}
-    return {label: index + 1 for index, label in enumerate(row.label for row in rows if row.label in on_front)}
-
-
-def _write_numbers(axis: Any, front: Sequence[Point], numbers: Mapping[str, int]) -> None:
-    """Write beside each point its number; points that all but coincide share a place."""
-    written: dict[tuple[float, float], list[str]] = {}
-    for point in front if numbers else []:
-        written.setdefault((round(point.x, 2), round(point.y, 2)), []).append(str(numbers[point.row.label]))
-    for place, own in written.items():
-        offset = {"xytext": (6, 5), "textcoords": "offset points"}
-        axis.annotate(", ".join(own), place, **offset, fontsize=7.5, fontweight="bold")
-
-
-def _draw_point(axis: Any, point: Point, label: str, colour: str, alpha: float) -> None:
-    """Draw a model's mark and the interval or range of what it kept."""
+def _draw_point(axis: Any, point: Point, colour: str | None) -> None:
+    """Draw a model's mark and the interval or range of what it kept; grey and without a name if it has no colour."""
+    look = {"color": colour, "alpha": 1.0, "label": point.row.label} if colour else {"color": MUTED, "alpha": 0.45}
     if point.ends is not None:
-        axis.vlines(point.x, *point.ends, color=colour, linewidth=1, alpha=0.7 * alpha)
+        axis.vlines(point.x, *point.ends, color=look["color"], linewidth=1, alpha=0.7 if colour else 0.3)
     marker, size = _MARKERS[point.row.role]
-    look = {"marker": marker, "color": colour, "alpha": alpha, "edgecolor": SURFACE, "linewidth": 0.8}
-    axis.scatter(point.x, point.y, size, zorder=3, label=label, **look)
+    axis.scatter(point.x, point.y, size, marker=marker, edgecolor=SURFACE, linewidth=0.8, zorder=3, **look)
 
 
 def draw_final(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:

@@ -85,8 +85,8 @@ class ComparisonRow:
         """Return what a reader must know of its runs besides their numbers."""
         found, runs = [], len(self.runs)
         if self.stopped:
-            of = f"{len(self.stopped)} of {runs} " if runs > 1 else ""
-            found.append(f"{of}stopped early by {', '.join(dict.fromkeys(self.stopped))}")
+            reasons = ", ".join(dict.fromkeys(self.stopped))
+            found.append(f"{len(self.stopped)} of {runs} stopped early by {reasons}")
         if self.lost:
             found.append(f"{len(self.lost)} of {runs + len(self.lost)} without a result")
         if self.seeds < runs:

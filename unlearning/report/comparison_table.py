@@ -1,21 +1,23 @@
-"""The table of a comparison as a file: for a spreadsheet, and for a paper."""
+"""The numbers of a comparison as files: a table for a spreadsheet and for a paper, and every run as a line."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from unlearning.artefacts import write_text
-from unlearning.report.comparison_row import COLUMNS, Column, ComparisonRow
-from unlearning.report.pareto import front_labels
-from unlearning.report.statistic import SECONDS, around, number
-from unlearning.report.summary import Section, Summary
+from unlearning.report.comparison_row import COLUMNS, ComparisonRow
+from unlearning.report.pareto import PANELS, front_labels
+from unlearning.report.runs import Run
+from unlearning.report.settings import flatten, varied
+from unlearning.report.statistic import number_with_ends
+from unlearning.report.summary import Summary
 
-_PRINTED = tuple(column for column in COLUMNS if column.key != SECONDS)
-_ARROWS = {"↑": r" $\uparrow$", "↓": r" $\downarrow$", "": ""}
 _SETTINGS = ("setting", "model", "role", "runs", "seeds", "without_result", "stopped_early", "best", "selected")
-_FRONTS = ("front_retain", "front_utility")
 _ENDINGS = ("", "_min", "_max", "_low_95", "_high_95")
+_NOT_VARIED = ("method", "seed")
+_NEVER_VARIED = ("name", "cache_dir", "logger.", "hydra.", "optimized", "tuned.")
+COST = ("seconds", "steps", "trainable_parameters")
 
 
 def write_table(path: Path, summary: Summary) -> None:
@@ -25,7 +27,8 @@ def write_table(path: Path, summary: Summary) -> None:
     `best` is the best mean final score, `selected` what the rule chose; `front_retain` and `front_utility` are 1 for
     methods that none other dominates in forgetting and retain rows, and in forgetting and utility.
     """
-    columns = [*_SETTINGS, *_FRONTS, *(f"{column.key}{ending}" for column in COLUMNS for ending in _ENDINGS)]
+    columns = [*_SETTINGS, *(f"front_{panel.key}" for panel in PANELS)]
+    columns += [f"{column.key}{ending}" for column in COLUMNS for ending in _ENDINGS]
     lines = []
     for section in summary.sections:
         fronts = front_labels(section.rows).values()
@@ -34,26 +37,38 @@ def write_table(path: Path, summary: Summary) -> None:
 
 
 def write_latex(path: Path, summary: Summary) -> None:
-    """Write comparison.tex: a tabular of each setting, with the best mean of each column in bold, for booktabs."""
-    header = (
-        "% needs booktabs; [ ] is a 95% interval: of a single run, or of the mean of 5 seeds or more (Student's t);\n"
-    )
-    header += "% a -- b is the least and the greatest of fewer seeds"
-    write_text(path, "\n\n".join([header, *map(latex_table, summary.sections)]) + "\n")
+    """Write comparison.tex: a tabular of each setting for booktabs, with the interval or range beside each number."""
+    columns = ["Model", "n", *(column.heading.replace("\u2011", "-") for column in COLUMNS)]
+    tables = []
+    for section in summary.sections:
+        lines = [
+            [row.label, row.seeds, *(number_with_ends(row.values.get(column.key), column.key) for column in COLUMNS)]
+            for row in section.rows
+        ]
+        tabular = DataFrame(lines, columns=columns).to_latex(index=False, escape=True)
+        tables.append(f"% {' '.join(section.title.split())}\n{tabular}")
+    write_text(path, "\n".join(tables))
 
 
-def latex_table(section: Section) -> str:
-    """Return one setting as a tabular: reference models above, methods below a line."""
-    best = {column.key: _best(section, column) for column in _PRINTED}
-    names = [f"{column.heading}{_ARROWS[column.metric.arrow]}".replace("\u2011", "-") for column in _PRINTED]
-    lines = [[row.label, row.seeds, *(_latex_cell(row, key, best[key]) for key in best)] for row in section.rows]
-    styler = DataFrame(lines, columns=["Model", "$n$", *names]).style.hide(axis="index")
-    styler = styler.format(escape="latex", subset=["Model"])
-    text = styler.to_latex(hrules=True, column_format="lr" + "r" * len(_PRINTED)).strip().split("\n")
-    references = len(section.rows) - len(section.methods)
-    if references and section.methods:
-        text.insert(4 + references, r"\midrule")
-    return "\n".join([f"% {' '.join(section.title.split())}", *text])
+def write_runs(path: Path, runs: Sequence[Run]) -> None:
+    """Write a line for each run, in the order of the folders.
+
+    A line has place, state, why the run failed or why its training ended early, method, seed, every key of the
+    configuration that is not the same in all runs, every metric, and what training cost. What a run lacks is empty.
+    """
+    about = [
+        (run.place, run.state, run.error, run.stopped, run.method, "" if run.seed is None else str(run.seed))
+        for run in runs
+    ]
+    configs = [flatten(run.config) for run in runs]
+    keys = [key for key in varied(configs) if key not in _NOT_VARIED and not key.startswith(_NEVER_VARIED)]
+    parts = [
+        DataFrame(about, columns=["run", "state", "error", "stopped", "method", "seed"]),
+        DataFrame(configs, columns=keys),
+        DataFrame([run.metrics for run in runs]),
+        DataFrame([run.training for run in runs], columns=COST).add_prefix("training_"),
+    ]
+    write_text(path, concat(parts, axis="columns").to_csv(index=False, lineterminator="\n"))
 
 
 def _line(title: str, row: ComparisonRow, on_fronts: Sequence[bool]) -> list[object]:
@@ -64,20 +79,3 @@ def _line(title: str, row: ComparisonRow, on_fronts: Sequence[bool]) -> list[obj
         ends = (value.interval if value else None) or (None, None)
         line += [*((value.mean, value.low, value.high) if value else (None, None, None)), *ends]
     return line
-
-
-def _best(section: Section, column: Column) -> str | None:
-    """Return the best mean of several methods, as it is printed."""
-    means = [value.mean for row in section.methods if (value := row.values[column.key])]
-    if len(section.methods) < 2 or not means:
-        return None
-    return number(max(means) if column.metric.arrow == "↑" else min(means), column.key)
-
-
-def _latex_cell(row: ComparisonRow, key: str, best: str | None) -> str:
-    value = row.values[key]
-    if value is None:
-        return "--"
-    mean, beside = number(value.mean, key), around(value, key).replace("–", "--")
-    shown = rf"\mathbf{{{mean}}}" if row.role == "method" and mean == best else mean
-    return f"${shown}$" + (rf" {{\scriptsize {beside}}}" if beside else "")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from unlearning.config.scope import TracedScopeConfig
 from unlearning.report.comparison_row import ComparisonRow, method_row
 from unlearning.report.runs import Run
-from unlearning.report.settings import ABSENT, Flat, data_set_name, flatten, leading, readable, value_labels, varied
+from unlearning.report.settings import ABSENT, Flat, data_set_name, flatten, leading, setting_name, value_labels, varied
 
 _SETTING = ("model.", "data.", "evaluation.", "prompt.", "recipe.")
 _TRAINING_PROMPT = ("prompt.forget_supervised", "prompt.retain_supervised")
@@ -79,10 +79,9 @@ def _told_apart(names: Sequence[str], settings: Sequence[Flat]) -> list[str]:
     for name in set(names):
         places = [place for place, other in enumerate(names) if other == name]
         table = varied([settings[place] for place in places])
-        keys = list(leading(table))
-        tails = [readable(key, "")[0].rpartition(".")[2] for key in keys]
-        for key, tail in zip(keys, tails, strict=True):
-            shown = tail if tails.count(tail) == 1 else readable(key, "")[0]
+        keys = {key: setting_name(key).rpartition(".")[2] for key in leading(table)}
+        for key, tail in keys.items():
+            shown = tail if list(keys.values()).count(tail) == 1 else setting_name(key)
             labels = value_labels(key, table[key])
             for place, text in zip(places, table[key], strict=True):
                 words[place] += [f"{shown}={labels[text]}"] if text != ABSENT else []

@@ -12,31 +12,16 @@ from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.result import METRICS, FactTrace, Metric, TraceResult, indirect
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import Restoration, Site
-from unlearning.report.details import Tracing
+from unlearning.mediation.tracing import Tracing
 from unlearning.report.style import DIVERGING, GRID, INK, KINDS, MUTED, ON_DARK, ON_LIGHT, SURFACE
 
-UNITS = {
-    Metric.PROBABILITY: "probability",
-    Metric.LOG_PROBABILITY: "nats",
-    Metric.LOGIT_DIFFERENCE: "logits",
-    Metric.ANSWER_LOG_PROBABILITY: "nats a token",
-}
-GROUPS = {
-    "before": "before the subject",
-    "subject": "subject",
-    "first_subject": "first subject token",
-    "middle_subject": "middle subject tokens",
-    "last_subject": "last subject token",
-    "first_after": "first token after",
-    "further": "further tokens",
-    "last": "last token",
-    "weights": "weights",
-}
-"""Names of token groups in the order of the prompt."""
-BEFORE_SUBJECT, FROM_SUBJECT = 45, 55
-"""Characters shown of a prompt around the beginning of its subject."""
-LONGEST_ROW = 22
-"""Characters shown of the tokens beside a row."""
+GROUPS = (
+    *("before", "subject", "first_subject", "middle_subject", "last_subject", "first_after", "further", "last"),
+    "weights",
+)
+"""Groups of tokens (`Site.group`) in the order of the prompt."""
+LONGEST_PROMPT, LONGEST_ROW = 100, 22
+"""Characters shown of a prompt, its end, and of the tokens beside a row."""
 MOST_NUMBERS = 32
 """Layers up to which a cell has room for its number."""
 
@@ -52,7 +37,7 @@ def group_curves(tracing: Tracing) -> dict[str, dict[str, EffectCurve]]:
     effects = tracing.effects
     found = [effects.of(item) for item in widest(own.restoration for own in effects.restorations)]
     return {
-        item.restoration.label: {name: item.by_group[key] for key, name in GROUPS.items() if key in item.by_group}
+        item.restoration.label: {key.replace("_", " "): item.by_group[key] for key in GROUPS if key in item.by_group}
         for item in found
     }
 
@@ -62,7 +47,7 @@ def draw_groups(figure: Any, tracing: Tracing) -> None:
     curves = group_curves(tracing)
     means = {label: np.array([curve.mean for curve in own.values()]) for label, own in curves.items()}
     axes = figure.subplots(len(curves), 1, squeeze=False, sharex=True, gridspec_kw={"hspace": 0.1})[:, 0]
-    unit = f"indirect effect, {UNITS[tracing.selection.metric]}"
+    unit = f"indirect effect, {tracing.selection.metric.unit}"
     largest = _draw_maps(figure, axes, means, list(next(iter(curves.values()))), unit)
     axes[0].xaxis.set_major_locator(MaxNLocator(40, integer=True))
     for axis, (label, own) in zip(axes, curves.items(), strict=True):
@@ -80,10 +65,12 @@ def draw_fact(figure: Any, trace: FactTrace, result: TraceResult, metric: Metric
     effects = indirect(trace.patched, trace.clean, trace.corrupted, result.direction)[..., column].mean(-1)
     panels = {item.label: effects[result.restorations.index(item)].T for item in shown}
     total = trace.clean[column] - trace.corrupted[:, column].mean()
-    title = f"{trace.relation.replace('_', ' ')}: {_prompt(trace)}\ntotal effect {total:z.2f} {UNITS[metric]}"
+    # A chat template may stand before the question, and be longer.
+    prompt = " ".join("".join(trace.tokens).split())[-LONGEST_PROMPT:]
+    title = f"{trace.relation.replace('_', ' ')}: {prompt}\ntotal effect {total:z.2f} {metric.unit}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=INK)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    _draw_maps(figure, axes, panels, [_row(trace, site) for site in trace.sites], f"effect, {UNITS[metric]}")
+    _draw_maps(figure, axes, panels, [_row(trace, site) for site in trace.sites], f"effect, {metric.unit}")
 
 
 def draw_selection(figure: Any, selection: Selection) -> None:
@@ -111,13 +98,6 @@ def short(value: float) -> str:
     """Return a number for a cell: two digits, without the zero before the point."""
     text = f"{value:z.2f}" if abs(value) < 0.995 else f"{value:.2g}"
     return text.replace("0.", ".", 1).replace("-", "−")
-
-
-def _prompt(trace: FactTrace) -> str:
-    """Return the prompt on one line, cut off at both ends: a chat template may be longer than the question."""
-    text, subject = "".join(trace.tokens), len("".join(trace.tokens[: trace.deciding_site.positions[0]]))
-    low, high = max(0, subject - BEFORE_SUBJECT), subject + FROM_SUBJECT
-    return f"{'…' if low else ''}{' '.join(text[low:high].split())}{'…' if high < len(text) else ''}"
 
 
 def _row(trace: FactTrace, site: Site) -> str:

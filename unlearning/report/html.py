@@ -1,20 +1,20 @@
 """One self-contained page: for a run, a trace, an evaluation, probes, or for all runs under a folder."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unlearning.artefacts import write_text
 from unlearning.errors import InputError
+from unlearning.mediation.tracing import load_tracing
 from unlearning.report.choice import SELECTION, write_choices
-from unlearning.report.comparison_table import write_latex, write_table
-from unlearning.report.comparison_view import setting_views, varied_settings
-from unlearning.report.details import load_tracing
+from unlearning.report.comparison_table import write_latex, write_runs, write_table
+from unlearning.report.comparison_view import SettingView, setting_views, varied_settings
 from unlearning.report.evaluation_part import evaluated_models, evaluation_part
 from unlearning.report.page import PagePart, render
 from unlearning.report.probe_part import PROBES, probe_part, read_probes
-from unlearning.report.run_table import write_runs
 from unlearning.report.runs import Run, read_run
 from unlearning.report.settings import flatten
 from unlearning.report.style import Picture, write_pictures
@@ -31,10 +31,11 @@ def write_run_report(run_dir: Path) -> Path:
     Raises InputError where the folder is no run.
     """
     run = read_run(run_dir)
-    seed = "" if run.seed is None else f", seed {run.seed}"
-    values = _comparison(summarise([run]))
-    pictures = [item for view in values["views"] for method in view.methods for item in method.pictures]
-    return _write(run_dir, "comparison.html.j2", {"title": f"{run.method}{seed}", **values}, pictures)
+    summary = summarise([run])
+    views = setting_views(summary)
+    pictures = [item for view in views for method in view.methods for item in method.pictures]
+    title = run.method if run.seed is None else f"{run.method}, seed {run.seed}"
+    return _write_comparison(run_dir, title, summary, views, pictures)
 
 
 def write_trace_report(run_dir: Path) -> Path:
@@ -82,15 +83,19 @@ def write_comparison_of(runs: Sequence[Run], summary: Summary, folder: Path) -> 
     write_runs(folder / "runs.csv", runs)
     found = {section.title: section.choice for section in summary.sections if section.choice is not None}
     write_choices(folder / SELECTION, found)
-    values = _comparison(summary)
-    pictures = [item for view in values["views"] for item in view.pictures]
-    pictures += [item for view in values["views"] if view.sweep for item in view.sweep.pictures]
-    return _write(folder, "comparison.html.j2", {"title": "Unlearning methods compared", **values}, pictures)
+    views, pictures = setting_views(summary), []
+    for index, view in enumerate(views):
+        prefix = f"setting{index}_" if len(views) > 1 else ""
+        own = [*view.pictures, *(view.sweep.pictures if view.sweep else [])]
+        pictures += [replace(item, name=f"{prefix}{item.name}") for item in own]
+    return _write_comparison(folder, "Unlearning methods compared", summary, views, pictures)
 
 
-def _comparison(summary: Summary) -> dict[str, Any]:
-    views, unfinished = setting_views(summary), varied_settings(summary)
-    return {"views": views, "notes": notes(summary, mark="★"), "unfinished": unfinished}
+def _write_comparison(
+    folder: Path, title: str, summary: Summary, views: Sequence[SettingView], pictures: Iterable[Picture]
+) -> Path:
+    values = {"title": title, "views": views, "notes": notes(summary, "★"), "unfinished": varied_settings(summary)}
+    return _write(folder, "comparison.html.j2", values, pictures)
 
 
 def _write_part(run: Run, title: str, part: PagePart) -> Path:

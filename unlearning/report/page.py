@@ -6,11 +6,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from unlearning.report.answers import answer_to, common_words, evenly, worst
+from unlearning.report.answers import common_words, evenly, worst
 from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.details import read_provenance
 from unlearning.report.heat_maps import choices
-from unlearning.report.pareto import front_sentence
+from unlearning.report.pareto import front_labels
 from unlearning.report.ranges import layer_ranges
 from unlearning.report.sensitivity import MEASURES
 from unlearning.report.settings import flatten
@@ -26,7 +26,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _FILTERS = (
-    *(answer_to, around, common_words, evenly, front_sentence, interval),
+    *(around, common_words, evenly, front_labels, interval),
     *(layer_ranges, number, read_provenance, without_home, worst),
 )
 _ENVIRONMENT.filters |= {function.__name__: function for function in _FILTERS}

@@ -7,7 +7,6 @@ from statistics import fmean
 from unlearning.report.comparison_row import ComparisonRow
 
 _FORGOTTEN = ("forget_regurgitation", "forget_knowledge")
-_RETAINED = ("retain_regurgitation", "retain_knowledge")
 
 
 @dataclass(frozen=True)
@@ -17,14 +16,13 @@ class Panel:
     key: str
     title: str
     axis: str
-    words: str
     metrics: tuple[str, ...]
     """The metrics whose mean is the height of a point."""
 
 
 PANELS = (
-    Panel("retain", "Retain rows", "mean of retain R-L and EM", "Forgetting against the retain rows", _RETAINED),
-    Panel("utility", "General knowledge", "utility", "Forgetting against utility", ("utility",)),
+    Panel("retain", "Retain rows", "mean of retain R-L and EM", ("retain_regurgitation", "retain_knowledge")),
+    Panel("utility", "General knowledge", "utility", ("utility",)),
 )
 
 
@@ -71,14 +69,6 @@ def method_front(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     return [methods[index] for index in front([(point.x, point.y) for point in methods])] if len(methods) > 1 else []
 
 
-def front_labels(rows: Sequence[ComparisonRow]) -> dict[str, list[str]]:
+def front_labels(rows: Sequence[ComparisonRow]) -> dict[Panel, list[str]]:
     """Return for each panel the labels on its front."""
-    return {panel.key: [point.row.label for point in method_front(rows, panel)] for panel in PANELS}
-
-
-def front_sentence(rows: Sequence[ComparisonRow]) -> str:
-    """Return which methods are on the fronts; empty where there is nothing to compare."""
-    told = []
-    for panel, labels in zip(PANELS, front_labels(rows).values(), strict=True):
-        told += [f"{panel.words}: {'; '.join(labels)}."] if labels else []
-    return " ".join(["Methods that no other one dominates (means over seeds).", *told]) if told else ""
+    return {panel: [point.row.label for point in method_front(rows, panel)] for panel in PANELS}

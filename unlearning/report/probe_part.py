@@ -19,6 +19,8 @@ from unlearning.report.statistic import interval
 from unlearning.report.style import METHODS, Picture, picture
 
 PROBES = "probes.json"
+PROBED = "Lines are 95% intervals; the grey tick is chance."
+RELEARNED = "Documents that were not shown again, with 95% bands; dotted: those the unlearned model was shown."
 UNPROBED, ADAPTER = "unprobed", "adapter"
 """Results that are no attack: the questions as they are, and weights that were never unlearned."""
 
@@ -31,17 +33,14 @@ def read_probes(run_dir: Path) -> list[ProbeResult]:
         return []
 
 
-def probe_part(results: Sequence[ProbeResult], colour: str = METHODS[0], prefix: str = "") -> PagePart:
-    """Return the part on these probes, at least one. `prefix` keeps the figures of one page apart."""
-    models, pictures = measured(results), list(_pictures(results, colour, prefix))
+def probe_part(results: Sequence[ProbeResult], colour: str = METHODS[0]) -> PagePart:
+    """Return the part on these probes, at least one."""
+    models, pictures = measured(results), list(_pictures(results, colour))
     values = {
         "results": results,
         "headings": [*(LABELS[role].capitalize() for role in models), "Recovered"],
         "cells": partial(cells, models=models),
-        "notes": [
-            *explanations(results),
-            *(f"{item.name}: {'; '.join(item.notes)}." for item in results if item.notes),
-        ],
+        "notes": explanations(results) + [f"{item.name}: {'; '.join(item.notes)}." for item in results if item.notes],
         "pictures": pictures,
     }
     return PagePart("Is it really gone?", finding(results), render("probes.html.j2", values), pictures)
@@ -110,11 +109,8 @@ def _number(value: Value) -> str:
     return f"{number} ({ends})" if ends else number
 
 
-def _pictures(results: Sequence[ProbeResult], colour: str, prefix: str) -> Iterable[Picture]:
-    caption, size = "Lines are 95% intervals; the grey tick is chance.", (10.0, 1.2 + 0.36 * len(results))
-    draw = partial(draw_probes, lines=results, colour=colour)
-    yield picture(f"{prefix}probes", "What comes back", caption, size, draw)
+def _pictures(results: Sequence[ProbeResult], colour: str) -> Iterable[Picture]:
+    size = (10.0, 1.2 + 0.36 * len(results))
+    yield picture("probes", "What comes back", PROBED, size, draw_probes, results, colour)
     if trained := [result for result in results if result.curves]:
-        caption = "Documents that were not shown again, with 95% bands; dotted: those the unlearned model was shown."
-        draw = partial(draw_relearning, lines=trained, colour=colour)
-        yield picture(f"{prefix}relearning", "Relearning", caption, (10.0, 3.0), draw)
+        yield picture("relearning", "Relearning", RELEARNED, (10.0, 3.0), draw_relearning, trained, colour)

@@ -1,6 +1,5 @@
 """Figures of one run: its training, the terms of its score, and what tells documents that were trained on."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,30 +8,16 @@ from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame, Series
 from sklearn.metrics import roc_curve
 
-from unlearning.evaluation.result import TASKS, DocumentScore, EvaluationResult
-from unlearning.report.runs import Metrics
+from unlearning.evaluation.result import DocumentScore, EvaluationResult
+from unlearning.evaluation.semeval import aggregate_terms, term_keys
+from unlearning.report.score_tables import cell
 from unlearning.report.style import DASHED, FORGET, GRID, INK, MUTED, RETAIN, SURFACE, WEIGHT, shared_legend
 
-MEASURES = {"regurgitation": "R-L", "knowledge": "EM"}
-TERMS = [(split, task, metric) for split in ("forget", "retain") for task in TASKS for metric in MEASURES]
+SHORT_NAMES = {"regurgitation": "R-L", "knowledge": "EM"}
 MAX_PHASE_LINES = 40
 LOWEST = 1e-3
 """Least rate of the logarithmic axes."""
 _TICKS, _NAMES = (0.001, 0.01, 0.1, 1.0), ("0.1%", "1%", "10%", "100%")
-
-
-def term(metrics: Metrics, split: str, task: str, metric: str) -> float:
-    """Return one of the 12 terms of the harmonic mean, higher is better: 1 - score on forget rows; NaN if missing."""
-    value = metrics.get(f"{split}_{task}_{metric}")
-    if value is None:
-        return math.nan
-    return 1 - value if split == "forget" else value
-
-
-def term_interval(intervals: Mapping[str, Sequence[float]], split: str, task: str, metric: str) -> tuple[float, float]:
-    """Return the ends of the term's 95% interval, the lower one first; NaN where there is none."""
-    low, high = intervals.get(f"{split}_{task}_{metric}", (math.nan, math.nan))
-    return (1 - high, 1 - low) if split == "forget" else (low, high)
 
 
 def running_mean(values: Series) -> Series:
@@ -61,19 +46,21 @@ def draw_curves(figure: Any, curve: DataFrame) -> None:
 
 def draw_terms(figure: Any, models: Mapping[str, EvaluationResult], colours: Mapping[str, str]) -> None:
     """Draw the 12 terms of the task aggregate as bars with intervals; a bar at zero is marked, for it decides."""
-    axis = figure.subplots()
-    places = np.arange(len(TERMS)) + [0.7 if split == "retain" else 0.0 for split, _, _ in TERMS]
+    axis, keys = figure.subplots(), term_keys()
+    places = np.arange(len(keys)) + [0.7 if key.startswith("retain") else 0.0 for key in keys]
     width = 0.82 / len(models)
     for number, (label, result) in enumerate(models.items()):
-        values = np.array([term(result.metrics, *name) for name in TERMS])
-        low, high = np.array([term_interval(result.intervals, *name) for name in TERMS]).T
+        values = np.array(aggregate_terms(result.metrics), dtype=float)
+        ends = [{key: interval[end] for key, interval in result.intervals.items()} for end in (0, 1)]
+        low, high = np.sort(np.array([aggregate_terms(end) for end in ends], dtype=float), axis=0)
         middles = places + (number - (len(models) - 1) / 2) * width
         axis.bar(middles, values, width * 0.9, color=colours[label], label=label)
         axis.vlines(middles, low, high, color=INK, linewidth=1.1, alpha=0.75)
         for place in np.flatnonzero(values <= 0):
             above = middles[place], np.nan_to_num(high[place]) + 0.012
             axis.text(*above, "0", ha="center", fontsize=7.5, fontweight="bold", color=colours[label])
-    axis.set_xticks(places, [f"{task}\n{MEASURES[metric]}" for _, task, metric in TERMS])
+    names = [key.split("_") for key in keys]
+    axis.set_xticks(places, [f"{task}\n{SHORT_NAMES[measure]}" for _, task, measure in names])
     axis.set(ylim=(0, 1.14), yticks=np.arange(0, 1.01, 0.25), ylabel="term, higher is better", xmargin=0.02)
     axis.grid(axis="x", visible=False)
     for words, start in (("forget rows: 1 − score", places[0]), ("retain rows: score", places[6])):
@@ -109,8 +96,9 @@ def _draw_rates(axes: Any, models: Mapping[str, EvaluationResult], colours: Mapp
         # The attacker calls a document a member if its loss is low.
         members, losses = zip(*((item.member, item.loss_nats) for item in result.membership), strict=True)
         false, true, _ = roc_curve(members, np.negative(losses))
+        name = f"{label}\nAUC {' '.join(cell(result, 'mia_auc'))}".strip()
         for axis, drawstyle in zip(axes, ("default", "steps-post"), strict=True):
-            axis.plot(false, true, color=colours[label], label=f"{label}\n{area(result)}", drawstyle=drawstyle)
+            axis.plot(false, true, color=colours[label], label=name, drawstyle=drawstyle)
     chance = (0, LOWEST, 1)
     for axis in axes:
         axis.plot(chance, chance, color=MUTED, linewidth=0.8, linestyle=DASHED, label="guessing\nAUC 0.50")
@@ -128,10 +116,3 @@ def _draw_rates(axes: Any, models: Mapping[str, EvaluationResult], colours: Mapp
     logarithmic.minorticks_off()
     logarithmic.tick_params(axis="x", pad=6)
     logarithmic.legend(loc="upper left", bbox_to_anchor=(1.02, 1), labelspacing=1.0)
-
-
-def area(result: EvaluationResult) -> str:
-    """Return the area under the ROC curve of the loss, with its interval."""
-    value, interval = result.metrics.get("mia_auc"), result.intervals.get("mia_auc")
-    text = "AUC -" if value is None else f"AUC {value:.2f}"
-    return f"{text} [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else text

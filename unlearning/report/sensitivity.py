@@ -11,7 +11,7 @@ from unlearning.evaluation.metrics import describe
 from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.grouping import method_settings
 from unlearning.report.runs import Run
-from unlearning.report.settings import as_number, leading, readable, value_labels, varied
+from unlearning.report.settings import as_number, leading, setting_name, value_labels, varied
 
 MEASURES = {key: describe(key).name for key in ("final", "task_aggregate", "mia_score", "utility")}
 _FEW = 2
@@ -36,7 +36,7 @@ class SweptKey:
     @property
     def name(self) -> str:
         """Return its name for people."""
-        return readable(self.key, "")[0]
+        return setting_name(self.key)
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
@@ -79,10 +79,7 @@ class Sensitivity:
 def swept_keys(runs: Sequence[Run]) -> list[SweptKey]:
     """Return the settings that were varied: the method first, then the choice of each part, then the others by name."""
     table = varied(map(method_settings, runs))
-    return [
-        SweptKey(key, tuple(table[key]), tuple(readable(other, "")[0] for other in followers))
-        for key, followers in leading(table).items()
-    ]
+    return [SweptKey(key, tuple(table[key]), tuple(map(setting_name, own))) for key, own in leading(table).items()]
 
 
 def sensitivities(runs: Sequence[Run], keys: Sequence[SweptKey]) -> list[Sensitivity]:
@@ -93,7 +90,7 @@ def sensitivities(runs: Sequence[Run], keys: Sequence[SweptKey]) -> list[Sensiti
 
 def sensitivity(runs: Sequence[Run], key: SweptKey) -> Sensitivity:
     """Return what one key explains; each run is a point."""
-    levels, places = _bins(key) if needs_bins(key) else _values(key)
+    levels, places = _levels(key)
     scores = DataFrame([run.metrics for run in runs]).reindex(columns=list(MEASURES)).astype(float)
     groups = scores.groupby(places)
     table = groups.mean()
@@ -113,12 +110,6 @@ def seed_share(methods: Sequence[ComparisonRow]) -> float | None:
     return None if explained is None else 1 - explained
 
 
-def needs_bins(key: SweptKey) -> bool:
-    """Return whether hardly any of its numbers occurs twice, as after a search that draws them."""
-    distinct = len(set(key.numbers or ()))
-    return distinct > 2 and len(key.texts) < _FEW * distinct
-
-
 def eta_squared(values: Series, places: NDArray[np.int64]) -> float | None:
     """Return the share of the variance of `values` that lies between groups, the correlation ratio.
 
@@ -135,13 +126,15 @@ def eta_squared(values: Series, places: NDArray[np.int64]) -> float | None:
     return float((sizes * (groups.mean() - mean) ** 2).sum()) / total
 
 
-def _values(key: SweptKey) -> tuple[list[str], NDArray[np.int64]]:
-    return [key.labels[level] for level in key.levels], np.array([key.levels.index(text) for text in key.texts])
+def _levels(key: SweptKey) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the labels of a setting's values in order, and which of them each run has.
 
-
-def _bins(key: SweptKey) -> tuple[list[str], NDArray[np.int64]]:
-    """Return bins that have about as many runs each, named by the least and the greatest value in them."""
-    numbers = Series(key.numbers)
+    Numbers of which hardly any occurs twice, as after a search that draws them, are put into bins that have about as
+    many runs each, named by the least and the greatest value in them.
+    """
+    numbers = Series(key.numbers, dtype=float)
+    if numbers.nunique() <= 2 or len(numbers) >= _FEW * numbers.nunique():
+        return [key.labels[level] for level in key.levels], np.array([key.levels.index(text) for text in key.texts])
     count = min(_MOST_BINS, max(2, len(numbers) // 4))
     places = Series(qcut(numbers, count, labels=False, duplicates="drop")).factorize(sort=True)[0]
     ends = numbers.groupby(places).agg(["min", "max"]).itertuples(index=False)

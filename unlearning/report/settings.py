@@ -19,14 +19,6 @@ Flat = dict[str, str]
 Facts = list[tuple[str, str]]
 ABSENT = "not set"
 METHOD = "method"
-ALWAYS = (
-    *("objective.retain_weight", "optimizer.lr", "ratio.retain_per_forget", "schedule.batch_rows", "schedule.epochs"),
-    *("trace.rule", "trace.value"),
-)
-"""Settings that are shown even at their defaults."""
-_OFF = ("null", "false", "[]", "")
-_SHORT = 6
-"""Characters of a number that is written as it is."""
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Flat:
@@ -71,21 +63,23 @@ def leading(table: DataFrame) -> dict[str, list[str]]:
 
 
 def telling(settings: Sequence[Flat], own: int = 0) -> Facts:
-    """Return the settings to show for the method at index `own`: of several methods those in which they differ.
+    """Return the settings to show for the method at index `own`: those in which it differs from the defaults.
 
-    A setting that is at its default, or off, in every method that has it is left out.
+    Of several methods those in which they differ from one another are shown instead.
     """
     mine = settings[own]
-    keys = varied(settings).columns if len(settings) > 1 else mine
-    shown = [key for key in keys if key in mine and any(_says_something(key, other.get(key)) for other in settings)]
-    return [readable(key, mine[key]) for key in shown]
+    compared = settings if len(settings) > 1 else [mine, _defaults()]
+    return [readable(key, mine[key]) for key in varied(compared) if key in mine and key != METHOD]
 
 
 def readable(key: str, value: str) -> tuple[str, str]:
     """Return a setting for people: of a `_target_` only the part it chooses and the class."""
-    if key.endswith("._target_"):
-        return key.removesuffix("._target_"), value.rpartition(".")[2]
-    return key, value
+    return setting_name(key), value.rpartition(".")[2] if key.endswith("._target_") else value
+
+
+def setting_name(key: str) -> str:
+    """Return the name of a setting for people: the choice of a part has the name of the part."""
+    return key.removesuffix("._target_")
 
 
 def value_labels(key: str, texts: Iterable[str], longest: int | None = None) -> dict[str, str]:
@@ -108,11 +102,10 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def short_number(text: str, digits: int = 4) -> str:
-    """Return a float with at most so many significant digits; whole numbers and any other text as they are."""
+def short_number(text: str) -> str:
+    """Return a float with at most four significant digits; whole numbers and any other text as they are."""
     value = as_number(text)
-    is_short = len(text) <= _SHORT or text.lstrip("-").isdigit()
-    return text if value is None or is_short else f"{value:.{digits}g}"
+    return text if value is None or text.lstrip("-").isdigit() else str(float(f"{value:.4g}"))
 
 
 def data_set_name(target: str) -> str:
@@ -122,14 +115,6 @@ def data_set_name(target: str) -> str:
 
 def _is_choice(key: str) -> bool:
     return key == METHOD or key.endswith("._target_")
-
-
-def _says_something(key: str, value: str | None) -> bool:
-    """Return whether a method has this setting, and not at its default; a part's own numbers say something if on."""
-    if value is None or key == METHOD:
-        return False
-    default = _defaults().get(key)
-    return key in ALWAYS or (value not in _OFF if default is None else value != default)
 
 
 @cache

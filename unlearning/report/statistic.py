@@ -99,3 +99,8 @@ def around(value: Statistic | None, key: str) -> str:
     if value.interval is not None:
         return f"[{low}, {high}]"
     return f"{low}–{high}" if value.high > value.low else ""
+
+
+def number_with_ends(value: Statistic | None, key: str) -> str:
+    """Return a mean with what stands `around` it; "-" for what is missing."""
+    return f"{number(value.mean if value else None, key)} {around(value, key)}".strip()

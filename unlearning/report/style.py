@@ -1,5 +1,6 @@
 """One look for all figures, and figures as SVG that follow the page's light or dark colours."""
 
+import hashlib
 import io
 import re
 import warnings
@@ -27,6 +28,8 @@ DIVERGING = "RdBu_r"
 ON_LIGHT, ON_DARK = "#15181d", "#ffffff"
 """Text on a colour that is the same on light and dark pages."""
 DASHED = (0, (3, 3))
+_ID = re.compile(r'(\bid="|href="#|url\(#)(?=[^<>]*>)')
+"""What stands before an id inside a tag of an SVG."""
 METHODS = ("#2f6fde", "#d1478f", "#1f9d8b", "#7b57d1", "#c2561d", "#6b8f1f", "#1b9bd1", "#a33ea1", "#8a5a44", "#5c6b8a")
 
 STYLE: dict[str, Any] = {
@@ -56,6 +59,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": SURFACE,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",
+    "svg.hashsalt": "fixed",
     "text.parse_math": False,
 }
 
@@ -73,25 +77,27 @@ class Picture:
     @cached_property
     def png(self) -> bytes:
         """The figure for slides and for trackers, drawn when it is asked for: a page of many methods writes few."""
-        with _styled(self.name), io.BytesIO() as file:
+        with _styled(), io.BytesIO() as file:
             self.figure.savefig(file, format="png", dpi=150)
             return file.getvalue()
 
 
-def picture(name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[[Any], None]) -> Picture:
-    """Return a figure of `size` inches that `draw` fills. `name` is the file's name; on one page each needs its own."""
-    with _styled(name), io.StringIO() as file:
+def picture(
+    name: str, title: str, caption: str, size: tuple[float, float], draw: Callable[..., None], *data: object
+) -> Picture:
+    """Return a figure of `size` inches that `draw` fills with the data; `name` is the name of its file."""
+    with _styled(), io.StringIO() as file:
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
+        draw(figure, *data)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=nothing, transparent=True)
         return Picture(name, title, caption, _page_svg(file.getvalue()), figure)
 
 
 @contextmanager
-def _styled(name: str) -> Iterator[None]:
-    """Set the look. The salt makes ids in an SVG the same in every run, and different between the figures of a page."""
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+def _styled() -> Iterator[None]:
+    """Set the look."""
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # A character that the font lacks is a box in the file; on the page it is in the browser's font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -99,10 +105,11 @@ def _styled(name: str) -> Iterator[None]:
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> list[Path]:
     """Write the figures as PNG files, for slides and for trackers, and return their paths."""
-    found = {folder / f"{item.name}.png": item for item in pictures}
-    for path, item in found.items():
-        write_bytes(path, item.png)
-    return list(found)
+    paths = []
+    for item in pictures:
+        paths.append(folder / f"{item.name}.png")
+        write_bytes(paths[-1], item.png)
+    return paths
 
 
 def shared_legend(figure: Any, place: str, columns: int) -> None:
@@ -119,8 +126,10 @@ def method_colours(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _page_svg(svg: str) -> str:
-    """Return an SVG without prolog and fixed size, and with the page's variables as neutral colours."""
+    """Return an SVG without prolog and fixed size, with ids of its own and the page's variables as neutral colours."""
     svg = svg[svg.index("<svg") :]
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = _ID.sub(rf"\g<0>{own}-", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     head, _, rest = svg.partition(">")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from unlearning.config.report import SelectConfig
 from unlearning.report.choice import Choice, check_rule, choose
-from unlearning.report.comparison_row import COLUMNS, ComparisonRow, reference_rows
+from unlearning.report.comparison_row import ComparisonRow, reference_rows
 from unlearning.report.grouping import group_runs
 from unlearning.report.runs import Run
-from unlearning.report.statistic import MIN_SEEDS, around, number
+from unlearning.report.statistic import MIN_SEEDS, number, number_with_ends
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,6 @@ class Section:
         return [row for row in self.rows if row.role == "method"]
 
     @property
-    def runs(self) -> list[Run]:
-        """Return the finished runs of all methods."""
-        return [run for row in self.methods for run in row.runs]
-
-    @property
     def finding(self) -> str:
         """Return the result in one sentence."""
         best = max(self.methods, key=lambda row: row.final)
@@ -39,7 +34,7 @@ class Section:
         references = [row for row in self.rows if row.role != "method" and row.values["final"]]
         others = ", ".join(f"{row.label} {number(row.final, 'final')}" for row in references)
         verb = "reaches the best final score," if len(self.methods) > 1 else "has a final score of"
-        score = f"{number(best.final, 'final')} {around(best.values['final'], 'final')}".strip()
+        score = number_with_ends(best.values["final"], "final")
         return f"{best.label} {verb} {score}{f' ({others})' if others else ''}."
 
 
@@ -51,11 +46,6 @@ class Summary:
     unfinished: tuple[Run, ...]
     missing: tuple[str, ...]
     """Why numbers are missing, each reason once."""
-
-    @property
-    def rows(self) -> list[ComparisonRow]:
-        """Return the lines of all settings."""
-        return [row for section in self.sections for row in section.rows]
 
 
 def summarise(runs: Sequence[Run], select: SelectConfig | None = None) -> Summary:
@@ -73,25 +63,14 @@ def summarise(runs: Sequence[Run], select: SelectConfig | None = None) -> Summar
 
 
 def notes(summary: Summary, mark: str = "*") -> list[str]:
-    """Return what the marks in the tables mean, for those that occur; `mark` stands at the best final score."""
-    rows = summary.rows
-    shown = [row.values[column.key] for row in rows for column in COLUMNS if column.key in row.values]
-    values = [value for value in shown if value]
-    found = {
-        "R-L: ROUGE-L recall, EM: exact match; the arrow points to better.": rows,
-        f"{mark} best final score.": any(row.best for row in rows),
-        "n: seeds, all other settings the same; the number is their mean.": any(row.seeds > 1 for row in rows),
-        f"low–high: least and greatest of several runs, where there are fewer than {MIN_SEEDS} seeds.": any(
-            value.interval is None and value.high > value.low for value in values
-        ),
-        f"[low, high] of {MIN_SEEDS} seeds or more: 95% interval of their mean (Student's t), not over other "
-        "documents and questions.": any(value.interval and value.n > 1 for value in values),
-        "[low, high] of a single run: 95% interval over other documents and questions, not over other seeds.": any(
-            value.interval and value.n == 1 for value in values
-        ),
-        f"- not measured{': ' if summary.missing else ''}{'; '.join(summary.missing)}.": None in shown,
-    }
-    return [note for note, occurs in found.items() if occurs]
+    """Return what the marks in the tables mean; `mark` stands at the best final score."""
+    return [
+        f"R-L: ROUGE-L recall, EM: exact match; the arrow points to better. {mark} best final score.",
+        "n: seeds, all other settings the same; the number is their mean. low–high: least and greatest of them.",
+        f"[low, high] of {MIN_SEEDS} seeds or more: 95% interval of their mean (Student's t), not over other documents "
+        "and questions; of a single run: over other documents and questions, not over other seeds.",
+        f"- not measured{': ' if summary.missing else ''}{'; '.join(summary.missing)}.",
+    ]
 
 
 def _section(title: str, methods: Sequence[ComparisonRow], select: SelectConfig | None) -> Section:

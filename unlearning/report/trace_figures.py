@@ -1,6 +1,5 @@
 """The figures of causal tracing, with what a reader must know to read them."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,17 @@ from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.result import TraceResult
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.states import Restoration
-from unlearning.report.details import Tracing, load_tracing
-from unlearning.report.heat_maps import UNITS, choices, draw_fact, draw_groups, draw_selection, group_curves
+from unlearning.mediation.tracing import Tracing, load_tracing
+from unlearning.report.heat_maps import choices, draw_fact, draw_groups, draw_selection, group_curves
 from unlearning.report.style import CHOSEN, KINDS, MUTED, PLACEBO, Picture, picture, shared_legend, write_pictures
 
 PLOTS = "plots"
 WIDTH = 10.0
 MARKERS = {"layer": "o", "mlp": "s", "attention": "^"}
+EFFECTS = (
+    "The higher above 0 and above the grey placebo, the more of the answer the part carries; where even the lighter "
+    "band is above 0, that holds for all such layers at once."
+)
 SEVERED = (
     "With a path severed, a layer's patched output can reach the answer only around the parts named; what that takes "
     "away, on the right, is the effect that travels through them."
@@ -43,29 +46,24 @@ def write_trace_plots(result: TraceResult, run_dir: Path, facts: int = 4) -> lis
     pictures = trace_pictures(tracing)
     for number, trace in enumerate(result.traces[:facts], start=1):
         if len(trace.sites) > 1:
-            draw = partial(draw_fact, trace=trace, result=result, metric=tracing.selection.metric)
-            size = (WIDTH, 1.35 + 0.2 * max(4, len(trace.sites)))
-            pictures.append(picture(f"trace_fact_{number}", f"Fact {number}", "", size, draw))
+            size, given = (WIDTH, 1.35 + 0.2 * max(4, len(trace.sites))), (trace, result, tracing.selection.metric)
+            pictures.append(picture(f"trace_fact_{number}", f"Fact {number}", "", size, draw_fact, *given))
     return write_pictures(run_dir / PLOTS, pictures)
 
 
-def trace_pictures(tracing: Tracing, prefix: str = "") -> list[Picture]:
-    """Return the figures that layers.json has the numbers for. `prefix` keeps the figures of one page apart."""
-    curves, selection = group_curves(tracing), tracing.selection
-    groups = max(len(own) for own in curves.values())
-    drawn = [
-        ("effects", "Indirect effect, layer by layer", _meaning(tracing), 3.3, partial(draw_effects, tracing=tracing))
-    ]
+def trace_pictures(tracing: Tracing) -> list[Picture]:
+    """Return the figures that layers.json has the numbers for."""
+    title = "Indirect effect, layer by layer"
+    found = [picture("trace_effects", title, _meaning(tracing), (WIDTH, 3.3), draw_effects, tracing)]
     if tracing.effects.severed_gaps:
-        drawn.append(("severed", "Severed paths", SEVERED, 3.4, partial(draw_severed, tracing=tracing)))
-    if groups > 1:
-        height = 0.5 + (0.5 + 0.23 * groups) * len(curves)
-        drawn.append(("groups", "Which tokens carry it", TOKENS, height, partial(draw_groups, tracing=tracing)))
-    draw, height = partial(draw_selection, selection=selection), 1.9 + 0.26 * len(choices(selection))
-    drawn.append(("selection", "The choice of layers", CHOICE, height, draw))
-    return [
-        picture(f"{prefix}trace_{name}", title, text, (WIDTH, high), draw) for name, title, text, high, draw in drawn
-    ]
+        found.append(picture("trace_severed", "Severed paths", SEVERED, (WIDTH, 3.4), draw_severed, tracing))
+    curves = group_curves(tracing)
+    if (groups := max(map(len, curves.values()))) > 1:
+        size = (WIDTH, 0.5 + (0.5 + 0.23 * groups) * len(curves))
+        found.append(picture("trace_groups", "Which tokens carry it", TOKENS, size, draw_groups, tracing))
+    size = (WIDTH, 1.9 + 0.26 * len(choices(tracing.selection)))
+    found.append(picture("trace_selection", "The choice of layers", CHOICE, size, draw_selection, tracing.selection))
+    return found
 
 
 def draw_effects(figure: Any, tracing: Tracing) -> None:
@@ -84,7 +82,7 @@ def draw_effects(figure: Any, tracing: Tracing) -> None:
                 _draw_curve(axis, item.placebo, PLACEBO, "placebo: another person's states", "", window)
             _draw_curve(axis, item.effect, KINDS[kind], name, "" if window > 1 else MARKERS[kind], window)
             _draw_band(axis, item.effect, KINDS[kind])
-    axes[0].set_ylabel(f"indirect effect, {UNITS[selection.metric]}")
+    axes[0].set_ylabel(f"indirect effect, {selection.metric.unit}")
     shared_legend(figure, "lower center", 6)
 
 
@@ -101,8 +99,8 @@ def draw_severed(figure: Any, tracing: Tracing) -> None:
         _draw_curve(left, cut, KINDS[kind], f"{kind} severed", MARKERS[kind])
         _draw_band(right, gap, KINDS[kind])
         _draw_curve(right, gap, KINDS[kind], f"through {kind}", MARKERS[kind])
-    left.set_ylabel(f"indirect effect, {UNITS[effects.metric]}")
-    right.set_ylabel(f"difference, {UNITS[effects.metric]}")
+    left.set_ylabel(f"indirect effect, {effects.metric.unit}")
+    right.set_ylabel(f"difference, {effects.metric.unit}")
     shared_legend(figure, "lower center", 4)
 
 
@@ -129,12 +127,10 @@ def _draw_band(axis: Any, curve: EffectCurve, colour: str) -> None:
 
 def _meaning(tracing: Tracing) -> str:
     """Return what an indirect effect is here, and how to read it."""
-    broken, whole, state = "the corrupted run", "the clean run", "the state"
+    patched, source, state, verb = "the corrupted run", "the clean run", "the state", "comes back"
     if tracing.mode is TraceMode.weights:
-        broken, whole, state = "the base model", "the traced model", "the weights"
-    text = f"How much of the answer comes back when one part of {broken} gets {state} it has in {whole}."
+        patched, source, state = "the base model", "the traced model", "the weights"
     if tracing.direction is Direction.noising:
-        text = f"How much of the answer is lost when one part of {whole} gets {state} it has in {broken}."
-    text += " Estimates to first order, not measured." if tracing.mode is TraceMode.screen else ""
-    text += " The higher above 0 and above the grey placebo, the more of the answer the part carries; where even the "
-    return text + "lighter band is above 0, that holds for all such layers at once."
+        patched, source, verb = source, patched, "is lost"
+    text = f"How much of the answer {verb} when one part of {patched} gets {state} it has in {source}. "
+    return text + ("Estimates to first order, not measured. " if tracing.mode is TraceMode.screen else "") + EFFECTS

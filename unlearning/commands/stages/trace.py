@@ -17,11 +17,11 @@ from unlearning.mediation.facts import subject_counts
 from unlearning.mediation.layers import read_layers
 from unlearning.mediation.selection import Selection
 from unlearning.mediation.trace import LAYERS, TraceOutcome, trace
+from unlearning.mediation.tracing import load_tracing
 from unlearning.models import anatomy
 from unlearning.models.load import load_model
-from unlearning.report.details import load_tracing
-from unlearning.report.selection_table import print_selection
 from unlearning.report.trace_figures import write_trace_plots
+from unlearning.report.trace_part import print_selection
 from unlearning.training.trainer import weights_dtype
 
 
