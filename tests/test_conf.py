@@ -32,7 +32,7 @@ from unlearning.errors import InputError
 
 CONF = conf_dir()
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report", "merge", "probe")
+COMMANDS = ("unlearn", "memorise", "trace", "evaluate", "report", "merge", "probe", "plan")
 NEEDED = {
     ("model", "local"): ["model.path=./anywhere"],
     ("scope", "layers"): ["scope.layers=all"],

@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "unlearning"
 ORDER = (
     {"errors", "artefacts", "identity", "context", "bootstrap"},
-    {"locks"},
+    {"locks", "progress"},
     {"config"},
     {"schedules", "objectives"},
     {"data"},
@@ -18,6 +18,7 @@ ORDER = (
     {"scopes", "sandbox"},
     {"mediation", "evaluation"},
     {"training"},
+    {"plan"},
     {"probes"},
     {"runs"},
     {"report"},

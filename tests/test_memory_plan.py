@@ -8,13 +8,14 @@ prints the tables of the page.
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, OlmoConfig, PreTrainedModel
 
 from unlearning.config.build import build
@@ -27,11 +28,14 @@ from unlearning.data.encoding import encode_rows
 from unlearning.data.load import load_corpus
 from unlearning.data.packing import supervised_tokens
 from unlearning.models import anatomy
+from unlearning.models.skeleton import without_weights
+from unlearning.plan.activations import Activations, count_activations
+from unlearning.plan.counts import Counts, counts_of
+from unlearning.plan.memory import GIB, Layout, activation_bytes, training_memory
 from unlearning.scopes.scope import Scope
-from unlearning.training.row_model import first_trained_layer, plain_model
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
-VOCABULARY, GIB, TOKENS = 50304, 2**30, 2048
+VOCABULARY, TOKENS = 50304, 2048
 ALL_TOKENS, RETAIN_ANSWERS = 160_466, 22_681
 """Tokens of the official training rows: all of both sets, and the supervised ones of the retain rows."""
 ARCHITECTURES = {
@@ -53,6 +57,15 @@ ARCHITECTURES = {
 MACHINES = ((8, 40), (1, 80), (1, 24))
 """Number of devices, and the GiB of each."""
 SCOPES = ("all", "first_6_mlp", "last_8", "lora", "qlora")
+DAILY = (("OLMo-1B", "last_8"), ("OLMo-1B", "lora"))
+"""Lines of the tables that are made on every day; the others take seconds each."""
+MIXED = Layout("bf16-mixed")
+WAYS = {
+    "mixed": replace(MIXED, gradient_checkpointing=True),
+    "true": Layout("bf16-true"),
+    "4 bits": replace(MIXED, in_4_bits=True, gradient_checkpointing=True),
+    "fsdp": replace(MIXED, sharded_over=8),
+}
 
 
 def architecture(changes: dict[str, object]) -> PreTrainedModel:
@@ -71,111 +84,65 @@ def scope_of(name: str) -> Scope:
     return scope
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Counts of parameters of one model under one scope, and the bytes that they take on a device."""
-
-    total: int
-    """Parameters of the model itself."""
-    trained: int
-    layer: int
-    """Parameters of one layer. All of them are in linear modules and can be held in 4 bits."""
-    depth: int
-    layers: int
-    """Number of layers from the first trained one to the last."""
-    width: int
-    inner: int
-    clipped: bool
-    """Whether queries, keys and values are clipped."""
-
-    @property
-    def linear(self) -> int:
-        """Parameters of all layers, that is all but embeddings and head."""
-        return self.depth * self.layer
-
-    @property
-    def mixed(self) -> float:
-        """Bytes in bf16-mixed: float32 weights, gradients and two moments, and bfloat16 copies that autocast keeps."""
-        return 4 * self.total + 12 * self.trained + 2 * (self.trained + self.layer)
-
-    @property
-    def true(self) -> float:
-        """Bytes in bf16-true, where weights, gradients and moments are in bfloat16."""
-        return 2 * self.total + 6 * self.trained
-
-    @property
-    def in_4_bits(self) -> float:
-        """Bytes with NF4 and quantised constants, 4.127 bits (QLoRA, section 3); rest and adapters are in float32."""
-        return 4.127 / 8 * self.linear + 4 * (self.total - self.linear) + 16 * self.trained + 2 * self.layer
-
-    @property
-    def shard(self) -> float:
-        """Bytes with fsdp on 8 devices in bf16-mixed: an eighth of all, embeddings and head whole, and two layers."""
-        outside = 4 * (self.total - self.linear)  # in float32 while frozen, else weights and gradients in bfloat16
-        return (4 * self.total + 12 * self.trained) / 8 + outside + 2 * 2 * self.layer
-
-    @property
-    def kept(self) -> int:
-        """Bytes of activations of TOKENS tokens that the backward pass needs, in bf16-mixed."""
-        return TOKENS * self.layers * layer_bytes(self.width, self.inner, self.clipped, True)
-
-    @property
-    def recomputed(self) -> int:
-        """The same with gradient checkpointing: the float32 inputs of all layers, and the activations of one layer."""
-        return TOKENS * (4 * self.layers * self.width + layer_bytes(self.width, self.inner, self.clipped, True))
-
-    def needed(self, way: str) -> float:
-        """Return the GiB on a device with gradient checkpointing, with 1.5 for logits and 1 for CUDA."""
-        return {"mixed": self.mixed, "true": self.true, "4 bits": self.in_4_bits, "fsdp": self.shard}[way] / GIB + (
-            self.recomputed / GIB + 2.5
-        )
-
-
-def layer_bytes(width: int, inner: int, clipped: bool, mixed: bool) -> int:
-    """Return the bytes that an OLMo layer keeps of one token for the backward pass."""
-    return ((30 if mixed else 24) + (6 if clipped else 0)) * width + 8 * inner
+@cache
+def scoped(model: str, scope: str) -> nn.Module:
+    """Return a model under a scope, without its weights."""
+    with without_weights():
+        whole = architecture(ARCHITECTURES[model])
+    return scope_of(scope).apply(whole, None)
 
 
 @cache
-def plan_of(model: str, scope: str) -> Plan:
-    """Return the counts of a model under a scope, made on the meta device."""
-    settings = ARCHITECTURES[model]
-    with torch.device("meta"):
-        whole = architecture(settings)
-        layers = anatomy.layers(whole)
-        total, layer = (sum(weight.numel() for weight in part.parameters()) for part in (whole, layers[0]))
-        scoped = scope_of(scope).apply(whole, None)
-    trained = sum(weight.numel() for weight in scoped.parameters() if weight.requires_grad)
-    moving = len(layers) - first_trained_layer(plain_model(scoped))
-    width, inner = settings["hidden_size"], settings["intermediate_size"]
-    assert isinstance(width, int)
-    assert isinstance(inner, int)
-    return Plan(total, trained, layer, len(layers), moving, width, inner, settings["clip_qkv"] is not None)
+def plan_of(model: str, scope: str) -> tuple[Counts, Activations]:
+    """Return the counts of a model under a scope, and what a pack of TOKENS tokens keeps."""
+    found = count_activations(scoped(model, scope), TOKENS, mixed=True)
+    assert found is not None
+    return counts_of(scoped(model, scope)), found
+
+
+def held(model: str, scope: str, way: str) -> float:
+    """Return the bytes that a way of training holds, without activations and logits."""
+    return training_memory(counts_of(scoped(model, scope)), WAYS[way], None, 0, 0).total
+
+
+def needed(model: str, scope: str, way: str) -> float:
+    """Return the GiB on a device with one recomputed pack, 1.5 for logits and 1 for CUDA."""
+    counts, activations = plan_of(model, scope)
+    recomputed = activation_bytes(counts, replace(MIXED, gradient_checkpointing=True), activations, 1)
+    return (held(model, scope, way) + recomputed) / GIB + 2.5
 
 
 def sizes(model: str, scope: str) -> str:
     """Return a line of the page's first table."""
-    plan = plan_of(model, scope)
-    held = [plan.in_4_bits, None, None] if scope == "qlora" else [plan.mixed, plan.true, plan.shard]
-    numbers = [f"{size / GIB:.1f}" if size else "-" for size in (*held, plan.kept, plan.recomputed)]
-    return f"| {model} | `{scope}` | {plan.trained:,} | {' | '.join(numbers)} |"
+    counts, activations = plan_of(model, scope)
+    ways = ("4 bits", None, None) if scope == "qlora" else ("mixed", "true", "fsdp")
+    numbers = [None if way is None else held(model, scope, way) for way in ways]
+    for checkpointing in (False, True):
+        numbers.append(activation_bytes(counts, replace(MIXED, gradient_checkpointing=checkpointing), activations, 1))
+    shown = " | ".join("-" if size is None else f"{size / GIB:.1f}" for size in numbers)
+    return f"| {model} | `{scope}` | {counts.trained:,} | {shown} |"
 
 
 def choices(model: str, scope: str) -> str:
     """Return a line of the page's second table: the first way that fits each machine, exact before rounded ways."""
-    plan = plan_of(model, scope)
     found = []
     for devices, card in MACHINES:
         ways = ["4 bits"] if scope == "qlora" else ["mixed", *(["fsdp"] if devices > 1 else []), "true"]
         # With ddp each device holds what it exchanges, its gradients in float32, once more.
-        more = 4 * plan.trained / GIB if devices > 1 else 0.0
-        fits = [way for way in ways if plan.needed(way) + (0 if way == "fsdp" else more) <= card]
-        found.append(f"{fits[0]}, {plan.needed(fits[0]):.0f}" if fits else "no")
+        more = 4 * counts_of(scoped(model, scope)).trained / GIB if devices > 1 else 0.0
+        fits = [way for way in ways if needed(model, scope, way) + (0 if way == "fsdp" else more) <= card]
+        found.append(f"{fits[0]}, {needed(model, scope, fits[0]):.0f}" if fits else "no")
     return f"| {model} | `{scope}` | {' | '.join(found)} |"
 
 
-@pytest.mark.parametrize("model", ARCHITECTURES)
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(
+    ("model", "scope"),
+    [
+        pytest.param(model, scope, marks=() if (model, scope) in DAILY else pytest.mark.exhaustive)
+        for model in ARCHITECTURES
+        for scope in SCOPES
+    ],
+)
 def test_the_page_says_so(model: str, scope: str) -> None:
     """Both tables of the page have the calculated lines."""
     lines = PAGE.read_text().splitlines()
@@ -191,22 +158,18 @@ def test_parameters() -> None:
     on q, v (4096 to 4096), up and down (4096 to 11008): 16 * (2 * 8192 + 2 * 15104) = 745,472 a layer. 1B: MLPs of
     3 * 2048 * 8192 = 50,331,648.
     """
-    small, large = (plan_of(model, "all") for model in ARCHITECTURES)
+    small, large = (counts_of(scoped(model, "all")) for model in ARCHITECTURES)
     assert small.total == small.trained == 1_279_787_008
     assert large.total == large.trained == 6_888_095_744 == 2 * 50304 * 4096 + 32 * 202_375_168
-    assert plan_of("OLMo-1B", "first_6_mlp").trained == 301_989_888 == 6 * 50_331_648
-    assert plan_of("OLMo-7B", "first_6_mlp").trained == 811_597_824 == 6 * 135_266_304
-    assert plan_of("OLMo-7B", "lora").trained == 23_855_104 == 32 * 745_472
-    assert plan_of("OLMo-7B", "last_8").trained == 1_619_001_344 == 8 * 202_375_168
-    assert plan_of("OLMo-7B", "last_8").layers == 8
+    assert counts_of(scoped("OLMo-1B", "first_6_mlp")).trained == 301_989_888 == 6 * 50_331_648
+    assert counts_of(scoped("OLMo-7B", "first_6_mlp")).trained == 811_597_824 == 6 * 135_266_304
+    assert counts_of(scoped("OLMo-7B", "lora")).trained == 23_855_104 == 32 * 745_472
+    assert counts_of(scoped("OLMo-7B", "last_8")).trained == 1_619_001_344 == 8 * 202_375_168
+    assert counts_of(scoped("OLMo-7B", "last_8")).moving == 8
 
 
-def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) -> int:
-    """Return the bytes that torch keeps for the backward pass of a decoder of width 64, without the weights."""
-    shape = {"vocab_size": 96, "eos_token_id": 1, "hidden_size": 64, "num_attention_heads": 4}
-    clip = 8.0 if clipped else None
-    model = architecture({**shape, "num_hidden_layers": depth, "intermediate_size": inner, "clip_qkv": clip})
-    model.to(torch.float32 if mixed else torch.bfloat16)
+def saved_bytes(model: PreTrainedModel, mixed: bool, packs: int) -> int:
+    """Return the bytes that torch keeps for the backward pass of a real decoder, without the weights."""
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
@@ -219,22 +182,48 @@ def saved_bytes(inner: int, clipped: bool, mixed: bool, depth: int, packs: int) 
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=mixed),
     ):
-        anatomy.decoder(model)(input_ids=ids, position_ids=positions, use_cache=False)
-    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
+        output = anatomy.decoder(model)(input_ids=ids, position_ids=positions, use_cache=False)
+        found = sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
+    del output
+    return found
 
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["bf16-true", "bf16-mixed"])
 @pytest.mark.parametrize(("inner", "clipped"), [(256, True), (172, False)], ids=["as 1B", "as 7B"])
-def test_activations_of_a_layer(inner: int, clipped: bool, mixed: bool) -> None:
-    """The formula is equal to what is counted: what one more layer costs for one more pack of 128 tokens.
+def test_activations_are_those_of_a_real_pass(inner: int, clipped: bool, mixed: bool) -> None:
+    """What is counted without values is what autograd saves of a real model."""
+    shape = {"vocab_size": 96, "eos_token_id": 1, "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
+    settings = {**shape, "intermediate_size": inner, "clip_qkv": 8.0 if clipped else None}
+    dtype = torch.float32 if mixed else torch.bfloat16
+    real = architecture(settings).to(dtype)
+    with without_weights():
+        empty = architecture(settings).to(dtype)
+    found = count_activations(empty, 128, mixed)
+    assert found is not None
+    one, two = (saved_bytes(real, mixed, packs) for packs in (1, 2))
+    assert (found.pack_bytes, found.copies_bytes) == (two - one, 2 * one - two)
 
-    Copies of weights are the same for all packs and drop out of this difference. The formula leaves out the statistics
-    of norms and the log-sum-exps of attention, 16 bytes a token each here: they are half a byte for each unit of width
-    at width 64, and next to nothing at width 4096.
+
+@pytest.mark.parametrize(("inner", "clipped"), [(256, True), (172, False)], ids=["as 1B", "as 7B"])
+def test_activations_by_hand(inner: int, clipped: bool) -> None:
+    """One more layer of width w and inner width i keeps, for each token of a pack of T in bfloat16:
+
+    8 w: the inputs of both norms in float32; 6 w: the inputs of the products of q, k, v, of o and of gate and up; 6 w:
+    q, k and v as attention takes them; 8 i: gate, its activation, up, and their product; 6 w where q, k and v are
+    clipped; 2 T: its row of the mask; 16 and 4 a head: statistics of norms and attention in float32.
     """
-    saved = {(d, p): saved_bytes(inner, clipped, mixed, d, p) for d in (1, 2) for p in (1, 2)}
-    counted = (saved[2, 2] - saved[2, 1] - saved[1, 2] + saved[1, 1]) / 128
-    assert counted == layer_bytes(64, inner, clipped, mixed) + 32
+    width, heads, tokens = 64, 4, 128
+    shape = {"vocab_size": 96, "eos_token_id": 1, "hidden_size": width, "num_attention_heads": heads}
+    kept = []
+    for depth in (1, 2):
+        settings = {**shape, "num_hidden_layers": depth, "intermediate_size": inner}
+        with without_weights():
+            model = architecture({**settings, "clip_qkv": 8.0 if clipped else None}).to(torch.bfloat16)
+        found = count_activations(model, tokens, mixed=False)
+        assert found is not None
+        kept.append(found.pack_bytes)
+    by_hand = (20 + (6 if clipped else 0)) * width + 8 * inner + 2 * tokens + 16 + 4 * heads
+    assert kept[1] - kept[0] == tokens * by_hand
 
 
 def test_reference_and_prefix() -> None:

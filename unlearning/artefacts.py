@@ -74,6 +74,15 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files in a folder, without those in folders inside; 0 where there is none."""
+    sizes = 0
+    for path in folder.glob("*") if folder.is_dir() else ():
+        with suppress(OSError):  # moved away meanwhile
+            sizes += path.stat().st_size
+    return sizes
+
+
 def remove_if_only(folder: Path, names: Set[str]) -> None:
     """Remove a folder that holds nothing but files of these names, and its parents as long as they are empty then.
 

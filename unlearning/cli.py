@@ -75,6 +75,11 @@ def report() -> None:
     _command("report", _report)
 
 
+def plan() -> None:
+    """Say what a run of `unlearn` would be, without weights."""
+    _command("plan", _plan)
+
+
 def _command(name: str, task: Callable[[DictConfig], Any]) -> None:
     """Run a Hydra application. What a user did wrong becomes one line and exit code 1."""
     # Hydra would otherwise print its own, longer account of an error and exit before the error reaches this function.
@@ -123,6 +128,13 @@ def _report(cfg: DictConfig) -> None:
     """Compare runs; this command has no run folder of its own."""
     settings = settings_of(cfg)
     import_module("unlearning.commands.report").run(settings)
+
+
+def _plan(cfg: DictConfig) -> None:
+    """Plan a run; this command has no run folder either."""
+    settings = settings_of(cfg)
+    _quieten_libraries()
+    import_module("unlearning.commands.plan").run(settings)
 
 
 def _job(name: str, cfg: DictConfig) -> Path:

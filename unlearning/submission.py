@@ -29,6 +29,8 @@ def unlearn(
     """
     config = _compose(model_path, forget_dir, retain_dir, overrides)
     from unlearning.artefacts import write_folder
+    from unlearning.commands.stages.first_checks import check_method
+    from unlearning.commands.stages.known import read_inputs
     from unlearning.commands.stages.load import load_inputs
     from unlearning.commands.stages.load_pair import check_rows
     from unlearning.commands.stages.trace import traced_layers
@@ -38,8 +40,10 @@ def unlearn(
 
     work = Path(output_dir)
     work.mkdir(parents=True, exist_ok=True)
-    inputs = load_inputs(config)
-    check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
+    known = read_inputs(config)
+    check_rows(known.corpus, [known.skeleton], known.tokenizer, config.prompt)
+    check_method(config, known, work)
+    inputs = load_inputs(config, known)
     traced = traced_layers(config, inputs, work)
     unlearned = unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, traced, work, [])
     if not on_main_process():

@@ -45,9 +45,12 @@ class Fake(ModuleType):
         self.asked |= words
         return "the model"
 
-    def TaskManager(self, **words: Any) -> str:  # noqa: N802
+    def TaskManager(self, **words: Any) -> "Fake":  # noqa: N802
         self.asked |= words
-        return "the manager"
+        return self
+
+    def match_tasks(self, names: list[str]) -> list[str]:
+        return [name for name in names if name in ("rivers", "x")]
 
     def simple_evaluate(self, **words: Any) -> dict[str, Any]:
         self.asked |= words
@@ -72,7 +75,7 @@ def test_what_is_asked_and_what_comes_back(tmp_path: Path, monkeypatch: pytest.M
     config = HarnessConfig(["rivers"], str(tmp_path), num_fewshot=2, limit=7, batch_size=3)
     (score,) = harness_scores(config, model, tokenizer)
     expected = {"tasks": ["rivers"], "num_fewshot": 2, "limit": 7, "batch_size": 3, "include_path": str(tmp_path)}
-    expected |= {"pretrained": model, "tokenizer": tokenizer, "model": "the model", "task_manager": "the manager"}
+    expected |= {"pretrained": model, "tokenizer": tokenizer, "model": "the model", "task_manager": fake}
     expected |= dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed"))
     assert {name: fake.asked[name] for name in expected} == expected
     assert score == ItemScore("harness", "rivers", {"acc": 0.5, "acc_stderr": 0.25, "exact_match,strict": 1.0})
@@ -137,6 +140,14 @@ def test_the_command_refuses_before_anything_slow(
     assert ended.code == 1
     (line,) = ended.err.strip().splitlines()
     assert line.startswith(f"error: {message}")
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_unknown_task_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness knows its tasks without a model, so nothing is computed before one is refused."""
+    installed(monkeypatch)
+    ended = run_command("evaluate", ["logger=none", "evaluation.harness.tasks=[rivers,lakes]"], tmp_path)
+    assert ended.err.strip() == "error: evaluation.harness.tasks=[rivers,lakes]: the harness has no task lakes"
     assert not any(tmp_path.iterdir())
 
 

@@ -60,11 +60,11 @@ def test_rows_are_checked_before_anything_is_trained(caplog: pytest.LogCaptureFi
     question = "Where does Ada Brook live?"
     short = Row("short", question, "Norwick", "Task1", Kind.QUESTION, Split.FORGET)
     cut = Row("cut", "Where does Ada Bro", "ok", "Task1", Kind.QUESTION, Split.RETAIN)
-    check_rows(Corpus((short,), (cut,)), model, TOKENIZER, PromptConfig())
+    check_rows(Corpus((short,), (cut,)), [model], TOKENIZER, PromptConfig())
     assert caplog.messages == []
-    check_rows(Corpus((short,), (cut,)), model, TOKENIZER, PromptConfig(separator=""))
+    check_rows(Corpus((short,), (cut,)), [model], TOKENIZER, PromptConfig(separator=""))
     (said,) = caplog.messages
     assert said.startswith("in 1 of 2 rows (the first is 'cut')")
     long = Row("long", question, "0 1 " * 100, "Task1", Kind.QUESTION, Split.FORGET)
     with pytest.raises(InputError, match=r"row long: \d+ tokens; the model's context of 128"):
-        check_rows(Corpus((short, long), ()), model, TOKENIZER, PromptConfig())
+        check_rows(Corpus((short, long), ()), [model], TOKENIZER, PromptConfig())

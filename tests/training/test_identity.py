@@ -8,6 +8,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from unlearning.commands.stages import memorise as memorise_module
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import RunInputs, load_inputs
 from unlearning.commands.stages.memorise import memorise
 from unlearning.config.commands import MemoriseConfig, UnlearnConfig
@@ -47,7 +48,7 @@ def unlearning_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
     """Return the identity of a run that trains the first layer alone."""
     config = sandbox("unlearn", "method=grad_diff", "scope=layers", "scope.layers='0'")
     assert isinstance(config, UnlearnConfig)
-    inputs = load_inputs(config)
+    inputs = load_inputs(config, read_inputs(config))
     if nudged:
         nudge(inputs)
     monkeypatch.setattr(training_unlearn, "fit", begin)
@@ -60,7 +61,7 @@ def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
     """Return the identity of a run of unlearn-memorise on the first layer."""
     config = sandbox("memorise")
     assert isinstance(config, MemoriseConfig)
-    inputs = load_inputs(config)
+    inputs = load_inputs(config, read_inputs(config))
     if nudged:
         nudge(inputs)
     monkeypatch.setattr(memorise_module, "fit", begin)

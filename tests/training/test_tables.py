@@ -26,12 +26,13 @@ from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
 from unlearning.training import fit as fit_module
-from unlearning.training.build_tables import build_tables, rows_worth_keeping
+from unlearning.training.build_tables import build_tables
 from unlearning.training.fit import fit
 from unlearning.training.row_model import RowModel, first_trained_layer, plain_model
 from unlearning.training.row_tables import RowTables
 from unlearning.training.step_data import StepLayout
 from unlearning.training.step_layout import layout_of
+from unlearning.training.table_sizes import rows_worth_keeping
 from unlearning.training.task import TrainingTask
 
 PLAN = MixedSchedule(epochs=2, batch_rows=6).plan(lengths(FORGET), lengths(RETAIN), None, 0)
@@ -138,11 +139,10 @@ def test_its_size_is_what_it_holds(scope: Scope, objective: Objective, dtype: to
 def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> None:
     """All 23 rows are kept where their bytes are allowed, all but the last with one byte less."""
     model = LayersScope("-1:", [ModuleKind.layer]).apply(tiny_model("olmo"), None).to(dtype)
-    task = TrainingTask(model, GradDiff(), PLAN, training_rows(), 0, OptimizerConfig(), 0, "prefixes")
 
     def layout(size: int) -> StepLayout:
         config = TrainerConfig(accelerator="cpu", precision=precision, prefix_cache_gib=size / 2**30)
-        return layout_of(task, config, PLAN)
+        return layout_of(plain_model(model), GradDiff(), training_rows(), 0, config, PLAN, shares_packs=True)
 
     rows = RowModel(plain_model(model), None)
     tables = build_tables(rows, GradDiff(), PLAN, training_rows(), layout(2**30), 1.0, lambda _: None)

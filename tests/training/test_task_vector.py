@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
 from tests.tiny_models import tiny_model
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
 from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.config.commands import UnlearnConfig
@@ -160,7 +161,7 @@ def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = settings_of(compose("unlearn", given))
     assert isinstance(config, UnlearnConfig)
-    inputs = load_inputs(config)
+    inputs = load_inputs(config, read_inputs(config))
     run_dir.mkdir(exist_ok=True)
     unlearned = unlearn_model(config, inputs.model, inputs.tokenizer, inputs.corpus, None, run_dir, [])
     assert not (run_dir / "start").exists()

@@ -9,8 +9,9 @@ from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
 from unlearning.commands.stages.evaluate import evaluate_model, evaluate_retrained
+from unlearning.commands.stages.first_checks import check_scoring
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
-from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.sandbox_models import sandbox_folder
 from unlearning.config.commands import EvaluateConfig
 from unlearning.context import RunContext
@@ -31,15 +32,16 @@ def run(config: EvaluateConfig, context: RunContext) -> None:
     clock = StageClock()
     harness.require_harness(config.evaluation.harness)
     fabric = one_process_a_device(config)
+    known = read_inputs(config)
+    check_scoring(config, known, with_retrained=config.evaluation.references)
     if config.model.path is None:
         # A sandbox that must be built is built before there are several processes.
         sandbox_folder(config)
     fabric.launch()
     processes = FabricProcessGroup(fabric)
     with clock.stage("load"):
-        inputs = load_inputs(config)
+        inputs = load_inputs(config, known)
         record_architecture(inputs.model, context.run_dir)
-        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     with clock.stage("evaluate"):
         retrained = evaluate_retrained(config, inputs, processes) if config.evaluation.references else None
         result = evaluate_model(config, inputs, inputs.model, config.model.name, retrained, processes)

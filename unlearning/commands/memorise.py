@@ -12,17 +12,16 @@ from unlearning.artefacts import write_folder, write_json
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_model
-from unlearning.commands.stages.load import RunInputs, print_notes
-from unlearning.commands.stages.load_pair import check_rows
+from unlearning.commands.stages.first_checks import check_memorising
+from unlearning.commands.stages.known import read_start
+from unlearning.commands.stages.load import RunInputs
 from unlearning.commands.stages.memorise import memorise, starting_point
 from unlearning.commands.stages.sandbox_models import build_sandbox
 from unlearning.config.commands import MemoriseConfig
 from unlearning.context import RunContext, on_main_process
-from unlearning.data.load import load_corpus
 from unlearning.evaluation import harness
-from unlearning.models.load import save_model
 from unlearning.report.evaluation_part import print_result
-from unlearning.runs.folder import merged, save_evaluation
+from unlearning.runs.folder import merged, save_and_show, save_evaluation
 from unlearning.runs.tracking import finish, make_loggers
 from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.hardware import require_hardware
@@ -41,12 +40,12 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
         with clock.stage("build the sandbox's target and retrained model"):
             build_sandbox(config, Path(config.assets), _loggers(config, context))
         return
+    known = read_start(config)
+    check_memorising(config, known, run_dir)
+    corpus = known.corpus
     with clock.stage("load"):
-        corpus = load_corpus(config.data)
-        print_notes(corpus)
-        model, tokenizer = starting_point(config, corpus)
+        model, tokenizer = starting_point(config, known.tokenizer)
         record_architecture(model, run_dir)
-        check_rows(corpus, model, tokenizer, config.prompt)
     loggers = _loggers(config, context)
     with clock.stage("memorise"):
         trained, record = memorise(
@@ -55,7 +54,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
     if not on_main_process():
         return
     model = merged(trained)
-    write_folder(run_dir / "model", partial(save_model, model, tokenizer))
+    write_folder(run_dir / "model", partial(save_and_show, model, tokenizer))
     with clock.stage("evaluate"):
         inputs = RunInputs(corpus, str(run_dir / "model"), None, model, tokenizer)
         result = evaluate_model(config, inputs, model, config.model.name, None)

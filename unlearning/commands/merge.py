@@ -3,8 +3,9 @@
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
+from unlearning.commands.stages.first_checks import check_scoring
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
-from unlearning.commands.stages.load_pair import check_rows
 from unlearning.commands.stages.merge import find_adapters, merge_adapters, require_fit
 from unlearning.commands.stages.results import conclude
 from unlearning.config.commands import MergeConfig
@@ -24,12 +25,12 @@ def run(config: MergeConfig, context: RunContext) -> None:
     harness.require_harness(config.evaluation.harness)
     # Adapters that cannot be merged are refused before anything slow.
     adapters = find_adapters(config)
+    known = read_inputs(config)
+    check_scoring(config, known, with_retrained=config.evaluation.references)
+    require_fit(adapters, known.skeleton, known.target_path)
     with clock.stage("load"):
-        inputs = load_inputs(config)
+        inputs = load_inputs(config, known)
         record_architecture(inputs.model, context.run_dir)
-        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
-    # Before the references are evaluated, which takes long.
-    require_fit(adapters, inputs.model, inputs.target_path)
     references = {}
     if config.evaluation.references:
         with clock.stage("evaluate the target and the retrained model"):

@@ -5,6 +5,8 @@ from rich.console import Console
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
+from unlearning.commands.stages.first_checks import check_tracing
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
 from unlearning.commands.stages.trace import trace_summary, trace_target
 from unlearning.config.commands import TraceCommandConfig
@@ -23,8 +25,10 @@ def run(config: TraceCommandConfig, context: RunContext) -> None:
     clock = StageClock()
     fabric = one_process_a_device(config)
     fabric.launch()
+    known = read_inputs(config)
+    check_tracing(config, config.trace, known)
     with clock.stage("load"):
-        inputs = load_inputs(config)
+        inputs = load_inputs(config, known)
         record_architecture(inputs.model, context.run_dir)
     with clock.stage("trace"):
         traced = trace_target(config, config.trace, inputs, context.run_dir, fabric)

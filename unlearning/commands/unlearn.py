@@ -1,27 +1,30 @@
 """The command unlearn, stage by stage: load, trace, evaluate the target, unlearn, evaluate the result, report.
 
+What cannot be done is refused before the first of them, without reading weights (`first_checks`).
+
 Each stage leaves its file in the run folder, written whole or not at all. A run that is started again in the same
 folder goes on with the first stage whose file is not there yet.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.evaluate import evaluate_references
+from unlearning.commands.stages.first_checks import check_training, check_unlearning
+from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
-from unlearning.commands.stages.load_pair import check_rows
+from unlearning.commands.stages.planning import keep_rates
 from unlearning.commands.stages.results import conclude
 from unlearning.commands.stages.trace import traced_layers
-from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.scope import TracedScopeConfig
 from unlearning.config.tuned import announcement
 from unlearning.context import RunContext, on_main_process
 from unlearning.evaluation import harness
-from unlearning.mediation.layers import read_layers
+from unlearning.progress.measured import Measured, parts_measured
 from unlearning.runs.tracking import make_loggers
 from unlearning.training.unlearn import unlearn_model
 
@@ -31,24 +34,28 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
 
     Raises InputError for what a user can mend, Interrupted on Ctrl-C.
     """
+    with parts_measured() as parts:
+        _run(config, context, parts)
+
+
+def _run(config: UnlearnConfig, context: RunContext, parts: Sequence[Measured]) -> None:
+    """Do all stages; to `parts` each part is added once it has come to its end."""
     clock = StageClock()
     harness.require_harness(config.evaluation.harness)
     if on_main_process():
         Console().rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
         _announce_tuned(config)
-    if isinstance(config.scope, TracedScopeConfig) and config.scope.layers_file is not None:
-        # A bad file is refused before anything slow.
-        read_layers(Path(config.scope.layers_file))
+    known = read_inputs(config)
+    plan = check_unlearning(config, known, context.run_dir)
     with clock.stage("load"):
-        inputs = load_inputs(config)
+        inputs = load_inputs(config, known)
         record_architecture(inputs.model, context.run_dir)
-        # A scope that the model lacks is refused before anything slow.
-        build(config.scope).require_fits(inputs.model)
-        check_rows(inputs.corpus, inputs.model, inputs.tokenizer, config.prompt)
     traced = None
     if isinstance(config.scope, TracedScopeConfig):
         with clock.stage("trace"):
             traced = traced_layers(config, inputs, context.run_dir)
+    if traced is not None:
+        plan = check_training(config, known, traced.layers, context.run_dir)
     references = {}
     if config.evaluation.references and on_main_process():
         with clock.stage("evaluate the target and the retrained model"):
@@ -60,6 +67,8 @@ def run(config: UnlearnConfig, context: RunContext) -> None:
         )
     if on_main_process():
         conclude(config, context, clock, inputs, unlearned, traced, references, loggers)
+        assert plan is not None
+        keep_rates(config, known, plan, parts)
 
 
 def _announce_tuned(config: UnlearnConfig) -> None:

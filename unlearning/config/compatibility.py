@@ -26,7 +26,7 @@ from unlearning.config.objective import (
 )
 from unlearning.config.prompt import Supervised
 from unlearning.config.schedule import AlternatingScheduleConfig
-from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig
+from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig, TracedScopeConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 
@@ -58,6 +58,8 @@ def refuse_incompatible(config: object) -> None:
     elif isinstance(config, EvaluateConfig):
         _require_gpu_for_4_bits(config.model, config.trainer)
     elif isinstance(config, CommonConfig):
+        if isinstance(config, MemoriseConfig):
+            _refuse_traced(config)
         refuse_quantization(config.model, _ON_WHOLE_WEIGHTS[type(config)])
 
 
@@ -156,6 +158,15 @@ def _refuse_unseen_layer(config: UnlearnConfig) -> None:
     lowest = lowest_layer(scope.layers)
     asked = f"scope.layers={scope.layers}, objective.layer={objective.layer}"
     _refuse(lowest is not None and lowest > objective.layer, asked, _UNREACHED)
+
+
+def _refuse_traced(config: MemoriseConfig) -> None:
+    """Refuse layers that only a trace would name: what nothing has memorised yet cannot be traced."""
+    _refuse(
+        isinstance(config.scope, TracedScopeConfig),
+        "scope=traced",
+        "nothing is traced before memorising; choose scope=all or scope=lora",
+    )
 
 
 def _refuse_reference(objective: ObjectiveConfig) -> None:

@@ -15,11 +15,11 @@ from unlearning.data.rows import Kind, Row
 from unlearning.evaluation.decoding import DecodingBatch, PartialAnswer, slots_needed
 from unlearning.evaluation.model_state import allowed_new_tokens, evaluation_mode, require_fits
 from unlearning.evaluation.plain_decoding import decode_plainly
-from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.stopping import StoppingRule
 from unlearning.evaluation.text import StableText, official_text
 from unlearning.models.capabilities import capabilities
 from unlearning.models.match import end_of_text_tokens
+from unlearning.progress.shown import shown_progress
 
 ANSWER_STEP_TOKENS = 16
 """The number of tokens expected of an answer is a multiple of this, so that many rows have the same."""
@@ -53,7 +53,7 @@ def generate(
         expected = (len(likely_answers[0]) // ANSWER_STEP_TOKENS + 2) * ANSWER_STEP_TOKENS
         expected = expected if row.kind is Kind.QUESTION else limit
         answers.append(PartialAnswer(row, StoppingRule(row, stable_text), prompt, likely_answers, limit, expected))
-    with evaluation_mode(model), progress_bar("generation", len(answers)) as advance:
+    with evaluation_mode(model), shown_progress("generation", len(answers)) as advance:
         if not capabilities(model).branches:
             decode_plainly(model, answers, ends, batch_tokens, advance)
             return [official_text(tokenizer, answer.tokens) for answer in answers]

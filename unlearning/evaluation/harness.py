@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 
 def require_harness(config: HarnessConfig) -> None:
-    """Raise InputError if tasks are asked for without the harness installed, or if include_path is no folder."""
+    """Raise InputError for tasks without the harness, tasks that it does not know, and a folder that is not there."""
     if config.tasks and importlib.util.find_spec("lm_eval") is None:
         raise InputError(
             f"evaluation.harness.tasks={_names(config)}: needs lm-evaluation-harness, which is not installed: "
@@ -30,6 +30,18 @@ def require_harness(config: HarnessConfig) -> None:
         )
     if config.include_path is not None and not Path(config.include_path).is_dir():
         raise InputError(f"evaluation.harness.include_path={config.include_path}: no such folder")
+    if config.tasks:
+        _require_known(config)
+
+
+def _require_known(config: HarnessConfig) -> None:
+    """Raise InputError for the first task that the harness does not know; its own files and include_path name them."""
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=config.include_path)
+    unknown = next((task for task in config.tasks if not manager.match_tasks([task])), None)
+    if unknown is not None:
+        raise InputError(f"evaluation.harness.tasks={_names(config)}: the harness has no task {unknown}")
 
 
 def harness_scores(
@@ -37,7 +49,7 @@ def harness_scores(
 ) -> list[ItemScore]:
     """Return the metrics of each task and group under the harness's own names; empty where no task is asked for.
 
-    Raises InputError as `require_harness`, and for a task that the harness does not know or whose data it cannot load.
+    Raises InputError as `require_harness`, and for a task whose data it cannot load.
     """
     require_harness(config)
     if not config.tasks:

@@ -19,9 +19,9 @@ from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.likelihood import length_batches, states_before_scored
 from unlearning.evaluation.model_state import evaluation_mode, require_fits
 from unlearning.evaluation.position_logits import most_likely_tokens
-from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import ItemScore
 from unlearning.models import anatomy
+from unlearning.progress.shown import shown_progress
 
 VALUES = ("extraction_strength", "exact_memorisation")
 
@@ -45,7 +45,7 @@ def memorisation(evaluated: EvaluatedModel) -> list[ItemScore]:
         require_fits(evaluated.model, f"row {row.id}", len(tokens.input_ids), 0)
     names = [row.id for row in rows]
     sequences, starts = [row.input_ids for row in encoded], [row.supervised_from for row in encoded]
-    with progress_bar("memorisation", len(rows)) as advance:
+    with shown_progress("memorisation", len(rows)) as advance:
         hits = right_tokens(evaluated.model, names, sequences, starts, evaluated.config.batch_tokens, advance)
     return [
         ItemScore(

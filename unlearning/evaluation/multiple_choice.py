@@ -107,14 +107,14 @@ def letters_correct(
     Raises InputError for a question that is too long without examples, for letters that share a token, and for logits
     that are not a number.
     """
-    letters = _letter_tokens(tokenizer)
+    letters = letter_tokens(tokenizer)
     subjects = {question.subject for question in questions}
     worked = {subject: [one for one in examples if one.subject == subject][:shots] for subject in subjects}
     texts = [letters_prompt(question, worked[question.subject], head) for question in questions]
     prompts = _token_ids(tokenizer, texts)
     groups: dict[tuple[str, int], list[int]] = {}
     for index, question in enumerate(questions):
-        prompts[index], used = _fitting_prompt(
+        prompts[index], used = fitting_prompt(
             model, tokenizer, question, worked[question.subject], prompts[index], head
         )
         groups.setdefault((question.subject, used), []).append(index)
@@ -126,14 +126,15 @@ def letters_correct(
     return correct
 
 
-def _letter_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def letter_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the token of each of the letters A-D after "Answer:". Raises InputError where two share a token."""
     tokens = [tokenizer(option_continuation(letter), add_special_tokens=False)["input_ids"][-1] for letter in LETTERS]
     if len(set(tokens)) < len(LETTERS):
         raise InputError(f"tokenizer: the letters {', '.join(LETTERS)} share tokens {tokens}; must have one each")
     return tokens
 
 
-def _fitting_prompt(
+def fitting_prompt(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     question: Question,

@@ -20,13 +20,13 @@ from unlearning.data.rows import Document, Kind, Row
 from unlearning.errors import InputError
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import end_tokens, generate
-from unlearning.evaluation.likelihood import LOGITS_LIMIT, length_batches, right_padded
+from unlearning.evaluation.likelihood import LOGITS_LIMIT, document_tokens, length_batches, right_padded
 from unlearning.evaluation.metrics import MUSE_METRICS
-from unlearning.evaluation.model_state import evaluation_mode, require_fits
-from unlearning.evaluation.progress import progress_bar
+from unlearning.evaluation.model_state import evaluation_mode
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import SPLITTER, common_subsequence
 from unlearning.evaluation.text import official_text
+from unlearning.progress.shown import shown_progress
 
 VERBATIM_TOKENS = 128
 """Most tokens of a continuation, both of the generated and of the true one."""
@@ -109,11 +109,7 @@ def least_likely_losses(
     Raises InputError for a document longer than the model's context, one of fewer than two tokens, or a loss that is
     not a number.
     """
-    sequences: list[list[int]] = [tokenizer(document.text)["input_ids"] for document in documents]
-    for document, tokens in zip(documents, sequences, strict=True):
-        require_fits(model, f"document {document.id}", len(tokens), 0)
-        if len(tokens) < 2:
-            raise InputError(f"document {document.id}: {len(tokens)} token; must have 2 or more to have a loss")
+    sequences = [document_tokens(model, tokenizer, document) for document in documents]
     losses = [0.0] * len(sequences)
     limit = min(batch_tokens, LOGITS_LIMIT // model.get_input_embeddings().weight.shape[0])
     with evaluation_mode(model):
@@ -169,7 +165,7 @@ def _texts(evaluated: EvaluatedModel, group: str, rows: Sequence[Row], new_token
 
 
 def _documents(evaluated: EvaluatedModel, documents: Sequence[tuple[str, Document]]) -> list[ItemScore]:
-    with progress_bar("MUSE documents", len(documents)) as advance:
+    with shown_progress("MUSE documents", len(documents)) as advance:
         losses = least_likely_losses(
             evaluated.model,
             evaluated.tokenizer,

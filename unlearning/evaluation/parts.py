@@ -17,10 +17,10 @@ from unlearning.evaluation.likelihood import document_scores
 from unlearning.evaluation.memorisation import memorisation
 from unlearning.evaluation.multiple_choice import cloze_correct, letters_correct
 from unlearning.evaluation.muse import muse
-from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import DocumentScore, Generation, ItemScore, QuestionScore
 from unlearning.evaluation.tofu import tofu
 from unlearning.evaluation.wmdp import wmdp
+from unlearning.progress.shown import shown_progress
 
 Item = TypeVar("Item")
 
@@ -71,7 +71,7 @@ def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
     member_documents = evenly_spread(corpus.members, limit)
     documents = evaluated.share.of([*member_documents, *evenly_spread(corpus.nonmembers, limit)])
     members = len(evaluated.share.of(member_documents))
-    with progress_bar("membership", len(documents)) as advance:
+    with shown_progress("membership", len(documents)) as advance:
         return document_scores(
             evaluated.model, evaluated.tokenizer, documents, members, evaluated.config.batch_tokens, advance
         )
@@ -82,7 +82,7 @@ def cloze(evaluated: EvaluatedModel) -> list[QuestionScore]:
     questions = evaluated.share.of(asked(evaluated))
     if not questions:
         return []
-    with progress_bar("utility (cloze)", sum(len(question.options) for question in questions)) as advance:
+    with shown_progress("utility (cloze)", sum(len(question.options) for question in questions)) as advance:
         right = cloze_correct(evaluated.model, evaluated.tokenizer, questions, evaluated.config.batch_tokens, advance)
     return _question_scores(questions, right)
 
@@ -95,7 +95,7 @@ def letters(evaluated: EvaluatedModel) -> list[QuestionScore]:
     questions, corpus, config = evaluated.share.of(asked(evaluated)), evaluated.corpus, evaluated.config
     if not questions or not has_letters(corpus):
         return []
-    with progress_bar("utility (letters)", len(questions)) as advance:
+    with shown_progress("utility (letters)", len(questions)) as advance:
         right = letters_correct(
             evaluated.model, evaluated.tokenizer, questions, corpus.examples, config.shots, config.batch_tokens, advance
         )

@@ -15,7 +15,7 @@ from statistics import fmean, harmonic_mean
 from scipy.stats import ks_2samp
 
 from unlearning.config.prompt import Supervised
-from unlearning.data.encoding import encode_prompts, encode_rows
+from unlearning.data.encoding import EncodedRow, encode_prompts, encode_rows
 from unlearning.data.rows import Kind, Row, Split, TofuQuestion, TofuSets
 from unlearning.errors import InputError
 from unlearning.evaluation.evaluated_model import EvaluatedModel
@@ -23,9 +23,9 @@ from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.metrics import TOFU_METRICS
 from unlearning.evaluation.model_state import require_fits
-from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import rouge_l_recall
+from unlearning.progress.shown import shown_progress
 
 NEW_TOKENS = 200
 """Most tokens of an answer, as in open-unlearning."""
@@ -49,7 +49,7 @@ def tofu(evaluated: EvaluatedModel) -> list[ItemScore]:
     asked = evaluated.share.of([(name, question) for name in SETS for question in getattr(sets, name)])
     if not asked:
         return []
-    losses = iter(answer_losses(evaluated, [row for _, question in asked for row in _answers(question)]))
+    losses = iter(answer_losses(evaluated, [row for _, question in asked for row in answer_rows(question)]))
     texts = _generated(evaluated, [question for _, question in asked])
     scores = []
     for (name, question), text in zip(asked, texts, strict=True):
@@ -132,14 +132,11 @@ def forget_quality(ratios: Sequence[float], reference: Sequence[float]) -> float
 def answer_losses(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[float]:
     """Return the mean negative log-likelihood of each row's output, in nats a token, its end token included if taught.
 
-    Raises InputError as `encode_rows`, for a row longer than the model's context, and for a loss that is not a number.
+    Raises InputError as `encoded_answers`, and for a loss that is not a number.
     """
-    prompt = replace(evaluated.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
-    encoded = encode_rows(rows, evaluated.tokenizer, prompt)
-    for row, tokens in zip(rows, encoded, strict=True):
-        require_fits(evaluated.model, f"question {row.id}", len(tokens.input_ids), 0)
+    encoded = encoded_answers(evaluated, rows)
     sequences, starts = [item.input_ids for item in encoded], [item.supervised_from for item in encoded]
-    with progress_bar("TOFU answers", len(rows)) as advance:
+    with shown_progress("TOFU answers", len(rows)) as advance:
         sums = log_likelihoods(evaluated.model, sequences, starts, evaluated.config.batch_tokens, advance)
     losses = []
     for row, total, tokens in zip(rows, sums, encoded, strict=True):
@@ -149,12 +146,22 @@ def answer_losses(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[float]
     return losses
 
 
+def encoded_answers(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[EncodedRow]:
+    """Return each row with its output as tokens. Raises InputError as `encode_rows`, and for a row that is too long."""
+    prompt = replace(evaluated.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
+    encoded = encode_rows(rows, evaluated.tokenizer, prompt)
+    for row, tokens in zip(rows, encoded, strict=True):
+        require_fits(evaluated.model, f"question {row.id}", len(tokens.input_ids), 0)
+    return encoded
+
+
+def answer_rows(question: TofuQuestion) -> list[Row]:
+    """Return the question with each of its answers: the right one, its paraphrase, and the wrong ones."""
+    return [_row(question, text) for text in (question.answer, question.paraphrase, *question.wrong)]
+
+
 def _ratios(items: Sequence[ItemScore]) -> list[float]:
     return [item.values["log_truth_ratio"] for item in items if item.group == "forget"]
-
-
-def _answers(question: TofuQuestion) -> list[Row]:
-    return [_row(question, text) for text in (question.answer, question.paraphrase, *question.wrong)]
 
 
 def _row(question: TofuQuestion, answer: str) -> Row:

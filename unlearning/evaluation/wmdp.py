@@ -10,8 +10,8 @@ from unlearning.data.question_text import HARNESS_HEAD
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.metrics import WMDP_METRICS
 from unlearning.evaluation.multiple_choice import letters_correct
-from unlearning.evaluation.progress import progress_bar
 from unlearning.evaluation.result import ItemScore
+from unlearning.progress.shown import shown_progress
 
 
 def wmdp(evaluated: EvaluatedModel) -> list[ItemScore]:
@@ -22,7 +22,7 @@ def wmdp(evaluated: EvaluatedModel) -> list[ItemScore]:
     questions = evaluated.share.of(evaluated.corpus.wmdp)
     if not questions:
         return []
-    with progress_bar("WMDP", len(questions)) as advance:
+    with shown_progress("WMDP", len(questions)) as advance:
         right = letters_correct(
             evaluated.model, evaluated.tokenizer, questions, (), 0, evaluated.config.batch_tokens, advance, HARNESS_HEAD
         )

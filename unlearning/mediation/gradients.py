@@ -3,7 +3,7 @@
 They need no patching, so they show what causal tracing adds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isfinite
 
@@ -22,6 +22,7 @@ from unlearning.mediation.model_parts import evaluation_mode
 from unlearning.mediation.result import LayerGradients
 from unlearning.models import anatomy
 from unlearning.models.row_losses import row_losses
+from unlearning.progress.shown import shown_progress
 
 Values = NDArray[np.float64]
 
@@ -44,22 +45,36 @@ def layer_gradients(
         InputError: there are no forget facts or no retain facts; a part has no gradient on the retain facts, so that
             its ratio is undefined and it has no place among the others; or the gradients are not finite.
     """
+    require_both(forget, retain)
+    parts = [anatomy.part_parameters(layer, kind) for layer in anatomy.layers(model)]
+    chosen = [parameter for part in parts for parameter in part]
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    with (
+        evaluation_mode(model),
+        torch.enable_grad(),
+        _differentiable(model, chosen),
+        shown_progress("gradients of facts", len(forget) + len(retain)) as advance,
+    ):
+        norms, squares = _norms(model, chosen, owners, forget, advance)
+        retain_norms, retain_squares = _norms(model, chosen, owners, retain, advance)
+    return LayerGradients(_ratios(norms, retain_norms, kind), _ratios(squares, retain_squares, kind))
+
+
+def require_both(forget: Sequence[EncodedFact], retain: Sequence[EncodedFact]) -> None:
+    """Raise InputError where one of the two sets has no facts, so that there is nothing to compare."""
     if not forget or not retain:
         missing = "retain" if forget else "forget"
         raise InputError(
             f"trace.rule=gradient or fisher: no {missing} facts to take gradients of; choose another trace.rule"
         )
-    parts = [anatomy.part_parameters(layer, kind) for layer in anatomy.layers(model)]
-    chosen = [parameter for part in parts for parameter in part]
-    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    with evaluation_mode(model), torch.enable_grad(), _differentiable(model, chosen):
-        norms, squares = _norms(model, chosen, owners, forget)
-        retain_norms, retain_squares = _norms(model, chosen, owners, retain)
-    return LayerGradients(_ratios(norms, retain_norms, kind), _ratios(squares, retain_squares, kind))
 
 
 def _norms(
-    model: PreTrainedModel, chosen: Sequence[nn.Parameter], owners: NDArray[np.intp], facts: Sequence[EncodedFact]
+    model: PreTrainedModel,
+    chosen: Sequence[nn.Parameter],
+    owners: NDArray[np.intp],
+    facts: Sequence[EncodedFact],
+    advance: Callable[[int], None],
 ) -> tuple[Values, Values]:
     """Return ||mean of g_i|| (L,) and the mean of ||g_i||^2 (L,); `owners` has each parameter's layer."""
     sums = [_accumulator(parameter) for parameter in chosen]
@@ -70,6 +85,7 @@ def _norms(
         for total, gradient in zip(sums, gradients, strict=True):
             total += gradient
         squares += [_squared_norm(gradient) for gradient in gradients]
+        advance(1)
     of_sums = np.bincount(owners, [_squared_norm(total) for total in sums])
     return np.sqrt(of_sums) / len(facts), np.bincount(owners, squares) / len(facts)
 

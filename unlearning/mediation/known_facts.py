@@ -33,6 +33,49 @@ class KnownFacts:
     """Tokens of the names of all facts of the rows, each name by itself, without special tokens."""
 
 
+@dataclass(frozen=True)
+class UsableFacts:
+    """The facts of both splits that can be traced, whether or not the model knows them."""
+
+    usable: list[EncodedFact]
+    """Facts of the traced split, in the order of `spread`, with foils from both splits."""
+    others: list[EncodedFact]
+    """Facts of the other split."""
+    without_foil: tuple[str, ...]
+    """Ids of facts that are left out, since trace.corruption=replacement has no other name for them."""
+    names: tuple[str, ...]
+    """The subjects of all facts of the traced split, in order."""
+
+
+def usable_facts(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    other_rows: Sequence[Row],
+    config: TraceConfig,
+    prompt: PromptConfig,
+) -> UsableFacts:
+    """Return the facts of the rows that can be traced; no model is needed for that.
+
+    Where no row has a subject and weights are exchanged, every row is a fact.
+
+    Raises:
+        InputError: no row is a fact, none has a foil that is needed, or see `encode_facts`.
+    """
+    texts, other_texts = _texts(rows, other_rows, config)
+    facts = encode_facts(spread(texts, config.seed), tokenizer, prompt)
+    others = encode_facts(spread(other_texts, config.seed), tokenizer, prompt)
+    facts = with_foils(facts, [*facts, *others], config.seed)
+    needs_foil = config.corruption is Corruption.replacement
+    without = tuple(fact.source.id for fact in facts if needs_foil and not fact.foils)
+    usable = [fact for fact in facts if fact.foils or not needs_foil]
+    if not usable:
+        raise InputError(
+            f"trace.corruption=replacement: for none of {len(facts)} facts does another person's name have as many "
+            "tokens in the same question"
+        )
+    return UsableFacts(usable, others, without, tuple(sorted(text.subject for text in texts)))
+
+
 def find_known_facts(
     tracer: Tracer,
     tokenizer: PreTrainedTokenizerBase,
@@ -43,33 +86,20 @@ def find_known_facts(
 ) -> KnownFacts:
     """Return the first `config.facts` facts of the rows that the model knows, with foils from both splits.
 
-    Where no row has a subject and weights are exchanged, every row is a fact.
-
     Raises:
-        InputError: no row is a fact, the model knows none of them, or see `encode_facts`.
+        InputError: the model knows none of them, or see `usable_facts`.
     """
-    texts, other_texts = _texts(rows, other_rows, config)
-    facts = encode_facts(spread(texts, config.seed), tokenizer, prompt)
-    others = encode_facts(spread(other_texts, config.seed), tokenizer, prompt)
-    facts = with_foils(facts, [*facts, *others], config.seed)
-    needs_foil = config.corruption is Corruption.replacement
-    without = [fact.source.id for fact in facts if needs_foil and not fact.foils]
-    usable = [fact for fact in facts if fact.foils or not needs_foil]
-    if not usable:
-        raise InputError(
-            f"trace.corruption=replacement: for none of {len(facts)} facts does another person's name have as many "
-            "tokens in the same question"
-        )
+    found = usable_facts(tokenizer, rows, other_rows, config, prompt)
+    usable = found.usable
     known, unknown = _first_known(tracer, usable, config.facts)
     if not known:
         raise InputError(
             f"tracing: the model knows none of {len(usable)} facts, since it begins none of their answers right"
         )
     not_needed = len(usable) - len(known) - len(unknown)
-    counts = FactCounts(unknown=tuple(unknown), without_foil=tuple(without), not_needed=not_needed)
-    names = sorted(text.subject for text in texts)
-    tokens = [token for name in names for token in tokenizer(name, add_special_tokens=False)["input_ids"]]
-    return KnownFacts(known, others[: config.facts], counts, tuple(tokens))
+    counts = FactCounts(unknown=tuple(unknown), without_foil=found.without_foil, not_needed=not_needed)
+    tokens = [token for name in found.names for token in tokenizer(name, add_special_tokens=False)["input_ids"]]
+    return KnownFacts(known, found.others[: config.facts], counts, tuple(tokens))
 
 
 def _worded(rows: Sequence[Row], config: TraceConfig) -> list[Fact]:

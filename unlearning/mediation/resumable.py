@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unlearning.errors import InputError
 from unlearning.mediation.encoded_fact import EncodedFact
@@ -16,6 +14,7 @@ from unlearning.mediation.fingerprint import fingerprint
 from unlearning.mediation.partial_results import PartialResults, path_of_rank, read_partial_results
 from unlearning.mediation.result import FactTrace
 from unlearning.mediation.tracer import Tracer
+from unlearning.progress.shown import shown_progress
 
 FACTS_TOGETHER = 4
 """Facts that share forward passes. This many may be lost when the process is killed."""
@@ -47,12 +46,11 @@ def measure_facts(
         finished = read_partial_results(path, key)
     groups = [facts[first : first + FACTS_TOGETHER] for first in range(0, len(facts), FACTS_TOGETHER)]
     own = groups[fabric.global_rank :: fabric.world_size]
-    with _ending_together(fabric), _progress(fabric) as progress:
-        task = progress.add_task(title, total=sum(map(len, own)))
+    with _ending_together(fabric), shown_progress(title, sum(map(len, own))) as advance:
         for group in own:
             if not all(fact.source.id in finished for fact in group):
                 kept.append(measure(group, noise_scale))
-            progress.advance(task, len(group))
+            advance(len(group))
     if not fabric.is_global_zero:
         return []
     kept.absorb()
@@ -77,9 +75,3 @@ def _ending_together(fabric: Fabric) -> Iterator[None]:
         raise failure
     if failed:
         raise InputError(f"tracing: {failed:.0f} of {fabric.world_size} processes could not trace all of their facts")
-
-
-def _progress(fabric: Fabric) -> Progress:
-    """Return a progress bar on standard error, which only the first process shows."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not fabric.is_global_zero)

@@ -22,6 +22,7 @@ from unlearning.mediation.model_parts import evaluation_mode
 from unlearning.mediation.result import FactTrace, Scores
 from unlearning.mediation.states import Site, restorations_of
 from unlearning.models import anatomy
+from unlearning.progress.shown import shown_progress
 
 Score = Callable[[PreTrainedModel, Sequence[EncodedFact]], Scores]
 """A function that gives the scores (facts, M) of facts under a model, in the order of `METRICS`."""
@@ -44,16 +45,22 @@ def trace_weights(
     Raises:
         InputError: the two models' parts differ in number, in parameters or in shapes.
     """
-    _require_same_parts(model, base, config.kinds)
+    require_same_parts(model, base, config.kinds)
     host, donor = (model, base) if config.direction is Direction.noising else (base, model)
     pairs = list(zip(anatomy.layers(host), anatomy.layers(donor), strict=True))
-    with evaluation_mode(model), evaluation_mode(base):
+    restorations = restorations_of(config)
+    with (
+        evaluation_mode(model),
+        evaluation_mode(base),
+        shown_progress("exchanging weights", len(restorations) * len(pairs)) as advance,
+    ):
         clean, corrupted = score(model, facts), score(base, facts)
-        patched = np.empty((len(restorations_of(config)), len(pairs), *clean.shape))
-        for row, restoration in enumerate(restorations_of(config)):
+        patched = np.empty((len(restorations), len(pairs), *clean.shape))
+        for row, restoration in enumerate(restorations):
             for layer, pair in enumerate(pairs):
                 with exchanged(*pair, restoration.kind):
                     patched[row, layer] = score(host, facts)
+                advance(1)
     return [
         FactTrace(
             fact=fact.source.id,
@@ -95,7 +102,7 @@ def ancestry(model: PreTrainedModel, base: PreTrainedModel) -> float:
     Raises:
         InputError: the two models' layers differ in number, in parameters or in shapes.
     """
-    _require_same_parts(model, base, [ModuleKind.layer])
+    require_same_parts(model, base, [ModuleKind.layer])
     distances = []
     for own, other in zip(anatomy.layers(model), anatomy.layers(base), strict=True):
         given = dict(other.named_parameters())
@@ -113,7 +120,7 @@ def ancestry_warning(distance: float) -> str | None:
     )
 
 
-def _require_same_parts(model: PreTrainedModel, base: PreTrainedModel, kinds: Sequence[ModuleKind]) -> None:
+def require_same_parts(model: PreTrainedModel, base: PreTrainedModel, kinds: Sequence[ModuleKind]) -> None:
     """Refuse, with an InputError, a base of another number of layers or with other tensors in their parts."""
     name = f"trace.base_model={base.config.name_or_path}"
     layers, others = anatomy.layers(model), anatomy.layers(base)

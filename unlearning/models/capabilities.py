@@ -46,7 +46,8 @@ class Capabilities:
     """Whether cached keys and values can be selected, repeated, cut and continued. Answers that share a batch need it,
     several continuations of one prompt, and tracing from the first patched token on."""
     self_test: SelfTest | None
-    """What was measured when the model was loaded; None for an architecture on the list `TESTED`."""
+    """What was measured when the model was loaded; None for an architecture on the list `TESTED`, and for a model
+    without weights."""
 
     def line(self) -> str | None:
         """Return one line for the user on what was measured and is done otherwise than usual; None where nothing is."""
@@ -68,6 +69,8 @@ _FOUND: WeakKeyDictionary[PreTrainedModel, Capabilities] = WeakKeyDictionary()
 def capabilities(model: PreTrainedModel) -> Capabilities:
     """Return what can be done with the model; an architecture that is not on the list is tested, once a model.
 
+    Nothing can be tested on a model without weights (`skeleton`): of an unlisted architecture the least is said then.
+
     Raises InputError for a family that is refused by name, and where rows of a batch change one another, so that
     nothing would be right.
     """
@@ -88,6 +91,9 @@ def _find(model: PreTrainedModel) -> Capabilities:
     family, state = model.config.get_text_config().model_type, keeps_state(model)
     if family in TESTED:
         return Capabilities(family, state, not state and family not in LEAKING, not state, self_test=None)
+    if model.device.type == "meta":
+        # What has no weights cannot be tested, and what is not tested is not relied on.
+        return Capabilities(family, state, packs=False, branches=False, self_test=None)
     measured = self_test(model, state)
     if not measured.within(measured.batched):
         raise InputError(f"model_type={family}: cannot be used, {measured.measured()}: rows of a batch must not mix")

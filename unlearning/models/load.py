@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SDPA = "sdpa"
 """PyTorch's own attention, the default of Transformers."""
+AN_ADAPTER = "an adapter; give the whole model, such as the model/ of the run that made it"
 
 
 def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
@@ -37,27 +38,24 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "m
     Raises InputError where the path does not exist, has no such model, an adapter alone, or only pickled weights, and
     where the library or the GPU for quantization is missing.
     """
-    in_few_bits = _quantized(config)
-    require_folder(path, key)
-    if not config.allow_pickle:
-        _refuse_pickle_only(path, key)
+    require_loadable(path, config, key)
     if config.path is None or not sys.stderr.isatty():
         disable_progress_bar()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             path,
-            revision=_revision(path, config),
+            revision=revision_of(path, config),
             dtype=dtype,
             # None: sdpa where the architecture has it, else Transformers' own.
             attn_implementation=None if config.attention == SDPA else config.attention,
             use_safetensors=None if config.allow_pickle else True,
             trust_remote_code=config.trust_remote_code,
-            **in_few_bits,
+            **_quantized(config),
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise InputError(f"{key}={path}: cannot be loaded ({first_line(error)})") from error
     if getattr(model, "_hf_peft_config_loaded", False):
-        raise InputError(f"{key}={path}: an adapter; give the whole model, such as the model/ of the run that made it")
+        raise InputError(f"{key}={path}: {AN_ADAPTER}")
     if not config.dropout:
         switch_dropout_off(model)
     if config.attention == SDPA and model.config._attn_implementation != SDPA:
@@ -80,7 +78,7 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
     require_folder(source, "model.tokenizer" if config.tokenizer else "model.path")
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, revision=_revision(source, config), trust_remote_code=config.trust_remote_code
+            source, revision=revision_of(source, config), trust_remote_code=config.trust_remote_code
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(f"model.tokenizer={source}: cannot be loaded ({first_line(error)})") from error
@@ -97,6 +95,14 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """Write weights as safetensors, configuration and tokenizer, as Transformers' `from_pretrained` loads them."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def require_loadable(path: str, config: ModelConfig, key: str) -> None:
+    """Raise InputError where the names of files and this computer already tell that a model cannot be loaded."""
+    _quantized(config)
+    require_folder(path, key)
+    if not config.allow_pickle:
+        _refuse_pickle_only(path, key)
 
 
 def _quantized(config: ModelConfig) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def _quantized(config: ModelConfig) -> dict[str, Any]:
     return {"quantization_config": settings, "device_map": {"": int(os.environ.get("LOCAL_RANK", "0"))}}
 
 
-def _revision(source: str, config: ModelConfig) -> str:
+def revision_of(source: str, config: ModelConfig) -> str:
     """Return the configured revision for the model's own repository, and main for a tokenizer from another one."""
     return config.revision if config.revision and source == config.path else "main"
 

@@ -62,7 +62,7 @@ class FineTuning:
             shares_packs=capabilities(plain_model(model)).packs,
         )
         with graceful_stop() as request, TemporaryDirectory() as folder:
-            callbacks = [StepProgress(leave=False), _MeasureDuringTraining(measure_after, measure, request)]
+            callbacks = [StepProgress(self.steps), _MeasureDuringTraining(measure_after, measure, request)]
             runner = make_trainer(alone, Path(folder), [], callbacks)
             module = UnlearningModule(
                 model,

@@ -6,6 +6,7 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from unlearning.config.probe import Attribute, Measured
 from unlearning.config.prompt import Supervised
@@ -13,12 +14,12 @@ from unlearning.data.encoding import encode_prompts, encode_rows
 from unlearning.data.ids import document_id
 from unlearning.errors import InputError
 from unlearning.evaluation.model_state import require_fits
-from unlearning.evaluation.progress import progress_bar
 from unlearning.models import anatomy
 from unlearning.probes.forget_answers import forget_rows
 from unlearning.probes.hidden_states import States, last_states
 from unlearning.probes.linear_examples import LinearExample, answer_examples, truth_examples
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
+from unlearning.progress.shown import shown_progress
 
 CHANCE = 0.5
 """Balanced accuracy of a guess between two labels."""
@@ -62,16 +63,14 @@ class LinearProbe:
 
         Raises InputError for a layer that the model does not have, and for states that are not finite.
         """
-        depth = len(anatomy.layers(probed.model))
-        if self.layer is not None and self.layer >= depth:
-            raise InputError(f"linear probe: layer={self.layer}: this model's layers are 0 to {depth - 1}")
+        depth = self.require_layer(probed.model)
         layers = list(range(depth)) if self.layer is None else [self.layer]
         rows = forget_rows(probed.corpus, Measured.knowledge)
         examples = EXAMPLES[self.attribute](rows, self.folds, self.seed)
         if {example.fold for example in examples} != set(range(self.folds)):
             raise DoesNotApplyError(f"too few answers of one kind for {self.folds} folds")
         sequences = _sequences(examples, probed)
-        with progress_bar("hidden states", len(sequences)) as advance:
+        with shown_progress("hidden states", len(sequences)) as advance:
             states = last_states(probed.model, sequences, layers, probed.evaluation.batch_tokens, advance)
         if not np.isfinite(states).all():
             raise InputError("the model's hidden states are not all finite; its weights are broken")
@@ -80,6 +79,13 @@ class LinearProbe:
         notes = [f"layers chosen for the folds: {', '.join(str(layers[place]) for place in chosen)}"]
         notes += [f"{len(rows) - used} of {len(rows)} questions are of kinds too rare"] if used < len(rows) else []
         return Measurement(_items(examples, right), chance=CHANCE, notes=notes)
+
+    def require_layer(self, model: PreTrainedModel) -> int:
+        """Return the number of the model's layers. Raises InputError where it lacks the layer that is asked for."""
+        depth = len(anatomy.layers(model))
+        if self.layer is not None and self.layer >= depth:
+            raise InputError(f"linear probe: layer={self.layer}: this model's layers are 0 to {depth - 1}")
+        return depth
 
     def _cross_validate(self, states: States, examples: Sequence[LinearExample]) -> tuple[Labels, list[int]]:
         """Return whether each example (N,) was predicted right by regressions that saw none of its fold.

@@ -15,10 +15,10 @@ from unlearning.errors import InputError
 from unlearning.evaluation.exact_match import normal_form
 from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.model_state import require_fits
-from unlearning.evaluation.progress import progress_bar
 from unlearning.probes.answer_kinds import answer_kind, by_kind
 from unlearning.probes.forget_answers import forget_rows
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
+from unlearning.progress.shown import shown_progress
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Recognition:
         encoded = encode_rows(asked, probed.tokenizer, prompt)
         for row, tokens in zip(asked, encoded, strict=True):
             require_fits(probed.model, f"row {row.id}", len(tokens.input_ids), 0)
-        with progress_bar("recognition", len(encoded)) as advance:
+        with shown_progress("recognition", len(encoded)) as advance:
             sums = log_likelihoods(
                 probed.model,
                 [row.input_ids for row in encoded],

@@ -118,6 +118,10 @@ class Relearning:
         width: int = probed.model.config.get_text_config().hidden_size
         return LR_TIMES_WIDTH / width if self.lr is None else self.lr
 
+    def adapters(self, rank: int) -> LoraScope:
+        """Return the adapters that are trained where `lora_rank` is given."""
+        return LoraScope(rank=rank, alpha=2.0 * rank)
+
     @contextmanager
     def _trainable(self, probed: ProbedModel) -> Iterator[nn.Module]:
         """Yield the model with all its weights trainable, or with new adapters; afterwards it is as it was before."""
@@ -128,7 +132,7 @@ class Relearning:
                 yield AllScope().apply(model, None)
             return
         with restored_afterwards(model, []):
-            adapted: Any = LoraScope(rank=self.lora_rank, alpha=2.0 * self.lora_rank).apply(model, None)
+            adapted: Any = self.adapters(self.lora_rank).apply(model, None)
             try:
                 yield adapted
             finally:

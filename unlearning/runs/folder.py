@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearning.artefacts import write_folder, write_json, write_jsonl
+from unlearning.artefacts import bytes_in, write_folder, write_json, write_jsonl
 from unlearning.config.commands import MergeConfig, UnlearnConfig
 from unlearning.config.data import sandbox_world
 from unlearning.context import RunContext
@@ -19,9 +19,12 @@ from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.semeval import official_record
 from unlearning.mediation.selection import Selection
 from unlearning.models.load import save_model
+from unlearning.progress.shown import shown_progress
 from unlearning.runs.provenance import provenance
 from unlearning.scopes.adapters import adapters_moved_to, in_4_bits, save_adapters
 from unlearning.training.unlearn import TrainedModel
+
+MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,15 @@ def save_weights(
         write_folder(run_dir / "adapter", partial(save_adapters, scoped))
     model = merged(adapters_moved_to(load_in_full(), scoped) if in_4_bits(scoped) else scoped)
     if keep:
-        write_folder(run_dir / "model", partial(save_model, model, tokenizer))
+        write_folder(run_dir / "model", partial(save_and_show, model, tokenizer))
     return model
+
+
+def save_and_show(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a model as `save_model` does, and show how much of it is written."""
+    size = sum(weight.nbytes for weight in model.parameters())
+    with shown_progress("saving, MiB", size // MIB, lambda: bytes_in(folder) // MIB):
+        save_model(model, tokenizer, folder)
 
 
 def save_evaluation(label: str, result: EvaluationResult, run_dir: Path) -> None:

@@ -3,7 +3,7 @@
 import csv
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -11,24 +11,43 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console
 
 from unlearning.artefacts import write_text
 from unlearning.context import on_main_process
+from unlearning.progress.shown import shown_progress
 from unlearning.training.checkpoint import writing
 from unlearning.training.module import UnlearningModule
 from unlearning.training.step_record import StepRecord
 
 LOSS_CURVE = "loss_curve.csv"
+STEPS = "steps"
+"""Name of the progress of training."""
 COLUMNS = [field.name for field in fields(StepRecord)]
 
 
-class StepProgress(RichProgressBar):
-    """Lightning's progress bar, without the epochs that a plan does not have."""
+class StepProgress(pl.Callback):
+    """Shows how many of the steps that remain are made."""
 
-    def _get_train_description(self, current_epoch: int) -> str:  # noqa: ARG002
-        return "  steps"
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._shown = ExitStack()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begin."""
+        self._advance = self._shown.enter_context(shown_progress(STEPS, self.steps))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:  # noqa: ARG002
+        """Count one step more."""
+        self._advance(1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """End."""
+        self._shown.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        """End too."""
+        self._shown.close()
 
 
 class CurveWriter(pl.Callback):

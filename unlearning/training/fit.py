@@ -11,6 +11,7 @@ from rich.console import Console
 from unlearning.config.trainer import TrainerConfig
 from unlearning.context import on_main_process
 from unlearning.errors import InputError, Interrupted
+from unlearning.models.capabilities import capabilities
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.batch_losses import BatchLosses
 from unlearning.training.best_weights import BEST, restore_best
@@ -34,7 +35,7 @@ from unlearning.training.checkpoint import (
 from unlearning.training.checkpoint_files import remove_half_checkpoints, remove_partial_files
 from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.data_module import PlanDataModule
-from unlearning.training.disk_space import require_disk_space
+from unlearning.training.disk_space import keeps_best, require_disk_space
 from unlearning.training.early_stopping import CHECKS, EarlyStopping
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
@@ -61,8 +62,7 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     task.objective.load_state(done.objective)
     if done.next_step < len(plan) and done.stopped is None:
         if on_main_process():
-            keeps_best = task.stopping.keep_best and task.stopping.check_every_steps is not None
-            require_disk_space(run_dir, task.model, keeps_best)
+            require_disk_space(run_dir, task.model, keeps_best(task.stopping))
         done = _run(task, config, run_dir, logger, plan, done)
     elif done.next_step:
         restore(run_dir / CHECKPOINT, task.identity, task.model, None)
@@ -94,7 +94,8 @@ def _run(
     checked = None
     if task.stopping.check_every_steps is not None:
         checked = rows_to_check(len(task.rows.forget), len(task.rows.retain), task.stopping)
-    layout = layout_of(task, config, plan)
+    model = plain_model(task.model)
+    layout = layout_of(model, task.objective, task.rows, task.pad, config, plan, capabilities(model).packs)
     checker = Checker(checked, task.rows, task.own_answers, layout, task.stopping) if checked else None
     history = TrainingHistory(task.identity, list(done.checks), done.seconds)
     stopping = EarlyStopping(task.stopping, checker, plan, history, run_dir)
@@ -102,7 +103,9 @@ def _run(
         # The checkpoint comes last, because it says that the other callbacks' work for the step is done.
         curve = CurveWriter(run_dir / LOSS_CURVE, done.next_step)
         writer = CheckpointWriter(run_dir / CHECKPOINT, config.checkpoint_every_seconds, request, history)
-        trainer = make_trainer(config, run_dir, logger, [StepProgress(leave=True), curve, stopping, writer])
+        trainer = make_trainer(
+            config, run_dir, logger, [StepProgress(len(plan) - done.next_step), curve, stopping, writer]
+        )
 
         def prepare() -> BatchLosses:
             """Build the tables with the weights at the start; only then load the weights of an earlier attempt."""

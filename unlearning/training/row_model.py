@@ -34,6 +34,17 @@ def first_trained_layer(model: PreTrainedModel) -> int:
     return moving.index(True) if True in moving else len(layers)
 
 
+def head_is_frozen(model: PreTrainedModel, layer: int | None) -> bool:
+    """Return whether nothing between the hidden states and the values is trained; `layer` is as in `RowModel`."""
+    return layer is not None or not any(weight.requires_grad for weight in model.get_output_embeddings().parameters())
+
+
+def outputs_width(model: PreTrainedModel, layer: int | None) -> int:
+    """Return how many numbers the outputs at one token are: the vocabulary, or the width where a layer is used."""
+    config = model.config.get_text_config()
+    return int(config.vocab_size if layer is None else config.hidden_size)
+
+
 @dataclass
 class RowModel:
     """A model that runs packed rows, up to one layer or to the end."""
@@ -51,14 +62,12 @@ class RowModel:
     @property
     def head_is_frozen(self) -> bool:
         """Whether nothing between the hidden states and the values is trained."""
-        head = self.model.get_output_embeddings()
-        return self.layer is not None or not any(weight.requires_grad for weight in head.parameters())
+        return head_is_frozen(self.model, self.layer)
 
     @property
     def vocabulary(self) -> int:
-        """How many numbers the outputs at one token are: the vocabulary, or the width where a layer is used."""
-        config = self.model.config.get_text_config()
-        return int(config.vocab_size if self.layer is None else config.hidden_size)
+        """How many numbers the outputs at one token are; see `outputs_width`."""
+        return outputs_width(self.model, self.layer)
 
     def states(self, packs: Packs, layer_input: Tensor | None, first: int) -> Tensor:
         """Return (N, width) hidden states at the packs' supervised tokens, in the order of their targets.

@@ -49,6 +49,7 @@ def make_trainer(
         callbacks=[OwnSignals(), *callbacks],
         enable_checkpointing=False,
         enable_model_summary=False,
+        enable_progress_bar=False,
         log_every_n_steps=1,
         default_root_dir=run_dir,
         use_distributed_sampler=False,

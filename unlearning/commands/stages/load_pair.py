@@ -1,6 +1,7 @@
 """Loads a model with its tokenizer, and checks what belongs together before anything slow begins."""
 
 import logging
+from collections.abc import Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -33,15 +34,17 @@ def load_pair(
 
 
 def check_rows(
-    corpus: Corpus, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
+    corpus: Corpus, models: Sequence[PreTrainedModel], tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig
 ) -> None:
-    """Refuse rows that the model cannot take whole, and say where a token joins a prompt and its answer.
+    """Refuse rows that one of the models cannot take whole, and say where a token joins a prompt and its answer.
 
-    Raises InputError as `encode_rows` does, and for a row longer than the model's context.
+    The models' weights need not be there. Raises InputError as `encode_rows` does, and for a row longer than a model's
+    context.
     """
     rows = [*corpus.forget, *corpus.retain]
     for row, encoded in zip(rows, encode_rows(rows, tokenizer, prompt), strict=True):
-        require_fits(model, f"row {row.id}", len(encoded.input_ids), 0)
+        for model in models:
+            require_fits(model, f"row {row.id}", len(encoded.input_ids), 0)
     _say(border_notice(rows, tokenizer, prompt))
 
 

@@ -13,13 +13,12 @@ from unlearning.config.build import build
 from unlearning.config.commands import CommonConfig
 from unlearning.config.model import ModelConfig
 from unlearning.config.prompt import PromptConfig
-from unlearning.config.scope import ScopeConfig, TracedScopeConfig
+from unlearning.config.scope import ScopeConfig
 from unlearning.data.encoding import EncodedRow, encode_rows, encode_text
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
-from unlearning.models.load import load_tokenizer
 from unlearning.models.weights_hash import weights_hash
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
@@ -30,16 +29,16 @@ from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.task import TrainingRecord, TrainingTask
 
 
-def starting_point(config: CommonConfig, corpus: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return the model to be trained and its tokenizer: those of model.path, or a new model where model.path is null.
+def starting_point(
+    config: CommonConfig, tokenizer: PreTrainedTokenizerBase
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model to be trained and its tokenizer.
 
-    A new model has random weights. Its tokenizer is that of model.tokenizer, or a byte-level BPE trained on the corpus
-    where model.tokenizer is null.
+    They are those of model.path or, where that is null, a model with random weights and the tokenizer that is given.
     """
     model = config.model
     if model.path is not None:
         return load_pair(model.path, model, config.trainer)
-    tokenizer = load_tokenizer(model.tokenizer, model) if model.tokenizer else corpus_tokenizer(corpus, model)
     return new_model(model, tokenizer, config.recipe.seed), tokenizer
 
 
@@ -70,10 +69,8 @@ def memorise(
     """Train the scope's weights on both sets (or on the retain set alone) and on the background texts.
 
     Returns the trained model, with its adapters still attached where the scope has any, and the record of the training.
-    Raises InputError where the scope does not fit the model, or asks for layers that only a trace would name.
+    Raises InputError where the scope does not fit the model.
     """
-    if isinstance(scope, TracedScopeConfig):
-        raise InputError("scope=traced: nothing is traced before memorising; choose scope=all or scope=lora")
     rows = _training_rows(corpus, with_forget, tokenizer, prompt)
     recipe = config.recipe
     lengths = [len(row.input_ids) for row in rows]

@@ -7,14 +7,14 @@ too little, merged by TIES, scored better than each alone.
 import filecmp
 import json
 import warnings
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from unlearning.config.commands import Combination, MergeConfig
@@ -63,8 +63,8 @@ def find_adapters(config: MergeConfig) -> list[Adapter]:
 
 
 def require_fit(adapters: Sequence[Adapter], model: PreTrainedModel, path: str) -> None:
-    """Raise InputError where an adapter was trained on another model than this one, which was loaded from `path`."""
-    modules = {name for name, _ in model.named_modules()}
+    """Raise InputError where an adapter was trained on another model than the one of `path`, without its weights."""
+    modules = dict(model.named_modules())
     for adapter in adapters:
         if not _may_be_same_model(adapter.base, path):
             raise InputError(f"adapters={adapter.given}: was trained on {adapter.base}, not on model.path={path}")
@@ -151,13 +151,22 @@ def _read(given: str) -> Adapter:
     return adapter
 
 
-def _require_modules(adapter: Adapter, modules: Set[str]) -> None:
-    """Raise InputError where an adapter has weights for a module that the model lacks. PEFT would only drop them."""
+def _require_modules(adapter: Adapter, modules: Mapping[str, nn.Module]) -> None:
+    """Raise InputError for weights of a module that the model lacks, which PEFT would drop, or of another width."""
     with safe_open(adapter.folder / WEIGHTS, framework="pt") as file:
-        adapted = [key.removeprefix("base_model.model.").partition(".lora_")[0] for key in file.keys()]  # noqa: SIM118
-    unknown = next((name for name in adapted if name not in modules), None)
-    if unknown is not None:
-        raise InputError(f"adapters={adapter.given}: does not fit the model, which has no {unknown}")
+        shapes = {key: list(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    for key, shape in shapes.items():
+        name = key.removeprefix("base_model.model.").partition(".lora_")[0]
+        if name not in modules:
+            raise InputError(f"adapters={adapter.given}: does not fit the model, which has no {name}")
+        # A is (rank, in) and B is (out, rank); the weight of GPT-2's modules is (in, out).
+        side = {".lora_A.": 1, ".lora_B.": 0}.get(key[-len(".lora_A.weight") : -len("weight")])
+        weight = getattr(modules[name], "weight", None)
+        if side is not None and isinstance(weight, Tensor) and shape[side] not in weight.shape:
+            raise InputError(
+                f"adapters={adapter.given}: does not fit the model ({key} is of shape {shape}, {name} of "
+                f"{list(weight.shape)})"
+            )
 
 
 def _may_be_same_model(first: str | None, second: str | None) -> bool:

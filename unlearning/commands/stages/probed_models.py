@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from transformers import PreTrainedModel
 
+from unlearning.commands.stages.first_checks import check_probes
+from unlearning.commands.stages.known import read_skeleton
 from unlearning.commands.stages.load import model_paths
 from unlearning.config.build import schema_of
 from unlearning.config.checks import check_ranges
@@ -23,7 +25,8 @@ from unlearning.config.prompt import PromptConfig
 from unlearning.config.recipe import RecipeConfig
 from unlearning.data.load import load_corpus
 from unlearning.errors import InputError
-from unlearning.models.load import load_model, load_tokenizer, require_folder
+from unlearning.models.load import load_model, load_tokenizer
+from unlearning.models.match import require_match
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.table import ModelRole
 from unlearning.runs.same_run import CONFIG
@@ -71,7 +74,7 @@ def probed_settings(config: ProbeCommandConfig, overrides: Sequence[str]) -> Com
 def find_models(config: ProbeCommandConfig, settings: CommonConfig) -> ModelsToProbe:
     """Return the models to be probed, none of them loaded yet.
 
-    Raises InputError for data or a tokenizer that cannot be used, and for hardware that is not there.
+    Raises InputError for data, a tokenizer, models or probes that cannot be used, and for hardware that is not there.
     """
     require_hardware(settings.trainer)
     path, retrained = model_paths(settings)
@@ -82,16 +85,18 @@ def find_models(config: ProbeCommandConfig, settings: CommonConfig) -> ModelsToP
     if run is not None:
         # The model that the run was given is the target.
         keys |= {ModelRole.target: "model.path", ModelRole.unlearned: "run"}
+    # A run saves the tokenizer that it used beside its model, whatever model.tokenizer named.
+    named = settings.model if run is None else replace(settings.model, tokenizer=None)
+    tokenizer, corpus = load_tokenizer(unlearned, named), load_corpus(settings.data)
     models: dict[ModelRole, Callable[[], PreTrainedModel]] = {}
     for role, place in paths.items():
         if place is not None:
-            # A missing folder is refused before anything slow.
-            require_folder(place, keys[role])
+            # What does not fit is refused before anything slow.
+            skeleton = read_skeleton(settings, place, keys[role])
+            require_match(skeleton, tokenizer)
+            check_probes(config.probes, skeleton)
             models[role] = partial(load_model, place, settings.model, weights_dtype(settings.trainer), keys[role])
-    # A run saves the tokenizer that it used beside its model, whatever model.tokenizer named.
-    named = settings.model if run is None else replace(settings.model, tokenizer=None)
-    adapter = run is not None and (run / "adapter").is_dir()
-    return ModelsToProbe(models, load_tokenizer(unlearned, named), load_corpus(settings.data), adapter)
+    return ModelsToProbe(models, tokenizer, corpus, run is not None and (run / "adapter").is_dir())
 
 
 def _read(asked: str, path: Path) -> dict[str, Any]:

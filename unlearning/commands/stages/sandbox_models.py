@@ -34,13 +34,19 @@ def sandbox_folder(config: CommonConfig) -> Path:
 
     A variant that is not in the cache is built first, which takes minutes.
     """
-    made_of = sandbox_settings(config)
-    if made_of == _read_settings_hash(ASSETS):
-        return ASSETS
-    folder = Path(config.cache_dir) / "sandbox" / made_of[:16]
-    if _read_settings_hash(folder) != made_of:
+    folder, built = sandbox_place(config)
+    if not built:
         build_sandbox(config, folder, [])
     return folder
+
+
+def sandbox_place(config: CommonConfig) -> tuple[Path, bool]:
+    """Return the folder of target/ and retrained/ for these settings, and whether the models are there already."""
+    made_of = sandbox_settings(config)
+    if made_of == _read_settings_hash(ASSETS):
+        return ASSETS, True
+    folder = Path(config.cache_dir) / "sandbox" / made_of[:16]
+    return folder, made_of == _read_settings_hash(folder)
 
 
 def sandbox_settings(config: CommonConfig) -> str:

@@ -91,15 +91,24 @@ def trace_summary(selection: Selection) -> dict[str, float]:
     }
 
 
-def _base_model(config: CommonConfig, settings: TraceConfig, inputs: RunInputs) -> PreTrainedModel | None:
-    """Load the model as it was before it memorised; None where tracing does not compare with it."""
-    if settings.mode is not TraceMode.weights and settings.corruption is not Corruption.base_model:
-        return None
-    path = settings.base_model or inputs.retrained_path
-    if path is None:
+def needs_base_model(settings: TraceConfig, has_retrained: bool) -> bool:
+    """Return whether tracing compares with the model as it was before it memorised.
+
+    Raises InputError where it does, and the settings name none, and there is no retrained model in its place.
+    """
+    needed = settings.mode is TraceMode.weights or settings.corruption is Corruption.base_model
+    if needed and settings.base_model is None and not has_retrained:
         raise InputError(
             f"trace.mode={settings.mode}, trace.corruption={settings.corruption}: needs trace.base_model, a folder or "
             "repository id of the model before it memorised"
         )
+    return needed
+
+
+def _base_model(config: CommonConfig, settings: TraceConfig, inputs: RunInputs) -> PreTrainedModel | None:
+    """Load the model as it was before it memorised; None where tracing does not compare with it."""
+    path = settings.base_model or inputs.retrained_path
+    if not needs_base_model(settings, inputs.retrained_path is not None) or path is None:
+        return None
     key = "trace.base_model" if settings.base_model else "model.retrained"
     return load_model(path, config.model, weights_dtype(config.trainer), key)

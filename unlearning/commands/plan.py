@@ -1,0 +1,28 @@
+"""The command unlearn-plan: what a run of `unlearn` with the same settings would be, without weights."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from unlearning.commands.stages.known import read_inputs
+from unlearning.commands.stages.planning import known_layers, memory_fit, planned_rates, stage_work
+from unlearning.config.commands import UnlearnConfig
+from unlearning.plan.lines import plan_lines
+
+
+def run(config: UnlearnConfig) -> None:
+    """Print rows, steps, trained weights, memory, disk, work and, where it can be known, time.
+
+    Raises InputError for what `unlearn` would refuse of data, method and memory.
+    """
+    known = read_inputs(config, weights_needed=False)
+    fit = memory_fit(config, known, known_layers(config, known))
+    plan = fit.plan(config)
+    console = Console()
+    stages = stage_work(config, known, plan)
+    console.print(f"{config.name}, seed {config.seed}", highlight=False, style="bold")
+    for line in plan_lines(plan, fit.machine, stages, planned_rates(config, plan, fit.machine).read(), Path()):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    unfit = fit.line()
+    if unfit is not None:
+        console.print(f"  {unfit}", highlight=False, markup=False, soft_wrap=True)

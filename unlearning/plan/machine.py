@@ -1,0 +1,85 @@
+"""What this machine has: memory of a device, free disk, and a name under which measured rates are kept."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from unlearning.config.trainer import TrainerConfig
+from unlearning.training.hardware import one_device
+
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
+"""Files of cgroup version 2 and of version 1."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One kind of device, and how many of them a run uses."""
+
+    name: str
+    """Of the GPU, or of the processor and its number of cores."""
+    kind: str
+    """"cuda" or "cpu"."""
+    devices: int
+    memory_bytes: float
+    """Memory of each GPU; of a CPU, what all processes of this computer may take together."""
+    swap_bytes: float = 0.0
+    """Disk that a CPU's memory may be moved to: slow, and never planned with."""
+
+    @property
+    def device_bytes(self) -> float:
+        """Memory for each of the run's processes."""
+        return self.memory_bytes if self.kind == "cuda" else self.memory_bytes / self.devices
+
+
+def this_machine(trainer: TrainerConfig) -> Machine:
+    """Return what a run with these settings would use."""
+    device = one_device(trainer)
+    if device.type == "cuda":
+        found = torch.cuda.device_count() if trainer.devices == "auto" else int(trainer.devices)
+        gpu = torch.cuda.get_device_properties(device)
+        return Machine(gpu.name, "cuda", found, float(gpu.total_memory))
+    processes = 1 if trainer.devices == "auto" else int(trainer.devices)
+    processor = f"{platform.machine()} {_processor()}, {os.cpu_count()} cores"
+    memory, swap = cpu_memory_bytes(CGROUPS, OWN_CGROUP), float(psutil.swap_memory().total)
+    return Machine(processor, "cpu", processes, memory, swap)
+
+
+def cpu_memory_bytes(cgroups: Path, own_cgroup: Path) -> float:
+    """Return the memory that processes here may take: that of the computer, or the least limit of a cgroup around them.
+
+    `cgroups` is where cgroups are mounted, `own_cgroup` the file that names those of this process.
+    """
+    found = [float(psutil.virtual_memory().total)]
+    for folder in (cgroups, *_around(cgroups, own_cgroup)):
+        for name in LIMITS:
+            try:
+                found.append(float((folder / name).read_text()))
+            except (OSError, ValueError):
+                continue  # no such file, or "max"
+    return min(found)
+
+
+def _around(cgroups: Path, own_cgroup: Path) -> list[Path]:
+    """Return the folders of this process's own cgroup (version 2) and of those around it."""
+    try:
+        lines = own_cgroup.read_text().splitlines()
+    except OSError:
+        return []
+    inside = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    return [cgroups / Path(*inside.split("/")[:depth]) for depth in range(1, len(Path(inside).parts) + 1)]
+
+
+def _processor() -> str:
+    """Return the processor's name as Linux has it, or what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

@@ -1,0 +1,162 @@
+"""What a run would be: its steps, weights, memory, disk and work. Nothing of it needs weights or a run."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from unlearning.config.commands import UnlearnConfig
+from unlearning.config.model import Quantization
+from unlearning.config.scope import TracedScopeConfig
+from unlearning.config.trainer import TrainerConfig
+from unlearning.models import anatomy
+from unlearning.models.token_values import LOGITS_MIB, MIB
+from unlearning.plan.activations import count_activations
+from unlearning.plan.counts import Counts, counts_of
+from unlearning.plan.machine import Machine
+from unlearning.plan.memory import Layout, Memory, scoring_memory, training_memory
+from unlearning.schedules.plan import PlanStep
+from unlearning.training.disk_space import DiskNeed, disk_need, keeps_best
+from unlearning.training.planned_training import (
+    PlannedTraining,
+    planned_layout,
+    planned_reference,
+    scoped_model,
+)
+from unlearning.training.row_model import plain_model
+from unlearning.training.step_data import StepLayout
+from unlearning.training.step_layout import prefix_bytes_per_token
+from unlearning.training.table_sizes import ReferenceSize
+from unlearning.training.trainer import resolve_precision
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run would be."""
+
+    planned: PlannedTraining
+    steps: list[PlanStep]
+    """The steps that are made: those of the schedule, or the first trainer.max_steps of them."""
+    layout: StepLayout
+    counts: Counts
+    memory: Memory
+    """Bytes on one device while it trains."""
+    scoring_bytes: float
+    """Bytes on the device that scores."""
+    reference: ReferenceSize
+    """What the model says before unlearning, held in CPU memory."""
+    prefix_bytes: int
+    """Bytes of the outputs of frozen first layers, likewise."""
+    disk: DiskNeed
+    all_layers: bool
+    """Whether the layers are chosen by a trace, so that all of them are counted here."""
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of all rows of both sets, each counted once."""
+        return sum(len(row.input_ids) for rows in (self.planned.rows.forget, self.planned.rows.retain) for row in rows)
+
+    @property
+    def peak_bytes(self) -> float:
+        """The most bytes on one device, while it trains or scores."""
+        return max(self.memory.total, self.scoring_bytes)
+
+
+def plan_run(
+    config: UnlearnConfig,
+    planned: PlannedTraining,
+    skeleton: PreTrainedModel,
+    pad: int,
+    layers: Sequence[int] | None,
+    machine: Machine,
+    with_activations: bool = True,
+) -> RunPlan:
+    """Return the plan of a run on a machine.
+
+    `skeleton` is the target model without its weights, `pad` the padding token, `layers` are those of a trace. Without
+    `with_activations` these are left out, which takes a fraction of the time. Raises InputError for a scope that does
+    not fit.
+    """
+    open_layers = layers is None and isinstance(config.scope, TracedScopeConfig)
+    if open_layers:
+        layers = range(len(anatomy.layers(skeleton)))
+    scoped = scoped_model(config.scope, deepcopy(skeleton), planned.objective, layers)
+    steps = planned.steps[: config.trainer.max_steps]
+    layout, counts = planned_layout(config, planned, scoped, pad), counts_of(scoped)
+    answers = len(planned.rows.forget) + len(planned.rows.retain)
+    slots = min(config.evaluation.batch_tokens, _all_tokens(planned) + answers * config.evaluation.max_new_tokens)
+    return RunPlan(
+        planned=planned,
+        steps=steps,
+        layout=layout,
+        counts=counts,
+        memory=_memory(config, planned, scoped, counts, machine, with_activations),
+        scoring_bytes=scoring_memory(counts, held_by(config, machine).itemsize, slots, _logits_bytes(machine)),
+        reference=planned_reference(config, planned, scoped, steps, layout),
+        prefix_bytes=_prefix_bytes(config, planned, scoped, layout),
+        disk=disk_need(scoped, keeps_best(config.stopping)),
+        all_layers=open_layers,
+    )
+
+
+def held_by(config: UnlearnConfig, machine: Machine) -> Layout:
+    """Return how the run holds its model on the machine."""
+    trainer = config.trainer
+    several = machine.devices > 1
+    return Layout(
+        precision=resolve_precision(trainer),
+        in_4_bits=config.model.quantization is not Quantization.none,
+        gradient_checkpointing=trainer.gradient_checkpointing,
+        sharded_over=machine.devices if several and trainer.strategy == "fsdp" else 1,
+        replicas=machine.devices if several and trainer.strategy != "fsdp" else 1,
+    )
+
+
+def _memory(
+    config: UnlearnConfig,
+    planned: PlannedTraining,
+    scoped: nn.Module,
+    counts: Counts,
+    machine: Machine,
+    with_activations: bool,
+) -> Memory:
+    held, trainer = held_by(config, machine), config.trainer
+    tokens = largest_pass_tokens(planned, trainer)
+    width = min(trainer.pack_tokens, tokens)
+    found = count_activations(scoped, width, held.mixed) if with_activations else None
+    return training_memory(counts, held, found, tokens / width, _logits_bytes(machine))
+
+
+def largest_pass_tokens(planned: PlannedTraining, trainer: TrainerConfig) -> int:
+    """Return the most tokens of one forward pass: those of the largest step, as far as they go into one pass."""
+    rows = planned.rows
+    lengths = {
+        "forget": [len(row.input_ids) for row in rows.forget],
+        "refusals": [len(row.input_ids) for row in rows.refusals],
+        "retain": [len(row.input_ids) for row in rows.retain],
+    }
+    longest = max((max(own, default=0) for own in lengths.values()), default=0)
+    both = [a + b for a, b in zip(lengths["forget"], lengths["refusals"] or [0] * len(rows.forget), strict=True)]
+    largest = max(
+        (
+            sum(both[row] for row in step.forget) + sum(lengths["retain"][row] for row in step.retain)
+            for step in planned.steps[: trainer.max_steps]
+        ),
+        default=0,
+    )
+    return max(2, longest, min(largest, trainer.pack_tokens * trainer.packs_per_forward))
+
+
+def _prefix_bytes(config: UnlearnConfig, planned: PlannedTraining, scoped: nn.Module, layout: StepLayout) -> int:
+    tokens = sum(len(planned.rows[number].input_ids) for number in layout.prefix_rows)
+    return tokens * prefix_bytes_per_token(plain_model(scoped), config.trainer)
+
+
+def _logits_bytes(machine: Machine) -> float:
+    return float(LOGITS_MIB[machine.kind] * MIB)
+
+
+def _all_tokens(planned: PlannedTraining) -> int:
+    return sum(len(row.input_ids) for rows in (planned.rows.forget, planned.rows.retain) for row in rows)
