@@ -17,7 +17,7 @@ def run(config: UnlearnConfig) -> None:
     """
     known = read_inputs(config, weights_needed=False)
     fit = memory_fit(config, known, known_layers(config, known))
-    plan = fit.plan(config)
+    plan = fit.whole
     console = Console()
     stages = stage_work(config, known, plan)
     console.print(f"{config.name}, seed {config.seed}", highlight=False, style="bold")

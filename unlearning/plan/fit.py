@@ -14,6 +14,7 @@ from unlearning.plan.machine import Machine
 from unlearning.plan.memory import GIB
 from unlearning.plan.run_plan import RunPlan, plan_run
 from unlearning.training.planned_training import PlannedTraining
+from unlearning.training.trainer import resolve_precision
 
 CLOSE = 0.25
 """Share of the memory below which activations need not be counted: they are hardly three times all the rest."""
@@ -60,6 +61,11 @@ class MemoryFit:
         """The plan without activations, which is made at once."""
         return self.plan(self.config, with_activations=False)
 
+    @cached_property
+    def whole(self) -> RunPlan:
+        """The plan with all its parts."""
+        return self.plan(self.config)
+
     def line(self) -> str | None:
         """Return one line where the run does not fit, or hardly, with what would make it fit; None where it fits.
 
@@ -68,7 +74,7 @@ class MemoryFit:
         there = self.machine.device_bytes
         if self.least.peak_bytes < CLOSE * there:
             return None
-        plan = self.plan(self.config)
+        plan = self.whole
         if plan.memory.certain > there + self.machine.swap_bytes and not plan.all_layers:
             raise InputError(self._said(plan, plan.memory.certain, "weights, gradients and moments alone take"))
         if plan.peak_bytes > there:
@@ -76,7 +82,8 @@ class MemoryFit:
         return None
 
     def _said(self, plan: RunPlan, taken: float, what: str) -> str:
-        held = f"{plan.counts.trained:,} of {plan.counts.total:,} weights trained in {self.config.trainer.precision}"
+        counts, precision = plan.counts, resolve_precision(self.config.trainer)
+        held = f"{counts.trained:,} of {counts.total:,} weights trained in {precision}"
         there = f"{self.machine.device_bytes / GIB:.1f} GiB of a {self.machine.kind} device"
         advised = self.advice()
         remedy = f"; set {' '.join(advised)}" if advised else ""
