@@ -26,7 +26,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from benchmarks.evaluate_models import remembering, repeating, wandering
 from benchmarks.matrix_rate import forward_products, machine_rate, operations
 from benchmarks.official_rows import official_corpus
-from benchmarks.shapes import RELEASED, SMALL, random_model
+from benchmarks.shapes import SHAPES, SMALL, random_model
 from tests.reference.official_score import Official
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.model import ModelConfig
@@ -117,7 +117,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="*", choices=list(SAMPLED)[:3], default=list(SAMPLED)[:3])
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows, and two subjects")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--shape", choices=(SMALL, *RELEASED), default=SMALL, help="of the models with random weights")
+    parser.add_argument("--shape", choices=(SMALL, *SHAPES), default=SMALL, help="of the models with random weights")
     parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     return parser.parse_args()

@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--shape", choices=SHAPES, default=SMALL, help="of the model")
+    parser.add_argument("--shape", choices=(SMALL, *SHAPES), default=SMALL, help="of the model")
     parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     parser.add_argument("--side", choices=("ours", "plain"), help=argparse.SUPPRESS)

@@ -58,6 +58,10 @@ with empty_figures():
 """
 
 
+SHARDED = ["trainer.strategy=fsdp", "trainer.prefix_cache_gib=0"]
+"""The second process loads no weights; it gets those of the first one."""
+
+
 def launched(command: str, words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, which starts the processes for further devices."""
     script = folder / "command.py"
@@ -76,12 +80,12 @@ def launched(command: str, words: list[str], folder: Path) -> subprocess.Complet
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run a multirun of one job on two processes of the CPU, and return its folder.
+    """Run a multirun of one job, sharded over two processes of the CPU, and return its folder.
 
     Its optimiser starts afresh with every chunk.
     """
     folder = tmp_path_factory.mktemp("two")
-    ended = launched("unlearn", ["-m", *SWEEP, "hydra.sweep.dir=runs"], folder)
+    ended = launched("unlearn", ["-m", *SWEEP, *SHARDED, "hydra.sweep.dir=runs"], folder)
     assert ended.stdout.count("> evaluate the unlearned model") == 1
     return folder
 

@@ -5,14 +5,17 @@ from pathlib import Path
 import peft
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from tests.tiny_models import tiny_model
 from tests.tiny_tokenizers import BYTES, tiny_tokenizer
 from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.models import load
-from unlearning.models.load import load_model, load_tokenizer
+from unlearning.models.load import load_model, load_tokenizer, save_model
+from unlearning.training.trainer import weights_dtype
 
 SANDBOX = Path(__file__).parents[2] / "unlearning" / "sandbox" / "assets" / "target"
 
@@ -28,6 +31,37 @@ def test_the_shipped_model_loads_in_the_asked_precision() -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not model.training
     assert load_tokenizer(str(SANDBOX), config(SANDBOX)).pad_token_id is not None
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bf16-true", torch.bfloat16), ("bf16-mixed", torch.float32), ("32-true", torch.float32)]
+)
+def test_bfloat16_stays_where_the_trainer_computes_in_it(precision: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    """No other copy is made on the way, and the values are those of the file."""
+    stored = tiny_model("llama").bfloat16()
+    stored.save_pretrained(tmp_path)
+    loaded = load_model(str(tmp_path), config(tmp_path), weights_dtype(TrainerConfig(precision=precision)))
+    assert {weight.dtype for weight in loaded.parameters()} == {dtype}
+    for ours, theirs in zip(loaded.parameters(), stored.parameters(), strict=True):
+        assert torch.equal(ours.bfloat16(), theirs)
+
+
+def test_saving_writes_from_where_the_weights_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second copy is made, and a large model becomes several files, which load as one."""
+    written: list[int] = []
+
+    def noting(tensors: dict[str, torch.Tensor], *arguments: object, **options: object) -> None:
+        written.extend(tensor.data_ptr() for tensor in tensors.values())
+        save_file(tensors, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", noting)
+    monkeypatch.setattr(load, "LARGEST_FILE", "20KB")
+    model = tiny_model("llama")
+    save_model(model, tiny_tokenizer(BYTES), tmp_path)
+    assert sorted(written) == sorted(weight.data_ptr() for weight in model.parameters())
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    loaded = load_model(str(tmp_path), config(tmp_path), torch.float32)
+    assert all(torch.equal(*pair) for pair in zip(loaded.parameters(), model.parameters(), strict=True))
 
 
 def test_pickles_are_refused_unless_asked_for(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def run(name: str, strategy: str, folder: Path) -> None:
     if name == STOPPED and strategy != "auto":
         _stop_after(3, replace(case, model=model, lr=1e-3).task(), strategy, folder / strategy / name)
     task = replace(case, model=model, lr=1e-3).task()
+    if strategy == "fsdp" and os.environ["LOCAL_RANK"] != "0":
+        task.model.to("meta")  # such a process loads no weights; it gets those of the main process
     fit(task, trainer_of(strategy), folder / strategy / name, [])
     weights = {key: weight.detach().clone() for key, weight in task.model.named_parameters()}
     if not any(weight.is_meta for weight in weights.values()):

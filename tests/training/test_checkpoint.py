@@ -202,6 +202,14 @@ def test_snapshots_share_one_copy_of_the_state(tmp_path: Path) -> None:
     assert second.tensors["parameter/weight"].data_ptr() == places["parameter/weight"]
 
 
+def test_a_state_that_no_step_changes_before_it_is_written_is_not_copied() -> None:
+    """It is written from where it lies."""
+    model = model_of(0.5)
+    snapshot = take_snapshot(model, None, progress_of(1), {}, None)
+    assert snapshot is not None
+    assert snapshot.tensors["parameter/weight"].data_ptr() == model.weight.data_ptr()
+
+
 @pytest.mark.parametrize(
     ("every", "copying", "writing", "interval"),
     [(60.0, 0.0, 0.0, 60.0), (60.0, 0.4, 0.6, 60.0), (60.0, 1.0, 3.0, 200.0), (1.0, 0.01, 0.09, 5.0)],

@@ -3,8 +3,10 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
@@ -16,6 +18,7 @@ from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.trainer import TrainerConfig
 from unlearning.errors import InputError
 from unlearning.models import anatomy
+from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import fit
 from unlearning.training.hardware import require_hardware
@@ -206,3 +209,21 @@ def test_compiled_layers_are_what_runs() -> None:
         assert torch.equal(logits(10), before[0])
     assert seen == 1
     assert len(graphs) == seen
+
+
+def test_after_training_only_the_model_takes_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring comes next, and Lightning's trainer would hold moments and gradients all the time."""
+    made: list[pl.Trainer] = []
+
+    def noted(*arguments: Any) -> pl.Trainer:
+        made.append(make_trainer(*arguments))
+        return made[0]
+
+    monkeypatch.setattr("unlearning.training.fit.make_trainer", noted)
+    model, _ = CASES["mixed"].run(tmp_path, replace(CPU, checkpoint_every_seconds=1e-9))
+    (trainer,) = made
+    (writer,) = (callback for callback in trainer.callbacks if isinstance(callback, CheckpointWriter))
+    assert writer.copy_seconds > 0
+    assert not writer.saver.place
+    assert not trainer.optimizers[0].state
+    assert all(weight.grad is None for weight in model.parameters())

@@ -79,6 +79,11 @@ def capabilities(model: PreTrainedModel) -> Capabilities:
     return _FOUND[model]
 
 
+def is_tested(model: PreTrainedModel) -> bool:
+    """Return whether what can be done with the model is known without running it."""
+    return model.config.get_text_config().model_type in TESTED
+
+
 def keeps_state(model: PreTrainedModel) -> bool:
     """Return whether some layer is recurrent, convolutional or the like, and keeps a state."""
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
@@ -89,7 +94,7 @@ def keeps_state(model: PreTrainedModel) -> bool:
 def _find(model: PreTrainedModel) -> Capabilities:
     anatomy.decoder(model)
     family, state = model.config.get_text_config().model_type, keeps_state(model)
-    if family in TESTED:
+    if is_tested(model):
         return Capabilities(family, state, not state and family not in LEAKING, not state, self_test=None)
     if model.device.type == "meta":
         # What has no weights cannot be tested, and what is not tested is not relied on.

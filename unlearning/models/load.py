@@ -27,17 +27,24 @@ log = logging.getLogger(__name__)
 SDPA = "sdpa"
 """PyTorch's own attention, the default of Transformers."""
 AN_ADAPTER = "an adapter; give the whole model, such as the model/ of the run that made it"
+LARGEST_FILE = "5GB"
+"""Weights of a larger model are written as several files."""
 
 
-def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path") -> PreTrainedModel:
-    """Return a causal language model in evaluation mode, on the CPU, with weights in `dtype`.
+def load_model(
+    path: str, config: ModelConfig, dtype: torch.dtype, key: str = "model.path", device: torch.device | None = None
+) -> PreTrainedModel:
+    """Return a causal language model in evaluation mode, with weights in `dtype`, on a device or (None) on the CPU.
 
-    With model.quantization its linear modules are in 4 bits, and it is on this process's GPU. `key` is the
-    configuration key that named the path.
+    Weights are read one tensor after another onto the device. On the CPU, those that are stored in `dtype` stay pages
+    of their files until they are changed: processes that load the same model share them, and the system can drop them.
+    On the meta device the weights have no values. With model.quantization linear modules are in 4 bits, on this
+    process's GPU. `key` is the configuration key that named the path.
 
     Raises InputError where the path does not exist, has no such model, an adapter alone, or only pickled weights, and
     where the library or the GPU for quantization is missing.
     """
+    placed = _quantized(config) or ({} if device is None else {"device_map": {"": device}})
     require_loadable(path, config, key)
     if config.path is None or not sys.stderr.isatty():
         disable_progress_bar()
@@ -50,7 +57,7 @@ def load_model(path: str, config: ModelConfig, dtype: torch.dtype, key: str = "m
             attn_implementation=None if config.attention == SDPA else config.attention,
             use_safetensors=None if config.allow_pickle else True,
             trust_remote_code=config.trust_remote_code,
-            **_quantized(config),
+            **placed,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise InputError(f"{key}={path}: cannot be loaded ({first_line(error)})") from error
@@ -92,8 +99,11 @@ def load_tokenizer(path: str, config: ModelConfig) -> PreTrainedTokenizerBase:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights as safetensors, configuration and tokenizer, as Transformers' `from_pretrained` loads them."""
-    model.save_pretrained(folder)
+    """Write weights as safetensors, configuration and tokenizer, as Transformers' `from_pretrained` loads them.
+
+    Weights on the CPU are written from where they lie; those on a GPU are copied to the CPU, one file's at a time.
+    """
+    model.save_pretrained(folder, max_shard_size=LARGEST_FILE)
     tokenizer.save_pretrained(folder)
 
 

@@ -76,7 +76,7 @@ class Snapshot:
 
     progress: Progress
     tensors: Mapping[str, Tensor]
-    """On the CPU; no further step changes them."""
+    """On the CPU; no step changes them before they are written."""
     part: Part
 
     @property
@@ -98,24 +98,31 @@ def take_snapshot(
     optimizer: torch.optim.Optimizer | None,
     progress: Progress,
     random: Mapping[str, Tensor],
-    place: dict[str, Tensor],
+    place: dict[str, Tensor] | None,
 ) -> Snapshot | None:
-    """Copy the state before the step `progress.next_step` into `place`; a finished run needs no optimiser.
+    """Return the state before the step `progress.next_step`; a finished run needs no optimiser.
 
-    `place` keeps its memory from one call to the next, so staging costs one copy of the state. To be called on all
-    devices together. Returns None on a device that has nothing of its own to write.
+    It is copied into `place`, which keeps its memory from one call to the next, so staging costs one copy of the state.
+    Without a place, tensors of the CPU are those of the model, and no step may be made until they are written. To be
+    called on all devices together. Returns None on a device that has nothing of its own to write.
     """
     part = own_part(model)
     if part is None:
         return None
-    own = {name: own_shard(tensor, part) for name, tensor in _state(model, optimizer)}
-    for name in place.keys() - own.keys():
+    shards = {name: own_shard(tensor, part) for name, tensor in _state(model, optimizer)}
+    own = {name: shard for name, shard in shards.items() if shard is not None}
+    tensors = {name: shard.cpu().contiguous() for name, shard in own.items()} if place is None else _copy(own, place)
+    return Snapshot(progress, {**tensors, **(random if part.number == 0 else {})}, part)
+
+
+def _copy(tensors: Mapping[str, Tensor], place: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors into the place, and return what it then holds."""
+    for name in place.keys() - tensors.keys():
         del place[name]
-    for name, tensor in own.items():
-        if tensor is not None:
-            kept = place.setdefault(name, torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format))
-            kept.copy_(tensor)
-    return Snapshot(progress, {**place, **(random if part.number == 0 else {})}, part)
+    for name, tensor in tensors.items():
+        kept = place.setdefault(name, torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format))
+        kept.copy_(tensor)
+    return dict(place)
 
 
 def save_checkpoint(
@@ -126,7 +133,7 @@ def save_checkpoint(
     random: Mapping[str, Tensor],
 ) -> None:
     """Write a checkpoint and wait for the disk. Raises NotWrittenError."""
-    snapshot = take_snapshot(model, optimizer, progress, random, {})
+    snapshot = take_snapshot(model, optimizer, progress, random, None)
     if snapshot is not None:
         snapshot.write(folder)
 

@@ -90,10 +90,10 @@ class CheckpointWriter(pl.Callback):
         self.request.asked = any_of(self.request.asked, all=False)
         if self.request.asked or self.every_seconds == 0:
             self.saver.wait()
-            self._save(trainer, pl_module)
+            self._save(trainer, pl_module, None)
             self.saver.wait()
         elif any_of(self._is_due(), all=True):
-            self._save(trainer, pl_module)
+            self._save(trainer, pl_module, self.saver.place)
         if self.request.asked:
             trainer.should_stop = True
 
@@ -109,12 +109,12 @@ class CheckpointWriter(pl.Callback):
     def _is_due(self) -> bool:
         return not self.saver.busy and time.monotonic() - self.saved >= self.interval
 
-    def _save(self, trainer: pl.Trainer, module: UnlearningModule) -> None:
+    def _save(self, trainer: pl.Trainer, module: UnlearningModule, place: dict[str, Tensor] | None) -> None:
         assert module.last_record is not None
         start = time.monotonic()
         progress = self.history.progress(module.last_record.step + 1, module.objective.state())
         random = random_state.collect()
-        snapshot = take_snapshot(module.model, trainer.optimizers[0], progress, random, self.saver.place)
+        snapshot = take_snapshot(module.model, trainer.optimizers[0], progress, random, place)
         self.saved = time.monotonic()
         self.copy_seconds = self.saved - start
         if snapshot is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
+from torch import nn
 
 from unlearning.config.trainer import TrainerConfig
 from unlearning.context import on_main_process
@@ -120,6 +121,7 @@ def _run(
         task.model.train()
         _train(trainer, module, PlanDataModule(task.rows, layout, plan, done.next_step), stopping)
         task.model.eval()
+        _give_back(trainer, task.model, writer)
         _raise_if_stopped(request, module, len(plan))
     steps = module.last_record.step + 1 if module.last_record else done.next_step
     return history.progress(steps, task.objective.state())
@@ -138,6 +140,14 @@ def _train(trainer: pl.Trainer, module: UnlearningModule, data: PlanDataModule, 
         if module.losses is None:  # no step was made: the reference or the checkpoint was refused
             raise
         stopping.fall_back_to_best(error)
+
+
+def _give_back(trainer: pl.Trainer, model: nn.Module, writer: CheckpointWriter) -> None:
+    """Free gradients, moments and the copy for checkpoints: what comes next is scoring, and the trainer lives on."""
+    model.zero_grad(set_to_none=True)
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+    writer.saver.place.clear()
 
 
 def _say(text: str) -> None:

@@ -45,7 +45,7 @@ class ShardedStrategy(ModelParallelStrategy):
         self.model = self.precision_plugin.convert_module(self.lightning_module)
         self.shards = Shards(cast(nn.Module, self.lightning_module.model))
         mesh = self.device_mesh if self.num_nodes > 1 else self.device_mesh["tensor_parallel"]
-        self.shards.spread(mesh, self.policy)
+        self.shards.spread(mesh, self.policy, self.root_device)
         self.model_to_device()
         self.barrier()
         self.setup_optimizers(trainer)
@@ -66,9 +66,10 @@ class Shards:
         # The memo makes deepcopy believe that it has copied the weights already, so it copies none.
         self.before = deepcopy(model, empty)
 
-    def spread(self, mesh: DeviceMesh, policy: MixedPrecisionPolicy) -> None:
+    def spread(self, mesh: DeviceMesh, policy: MixedPrecisionPolicy, device: torch.device) -> None:
         """Shard each layer, and the modules outside of them that are trained, over a mesh; all devices together.
 
+        The values are those of the main process, and only one module at a time is whole on the other devices.
         All devices must exchange weights in the same order and equally often. The head is not used equally often on
         all devices, so a frozen head is not sharded: it stays whole on every device.
         """
@@ -83,7 +84,9 @@ class Shards:
         else:
             kept = set()
         for part in parts:
+            take_from_main(part, device)
             fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True, ignored_params=kept)
+        take_from_main(inside, device)
         fully_shard(inside, mesh=mesh, mp_policy=policy, ignored_params=kept)
 
     def gather(self, keep: bool) -> None:
@@ -105,6 +108,27 @@ class Shards:
         self.model.__class__ = self.before.__class__
         vars(self.model).clear()
         vars(self.model).update(vars(self.before))
+
+
+def take_from_main(module: nn.Module, device: torch.device) -> None:
+    """Give a module the main process's values, whole and on the device, but for its shards; all devices together."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if isinstance(tensor, DTensor):
+            continue
+        empty = tensor.is_meta
+        whole = torch.empty(tensor.shape, dtype=tensor.dtype, device=device) if empty else tensor.detach().to(device)
+        whole = whole.contiguous()
+        # Not every type can be sent, but bytes can.
+        torch.distributed.broadcast(whole.reshape(-1).view(torch.uint8), src=0)
+        if empty:
+            # In place, because several modules may share the tensor.
+            torch.utils.swap_tensors(tensor, _like(tensor, whole))  # type: ignore[no-untyped-call]
+        else:
+            tensor.data = whole
+
+
+def _like(tensor: Tensor, values: Tensor) -> Tensor:
+    return nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
 
 
 def whole_tensor(tensor: Tensor) -> Tensor:

@@ -17,10 +17,10 @@ from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.mediation.selection import Selection
-from unlearning.models.weights_hash import weights_hash
 from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import fit
 from unlearning.training.gradient_checkpointing import checkpoint_gradients
+from unlearning.training.one_copy import loaded_weights_hash
 from unlearning.training.planned_training import plan_training, scoped_model
 from unlearning.training.row_model import plain_model
 from unlearning.training.step_data import TrainingRows
@@ -57,7 +57,7 @@ def unlearn_model(
     """
     planned = plan_training(config, corpus, tokenizer)
     objective, rows = planned.objective, planned.rows
-    identity = _identity(config, corpus, traced, weights_hash(model))
+    identity = _identity(config, corpus, traced, loaded_weights_hash(model))
     parameters = model.num_parameters()  # counts each weight, also where several 4-bit weights share a byte
     torch.manual_seed(config.seed)  # adapters start from random weights
     scoped = scoped_model(config.scope, model, objective, traced.layers if traced else None)

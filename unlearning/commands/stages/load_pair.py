@@ -12,8 +12,10 @@ from unlearning.context import on_main_process
 from unlearning.data.encoding import border_notice, encode_rows
 from unlearning.data.rows import Corpus
 from unlearning.evaluation.model_state import require_fits
+from unlearning.models.capabilities import is_tested
 from unlearning.models.load import load_model, load_tokenizer
 from unlearning.models.match import end_of_text_notice, require_match
+from unlearning.training.one_copy import has_no_values, loading_device
 from unlearning.training.trainer import weights_dtype
 
 log = logging.getLogger(__name__)
@@ -24,10 +26,16 @@ def load_pair(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return the model at the path and its tokenizer. Says so where they name different end-of-text tokens.
 
+    The model is on its `loading_device`.
+
     Raises InputError as `load_model` and `load_tokenizer` do, and for a tokenizer with more tokens than embeddings.
     """
     tokenizer = load_tokenizer(path, config)
-    model = load_model(path, config, weights_dtype(trainer))
+    dtype, device = weights_dtype(trainer), loading_device(trainer)
+    model = load_model(path, config, dtype, device=device)
+    if has_no_values(model) and not is_tested(model):
+        # What can be done with it is found by running it.
+        model = load_model(path, config, dtype)
     require_match(model, tokenizer)
     _say(end_of_text_notice(model, tokenizer))
     return model, tokenizer

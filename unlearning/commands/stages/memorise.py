@@ -19,11 +19,11 @@ from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.models.create import create_model
-from unlearning.models.weights_hash import weights_hash
 from unlearning.objectives.finetune import Finetune
 from unlearning.sandbox.tokenizer import train_tokenizer
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.fit import fit
+from unlearning.training.one_copy import loaded_weights_hash
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.stopping_rules import DivergedError
 from unlearning.training.task import TrainingRecord, TrainingTask
@@ -75,7 +75,7 @@ def memorise(
     recipe = config.recipe
     lengths = [len(row.input_ids) for row in rows]
     plan = MixedSchedule(recipe.epochs, recipe.batch_rows).plan([], lengths, None, config.recipe.seed)
-    weights = weights_hash(model)
+    weights = loaded_weights_hash(model)
     torch.manual_seed(recipe.seed)  # adapters start from random weights
     scoped = build(scope).apply(model, None)
     assert isinstance(tokenizer.pad_token_id, int)
