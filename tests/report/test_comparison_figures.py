@@ -81,6 +81,14 @@ def test_a_whisker_is_the_interval() -> None:
     assert list(figure.axes[0].lines[0].get_xdata()) == [0.65, 1.0]
 
 
+def test_a_model_without_a_final_score_is_incomplete() -> None:
+    """Its bar has the parts that are known, and no whisker."""
+    figure = Figure()
+    draw_final(figure, [row("half", 0.1, 0.5, 0.4)], {"half": "red"})
+    assert "incomplete" in texts(figure)
+    assert not figure.axes[0].lines
+
+
 def test_values_stand_in_order_at_equal_distances() -> None:
     """Three rates cross in the middle of the lower, the middle and the upper third; words stand by name."""
     scores = Series([0.5, 0.2, 0.8])
