@@ -40,7 +40,7 @@ from unlearning.training.sharding import Shards
 
 GIB = 2**30
 STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-IMPORTED, MEASURED = "imported", "measured"
+IMPORTED, LOADED, MEASURED = "imported", "loaded", "measured"
 FSDP = TrainerConfig(accelerator="cpu", strategy="fsdp", devices="2")
 BAR = 1.15
 PAUSE_SECONDS = 0.3
@@ -65,12 +65,11 @@ class Case:
     def run(self, folder: Path) -> None:
         """Do it, and name the stages."""
         say(IMPORTED)
-        if self.action is None:
-            say(MEASURED)
+        say(LOADED if self.action else MEASURED)
         path = str(folder / self.stored)
         model = load_model(path, ModelConfig(name="olmo_1b", path=path), self.dtype, device=loading_device(FSDP))
         read(model)
-        if self.action is not None:
+        if self.action:
             say(MEASURED)
             self.action(model, folder)
         time.sleep(PAUSE_SECONDS)
