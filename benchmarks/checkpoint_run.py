@@ -22,7 +22,7 @@ from unlearning.training.checkpoint_writer import BackgroundSaver, CheckpointWri
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.task import TrainingTask
 
-VOCABULARY, ROWS, ROW_TOKENS, BATCH_ROWS = 49152, 64, 48, 4
+VOCABULARY, ROWS, ROW_TOKENS, BATCH_ROWS = 49152, 64, 24, 2
 EVERY_SECONDS = {"measured": TrainerConfig.checkpoint_every_seconds, "waiting": 0.0, "background": 1e-3}
 """Seconds between checkpoints: as in every command; after each step, which waits for the disk; and while the next steps
 are made, as often as the disk allows."""

@@ -10,8 +10,10 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -54,7 +56,7 @@ AGAIN = ", started again"
 
 
 def main() -> None:
-    """Run the methods, print the table, and a last line of JSON: GiB at the peak of each method's stages."""
+    """Run the methods, print the tables, and a last line of JSON: peak and planned GiB of training, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
@@ -68,8 +70,8 @@ def main() -> None:
     results = {}
     for method in given.methods:
         seen = run(method, folder)
-        results[method] = {name: round(memory.resident / GIB, 2) for name, memory in seen.peaks.items()}
         show(method, seen)
+        results[method] = against_plan(seen)
         shutil.rmtree(folder / method)
     print(json.dumps(results))
 
@@ -82,27 +84,34 @@ def write_model(folder: Path) -> None:
 
 
 def run(method: str, folder: Path) -> Watched:
-    """Run a method with a kill after its first checkpoint. Returns the peaks of all stages."""
+    """Run a method with a kill after its first checkpoint. Returns the peaks of all stages, and what the plan said."""
     run_dir, cache = folder / method, folder / "cache"
     for path in (run_dir, cache):
         shutil.rmtree(path, ignore_errors=True)
     words = [*SETTINGS, *FEW_ROWS, *METHODS[method], f"method={method}", f"model.path={folder / MODEL}"]
-    command = [str(Path(sys.executable).with_name("unlearn")), *words]
-    command += [f"hydra.run.dir={run_dir}", f"cache_dir={cache}"]
-    killed = watch([start(command)], until=lambda: any((run_dir / CHECKPOINT).glob("*.safetensors")))
+    words += [f"cache_dir={cache}"]
+    plan = watch([start(command("plan", words))])
+    words += [f"hydra.run.dir={run_dir}"]
+    killed = watch([start(command("unlearn", words))], until=lambda: any((run_dir / CHECKPOINT).glob("*.safetensors")))
     done = steps_in(run_dir)
-    again = watch([start(command)])
+    again = watch([start(command("unlearn", words))])
     print(f"{method}: killed after {done} steps, ended with {steps_in(run_dir)} in its curve")
     if done >= STEPS or steps_in(run_dir) != STEPS:
         raise SystemExit(again.output)
     module = [sys.executable, "-m", "benchmarks.one_billion", str(folder), "--load", str(run_dir / "model")]
     loaded = watch([start(module)])
     print(f"{method}: {loaded.output.splitlines()[-1]}", flush=True)
-    found = Watched(again.output)
+    found = Watched(plan.output)
     for seen, when in ((killed, KILLED), (again, AGAIN), (loaded, "")):
         found.peaks |= {f"{name}{when}": memory for name, memory in seen.peaks.items() if name}
         found.seconds |= {f"{name}{when}": seconds for name, seconds in seen.seconds.items() if name}
     return found
+
+
+def command(name: str, words: Sequence[str]) -> list[str]:
+    """Return a command's program and words."""
+    code = f"import sys; from unlearning.cli import {name}; sys.argv[0] = '{name}'; {name}()"
+    return [sys.executable, "-c", code, *words]
 
 
 def steps_in(run_dir: Path) -> int:
@@ -125,8 +134,17 @@ def load_plainly(before: Path, after: Path) -> None:
     print(f"{len(changed)} of {len(old)} tensors changed, such as {changed[0]} and {changed[-1]}")
 
 
+def against_plan(seen: Watched) -> dict[str, float]:
+    """Return the peak of training and the plan's number, in GiB, and their ratio."""
+    planned = re.search(r"memory +([\d.]+) GiB to train", seen.output)
+    assert planned is not None
+    peak, plan = seen.peaks[f"unlearn{AGAIN}"].resident / GIB, float(planned[1])
+    return {"ours": round(peak, 2), "plain": plan, "ratio": round(peak / plan, 3)}
+
+
 def show(method: str, seen: Watched) -> None:
     """Print a method's table."""
+    print("\n".join(line for line in seen.output.splitlines() if line.strip().startswith("memory")))
     table = Table("stage", "seconds", "resident GiB", "held GiB", title=method)
     for name, peak in seen.peaks.items():
         table.add_row(name, *(f"{number:.1f}" for number in (seen.seconds[name], peak.resident / GIB, peak.held / GIB)))
