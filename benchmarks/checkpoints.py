@@ -35,6 +35,7 @@ from unlearning.training.checkpoint import CHECKPOINT
 GIB = 2**30
 MODEL = "model"
 KILLS, KILL_STEPS = 10, 14
+PARTS = ("measured", "killed")
 PARTIAL = ".*.partial"
 """Files that are being written (`artefacts.write_file`)."""
 BARS = {
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=150, help="of the run whose time and memory are measured")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     parser.add_argument("--mode", choices=EVERY_SECONDS, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -59,8 +61,11 @@ def main() -> None:
         print(json.dumps(train(given.folder / given.train, given.folder / MODEL, given.steps, given.mode)))
         return
     write_random_model("smollm2_135m", given.folder / MODEL, torch.float32)
-    results = measured(given.folder, given.steps, given.threads)
-    results["runs equal after a kill"] = killed(given.folder, given.threads)
+    results = {}
+    if "measured" in given.parts:
+        results = measured(given.folder, given.steps, given.threads)
+    if "killed" in given.parts:
+        results["runs equal after a kill"] = killed(given.folder, given.threads)
     show(results)
     print(json.dumps(results))
 

@@ -91,16 +91,28 @@ def _follow(process: "subprocess.Popen[str]", lines: list[str], stage: list[str]
 
 def _together(processes: Sequence["subprocess.Popen[str]"]) -> Memory:
     """Return what the processes take now."""
-    total = [_of(process.pid) for process in processes]
+    of = _own if len(processes) == 1 else _share
+    total = [of(process.pid) for process in processes]
     return Memory(sum(one.held for one in total), sum(one.resident for one in total))
 
 
-def _of(pid: int) -> Memory:
-    """Return a process's own memory and its share of what it shares; nothing for one that has ended."""
+def _own(pid: int) -> Memory:
+    """Return what one process takes; nothing for one that has ended."""
+    sizes = _sizes(pid, "status")
+    held = sizes.get("RssAnon", 0) + sizes.get("RssShmem", 0)
+    return Memory(held, held + sizes.get("RssFile", 0))
+
+
+def _share(pid: int) -> Memory:
+    """Return what one process takes, a page that several have counted in parts. The system takes long to count so."""
+    sizes = _sizes(pid, "smaps_rollup")
+    return Memory(sizes.get("Pss_Anon", 0) + sizes.get("Pss_Shmem", 0), sizes.get("Pss", 0))
+
+
+def _sizes(pid: int, file: str) -> dict[str, int]:
+    """Return the bytes that a file of /proc names; nothing for a process that has ended."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return Memory()
-    sizes = {line.split(":")[0]: int(line.split()[-2]) * KIB for line in text.splitlines()[1:]}
-    held = sizes.get("Pss_Anon", 0) + sizes.get("Pss_Shmem", 0)
-    return Memory(held, sizes.get("Pss", 0))
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return {line.split(":")[0]: int(line.split()[1]) * KIB for line in lines if line.endswith(" kB")}
