@@ -50,8 +50,8 @@ def require_free(run_dir: Path, need: DiskNeed) -> None:
     free = shutil.disk_usage(run_dir).free + bytes_in(run_dir / CHECKPOINT)
     if free < need.total:
         raise InputError(
-            f"{run_dir}: {free / GIB:.1f} GiB of its disk are free, and the run writes up to "
-            f"{need.total / GIB:.1f} GiB ({need.checkpoints / GIB:.1f} of checkpoints, {need.result / GIB:.1f} of "
+            f"{run_dir}: {free / GIB:.3g} GiB of its disk are free, and the run writes up to "
+            f"{need.total / GIB:.3g} GiB ({need.checkpoints / GIB:.3g} of checkpoints, {need.result / GIB:.3g} of "
             "weights); free some of it, or choose a folder on another disk with hydra.run.dir=FOLDER"
         )
 
