@@ -43,7 +43,7 @@ STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 IMPORTED, LOADED, MEASURED = "imported", "loaded", "measured"
 FSDP = TrainerConfig(accelerator="cpu", strategy="fsdp", devices="2")
 BAR = 1.15
-PAUSE_SECONDS = 0.3
+PAUSE_SECONDS = 1.5
 
 
 Action = Callable[[PreTrainedModel, Path], object]
