@@ -1,18 +1,24 @@
 """Processes that are started for training load no second copy of the weights where they can do without."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from weakref import ref
 
 import pytest
 import torch
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from tests.tiny_models import tiny_model
 from tests.tiny_tokenizers import BYTES, tiny_tokenizer
 from unlearning.commands.stages.load_pair import load_pair
 from unlearning.config.model import ModelConfig
 from unlearning.config.trainer import TrainerConfig
-from unlearning.models import capabilities
+from unlearning.models import anatomy, capabilities
 from unlearning.models.weights_hash import weights_hash
 from unlearning.training.one_copy import HASH, has_no_values, loaded_weights_hash
+from unlearning.training.sharding import Shards
 
 TOKENIZER = tiny_tokenizer(BYTES)
 
@@ -60,3 +66,26 @@ def test_an_architecture_that_must_be_tested_is_loaded_everywhere(
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(capabilities, "TESTED", frozenset())
     assert not has_no_values(loaded(folder, "fsdp"))
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[DeviceMesh]:
+    """Let this process be all processes of a group."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+def test_a_layer_that_is_sharded_is_whole_no_more(mesh: DeviceMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the whole model would be in memory until the last layer is sharded."""
+    model = tiny_model("llama")
+    first = [ref(weight) for weight in anatomy.layers(model)[0].parameters()]
+    alive: list[int] = []
+
+    def noting(part: torch.nn.Module, **options: Any) -> None:
+        alive.append(sum(weight() is not None for weight in first))
+        fully_shard(part, **options)
+
+    monkeypatch.setattr("unlearning.training.sharding.fully_shard", noting)
+    Shards(model).spread(mesh, MixedPrecisionPolicy(), torch.device("cpu"))
+    assert alive[:2] == [len(first), 0]

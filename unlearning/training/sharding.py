@@ -75,8 +75,9 @@ class Shards:
         """
         inside = plain_model(self.model)
         layers = anatomy.layers(inside)
-        in_layers = {parameter for layer in layers for parameter in layer.parameters()}
-        outside = {parameter for parameter in inside.parameters() if parameter not in in_layers}
+        # Not the parameters themselves: the whole weights of a layer would live on after it is sharded.
+        in_layers = {id(parameter) for layer in layers for parameter in layer.parameters()}
+        outside = {parameter for parameter in inside.parameters() if id(parameter) not in in_layers}
         kept = {parameter for parameter in outside if not parameter.requires_grad}
         parts: list[nn.Module] = list(layers)
         if _head_is_frozen(inside):
