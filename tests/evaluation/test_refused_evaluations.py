@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from tests.command_line import run_command
 from tests.evaluation.tiny import byte_model, byte_tokenizer
@@ -70,8 +70,11 @@ def test_what_fits_is_scored(tmp_path: Path) -> None:
         ("question", "question rivers/test/0"),
     ],
 )
-def test_what_is_longer_than_the_context(kind: str, name: str, tmp_path: Path) -> None:
-    """A text that is too long is refused, never cut."""
+def test_what_is_longer_than_the_context(
+    kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that is too long is refused, never cut, and before weights are read."""
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", None)
     line = refused(write(tmp_path, byte_model("olmo", context=CONTEXT).float(), **{kind: LONG}), tmp_path)
     assert line.startswith(f"error: {name}: ")
     assert f"context of {CONTEXT}" in line
