@@ -66,7 +66,7 @@ def test_what_does_not_fit(
 
 
 def test_a_run_that_never_fits_is_refused_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before weights are read, with the change that makes it fit."""
+    """Before weights are read, with changes that make it fit."""
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", unread)
     monkeypatch.setattr(planning, "this_machine", lambda _: machine(31))
     words = ["method=grad_diff", "trainer.pack_tokens=2", "trainer.packs_per_forward=1", "evaluation.batch_tokens=1"]
@@ -75,3 +75,7 @@ def test_a_run_that_never_fits_is_refused_first(tmp_path: Path, monkeypatch: pyt
     (line,) = ended.err.strip().splitlines()
     assert line.startswith("error: memory: weights, gradients and moments alone take")
     assert not any(tmp_path.iterdir())
+    advised = line.partition("; set ")[2].split()
+    assert 1 <= len(advised) <= 2
+    ended = run_command("plan", [*words, *SMALL, *advised], tmp_path)
+    assert (ended.code, "memory: " in ended.out) == (0, False), ended.out + ended.err

@@ -70,9 +70,7 @@ def test_what_fits_is_scored(tmp_path: Path) -> None:
         ("question", "question rivers/test/0"),
     ],
 )
-def test_what_is_longer_than_the_context(
-    kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_longer_than_the_context(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that is too long is refused, never cut, and before weights are read."""
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", None)
     line = refused(write(tmp_path, byte_model("olmo", context=CONTEXT).float(), **{kind: LONG}), tmp_path)

@@ -5,6 +5,7 @@ part checks its own texts once more when it is measured.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from transformers import PreTrainedModel
 
@@ -15,7 +16,7 @@ from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.likelihood import document_tokens
 from unlearning.evaluation.model_state import context_tokens, require_fits
 from unlearning.evaluation.multiple_choice import fitting_prompt, letter_tokens
-from unlearning.evaluation.parts import asked, has_letters
+from unlearning.evaluation.parts import asked, has_letters, scored_documents
 from unlearning.evaluation.tofu import SETS, answer_rows, encoded_answers
 
 ADDED_TOKENS = 16
@@ -28,10 +29,9 @@ def require_lengths(evaluated: EvaluatedModel) -> None:
     The model's weights need not be there. Only texts that have so many bytes that they may be too long are tokenised.
     """
     corpus, model, tokenizer = evaluated.corpus, evaluated.model, evaluated.tokenizer
-    if corpus.muse or (corpus.members and corpus.nonmembers):
-        for document in (*corpus.members, *corpus.nonmembers):
-            if _may_be_too_long(document.text, model) or len(document.text) < ADDED_TOKENS:
-                document_tokens(model, tokenizer, document)
+    for document in chain(*((corpus.members, corpus.nonmembers) if corpus.muse else scored_documents(evaluated))):
+        if _may_be_too_long(document.text, model) or len(document.text) < ADDED_TOKENS:
+            document_tokens(model, tokenizer, document)
     questions = asked(evaluated)
     _require_cloze(evaluated, questions)
     if questions and has_letters(corpus):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from unlearning.data.encoding import encode_prompts
 from unlearning.data.question_text import LETTERS
-from unlearning.data.rows import Corpus, Question
+from unlearning.data.rows import Corpus, Document, Question
 from unlearning.evaluation.answer_score import answer_score
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.generation import end_tokens, generate
@@ -61,15 +61,11 @@ def generations(evaluated: EvaluatedModel) -> list[Generation]:
 
 
 def membership(evaluated: EvaluatedModel) -> list[DocumentScore]:
-    """Return the membership scores of members, then of non-members; empty unless the data has both.
-
-    Of each, at most `max_documents` are scored.
-    """
-    corpus, limit = evaluated.corpus, evaluated.config.max_documents
-    if not corpus.members or not corpus.nonmembers:
+    """Return the membership scores of members, then of non-members; empty unless the data has both."""
+    member_documents, nonmember_documents = scored_documents(evaluated)
+    documents = evaluated.share.of([*member_documents, *nonmember_documents])
+    if not documents:
         return []
-    member_documents = evenly_spread(corpus.members, limit)
-    documents = evaluated.share.of([*member_documents, *evenly_spread(corpus.nonmembers, limit)])
     members = len(evaluated.share.of(member_documents))
     with shown_progress("membership", len(documents)) as advance:
         return document_scores(
@@ -112,6 +108,14 @@ PARTS = {
     "muse": Part(ItemScore, muse, divided=True),
     "wmdp": Part(ItemScore, wmdp, divided=True),
 }
+
+
+def scored_documents(evaluated: EvaluatedModel) -> tuple[list[Document], list[Document]]:
+    """Return the members and the non-members that are scored, at most `max_documents` of each; none unless both are."""
+    corpus, limit = evaluated.corpus, evaluated.config.max_documents
+    if not corpus.members or not corpus.nonmembers:
+        return [], []
+    return evenly_spread(corpus.members, limit), evenly_spread(corpus.nonmembers, limit)
 
 
 def asked(evaluated: EvaluatedModel) -> list[Question]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unlearning.models import anatomy
 from unlearning.training.row_model import plain_model
@@ -31,6 +30,8 @@ def count_activations(scoped: nn.Module, pack_tokens: int, mixed: bool) -> Activ
 
     The model's weights are on the meta device. None for an architecture that cannot be run without values.
     """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
     copied = deepcopy(scoped).train()
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 from unlearning.data.packing import supervised_tokens
 from unlearning.data.question_text import HARNESS_HEAD, MMLU_HEAD, cloze_prompt, letters_prompt
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.parts import asked, has_letters
+from unlearning.evaluation.parts import asked, has_letters, scored_documents
 from unlearning.plan.counts import Counts
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.step_data import StepLayout, TrainingRows
@@ -75,8 +75,8 @@ def scoring_work(counts: Counts, evaluated: EvaluatedModel) -> dict[str, Work]:
     questions, found = asked(evaluated), dict[str, Work]()
     found["generation"] = _work(counts, len(rows), prompts + answers, answers)
     found["memorisation"] = found["generation"]
-    if corpus.members and corpus.nonmembers:
-        texts = [document.text for document in (*corpus.members, *corpus.nonmembers)]
+    texts = [document.text for documents in scored_documents(evaluated) for document in documents]
+    if texts:
         tokens = tokens_of(texts, tokenizer)
         found["membership"] = _work(counts, len(texts), tokens, tokens)
     if questions:

@@ -1,6 +1,7 @@
 """The plan of a run from its settings and from what is known without weights; and the rates that a run leaves."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from unlearning.commands.stages.known import KnownInputs
@@ -50,9 +51,10 @@ def stage_work(config: UnlearnConfig, known: KnownInputs, plan: RunPlan) -> dict
 
 
 def keep_rates(config: UnlearnConfig, known: KnownInputs, plan: RunPlan, parts: Sequence[Measured]) -> None:
-    """Write how fast the parts of a run were into the cache, for later plans."""
+    """Write how fast the parts of a run were into the cache, for later plans; a cache that is full is left as it is."""
     work = {STEPS: _training(config, plan), **scoring_work(plan.counts, _evaluated(config, known))}
-    planned_rates(config, plan, this_machine(config.trainer)).add(measured_rates(parts, work))
+    with suppress(OSError):
+        planned_rates(config, plan, this_machine(config.trainer)).add(measured_rates(parts, work))
 
 
 def planned_rates(config: UnlearnConfig, plan: RunPlan, machine: Machine) -> RateFile:
