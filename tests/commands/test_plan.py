@@ -47,7 +47,7 @@ def test_a_plan_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (2048, ["method=grad_diff"], None),
         (60, ["method=grad_diff"], "warning: memory: the run takes about"),
-        (16, ["method=grad_diff"], "error: memory: weights, gradients and moments alone take 0.0 GiB"),
+        (16, ["method=grad_diff"], "error: memory: weights, gradients and moments alone take 0.0312 GiB"),
         (16, ["method=grad_diff", "scope=lora"], "warning: memory: the run takes about"),
     ],
     ids=["fits", "hardly", "never", "adapters"],

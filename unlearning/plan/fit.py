@@ -84,10 +84,10 @@ class MemoryFit:
     def _said(self, plan: RunPlan, taken: float, what: str) -> str:
         counts, precision = plan.counts, resolve_precision(self.config.trainer)
         held = f"{counts.trained:,} of {counts.total:,} weights trained in {precision}"
-        there = f"{self.machine.device_bytes / GIB:.1f} GiB of a {self.machine.kind} device"
+        there = f"{self.machine.device_bytes / GIB:.3g} GiB of a {self.machine.kind} device"
         advised = self.advice()
         remedy = f"; set {' '.join(advised)}" if advised else ""
-        return f"memory: {what} {taken / GIB:.1f} GiB ({held}), and there are {there}{remedy}"
+        return f"memory: {what} {taken / GIB:.3g} GiB ({held}), and there are {there}{remedy}"
 
     def advice(self) -> tuple[str, ...]:
         """Return the fewest overrides, one or two, with which the run fits; empty where there are none."""

@@ -45,11 +45,10 @@ def _weights(plan: RunPlan) -> str:
 def _memory(plan: RunPlan, machine: Machine) -> list[str]:
     parts = [f"{part.name} {_gib(getattr(plan.memory, part.name))}" for part in fields(Memory)]
     unknown = "" if plan.memory.activations else " (activations of this architecture are not known)"
-    tables = _gib(plan.reference.bytes + plan.prefix_bytes)
     there = f"{machine.devices} x {_gib(machine.device_bytes)} GiB on {machine.name}"
     return [
         f"memory    {_gib(plan.memory.total)} GiB to train: {', '.join(parts)}{unknown}",
-        f"          {_gib(plan.scoring_bytes)} to score, {tables} of tables in CPU memory; {there}",
+        f"          {_gib(plan.scoring_bytes)} to score, {_gib(plan.host_bytes)} more in CPU memory; {there}",
     ]
 
 

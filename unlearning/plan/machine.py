@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,8 @@ from unlearning.config.trainer import TrainerConfig
 from unlearning.training.hardware import one_device
 
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CUDA_BYTES = float(2**30)
+"""What CUDA's own context takes, about."""
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 """Files of cgroup version 2 and of version 1."""
 
@@ -29,6 +32,8 @@ class Machine:
     """Memory of each GPU; of a CPU, what all processes of this computer may take together."""
     swap_bytes: float = 0.0
     """Disk that a CPU's memory may be moved to: slow, and never planned with."""
+    libraries_bytes: float = 0.0
+    """What the libraries of one process take on the device."""
 
     @property
     def device_bytes(self) -> float:
@@ -42,11 +47,11 @@ def this_machine(trainer: TrainerConfig) -> Machine:
     if device.type == "cuda":
         found = torch.cuda.device_count() if trainer.devices == "auto" else int(trainer.devices)
         gpu = torch.cuda.get_device_properties(device)
-        return Machine(gpu.name, "cuda", found, float(gpu.total_memory))
+        return Machine(gpu.name, "cuda", found, float(gpu.total_memory), libraries_bytes=CUDA_BYTES)
     processes = 1 if trainer.devices == "auto" else int(trainer.devices)
     processor = f"{platform.machine()} {_processor()}, {os.cpu_count()} cores"
     memory, swap = cpu_memory_bytes(CGROUPS, OWN_CGROUP), float(psutil.swap_memory().total)
-    return Machine(processor, "cpu", processes, memory, swap)
+    return Machine(processor, "cpu", processes, memory, swap, _libraries_bytes())
 
 
 def cpu_memory_bytes(cgroups: Path, own_cgroup: Path) -> float:
@@ -62,6 +67,12 @@ def cpu_memory_bytes(cgroups: Path, own_cgroup: Path) -> float:
             except (OSError, ValueError):
                 continue  # no such file, or "max"
     return min(found)
+
+
+@cache
+def _libraries_bytes() -> float:
+    """Return what this process takes now; it is first asked when the libraries are loaded, and no weights yet."""
+    return float(psutil.Process().memory_info().rss)
 
 
 def _around(cgroups: Path, own_cgroup: Path) -> list[Path]:

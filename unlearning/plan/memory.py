@@ -50,6 +50,12 @@ class Memory:
     activations: float
     """0 where they are not known for the architecture."""
     logits: float
+    checkpoint: float = 0.0
+    """The copy of weights and moments that is written while training goes on; 0 with a GPU, which does not hold it."""
+    tables: float = 0.0
+    """What the model said before unlearning, and outputs of frozen first layers; 0 with a GPU likewise."""
+    libraries: float = 0.0
+    """What PyTorch and other libraries take by themselves."""
 
     @property
     def certain(self) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -16,7 +16,7 @@ from unlearning.models.token_values import LOGITS_MIB, MIB
 from unlearning.plan.activations import count_activations
 from unlearning.plan.counts import Counts, counts_of
 from unlearning.plan.machine import Machine
-from unlearning.plan.memory import Layout, Memory, scoring_memory, training_memory
+from unlearning.plan.memory import MOMENTS, Layout, Memory, scoring_memory, training_memory
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.disk_space import DiskNeed, disk_need, keeps_best
 from unlearning.training.planned_training import (
@@ -46,9 +46,9 @@ class RunPlan:
     scoring_bytes: float
     """Bytes on the device that scores."""
     reference: ReferenceSize
-    """What the model says before unlearning, held in CPU memory."""
-    prefix_bytes: int
-    """Bytes of the outputs of frozen first layers, likewise."""
+    """What the model says before unlearning."""
+    host_bytes: float
+    """Bytes in CPU memory beside a GPU: a checkpoint's copy, and tables; 0 on a CPU, where `memory` has them."""
     disk: DiskNeed
     all_layers: bool
     """Whether the layers are chosen by a trace, so that all of them are counted here."""
@@ -87,15 +87,23 @@ def plan_run(
     layout, counts = planned_layout(config, planned, scoped, pad), counts_of(scoped)
     answers = len(planned.rows.forget) + len(planned.rows.retain)
     slots = min(config.evaluation.batch_tokens, _all_tokens(planned) + answers * config.evaluation.max_new_tokens)
+    reference = planned_reference(config, planned, scoped, steps, layout)
+    besides = {
+        "checkpoint": _checkpoint_bytes(config, held_by(config, machine), counts),
+        "tables": float(reference.bytes + _prefix_bytes(config, planned, scoped, layout)),
+    }
+    memory = _memory(config, planned, scoped, counts, machine, with_activations)
+    on_cpu = machine.kind == "cpu"
     return RunPlan(
         planned=planned,
         steps=steps,
         layout=layout,
         counts=counts,
-        memory=_memory(config, planned, scoped, counts, machine, with_activations),
-        scoring_bytes=scoring_memory(counts, held_by(config, machine).itemsize, slots, _logits_bytes(machine)),
-        reference=planned_reference(config, planned, scoped, steps, layout),
-        prefix_bytes=_prefix_bytes(config, planned, scoped, layout),
+        memory=replace(memory, libraries=machine.libraries_bytes, **(besides if on_cpu else {})),
+        scoring_bytes=machine.libraries_bytes
+        + scoring_memory(counts, held_by(config, machine).itemsize, slots, _logits_bytes(machine, counts, slots)),
+        reference=reference,
+        host_bytes=0.0 if on_cpu else sum(besides.values()),
         disk=disk_need(scoped, keeps_best(config.stopping)),
         all_layers=open_layers,
     )
@@ -126,7 +134,7 @@ def _memory(
     tokens = largest_pass_tokens(planned, trainer)
     width = min(trainer.pack_tokens, tokens)
     found = count_activations(scoped, width, held.mixed) if with_activations else None
-    return training_memory(counts, held, found, tokens / width, _logits_bytes(machine))
+    return training_memory(counts, held, found, tokens / width, _logits_bytes(machine, counts, tokens))
 
 
 def largest_pass_tokens(planned: PlannedTraining, trainer: TrainerConfig) -> int:
@@ -149,13 +157,21 @@ def largest_pass_tokens(planned: PlannedTraining, trainer: TrainerConfig) -> int
     return max(2, longest, min(largest, trainer.pack_tokens * trainer.packs_per_forward))
 
 
+def _checkpoint_bytes(config: UnlearnConfig, held: Layout, counts: Counts) -> float:
+    """Return the bytes of the copy that a checkpoint is written from; with a checkpoint at each step there is none."""
+    if config.trainer.checkpoint_every_seconds == 0:
+        return 0.0
+    return (1 + MOMENTS) * held.itemsize * counts.trained / held.sharded_over
+
+
 def _prefix_bytes(config: UnlearnConfig, planned: PlannedTraining, scoped: nn.Module, layout: StepLayout) -> int:
     tokens = sum(len(planned.rows[number].input_ids) for number in layout.prefix_rows)
     return tokens * prefix_bytes_per_token(plain_model(scoped), config.trainer)
 
 
-def _logits_bytes(machine: Machine) -> float:
-    return float(LOGITS_MIB[machine.kind] * MIB)
+def _logits_bytes(machine: Machine, counts: Counts, tokens: int) -> float:
+    """Return the bytes of the logits that are computed together: those of all tokens in float32, or as many as may."""
+    return float(min(LOGITS_MIB[machine.kind] * MIB, 4 * counts.vocabulary * tokens))
 
 
 def _all_tokens(planned: PlannedTraining) -> int:

@@ -30,7 +30,7 @@ from unlearning.probes import first_checks as probes
 from unlearning.scopes.scope import Scope
 from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.disk_space import require_disk_space, require_free
-from unlearning.training.planned_training import plan_training, require_trainable_scope
+from unlearning.training.planned_training import require_trainable_scope
 
 
 def check_unlearning(config: UnlearnConfig, known: KnownInputs, run_dir: Path) -> RunPlan | None:
@@ -55,11 +55,10 @@ def check_training(
     `layers` are those of a trace; None: there is none, or it comes later. Returns the plan of the run, without
     activations; None before a trace. Prints a line where the memory will hardly be enough.
     """
-    planned = plan_training(config, known.corpus, known.tokenizer)
+    fit = memory_fit(config, known, layers)
     if isinstance(config.scope, TracedScopeConfig) and layers is None:
         require_trainable_scope(config, known.skeleton)
         return None
-    fit = memory_fit(config, known, layers, planned)
     plan = fit.least
     plan.reference.require_at_most(config.trainer.reference_gib)
     # A run that goes on, or whose weights are in 4 bits, asks for disk space once it trains.

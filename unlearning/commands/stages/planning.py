@@ -17,7 +17,7 @@ from unlearning.plan.run_plan import RunPlan
 from unlearning.plan.work import Work, scoring_work, training_work
 from unlearning.progress.measured import Measured
 from unlearning.training.callbacks import STEPS
-from unlearning.training.planned_training import PlannedTraining, plan_training
+from unlearning.training.planned_training import plan_training
 from unlearning.training.trainer import resolve_precision
 
 
@@ -28,12 +28,13 @@ def known_layers(config: UnlearnConfig, known: KnownInputs) -> Sequence[int] | N
     return read_layers(Path(config.scope.layers_file), len(anatomy.layers(known.skeleton))).layers
 
 
-def memory_fit(
-    config: UnlearnConfig, known: KnownInputs, layers: Sequence[int] | None, planned: PlannedTraining | None = None
-) -> MemoryFit:
-    """Return the comparison of a run with this machine's memory."""
+def memory_fit(config: UnlearnConfig, known: KnownInputs, layers: Sequence[int] | None) -> MemoryFit:
+    """Return the comparison of a run with this machine's memory.
+
+    Raises InputError for rows that cannot be encoded, and for sets of which the schedule makes no steps.
+    """
     assert isinstance(known.tokenizer.pad_token_id, int)
-    planned = planned or plan_training(config, known.corpus, known.tokenizer)
+    planned = plan_training(config, known.corpus, known.tokenizer)
     pad, machine = known.tokenizer.pad_token_id, this_machine(config.trainer)
     return MemoryFit(config, planned, known.skeleton, pad, layers, machine)
 
