@@ -33,6 +33,8 @@ from unlearning.training.callbacks import LOSS_CURVE
 from unlearning.training.checkpoint import CHECKPOINT
 
 GIB = 2**30
+BLOCK = 512
+"""Bytes of a block in the system's count."""
 MODEL = "model"
 KILLS, KILL_STEPS = 10, 14
 PARTS = ("measured", "killed")
@@ -162,10 +164,11 @@ def kill_while_writing(process: "subprocess.Popen[str]", folder: Path, number: i
         for path in folder.glob(PARTIAL):
             seen.add(path.name)
             with suppress(FileNotFoundError):
-                if len(seen) == number and path.stat().st_size >= share * size:
+                # The file has its whole size from the beginning, but not its blocks.
+                if len(seen) == number and path.stat().st_blocks * BLOCK >= share * size:
                     process.send_signal(signal.SIGKILL)
                     process.wait()
-                    return path.stat().st_size
+                    return path.stat().st_blocks * BLOCK
         time.sleep(0.002)
     if process.returncode != -signal.SIGKILL:
         raise SystemExit(f"the run ended with {process.returncode} before it was killed")
