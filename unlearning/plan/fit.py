@@ -12,7 +12,7 @@ from unlearning.config.scope import LoraScopeConfig
 from unlearning.errors import InputError
 from unlearning.plan.machine import Machine
 from unlearning.plan.memory import GIB
-from unlearning.plan.run_plan import RunPlan, plan_run
+from unlearning.plan.run_plan import RunPlan, held_by, plan_run
 from unlearning.training.planned_training import PlannedTraining
 from unlearning.training.trainer import resolve_precision
 
@@ -75,11 +75,17 @@ class MemoryFit:
         if self.least.peak_bytes < CLOSE * there:
             return None
         plan = self.whole
-        if plan.memory.certain > there + self.machine.swap_bytes and not plan.all_layers:
+        if plan.memory.certain - self._dropped(plan) > there + self.machine.swap_bytes and not plan.all_layers:
             raise InputError(self._said(plan, plan.memory.certain, "weights, gradients and moments alone take"))
         if plan.peak_bytes > there:
             return f"warning: {self._said(plan, plan.peak_bytes, 'the run takes about')}"
         return None
+
+    def _dropped(self, plan: RunPlan) -> float:
+        """Return the bytes of frozen weights on a CPU: pages of their file, which the system can drop."""
+        if self.machine.kind != "cpu":
+            return 0.0
+        return float(held_by(self.config, self.machine).itemsize * (plan.counts.total - plan.counts.trained))
 
     def _said(self, plan: RunPlan, taken: float, what: str) -> str:
         counts, precision = plan.counts, resolve_precision(self.config.trainer)
