@@ -23,7 +23,7 @@ SMALLER = [
     "data.nonmembers=null",
     "model.width=64",
     "trainer.packs_per_forward=1",
-    "recipe.epochs=20",
+    "recipe.epochs=14",
     "recipe.batch_rows=4",
     "evaluation.max_questions=2",
     "evaluation.max_new_tokens=32",
@@ -65,7 +65,7 @@ def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "ratio=1to1",
         "schedule.chunk_rows=10",
         "schedule.batch_rows=20",
-        "schedule.epochs=10",
+        "schedule.epochs=7",
         f"hydra.run.dir={METHOD}",
     )
     _forgot(unlearned)
@@ -87,7 +87,7 @@ def _memorised(run: Path) -> None:
     record = read(run / "metrics.json")
     assert set(record) == {"memorised", "missing", "scorers", "training"}
     # One document a task: a completion each, one question of Task1 and Task3, five of Task2; in both sets.
-    assert record["training"]["rows"] == 20 * 20
+    assert record["training"]["rows"] == 14 * 20
 
 
 def _forgot(run: Path) -> None:

@@ -16,7 +16,7 @@ from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.runs import folder as run_folder
 
 TARGET = ASSETS / "target"
-SHORT_EVALUATION = ["evaluation.max_new_tokens=8", "evaluation.max_questions=6", "evaluation.max_documents=6"]
+SHORT_EVALUATION = ["evaluation.max_new_tokens=4", "evaluation.max_questions=4", "evaluation.max_documents=4"]
 SHORT = [
     "trainer=cpu",
     "trainer.max_steps=2",

@@ -45,10 +45,15 @@ def test_a_plan_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("mib", "words", "said"),
     [
-        (2048, ["method=grad_diff"], None),
+        pytest.param(2048, ["method=grad_diff"], None, marks=pytest.mark.exhaustive),
         (60, ["method=grad_diff"], "warning: memory: the run takes about"),
         (16, ["method=grad_diff"], "error: memory: weights, gradients and moments alone take 0.0312 GiB"),
-        (16, ["method=grad_diff", "scope=lora"], "warning: memory: the run takes about"),
+        pytest.param(
+            16,
+            ["method=grad_diff", "scope=lora"],
+            "warning: memory: the run takes about",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
     ids=["fits", "hardly", "never", "adapters"],
 )

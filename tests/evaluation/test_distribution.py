@@ -199,8 +199,9 @@ WORDS = [
 ]
 
 
+@pytest.mark.exhaustive
 def test_the_command_on_two_processes(tmp_path: Path) -> None:
-    """Two processes write the same files as one, and no others."""
+    """Two processes write the same files as one, and no others; by default a run on two processes evaluates too."""
     ended = run_command("evaluate", [*WORDS, "evaluation.max_questions=5", "hydra.run.dir=one"], tmp_path)
     assert ended.code == 0, ended.err
     folder = tmp_path / "apart"
