@@ -65,7 +65,7 @@ def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "ratio=1to1",
         "schedule.chunk_rows=10",
         "schedule.batch_rows=20",
-        "schedule.epochs=7",
+        "schedule.epochs=10",
         f"hydra.run.dir={METHOD}",
     )
     _forgot(unlearned)
