@@ -69,7 +69,9 @@ def main() -> None:
     for name in options.cases:
         ours, plain = (in_a_process(name, side, options) for side in ("ours", "plain"))
         check(name, ours.losses, plain.losses)
-        results |= compare(name, ours, plain)
+        found = compare(name, ours, plain)
+        print(json.dumps(found), file=sys.stderr)  # at once: all cases of a large shape take an hour
+        results |= found
     show(results, options)
     print(json.dumps(results))
 

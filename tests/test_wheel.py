@@ -63,8 +63,8 @@ def test_commands_compose_away_from_the_checkout(site: Path, tmp_path: Path) -> 
 
 
 def test_commands_are_declared(site: Path) -> None:
-    """The wheel declares all seven commands."""
+    """The wheel declares all eight commands."""
     (entry_points,) = site.glob("*.dist-info/entry_points.txt")
     names = [line.split(" = ")[0] for line in entry_points.read_text().splitlines() if " = " in line]
-    others = ("evaluate", "memorise", "merge", "probe", "report", "trace")
+    others = ("evaluate", "memorise", "merge", "plan", "probe", "report", "trace")
     assert sorted(names) == ["unlearn", *(f"unlearn-{name}" for name in others)]
