@@ -10,7 +10,7 @@ run: install
 	$(BIN)/unlearn experiment=quickstart
 
 # Whole commands, all there is to choose for them, and their pages: about half of the time.
-COMMANDS := tests/commands tests/report $(patsubst %,tests/test_%.py,conf distributed readme refusals semeval25_experiment)
+COMMANDS := $(patsubst %,tests/%,commands probes report runs) $(patsubst %,tests/test_%.py,conf distributed readme refusals semeval25_experiment)
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
 
 # Both halves at once, one a core; each shows what it has to say when it has ended.
