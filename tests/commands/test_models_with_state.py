@@ -86,7 +86,7 @@ def memorise(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if float(losses.max()) < 0.02:
+        if float(losses.detach().max()) < 0.02:
             break
     assert float(losses.max()) < 0.1
 

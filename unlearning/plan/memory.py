@@ -4,10 +4,9 @@ from dataclasses import dataclass, fields
 
 from unlearning.plan.activations import Activations
 from unlearning.plan.counts import Counts
+from unlearning.training.disk_space import MOMENTS
 
 GIB = 2**30
-MOMENTS = 2
-"""Tensors of AdamW for each trained tensor, in its type."""
 NF4_BITS = 4.127
 """Bits of a weight in NF4 with quantised constants (QLoRA, Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
 LOGITS_COPIES = 3

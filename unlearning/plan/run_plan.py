@@ -16,9 +16,9 @@ from unlearning.models.token_values import LOGITS_MIB, MIB
 from unlearning.plan.activations import count_activations
 from unlearning.plan.counts import Counts, counts_of
 from unlearning.plan.machine import Machine
-from unlearning.plan.memory import MOMENTS, Layout, Memory, scoring_memory, training_memory
+from unlearning.plan.memory import Layout, Memory, scoring_memory, training_memory
 from unlearning.schedules.plan import PlanStep
-from unlearning.training.disk_space import DiskNeed, disk_need, keeps_best
+from unlearning.training.disk_space import MOMENTS, DiskNeed, disk_need, keeps_best
 from unlearning.training.planned_training import (
     PlannedTraining,
     planned_layout,

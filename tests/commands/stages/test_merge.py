@@ -16,7 +16,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.tiny_models import tiny_model
 from unlearning.commands.stages.merge import find_adapters, merge_adapters, require_fit
-from unlearning.config.checks import check_ranges
 from unlearning.config.commands import Combination, MajoritySign, MergeConfig
 from unlearning.config.model import ModelConfig
 from unlearning.errors import InputError
@@ -285,21 +284,3 @@ def test_adapters_of_a_model_that_is_elsewhere_now(tmp_path: Path, base: Path) -
     tiny_model("llama", hidden_size=64, head_dim=16).save_pretrained(broad)
     broader = change(adapter(tmp_path / "broader", broad, 0), base_model_name_or_path="/nowhere/model")
     assert "broader: does not fit the model (" in refusal(settings([broader, broader]), base)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"adapters": []}, r"adapters=\[\]: must be two folders or more"),
-        ({"adapters": ["a"]}, r"adapters=\['a'\]: must be two folders or more"),
-        ({"weights": [1.0]}, r"weights=\[1\.0\]: must be 2 numbers"),
-        ({"weights": [0.0, 0.0]}, "must be finite and not all 0"),
-        ({"weights": [math.nan, 1.0]}, "must be finite and not all 0"),
-        ({"density": 0.0}, r"density=0\.0: must be in \(0, 1\]"),
-        ({"density": 1.5}, r"density=1\.5: must be in \(0, 1\]"),
-    ],
-)
-def test_ranges(changes: dict[str, Any], words: str) -> None:
-    """Ranges are checked when the configuration becomes objects."""
-    with pytest.raises(InputError, match=words):
-        check_ranges(MergeConfig(**{"name": "merge", "adapters": ["a", "b"], **changes}), "")
