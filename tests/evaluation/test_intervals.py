@@ -12,9 +12,9 @@ from unlearning.evaluation.intervals import (
     DOCUMENTS,
     ROWS,
     accuracy_draws,
-    auc_draws,
     intervals,
     mean_score_draws,
+    membership_draws,
 )
 from unlearning.evaluation.membership import membership_auc, membership_metrics
 from unlearning.evaluation.metrics import METRICS
@@ -145,7 +145,7 @@ def test_draws_are_those_written_out() -> None:
     documents = losses(source.normal(0, 1, 7).round(1).tolist(), source.normal(0.5, 1, 5).round(1).tolist())
     reference = [replace(item, loss_nats=float(source.normal())) for item in documents]
     naive = naive_draws(rows, documents, reference, resamples)
-    drawn = mean_score_draws(rows, resamples) | auc_draws(documents, reference, resamples)
+    drawn = mean_score_draws(rows, resamples) | membership_draws(documents, reference, resamples)
     assert {*term_keys(), "task_aggregate", "forget_knowledge", "mia_auc_reference", "mia_auc_zlib"} <= set(drawn)
     for name, values in drawn.items():
         assert values.tolist() == pytest.approx([metrics[name] for metrics in naive], abs=1e-12), name
@@ -169,7 +169,7 @@ def test_final_is_the_mean_of_independent_draws() -> None:
     metrics = metrics_of(rows, documents, None, questions)
     found = intervals(metrics, rows, documents, None, {"utility": questions}, {})
     aggregate = mean_score_draws(rows, 2000)["task_aggregate"]
-    auc = auc_draws(documents, None, 2000)["mia_auc"]
+    auc = membership_draws(documents, None, 2000)["mia_auc"]
     utility = accuracy_draws("utility", questions, 2000)["utility"]
     expected = np.percentile((aggregate + 1 - 2 * np.abs(auc - 0.5) + utility) / 3, [2.5, 97.5])
     assert found["final"] == pytest.approx(expected.tolist())

@@ -20,6 +20,7 @@ from unlearning.evaluation.result import DocumentScore
 
 KEYS = {
     "mia_score",
+    "neutral_nats",
     *map(auc_key, ATTACKS),
     *(tpr_key(rate, name) for name in ATTACKS for rate in FALSE_POSITIVE_RATES),
 }
@@ -67,6 +68,11 @@ def test_the_reference_takes_off_what_is_hard_for_any_model() -> None:
     assert metrics["mia_tpr_1_percent_loss"] == 0.5
 
 
+def test_the_neutral_loss_is_the_mean_over_non_members() -> None:
+    """Members with losses 7 and 8 do not count: (2 + 4) / 2."""
+    assert membership_metrics(scores([7.0, 8.0], [2.0, 4.0]), None)["neutral_nats"] == 3.0
+
+
 @pytest.mark.parametrize("change", [{"id": "another"}, {"member": False}])
 def test_a_reference_of_other_documents_does_not_count(change: dict[str, object]) -> None:
     """The reference must have the same documents in the same roles."""
@@ -85,7 +91,7 @@ def test_all_keys_are_always_there_and_described() -> None:
     assert set(membership_metrics([], None)) == set(membership_metrics(found, None)) == KEYS
     assert set(membership_metrics([], found).values()) == {None}
     assert None not in membership_metrics(found, found).values()
-    assert {key for key in METRICS if key.startswith("mia_")} == KEYS
+    assert {key for key in METRICS if key.startswith(("mia_", "neutral_"))} == KEYS
 
 
 @pytest.mark.parametrize(

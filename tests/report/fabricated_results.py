@@ -108,7 +108,7 @@ def metrics_of(model: str, answers: list[dict[str, Any]]) -> dict[str, float | N
     auc, accuracy = LEVELS[model][2:]
     mia = 1 - 2 * abs(auc - 0.5)
     result |= {"mia_auc": auc, "mia_score": mia, "utility": accuracy, "utility_macro": accuracy - 0.01}
-    result |= {"utility_cloze": accuracy, "utility_letters": 0.25}
+    result |= {"utility_cloze": accuracy, "utility_letters": 0.25, "neutral_nats": 2.5}
     result |= {auc_key(attack): auc for attack in ATTACKS} | dict.fromkeys(
         (tpr_key(rate, attack) for rate in FALSE_POSITIVE_RATES for attack in ATTACKS), 0.02
     )

@@ -58,7 +58,7 @@ def intervals(
       three intervals of "final" hold the true value; from 0.48 or 0.52 on, 19 of 20 do.
     - An interval is extended to the metric itself where that lies outside.
     """
-    drawn = mean_score_draws(generations, resamples) | auc_draws(membership, reference, resamples)
+    drawn = mean_score_draws(generations, resamples) | membership_draws(membership, reference, resamples)
     drawn |= benchmarks
     for name, scores in questions.items():
         drawn |= accuracy_draws(name, scores, resamples)
@@ -116,14 +116,17 @@ def harmonic_means(terms: Values) -> Values:
     return means
 
 
-def auc_draws(scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None, resamples: int) -> Drawn:
-    """Return the draws of every attack's AUC; empty without documents."""
+def membership_draws(
+    scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None, resamples: int
+) -> Drawn:
+    """Return the draws of every attack's AUC and of the mean loss of non-members; empty without documents."""
     if not scores:
         return {}
     generator, member = np.random.default_rng([SEED, DOCUMENTS]), member_flags(scores)
     members = draw_indices(generator, int(member.sum()), resamples)
     others = draw_indices(generator, int((~member).sum()), resamples)
-    return {
+    losses = np.array([item.loss_nats for item in scores if not item.member])
+    return {"neutral_nats": losses[others].mean(axis=1)} | {
         auc_key(attack): drawn_auc(values[member], values[~member], members, others)
         for attack, values in attack_values(scores, reference).items()
     }

@@ -3,9 +3,12 @@
 AUC: probability that a member has a lower value than a non-member; 0 to 1, 0.5 is best. Score of the SemEval task:
 1 - 2 |AUC - 0.5|; 0 to 1, higher is better. True positive rate at a low false positive rate: the share of members found
 when hardly any non-member is accused; 0 to 1, lower is better.
+
+The non-members also show what unlearning did to other text: their mean loss ("neutral_nats") should not rise.
 """
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +25,14 @@ Values = NDArray[np.float64]
 def membership_metrics(
     scores: Sequence[DocumentScore], reference: Sequence[DocumentScore] | None
 ) -> dict[str, float | None]:
-    """Return the official AUC and score, and each attack's AUC and true positive rates at low false positive rates.
+    """Return the official AUC and score, each attack's AUC and true positive rates, and the loss of non-members.
 
     An attack takes the documents with the lowest values for members. All keys are always there; their values are None
     without documents, and those of the reference attack without the reference's scores of the same documents.
 
     Raises ValueError unless there are members and non-members.
     """
-    metrics: dict[str, float | None] = dict.fromkeys([*map(auc_key, ATTACKS), "mia_score"])
+    metrics: dict[str, float | None] = dict.fromkeys([*map(auc_key, ATTACKS), "mia_score", "neutral_nats"])
     metrics |= dict.fromkeys(tpr_key(rate, attack) for attack in ATTACKS for rate in FALSE_POSITIVE_RATES)
     if not scores:
         return metrics
@@ -40,6 +43,7 @@ def membership_metrics(
             metrics[tpr_key(rate, attack)] = true_positive_rate(values, member, one_in)
     auc = metrics["mia_auc"]
     metrics["mia_score"] = None if auc is None else mia_score(auc)
+    metrics["neutral_nats"] = fmean(item.loss_nats for item in scores if not item.member)
     return metrics
 
 

@@ -95,6 +95,13 @@ METRICS: dict[str, MetricDescription] = {
     "utility_macro": _up("utility macro", "mean of the subjects' accuracies in the configured question format"),
     "utility_cloze": _up("utility cloze", "accuracy by the likelihood of each option"),
     "utility_letters": _up("utility letters", "accuracy by the probability of the letters A-D"),
+    "neutral_nats": MetricDescription(
+        "neutral loss",
+        "mean loss of the membership test's non-members, documents that no set holds",
+        Better.LOWER,
+        highest=math.inf,
+        unit="nats a token",
+    ),
     "forget_regurgitation": _down("forget regurgitation", MEASURES["regurgitation"].format("forget")),
     "forget_knowledge": _down("forget knowledge", MEASURES["knowledge"].format("forget")),
     "retain_regurgitation": _up("retain regurgitation", MEASURES["regurgitation"].format("retain")),

@@ -10,7 +10,7 @@ from unlearning.evaluation.metrics import ATTACK_RATES, ATTACK_SIGNS, BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.evaluation.semeval import aggregate_terms, term_keys
 
-_SHOWN_ABOVE = ("final", "task_aggregate", "mia_", "utility")
+_SHOWN_ABOVE = ("final", "task_aggregate", "mia_", "utility", "neutral_nats")
 
 Cell = tuple[str, str]
 """A number, ready to print, and its 95% interval or what it is of."""
@@ -39,7 +39,7 @@ def final_lines(models: Models, counted: str | None) -> list[Line]:
         _line(models, "mia_score"),
         _line(models, "mia_auc", "detail"),
         _line(models, "utility"),
-        *(_line(models, key, "detail") for key in ("utility_macro", *other_formats)),
+        *(_line(models, key, "detail") for key in ("utility_macro", *other_formats, "neutral_nats")),
     ]
     return [line for line in lines if line.rank != "detail" or any(text != "-" for text, _ in line.cells)]
 
