@@ -108,7 +108,7 @@ def delay(record: Record) -> float:
     """Return by how much the steps beside a copy or a write took longer, in all, than the median of the others."""
     busy = [(start, end) for start, end in (*record["copies"], *record["writes"])]
     spans = list(pairwise(record["steps"]))
-    beside = [any(start < end and begin < stop for start, end in busy) for begin, stop in spans]
+    beside = [any(start < stop and begin < end for start, end in busy) for begin, stop in spans]
     timed = list(zip(step_seconds(record), beside, strict=True))
     usual = statistics.median(seconds for seconds, near in timed if not near)
     return sum(seconds - usual for seconds, near in timed if near)
