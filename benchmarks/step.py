@@ -60,9 +60,9 @@ def main() -> None:
     if options.side:
         torch.set_num_threads(options.threads)
         case = CASES[options.cases[0]]
-        found = run(
-            case.quick() if options.quick else case, options.side, options.shape, options.width, CLOCKS[options.clock]
-        )
+        if options.quick:
+            case = case.quick()
+        found = run(case, options.side, options.shape, options.width, options.compile, CLOCKS[options.clock])
         print(json.dumps(asdict(found)))
         return
     results: dict[str, dict[str, float]] = {}
@@ -84,6 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shape", choices=(SMALL, *SHAPES), default=SMALL, help="of the model")
     parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
+    parser.add_argument("--compile", action="store_true", help="ours with trainer.compile=true; compiling not counted")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     parser.add_argument("--side", choices=("ours", "plain"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -94,7 +95,8 @@ def in_a_process(name: str, side: str, options: argparse.Namespace) -> Run:
     passed = {"cases": name, "side": side, "shape": options.shape}
     passed |= {key: str(getattr(options, key)) for key in ("threads", "width", "clock")}
     words = [word for key, value in passed.items() for word in (f"--{key}", str(value))]
-    command = [sys.executable, "-m", "benchmarks.step", *words, *(["--quick"] if options.quick else [])]
+    command = [sys.executable, "-m", "benchmarks.step", *words]
+    command += [f"--{flag}" for flag in ("quick", "compile") if getattr(options, flag)]
     threads = {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **threads}, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -143,7 +145,7 @@ def rows_a_second(line: Line, side: Run) -> float:
 def show(results: Mapping[str, Mapping[str, float]], options: argparse.Namespace) -> None:
     """Print the table."""
     shape = f"{LAYERS} layers of width {options.width}" if options.shape == SMALL else options.shape
-    model = f"{shape}, {options.threads} threads, {options.clock} time"
+    model = f"{shape}, {options.threads} threads, {options.clock} time{', compiled' if options.compile else ''}"
     table = Table(title=f"rows a second, MiB that training adds at its peak, GFLOP/s against the machine's; {model}")
     for heading in ("case", "ours", "plain", "ratio", "bar"):
         table.add_column(heading, justify="left" if heading == "case" else "right")

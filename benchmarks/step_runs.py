@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
+from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import fit
 from unlearning.training.row_model import plain_model
 from unlearning.training.step_data import TrainingRows
@@ -42,6 +44,8 @@ from unlearning.training.task import TrainingTask
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20
+COMPILING_STEPS = 3
+"""Steps after which nothing is compiled any more: by then the packs have had several numbers and lengths."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +116,19 @@ class Run:
     """Operations a second of this machine for such products, by themselves."""
 
 
-def run(case: Case, side: str, shape: str, width: int, now: Callable[[], float]) -> Run:
-    """Train one side and return its run; `now` is the clock."""
+def run(case: Case, side: str, shape: str, width: int, compiled: bool, now: Callable[[], float]) -> Run:
+    """Train one side and return its run; `now` is the clock. Only ours can be `compiled`."""
     model = random_model(shape, width)
     chosen = rows_of(case)
     steps = case.plan(chosen)
     torch.manual_seed(0)  # adapters start from random weights
     scoped = case.scope.apply(model, None)
     before = peak_mib()
-    losses, seconds = (train_ours if side == "ours" else train_theirs)(case, scoped, steps, chosen, now)
+    with ExitStack() as stack:
+        if compiled and side == "ours":
+            stack.enter_context(compiled_layers(plain_model(scoped)))
+            compile_first(case, scoped, steps[:COMPILING_STEPS], chosen)
+        losses, seconds = (train_ours if side == "ours" else train_theirs)(case, scoped, steps, chosen, now)
     rows = [len(step.forget) + len(step.retain) for step in steps]
     peak = peak_mib()
     needed = products_of(case, plain_model(scoped), steps[1:], chosen)
@@ -134,6 +142,13 @@ def run(case: Case, side: str, shape: str, width: int, now: Callable[[], float])
         operations(needed),
         machine_rate(needed) if side == "ours" else 0.0,
     )
+
+
+def compile_first(case: Case, model: nn.Module, steps: list[PlanStep], chosen: TrainingRows) -> None:
+    """Make a few steps, in which all code is compiled, and take them back."""
+    weights = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+    train_ours(case, model, steps, chosen, time.perf_counter)
+    model.load_state_dict(weights, strict=False)
 
 
 def products_of(case: Case, model: PreTrainedModel, steps: list[PlanStep], chosen: TrainingRows) -> Products:

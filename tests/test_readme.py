@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 MOST_LINES = {"README.md": 200, "CONTRIBUTING.md": 80}
 GROUPS = (
-    "model data method objective scope schedule ratio trace evaluation probe trainer logger experiment".split()  # noqa: SIM905
+    "model data method objective scope schedule ratio trace evaluation probe trainer logger search experiment".split()  # noqa: SIM905
 )
 STUDIES = sorted(ROOT.glob("experiments/*/README.md"))
 
@@ -34,11 +34,14 @@ def commands(text: str) -> list[str]:
 
 
 def jobs(words: list[str]) -> list[list[str]]:
-    """Return the overrides of jobs in which each swept value occurs, or of one job if nothing is swept."""
+    """Return the overrides of jobs in which each swept value and both ends of each interval occur; one without any."""
     choices = []
     for override in OverridesParser.create().parse_overrides(words):
         key = override.get_key_element()
-        if override.is_sweep_override():
+        if override.is_interval_sweep():
+            interval = override.value()
+            choices.append([f"{key}={end}" for end in (interval.start, interval.end)])
+        elif override.is_sweep_override():
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
             choices.append([str(override.input_line)])

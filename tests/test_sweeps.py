@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.test_readme import composes
+from unlearning.config.location import conf_dir
 from unlearning.runs.sweep import searched_values
 
 SWEEP = yaml.safe_load((Path(__file__).parent.parent / "experiments" / "sweeps" / "wandb.yaml").read_text())
@@ -49,3 +50,11 @@ def test_every_corner_of_the_wandb_sweep_composes() -> None:
         ends.append([f"{key}={value}" for value in (values[0], values[-1])])
     for corner in product(*ends):
         composes(shlex.join([program, *fixed, *corner]))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml")))
+def test_both_ends_of_every_search_compose(name: str) -> None:
+    """The least and the greatest number of each range are allowed, and the method is the one in the name."""
+    composes(f"unlearn -m search={name}", most_jobs=2)
+    text = (conf_dir() / "search" / f"{name}.yaml").read_text()
+    assert name == "base" or f"- override /method: {name}\n" in text

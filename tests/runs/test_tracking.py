@@ -3,7 +3,6 @@
 import csv
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import CSVLogger
 
+from tests.wandb_records import offline_records
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.context import RunContext
 from unlearning.runs.tracking import LONGEST_TAG, GuardedLogger, finish, make_loggers
 
-LAYER = 32768
 OFFLINE = """
 import sys
 from pathlib import Path
@@ -93,26 +92,6 @@ def test_wandb_that_cannot_start_costs_one_line(
     assert "unreachable server" in printed
 
 
-def _records(path: Path) -> Iterator[Any]:
-    """Yield the records of an offline file, which has W&B's header and then LevelDB's log format."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    content, place, whole = path.read_bytes(), 7, b""
-    assert content[:4] == b":W&B"
-    while place + 7 <= len(content):
-        if LAYER - place % LAYER < 7:
-            place += LAYER - place % LAYER
-            continue
-        length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
-        whole += content[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):
-            record = Record()
-            record.ParseFromString(whole)
-            yield record
-            whole = b""
-
-
 def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path) -> None:
     """The file has curves, summary, plots, answers and weights, and no name of a home folder."""
     done = subprocess.run(
@@ -125,7 +104,7 @@ def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path
     summary: dict[str, str] = {}
     artifacts: dict[str, list[str]] = {}
     tags: list[str] = []
-    for record in _records(path):
+    for record in offline_records(path):
         if record.artifact.type:
             artifacts[record.artifact.type] = [entry.path for entry in record.artifact.manifest.contents]
         tags += record.run.tags

@@ -68,6 +68,26 @@ def test_what_a_check_asks_for(found: list[Check], reason: StopReason | None, wo
     assert stop is None or words in stop.message
 
 
+@pytest.mark.parametrize(
+    ("forget", "reason"),
+    [
+        ((1.0, 1.0), None),
+        ((1.0, 1.0, 1.0), StopReason.unmoved),
+        ((1.0, 1.0, 1.25), None),
+        ((1.0, 1.5, 1.2), StopReason.unmoved),
+        ((1.0, 1.5, 1.5, 0.9), StopReason.unmoved),
+        ((None, None, None), None),
+    ],
+    ids=["too early", "at its place", "at the bound", "back again", "later", "no forget rows"],
+)
+def test_a_model_that_does_not_move(forget: tuple[float | None, ...], reason: StopReason | None) -> None:
+    """From the second check on, the forget loss must have risen by a quarter nat."""
+    found = [Check(step, loss, 1.0, None) for step, loss in enumerate(forget)]
+    stop = stop_after(found, StoppingConfig(check_every_steps=1, unmoved_check=2, unmoved_nats=0.25))
+    assert (stop.reason if stop else None) == reason
+    assert stop is None or f"is {forget[-1]:g} nats, 1 before training (stopping.unmoved_check=2" in stop.message
+
+
 def test_patience_ends_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The best check is after step 1; three worse ones end training after four steps of nine."""
     case = CASES["patience"]
@@ -198,6 +218,9 @@ def test_a_model_that_is_broken_from_the_start_fails(tmp_path: Path) -> None:
         ({"max_retain_rise_nats": -0.1}, "stopping.max_retain_rise_nats=-0.1: must be 0 or more"),
         ({"patience": 0}, "stopping.patience=0: must be 1 or more, or null"),
         ({"patience": 3}, "stopping.patience=3: must be null without stopping.check_every_steps"),
+        ({"unmoved_check": 0}, "stopping.unmoved_check=0: must be 1 or more, or null"),
+        ({"unmoved_check": 3}, "stopping.unmoved_check=3: must be null without stopping.check_every_steps"),
+        ({"unmoved_nats": 0.0}, "stopping.unmoved_nats=0.0: must be above 0"),
         ({"observe_checks": True}, "stopping.observe_checks=True: must be false without stopping.check_every_steps"),
         ({"collapse_nats": 0.0}, "stopping.collapse_nats=0.0: must be above 0, or null"),
         ({"max_seconds": 0.0}, "stopping.max_seconds=0.0: must be above 0, or null"),

@@ -32,6 +32,8 @@ def one_line(error: BaseException) -> str:
     if key and allowed and re.search(r"Key '.*?' (is )?not in", f"{text} {error}"):
         return f"{key}: no such key; allowed here: {allowed}"
     message = _flat(text)
+    if re.search(r"Could not find 'hydra/(sweeper|launcher)/", message):
+        return f"{message}; install this project's extra 'sweeps'"
     return f"{key}: {message}" if key and str(key) not in message else message
 
 

@@ -48,6 +48,11 @@ class StoppingConfig:
     collapse_nats: float | None = above(0, 10.0)
     """Stop where a check's retain loss has risen by more than this since before training; null: never for that.
     A run without a best state to go back to fails."""
+    unmoved_check: int | None = at_least(1, None)
+    """From this check on (1 is the first one after steps), stop where the forget loss has risen by less than
+    unmoved_nats since before training; null: never for that. A run without a best state to go back to fails, so that a
+    search spends no evaluation on it."""
+    unmoved_nats: float = above(0, 0.05)
     max_seconds: float | None = above(0, None)
     """Stop after the step in which training, over all attempts, has taken so long; the run goes on to its evaluation.
     The task allowed an hour for everything, loading and saving included. Null: no limit."""
@@ -56,5 +61,6 @@ class StoppingConfig:
         """Raise InputError for keys that mean nothing without checks."""
         checks, without = self.check_every_steps is not None, f"without {key}.check_every_steps"
         require(checks or self.patience is None, f"{key}.patience", self.patience, f"null {without}")
+        require(checks or self.unmoved_check is None, f"{key}.unmoved_check", self.unmoved_check, f"null {without}")
         require(checks or not self.observe_checks, f"{key}.observe_checks", True, f"false {without}")
         require(checks or self.check_last_step, f"{key}.check_last_step", False, f"true {without}")

@@ -109,10 +109,11 @@ class EarlyStopping(pl.Callback):
         return last.phase == 0 and last.epoch == 0 and not last.ends_epoch
 
     def _stop(self, stop: Stop) -> None:
-        """Note the stop, and print its reason. Raises DivergedError after a failure that leaves no weights."""
+        """Note the stop, and print its reason. Raises InputError after a failure that leaves no weights."""
         best = self.best
         if stop.reason.is_failure and best is None:
-            raise DivergedError(stop.message)
+            # What has not moved needs the opposite of what has diverged.
+            raise InputError(stop.message) if stop.reason is StopReason.unmoved else DivergedError(stop.message)
         self.history.stopped = stop.reason
         if on_main_process():
             kept = f"; the weights of the best check, after step {best.step}, are the result" if best else ""

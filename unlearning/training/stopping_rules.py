@@ -50,11 +50,13 @@ class StopReason(StrEnum):
     """A loss or a gradient was not a finite number."""
     collapse = "collapse"
     """The retain loss rose by more than stopping.collapse_nats."""
+    unmoved = "unmoved"
+    """The forget loss had hardly risen by check stopping.unmoved_check."""
 
     @property
     def is_failure(self) -> bool:
         """Whether the last weights are of no use."""
-        return self in (StopReason.divergence, StopReason.collapse)
+        return self in (StopReason.divergence, StopReason.collapse, StopReason.unmoved)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ def has_collapsed(check: Check, start: Check, config: StoppingConfig) -> bool:
     return config.collapse_nats is not None and check.rise_since(start) > config.collapse_nats
 
 
+def is_unmoved(checks: Sequence[Check], config: StoppingConfig) -> bool:
+    """Return whether the forget loss has hardly risen, at `config.unmoved_check` or later."""
+    start, last = checks[0].forget_loss_nats, checks[-1].forget_loss_nats
+    if config.unmoved_check is None or len(checks) <= config.unmoved_check or start is None or last is None:
+        return False
+    return last - start < config.unmoved_nats
+
+
 def stop_after(checks: Sequence[Check], config: StoppingConfig) -> Stop | None:
     """Return why training should end after the last of some checks; None where it should go on."""
     start, last = checks[0], checks[-1]
@@ -92,6 +102,14 @@ def stop_after(checks: Sequence[Check], config: StoppingConfig) -> Stop | None:
             f"{start.retain_loss_nats:.4g} before training (stopping.collapse_nats={config.collapse_nats:g})"
         )
         return Stop(StopReason.collapse, message)
+    if is_unmoved(checks, config):
+        message = (
+            f"training does not move the model: the forget loss checked after step {last.step} is "
+            f"{last.forget_loss_nats:.4g} nats, {start.forget_loss_nats:.4g} before training "
+            f"(stopping.unmoved_check={config.unmoved_check}, stopping.unmoved_nats={config.unmoved_nats:g}); "
+            "raise optimizer.lr or schedule.epochs"
+        )
+        return Stop(StopReason.unmoved, message)
     best = best_check(checks, config)
     if config.patience is None or best is None or len(checks) - 1 - list(checks).index(best) < config.patience:
         return None
