@@ -96,10 +96,13 @@ def test_mmlu_has_57_subjects_with_five_examples_each() -> None:
 
 
 def test_first_documents() -> None:
-    """Four documents of each task keep all their rows; membership documents stay."""
+    """Four documents of each task keep all their rows; of the members, those that are among them stay."""
     corpus = load_corpus(data_settings("data=semeval25", "data.max_documents_per_task=4"))
     assert counts(corpus.forget) == counts(corpus.retain) == [4, 4, 4, 20, 4, 4]
-    assert len(corpus.members) == 150
+    kept = {f"{row.input} {row.output}" for row in corpus.forget}
+    assert len(corpus.members) == 4
+    assert {document.text for document in corpus.members} <= kept
+    assert len(corpus.nonmembers) == 150
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
 
 
 def test_sandbox() -> None:
-    """The sandbox is read as any other data set; a limit cuts rows, not documents of the membership test."""
+    """The sandbox is read as any other data set; a limit cuts rows, and members with them."""
     world = WorldConfig(documents_per_task=3, nonmember_documents=2, known_entities=2, teaching_entities=2)
     whole = load_corpus(SandboxDataConfig(world=world))
     again = load_corpus(SandboxDataConfig(world=world))
@@ -159,4 +159,7 @@ def test_sandbox() -> None:
     assert whole == again
     assert whole.fingerprint
     assert 0 < len(one.forget) < len(whole.forget)
-    assert one.members == whole.members
+    (member,) = one.members
+    assert member in whole.members
+    assert member.text in {f"{row.input} {row.output}" for row in one.forget}
+    assert one.nonmembers == whole.nonmembers

@@ -16,6 +16,7 @@ from unlearning.report.comparison_figures import (
     MAX_LEGEND,
     MAX_TICKS,
     crossings,
+    draw_budget,
     draw_final,
     draw_parallel,
     draw_sensitivity,
@@ -156,3 +157,24 @@ def test_words_are_not_joined() -> None:
     figure = Figure()
     draw_sensitivity(figure, [item], runs)
     assert not figure.axes[0].lines
+
+
+def test_the_best_score_so_far_by_hand() -> None:
+    """Three jobs of 60, 120, 60 s with scores 0.4, 0.3, 0.6, in the order of their numbers; one of another preset."""
+    jobs = [
+        ("10-npo", 60, 0.6, "npo"),
+        ("2-npo", 120, 0.3, "npo"),
+        ("1-npo", 60, 0.4, "npo"),
+        ("0-wga", 30, 0.5, "wga"),
+    ]
+    runs = [
+        Run(Path(place), place, {"method": method}, "finished", metrics={"final": final}, training={"seconds": seconds})
+        for place, seconds, final, method in jobs
+    ]
+    figure = Figure()
+    draw_budget(figure, runs)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert lines["npo, 3 runs"].get_xdata().tolist() == [1.0, 3.0, 4.0]
+    assert lines["npo, 3 runs"].get_ydata().tolist() == [0.4, 0.4, 0.6]
+    assert lines["wga, 1 run"].get_ydata().tolist() == [0.5]
+    assert legend(figure) == ["wga, 1 run", "npo, 3 runs"]

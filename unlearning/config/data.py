@@ -15,7 +15,8 @@ class DataConfig:
     _target_: str = MISSING
     max_documents_per_task: int | None = at_least(1, None)
     """Keep only the first so many documents of each task in each split (all rows of a document stay together; a piece
-    of a document that was cut counts as a document); null: all."""
+    of a document that was cut counts as a document); null: all. Members of the membership test whose text is a row that
+    is not kept are left out too."""
 
 
 @dataclass

@@ -14,10 +14,21 @@ NOT_GIVEN = (("own", False), ("subject", None))
 
 
 def first_documents(corpus: Corpus, limit: int | None) -> Corpus:
-    """Return the corpus with the rows of the first `limit` documents of each task in each split; None: all rows."""
+    """Return the corpus with the rows of the first `limit` documents of each task in each split; None: all rows.
+
+    A member whose text is that of a forget row which is cut off is no member any more, and is left out.
+    """
     if limit is None:
         return corpus
-    return replace(corpus, forget=_first_rows(corpus.forget, limit), retain=_first_rows(corpus.retain, limit))
+    forget, retain = (_first_rows(rows, limit) for rows in (corpus.forget, corpus.retain))
+    cut = {_text(row) for row in corpus.forget} - {_text(row) for row in forget}
+    members = tuple(document for document in corpus.members if document.text not in cut)
+    return replace(corpus, forget=forget, retain=retain, members=members)
+
+
+def _text(row: Row) -> str:
+    """Return input and output as one text, as the membership test has it."""
+    return f"{row.input} {row.output}"
 
 
 def _first_rows(rows: Sequence[Row], limit: int) -> tuple[Row, ...]:

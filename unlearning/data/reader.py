@@ -26,7 +26,7 @@ class Reader(ABC):
     def read(self) -> Corpus:
         """Return the corpus, cut to `max_documents_per_task`, with its fingerprint.
 
-        Only forget and retain rows are cut; membership documents and questions stay.
+        Forget and retain rows are cut, and with them the members that are forget rows; all else stays.
 
         Raises InputError if anything cannot be read, or if a row is in both sets.
         """

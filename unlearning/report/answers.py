@@ -10,7 +10,7 @@ from unlearning.data.words import WORD
 from unlearning.evaluation.result import Generation
 from unlearning.evaluation.rouge import common_pairs, common_subsequence, words
 from unlearning.evaluation.unicode_words import unicode_words
-from unlearning.report.ranges import consecutive
+from unlearning.scopes.ranges import consecutive
 
 EVENLY, WORST = 6, 4
 _WORD = re.compile(r"[a-z0-9]+", re.ASCII | re.IGNORECASE)

@@ -1,7 +1,10 @@
 """Figures that compare several methods: their scores, and what each setting that was varied did to them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -151,6 +154,19 @@ def draw_parallel(figure: Any, keys: Sequence[SweptKey], finals: Sequence[float]
             canvas.text(place + 0.03, height, text, va="center", fontsize=8, bbox=box, zorder=4)
     canvas.set(xlim=(-0.3, len(axes) - 0.7), ylim=(-0.1, 1.2))
     canvas.axis("off")
+
+
+def draw_budget(figure: Any, runs: Sequence[Run]) -> None:
+    """Draw the best final score so far of each preset, over the minutes of training that its runs took till then."""
+    axis, jobs = figure.subplots(), sorted(runs, key=lambda run: int(re.match(r"\d*", Path(run.place).name)[0] or 0))
+    for method, colour in zip(dict.fromkeys(run.method for run in jobs), cycle(METHODS)):
+        own = [run for run in jobs if run.method == method]
+        minutes = np.cumsum([run.training.get("seconds") or 0.0 for run in own]) / 60
+        best = np.maximum.accumulate([run.metrics["final"] for run in own])
+        label = f"{method}, {len(own)} run{'s' * (len(own) > 1)}"
+        axis.plot(minutes, best, color=colour, drawstyle="steps-post", marker="o", markersize=3, label=label)
+    axis.set(xlabel="minutes of training, in the order of the jobs", ylabel="best final score so far", ylim=(0, 1))
+    shared_legend(figure, "lower center", 3)
 
 
 def crossings(key: SweptKey, scores: Series) -> tuple[Series, dict[float, str]]:

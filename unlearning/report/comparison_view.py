@@ -9,6 +9,7 @@ from unlearning.report.comparison_figures import (
     MAX_LEGEND,
     MAX_LEVELS,
     bars,
+    draw_budget,
     draw_final,
     draw_parallel,
     draw_sensitivity,
@@ -47,6 +48,7 @@ PARALLEL = (
     "Every line is a run, from the values of its settings to its final score; blue is better. Thick: the runs of the "
     f"selected method. Shown are at most {MAX_AXES} settings; those that explain more stand nearer to the score."
 )
+BUDGET = "Methods with equal budgets can be compared where their lines end. Runs that failed are not in them."
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def sweep_view(methods: Sequence[ComparisonRow]) -> SweepView | None:
     if len(items) >= MIN_KEYS and len(runs) >= MIN_RUNS:
         given = [item.key for item in reversed(items[:MAX_AXES])], [run.metrics["final"] for run in runs], selected
         pictures.append(picture("parallel", "From settings to score", PARALLEL, (10.0, 4.0), draw_parallel, *given))
+        pictures.append(picture("budget", "Budget and best score", BUDGET, (10.0, 3.4), draw_budget, runs))
     return SweepView(items, pictures, seed_share(methods)) if pictures else None
 
 

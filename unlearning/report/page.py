@@ -11,12 +11,12 @@ from unlearning.report.comparison_row import COLUMNS
 from unlearning.report.details import read_provenance
 from unlearning.report.heat_maps import choices
 from unlearning.report.pareto import front_labels
-from unlearning.report.ranges import layer_ranges
 from unlearning.report.sensitivity import MEASURES
 from unlearning.report.settings import flatten
 from unlearning.report.statistic import around, interval, number
 from unlearning.report.style import Picture
 from unlearning.runs.provenance import without_home
+from unlearning.scopes.ranges import layer_ranges
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("unlearning", "report"),

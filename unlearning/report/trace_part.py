@@ -12,9 +12,9 @@ from unlearning.mediation.person_bootstrap import EffectCurve
 from unlearning.mediation.tracing import Tracing
 from unlearning.report.heat_maps import group_curves
 from unlearning.report.page import PagePart, render
-from unlearning.report.ranges import layer_ranges
 from unlearning.report.statistic import interval
 from unlearning.report.trace_figures import PLOTS, trace_pictures
+from unlearning.scopes.ranges import layer_ranges
 
 BAR = 10
 """Characters of the largest effect's bar."""
