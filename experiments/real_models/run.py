@@ -1,0 +1,82 @@
+"""Memorise official documents with a pretrained model and unlearn them: `python -m experiments.real_models.run FOLDER`.
+
+It needs the official data ($UNLEARNING_DATA) and the weights of `experiments.real_models.fetch`. It makes target and
+retrained model, then a run for each method and seed, and compares them at the end. A step that is finished is not
+repeated, and one that was interrupted goes on where it was.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.real_models.fetch import FOLDER as FETCHED
+from experiments.real_models.fetch import SOURCES
+
+RECIPES = {
+    "smollm2_135m": ["recipe.epochs=10", "recipe.batch_rows=8", "recipe.optimizer.lr=2e-4"],
+    "gemma3_270m": ["recipe.epochs=10", "recipe.batch_rows=8", "recipe.optimizer.lr=1e-4"],
+}
+"""How each model memorises."""
+WARM_UP = "recipe.optimizer.warmup_steps=5"
+SCORED = ["evaluation=semeval", "evaluation.shots=0", "evaluation.max_questions=114"]
+"""MMLU's letters are at chance in models of this size, so few questions are asked: two of each subject."""
+DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=document"]
+"""Membership is of whole documents, so whole documents are unlearned."""
+METHODS = {
+    "layer_freeze_mlp_0_5": ["optimizer.lr=1e-3", "schedule.epochs=8", "schedule.batch_rows=16"],
+    "chunked_lora": ["optimizer.lr=1e-3", "schedule.epochs=4", "schedule.chunk_rows=20", "schedule.batch_rows=16"],
+    "grad_diff": ["optimizer.lr=5e-5", "schedule.epochs=5", "schedule.batch_rows=16"],
+    "npo": ["optimizer.lr=5e-5", "schedule.epochs=5", "schedule.batch_rows=16"],
+    "grad_ascent": ["optimizer.lr=1e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
+}
+"""Numbers of one guess for each method."""
+CEILING = "objective.forget_ceiling_nats=5"
+WITHOUT_CEILING = ("npo", "grad_ascent")
+
+
+def main() -> None:
+    """Make both models, run the methods, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", choices=SOURCES, default="smollm2_135m")
+    parser.add_argument("--weights", type=Path, help=f"by default {FETCHED}/MODEL")
+    parser.add_argument("--documents", type=int, default=4, help="of each task in each set")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    given = parser.parse_args()
+    folder, weights = given.folder.resolve(), (given.weights or FETCHED / given.model).resolve()
+    common = [f"model={given.model}", "data=semeval25_validation", f"data.max_documents_per_task={given.documents}"]
+    common += [*SCORED, f"cache_dir={folder / 'cache'}"]
+    recipe = [f"model.path={weights}", *RECIPES[given.model], WARM_UP]
+    for name, words in (("target", []), ("retrained", ["forget=false"])):
+        finish("unlearn-memorise", [*common, *recipe, *words], folder / name)
+    models = [f"model.path={folder / 'target' / 'model'}", f"model.retrained={folder / 'retrained' / 'model'}"]
+    for seed in given.seeds:
+        for method in given.methods:
+            own = [f"method={method}", *METHODS[method], *DOCUMENTS, f"seed={seed}", "save_model=false"]
+            own += [] if method in WITHOUT_CEILING else [CEILING]
+            finish("unlearn", [*common, *models, *own], folder / "runs" / f"{method}-{seed}")
+    finish("unlearn-report", [f"runs={folder / 'runs'}"], None)
+
+
+def finish(command: str, words: Sequence[str], folder: Path | None) -> None:
+    """Run a command, or go on with it, unless its folder says that it is finished. A method that fails is no reason to
+    stop: the comparison names it."""
+    if folder is not None and is_finished(folder):
+        return
+    own = [] if folder is None else [f"hydra.run.dir={folder}"]
+    done = subprocess.run([Path(sys.executable).parent / command, *words, *own], check=command == "unlearn-memorise")
+    print(f"{command} {folder or ''}: exit code {done.returncode}", flush=True)
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether the command in this folder came to its end."""
+    status = folder / "status.json"
+    return status.exists() and json.loads(status.read_text())["state"] == "finished"
+
+
+if __name__ == "__main__":
+    main()
