@@ -93,6 +93,7 @@ def test_advice_about_hardware_works(monkeypatch: pytest.MonkeyPatch) -> None:
     hardware.require_hardware(TrainerConfig(strategy="auto", prefix_cache_gib=0))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_that_diverged_goes_on_in_its_folder(tmp_path: Path) -> None:
     """A lower learning rate finishes the run that a huge one ended."""
     words = ["method=grad_diff", *SHORT, "logger=none", "save_model=false", "hydra.run.dir=run"]

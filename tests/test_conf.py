@@ -83,28 +83,51 @@ def settings(command: str, *overrides: str) -> Any:
     return settings_of(composed(command, *overrides)[0])
 
 
-def is_seen_elsewhere(command: str, group: str, name: str) -> bool:
-    """Return whether an earlier command has this choice too; the first choice shows that a command has the group."""
-    earlier = COMMANDS[: COMMANDS.index(command)]
-    return name != choices(group)[0] and any(group in groups_of(other) for other in earlier)
-
-
 PARTS = ("objective", "scope", "schedule")
-CHOICES = [
-    pytest.param(command, group, name, marks=left_out(is_seen_elsewhere(command, group, name)))
+APART = (("objective", "trainer"), ("scope", "ratio"), ("schedule",))
+"""Groups of `unlearn` whose choices all go together; those of its other groups go together with every preset."""
+
+
+def together(command: str) -> list[tuple[tuple[str, str], ...]]:
+    """Return the fewest rows of choices in which each choice of `unlearn` occurs, or one choice of each other group.
+
+    The longest group of a row goes through its choices once, the others round and round. The first choice of a group
+    shows that a command has it; what the choices are is the same for all commands.
+    """
+    groups = groups_of(command)
+    if command != "unlearn":
+        return [tuple((group, choices(group)[0]) for group in groups)] if groups else []
+    with_presets = tuple(group for group in groups if not any(group in apart for apart in APART))
+    return [
+        tuple((group, choices(group)[place % len(choices(group))]) for group in names)
+        for names in (with_presets, *APART)
+        for place in range(max(len(choices(group)) for group in names))
+    ]
+
+
+ROWS = [
+    pytest.param(command, row, id=f"{command}, each {row[0][0]}: {row[0][1]}")
+    for command in COMMANDS
+    for row in together(command)
+]
+ALONE = [
+    pytest.param(command, ((group, name),), id=f"{command}-{group}-{name}", marks=pytest.mark.exhaustive)
     for command in COMMANDS
     for group in groups_of(command)
     for name in choices(group)
 ]
 
 
-@pytest.mark.parametrize(("command", "group", "name"), CHOICES)
-def test_every_choice_composes(command: str, group: str, name: str) -> None:
+@pytest.mark.parametrize(("command", "row"), [*ROWS, *ALONE])
+def test_every_choice_composes(command: str, row: tuple[tuple[str, str], ...]) -> None:
     """Each choice composes and passes every check; a part is built from exactly its keys."""
-    made = settings(command, *SUBJECTS.get(command, []), f"{group}={name}", *NEEDED.get((group, name), []))
+    words = [word for choice in row for word in (f"{choice[0]}={choice[1]}", *NEEDED.get(choice, []))]
+    words = [*SUBJECTS.get(command, []), *words]
+    made = settings(command, *words)
     assert isinstance(made, CommonConfig)
-    if command == "unlearn" and group in PARTS:
-        part = getattr(made, group)
+    assert chosen(command, *words).items() >= {(group, name) for group, name in row if group != "probe"}
+    for name in PARTS if command == "unlearn" else ():
+        part = getattr(made, name)
         constructor = get_class(part._target_)
         assert set(vars(part)) - {"_target_"} == set(inspect.signature(constructor).parameters)
         assert isinstance(build(part), constructor)
@@ -131,19 +154,11 @@ def test_the_report_composes() -> None:
 SEEDS = ("layer_freeze", "chunked_lora")
 EXAMPLES = {"objective": ("npo",), "scope": ("lora",), "schedule": ("chunked",), "ratio": ("1to3",)}
 """Choices that presets are combined with; the two seed systems have all choices."""
-
-
-def is_met_elsewhere(row: int, method: str, column: int, place: int) -> bool:
-    """Return whether a cross is left to `-m exhaustive`: each choice meets one seed system, each preset one choice."""
-    if method in SEEDS:
-        return place % len(SEEDS) != SEEDS.index(method)
-    return row % len(EXAMPLES) != column
-
-
 CROSSES = [
-    pytest.param(method, group, name, marks=left_out(is_met_elsewhere(row, method, column, place)))
+    # By default each preset meets an example of one group. That layer_freeze meets all choices is shown above.
+    pytest.param(method, group, name, marks=left_out(name not in EXAMPLES[group] or row % len(EXAMPLES) != column))
     for (row, method), (column, group) in product(enumerate(choices("method")), enumerate(EXAMPLES))
-    for place, name in enumerate(choices(group) if method in SEEDS else EXAMPLES[group])
+    for name in (choices(group) if method in SEEDS else EXAMPLES[group])
 ]
 
 
@@ -271,6 +286,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("words", [("--cfg", "job"), ("--help",)], ids=["cfg", "help"])
 def test_configuration_and_help_are_printed(command: str, words: tuple[str, ...], tmp_path: Path) -> None:

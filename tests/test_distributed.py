@@ -1,4 +1,7 @@
-"""Two devices compute what one computes, and the second one writes no files."""
+"""Two devices compute what one computes, and the second one writes no files.
+
+By default the hardest training runs; `-m exhaustive` runs whole commands, and the other cases.
+"""
 
 import csv
 import json
@@ -90,6 +93,7 @@ def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.exhaustive
 def test_the_loss_curve_is_that_of_one_device(two_devices: Path, tmp_path: Path) -> None:
     """The plan is the same and denominators count all devices' rows, so only the order of sums differs."""
     words = [*TINY, "method=chunked_lora", "optimizer.lr=1e-3", "trainer=cpu", "hydra.run.dir=one"]
@@ -154,6 +158,7 @@ def test_losses_and_weights_are_those_of_one_device(pair: Path, name: str, tmp_p
                 torch.testing.assert_close(weight, weights[key], rtol=0, atol=1e-9)
 
 
+@pytest.mark.exhaustive
 def test_only_the_main_process_writes(two_devices: Path) -> None:
     """There is one folder for each job, and nothing beside them."""
     assert sorted(path.name for path in two_devices.iterdir()) == ["command.py", "outputs", "runs"]
@@ -173,6 +178,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.exhaustive
 def test_a_trace_is_that_of_one_device(traced: Path, tmp_path: Path) -> None:
     """The table and the choice of layers are the same, and so are the files in the folder."""
     words = [*TRACE, "trainer=cpu", "hydra.run.dir=one"]
@@ -193,6 +199,7 @@ def test_a_trace_is_that_of_one_device(traced: Path, tmp_path: Path) -> None:
     assert set(files_in(two)) - {"run.log"} == set(files_in(one))
 
 
+@pytest.mark.exhaustive
 def test_a_trace_by_two_processes_leaves_nothing_beside_its_folder(traced: Path) -> None:
     """The only other file is the script that this test wrote."""
     assert sorted(path.name for path in traced.iterdir()) == ["command.py", "two"]

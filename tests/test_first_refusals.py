@@ -11,6 +11,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from tests.command_line import run_command
+from tests.rotation import left_out
 from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.training import disk_space
 
@@ -33,25 +34,24 @@ OWN_ROWS = ["data=jsonl", "data.forget=[f.jsonl]", "data.retain=[r.jsonl]"]
 BUILT_LATER = ["model.layers=2", "model.width=32", "model.heads=2"]
 CASES: list[tuple[str, list[str], str]] = [
     ("unlearn", ["scope=layers", "scope.layers=0-99"], "scope.layers=0-99: this model's layers are 0 to 7"),
-    ("unlearn", ["scope=lora", "scope.layers='8'"], "scope.layers=8: this model's layers are 0 to 7"),
     ("unlearn", ["scope=layers", "scope.layers=all", "scope.modules=[]"], "scope: no parameter is left to train"),
-    ("unlearn", ["objective=rmu", "objective.layer=40", "scope=all"], "objective.layer=40: this model's layers are 0"),
     ("unlearn", ["objective=rmu", "objective.layer=8"], "objective.layer=8: this model's layers are 0 to 7"),
     ("unlearn", ["probe=[linear]", "probes.linear.layer=99"], "linear probe: layer=99: this model's layers are 0 to 7"),
-    ("unlearn", ["prompt.style=chat"], "has no chat template; prompt.style must be raw"),
     ("unlearn", ["prompt.max_tokens=8"], "tokens, more than prompt.max_tokens=8"),
     ("unlearn", ["method=kl_min", "trainer.reference_gib=1e-6"], "takes more; set trainer.reference_gib="),
-    ("unlearn", [*BUILT_LATER, "scope=layers", "scope.layers='2'"], "scope.layers=2: this model's layers are 0 to 1"),
     ("unlearn", [*LOCAL, "scope=traced", "trace=weights"], "needs trace.base_model, a folder or repository id"),
     ("memorise", ["scope=lora", "scope.layers='99'"], "scope.layers=99: this model's layers are 0 to 7"),
-    ("trace", [*LOCAL, "trace.corruption=base_model"], "needs trace.base_model, a folder or repository id"),
-    (
-        "trace",
-        ["trace.rule=gradient", "data=jsonl", "data.forget=[f.jsonl]", "data.retain=[r.jsonl]"],
-        "no retain facts",
-    ),
+    ("trace", ["trace.rule=gradient", *OWN_ROWS], "no retain facts"),
     ("evaluate", [*LOCAL, "prompt.style=chat"], "has no chat template; prompt.style must be raw"),
 ]
+ALIKE: list[tuple[str, list[str], str]] = [
+    ("unlearn", ["scope=lora", "scope.layers='8'"], "scope.layers=8: this model's layers are 0 to 7"),
+    ("unlearn", ["objective=rmu", "objective.layer=40", "scope=all"], "objective.layer=40: this model's layers are 0"),
+    ("unlearn", ["prompt.style=chat"], "has no chat template; prompt.style must be raw"),
+    ("unlearn", [*BUILT_LATER, "scope=layers", "scope.layers='2'"], "scope.layers=2: this model's layers are 0 to 1"),
+    ("trace", [*LOCAL, "trace.corruption=base_model"], "needs trace.base_model, a folder or repository id"),
+]
+"""Refusals for the reason of one of CASES, which `-m exhaustive` asks for."""
 
 
 def refusing(node: ast.AST, names: tuple[str, ...] = ()) -> Iterator[str]:
@@ -89,7 +89,13 @@ def without_weights_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_weights_read")
-@pytest.mark.parametrize(("command", "words", "message"), CASES, ids=[" ".join(case[1][-2:])[:40] for case in CASES])
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        pytest.param(*case, id=f"{case[0]} {' '.join(case[1][-2:])[:40]}", marks=left_out(case in ALIKE))
+        for case in (*CASES, *ALIKE)
+    ],
+)
 def test_it_is_refused_before_weights_are_read(command: str, words: list[str], message: str, tmp_path: Path) -> None:
     """The command ends with one line and code 1, and leaves no folder; a model of the sandbox is not built for it."""
     fact = {"id": "f0", "input": "Where does Ada Brook live?", "output": "Norwick", "subject": "Ada Brook"}

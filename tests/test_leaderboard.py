@@ -49,6 +49,7 @@ def test_every_row_has_a_configuration_and_every_configuration_a_row() -> None:
     assert set(FILES) == (set(leaderboard.NAMES) - {"zjuklab"}) | {"zjuklab_over", "zjuklab_under"}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("model", leaderboard.MODELS)
 @pytest.mark.parametrize("row", FILES)
 def test_every_configuration_composes(row: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:

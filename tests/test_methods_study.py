@@ -78,6 +78,7 @@ def test_a_final_score_is_the_mean_of_its_parts() -> None:
         assert float(own["final"]) == pytest.approx(fmean(parts), abs=1e-4)
 
 
+@pytest.mark.by_default("chunked_lora", "task_arithmetic", "zjuklab_over")
 @pytest.mark.parametrize("method", run.METHODS)
 def test_the_command_of_a_method_composes(method: str) -> None:
     """It composes with the first learning rate of its grid; the others are like it."""

@@ -4,12 +4,14 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from tests.rotation import left_out
 from unlearning.config.command_line import readable_words
 from unlearning.config.commands import CommonConfig
 from unlearning.config.location import conf_dir
@@ -49,10 +51,14 @@ def jobs(words: list[str]) -> list[list[str]]:
     return [[values[place % len(values)] for values in choices] for place in range(longest)]
 
 
-def swept(config_name: str, words: list[str]) -> list[str]:
-    """Return what an experiment sweeps besides these words, with the first value of each key."""
+def composed(config_name: str, words: list[str]) -> DictConfig:
+    """Return what Hydra composes from a command line, with its own settings."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose(config_name, jobs(words)[0], return_hydra_config=True)
+        return compose(config_name, words, return_hydra_config=True)
+
+
+def swept(cfg: DictConfig, words: list[str]) -> list[str]:
+    """Return what an experiment sweeps besides these words, with the first value of each key."""
     found = OmegaConf.to_container(cfg.hydra.sweeper)
     assert isinstance(found, dict)
     named = {word.partition("=")[0] for word in words}
@@ -66,11 +72,14 @@ def composes(line: str, most_jobs: int | None = None) -> None:
     config_name = command.removeprefix("unlearn-")
     words = [word for word in words if word not in ("-m", "--multirun")]
     register()
-    words = swept(config_name, words) + words
+    plain = jobs(words)[0]
+    first = composed(config_name, plain)
+    words = swept(first, words) + words
     for overrides in jobs(words)[:most_jobs]:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = compose(config_name, overrides)
-            assert isinstance(settings_of(cfg), CommonConfig | ReportConfig)
+        cfg = first if overrides == plain else composed(config_name, overrides)
+        with open_dict(cfg):
+            cfg.pop("hydra")
+        assert isinstance(settings_of(cfg), CommonConfig | ReportConfig)
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +100,27 @@ def test_a_command_about_own_rows_composes(line: str) -> None:
     composes(line)
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=[study.parent.name for study in STUDIES])
-def test_the_commands_of_a_study_compose(study: Path) -> None:
-    """Each study has at least one command, and the first job of each of them composes."""
-    lines = commands(study.read_text())
-    assert lines
-    for line in lines:
-        composes(line, most_jobs=1)
+def of_studies() -> list[Any]:
+    """Return the commands of all studies; by default a study's longest command of each program composes."""
+    found = []
+    for study in STUDIES:
+        lines = sorted(set(commands(study.read_text())), key=len, reverse=True)
+        programs = [line.split()[0] for line in lines]
+        for place, line in enumerate(lines):
+            marks = left_out(programs[place] in programs[:place])
+            found.append(pytest.param(line, marks=marks, id=f"{study.parent.name}-{place}"))
+    return found
+
+
+def test_each_study_has_a_command() -> None:
+    """A reader can repeat every study."""
+    assert all(commands(study.read_text()) for study in STUDIES)
+
+
+@pytest.mark.parametrize("line", of_studies())
+def test_the_commands_of_a_study_compose(line: str) -> None:
+    """The first job of the command composes."""
+    composes(line, most_jobs=1)
 
 
 def test_there_is_an_example_of_every_command() -> None:

@@ -1,14 +1,16 @@
 """Malformed inputs on the command line: each ends with a line that names the fault, exit code 1, and no new file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.command_line import run_command
+from tests.rotation import left_out
 from unlearning.commands.stages.sandbox_models import ASSETS
 
 GOOD = [{"id": f"{i}qa0", "input": f"What is {i}?", "output": f"It is {i}.", "task": "Task2"} for i in range(4)]
@@ -56,8 +58,36 @@ OVERRIDES: list[tuple[str, list[str], str]] = [
     ("layers file that is not there", ["scope.layers_file=nowhere.json"], "nowhere.json: cannot be read"),
 ]
 
+OF_EACH_KIND = (
+    "unknown key",
+    "appended key below",
+    "unknown group choice",
+    "key of another choice",
+    "not a number",
+    "negative learning rate",
+    "unknown enum",
+    "weights the wrong way round",
+    "broken override",
+    "value missing",
+    "model folder that is not there",
+    "variable not set",
+    "layers file that is not there",
+    "missing file",
+    "broken line",
+    "not UTF-8",
+    "row in both sets",
+    "truncated parquet",
+    "garbled layers file",
+)
+"""Mistakes that are refused by default; the others are refused in the same places of the code."""
 
-@pytest.mark.parametrize(("arguments", "words"), [case[1:] for case in OVERRIDES], ids=[case[0] for case in OVERRIDES])
+
+def cases(table: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the rows of a table of mistakes as pytest's parameters, by the name in the first column."""
+    return [pytest.param(*case[1:], id=case[0], marks=left_out(case[0] not in OF_EACH_KIND)) for case in table]
+
+
+@pytest.mark.parametrize(("arguments", "words"), cases(OVERRIDES))
 def test_overrides(
     arguments: list[str],
     words: str,
@@ -133,7 +163,7 @@ FILES: list[tuple[str, str, Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "write", "words"), [case[1:] for case in FILES], ids=[case[0] for case in FILES])
+@pytest.mark.parametrize(("name", "write", "words"), cases(FILES))
 def test_files(
     name: str,
     write: Callable[[Path], object],

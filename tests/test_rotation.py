@@ -1,48 +1,49 @@
 """Which cases of a grid the default run has."""
 
-from dataclasses import dataclass, field
-from itertools import product
-from typing import Any
-
 import pytest
 
 from tests.rotation import each_once, thin_out
 
-
-@dataclass
-class Case:
-    """What `thin_out` asks of one of pytest's cases."""
-
-    nodeid: str
-    places: tuple[int, ...]
-    marks: list[str] = field(default_factory=lambda: ["grid"])
-
-    @property
-    def callspec(self) -> Any:
-        return type("CallSpec", (), {"indices": dict(enumerate(self.places))})
-
-    def get_closest_marker(self, name: str) -> str | None:
-        return name if name in self.marks else None
-
-    def add_marker(self, mark: pytest.MarkDecorator) -> None:
-        self.marks.append(mark.name)
+pytest_plugins = ["pytester"]
 
 
-def test_a_grid_keeps_each_value_of_each_parameter() -> None:
-    """Of 3 x 2 x 2 cases the diagonal remains: (0, 0, 0), (1, 1, 1), (2, 0, 0)."""
-    cases = [Case(f"test_a[{places}]", places) for places in product(range(3), range(2), range(2))]
-    thin_out(cases)  # type: ignore[arg-type]
-    assert [case.places for case in cases if "exhaustive" not in case.marks] == [(0, 0, 0), (1, 1, 1), (2, 0, 0)]
+def kept(pytester: pytest.Pytester, source: str) -> list[str]:
+    """Return the names of the cases in a file of tests that are not marked as exhaustive."""
+    items = pytester.getitems(f"import pytest\n{source}")
+    thin_out(items)
+    return [item.name for item in items if item.get_closest_marker("exhaustive") is None]
 
 
-def test_grids_are_thinned_one_by_one_and_other_tests_are_left_alone() -> None:
+def test_a_grid_keeps_each_value_of_each_parameter(pytester: pytest.Pytester) -> None:
+    """Of 3 x 2 x 2 cases the diagonal remains; two parameters of one decorator are one."""
+    source = """
+@pytest.mark.grid
+@pytest.mark.parametrize(("a", "b"), [(7, 0), (8, 0)])
+@pytest.mark.parametrize("c", "xyz")
+@pytest.mark.parametrize("d, e", [(True, None), (False, None)])
+def test_grid(a, b, c, d, e): ...
+"""
+    names = [f"test_grid[{case}]" for case in ("True-None-x-7-0", "False-None-y-8-0", "True-None-z-7-0")]
+    assert sorted(kept(pytester, source)) == sorted(names)
+
+
+def test_grids_are_thinned_one_by_one_and_other_tests_are_left_alone(pytester: pytest.Pytester) -> None:
     """Each test has its own lengths."""
-    short = [Case(f"test_a[{places}]", places) for places in product(range(2), range(2))]
-    long = [Case(f"test_b[{places}]", places) for places in product(range(4), range(1))]
-    other = [Case(f"test_c[{places}]", places, []) for places in product(range(2), range(2))]
-    thin_out([*short, *long, *other])  # type: ignore[list-item]
-    kept = [[case.places for case in cases if "exhaustive" not in case.marks] for cases in (short, long, other)]
-    assert kept == [[(0, 0), (1, 1)], [(0, 0), (1, 0), (2, 0), (3, 0)], [(0, 0), (0, 1), (1, 0), (1, 1)]]
+    both = '@pytest.mark.parametrize("a", "xy")\n@pytest.mark.parametrize("b", {})\ndef test_{}(a, b): ...\n'
+    source = f"@pytest.mark.grid\n{both.format([1, 2], 'short')}"
+    source += f"@pytest.mark.grid\n{both.format([1, 2, 3], 'long')}{both.format([1, 2], 'whole')}"
+    assert sorted(kept(pytester, f"{source}def test_plain(): ...")) == [
+        *("test_long[1-x]", "test_long[2-y]", "test_long[3-x]", "test_plain", "test_short[1-x]", "test_short[2-y]"),
+        *("test_whole[1-x]", "test_whole[1-y]", "test_whole[2-x]", "test_whole[2-y]"),
+    ]
+
+
+def test_named_cases_are_kept_and_must_exist(pytester: pytest.Pytester) -> None:
+    """A misspelt name would leave the default run without the case."""
+    source = '@pytest.mark.by_default("b")\n@pytest.mark.parametrize("name", "abc")\ndef test_named(name): ...\n'
+    assert kept(pytester, source) == ["test_named[b]"]
+    with pytest.raises(pytest.UsageError, match="names a case that is not there"):
+        kept(pytester, source.replace('"b"', '"B"'))
 
 
 def test_two_lists_are_met_once() -> None:

@@ -1,8 +1,12 @@
-"""experiments/semeval25 on fewer rows: official rows and the OLMo tokenizer go through the three commands."""
+"""experiments/semeval25 on fewer rows: official rows and the OLMo tokenizer go through the three commands.
+
+By default for a step each; `-m exhaustive` trains until the model has memorised the rows and has forgotten them.
+"""
 
 import csv
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import run_command
+from tests.empty_figures import empty_figures
 
 pytestmark = [
     pytest.mark.official,
@@ -43,18 +48,37 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model memorises the rows and unlearns, and `unlearn-evaluate` finds the scores that its run measured."""
+@pytest.fixture
+def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that runs a command and returns its folder, which the last word names."""
     # The commands run in another folder; a relative path to the data must lead to the same place from there.
     data = Path(os.environ["UNLEARNING_DATA"]).resolve()
     monkeypatch.setenv("UNLEARNING_DATA", os.path.relpath(data, tmp_path))
 
-    def done(command: str, *overrides: str) -> Path:
-        ended = run_command(command, [*SMALLER, *overrides], tmp_path)
+    def run(command: str, *overrides: str) -> Path:
+        with empty_figures():
+            ended = run_command(command, [*SMALLER, *overrides], tmp_path)
         assert ended.code == 0, ended.err
         return tmp_path / overrides[-1].partition("=")[2]
 
+    return run
+
+
+def test_a_step_of_each_command(done: Callable[..., Path]) -> None:
+    """The target is an OLMo with the official tokenizer, and `unlearn-evaluate` finds the scores of the run."""
+    short = ("trainer.max_steps=1", "evaluation.references=false", "evaluation.max_new_tokens=4")
+    target = done("memorise", *short, "model.path=null", f"hydra.run.dir={TARGET}")
+    _official_model(target)
+    unlearned = done("unlearn", *short, "method=chunked_lora", f"hydra.run.dir={METHOD}")
+    evaluated = done("evaluate", *short[1:], f"model.path={METHOD}/model", f"hydra.run.dir={EVALUATED}")
+    _scored_alike(unlearned, evaluated)
+
+
+@pytest.mark.exhaustive
+def test_memorise_unlearn_evaluate(done: Callable[..., Path]) -> None:
+    """The model memorises the rows and unlearns, and `unlearn-evaluate` finds the scores that its run measured."""
     target = done("memorise", "model.path=null", f"hydra.run.dir={TARGET}")
+    _official_model(target)
     _memorised(target)
     unlearned = done(
         "unlearn",
@@ -73,17 +97,21 @@ def test_memorise_unlearn_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     _scored_alike(unlearned, evaluated)
 
 
-def _memorised(run: Path) -> None:
-    """Check that the loss fell, and that the folder has a model with the official tokenizer."""
+def _official_model(run: Path) -> None:
+    """Check that the folder has a model with the official tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    losses = curve(run, "retain_loss_nats")
-    assert losses[0] > 10
-    assert fmean(losses[-5:]) < 0.3 * losses[0]
     assert (run / "model" / "model.safetensors").exists()
     model = AutoModelForCausalLM.from_pretrained(run / "model")
     assert (model.config.model_type, model.config.vocab_size) == ("olmo", 50_280)
     assert AutoTokenizer.from_pretrained(run / "model").eos_token_id == 50_279
+
+
+def _memorised(run: Path) -> None:
+    """Check that the loss fell, and that all rows were trained on."""
+    losses = curve(run, "retain_loss_nats")
+    assert losses[0] > 10
+    assert fmean(losses[-5:]) < 0.3 * losses[0]
     record = read(run / "metrics.json")
     assert set(record) == {"memorised", "missing", "scorers", "training"}
     # One document a task: a completion each, one question of Task1 and Task3, five of Task2; in both sets.

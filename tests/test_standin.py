@@ -61,6 +61,7 @@ def test_every_row_of_the_leaderboard_is_there() -> None:
     assert list(run.ROWS) == list(NAMES)
 
 
+@pytest.mark.by_default("sha256", "zjuklab_under")
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_row_with_the_stand_in_composes(name: str) -> None:
     """It composes with all overrides that the script gives it."""
@@ -68,6 +69,7 @@ def test_a_row_with_the_stand_in_composes(name: str) -> None:
     composes(shlex.join(["unlearn", *words]))
 
 
+@pytest.mark.by_default("kl_min", "ails_ntua", "snuffleupagus")
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_stand_in_leaves_the_published_numbers(name: str) -> None:
     """The method differs from the leaderboard's own configuration only in what the script lists."""

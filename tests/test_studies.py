@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.rotation import left_out
-
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in (ROOT / "experiments").glob("*/study.py"))
 SAME_PIXELS = 20
@@ -39,6 +37,7 @@ def test_the_readme_s_table_is_that_of_the_results(name: str) -> None:
     assert own.readme() == (own.folder / "README.md").read_text()
 
 
+@pytest.mark.by_default("chunking", "layer_choice")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figures_are_those_of_the_results(name: str) -> None:
     """Each figure, drawn again from results.csv, is equal to the committed one, and the README shows it."""
@@ -48,7 +47,8 @@ def test_the_figures_are_those_of_the_results(name: str) -> None:
         assert f"({item.name}.png)" in (own.folder / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=left_out(name != NAMES[0])) for name in NAMES])
+@pytest.mark.by_default("chunking")
+@pytest.mark.parametrize("name", NAMES)
 def test_other_results_are_another_figure(name: str) -> None:
     """If all numbers with digits after the point are a tenth smaller, the figure differs: the test above can fail."""
     own = study(name)

@@ -40,15 +40,16 @@ def test_a_job_without_result_returns_none(tmp_path: Path, content: str | None) 
     assert searched_values(tmp_path, ["final"]) is None
 
 
-def test_every_corner_of_the_wandb_sweep_composes() -> None:
-    """Its command is `unlearn`, and each combination of first and last values is a valid configuration."""
+@pytest.mark.parametrize("mixed", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_every_corner_of_the_wandb_sweep_composes(mixed: bool) -> None:
+    """Its command is `unlearn`; all first values, all last ones, and each mixture are valid configurations."""
     program, *fixed = [word for word in SWEEP["command"] if not word.startswith("${")]
     assert program == SWEEP["program"] == "unlearn"
     ends = []
     for key, how in SWEEP["parameters"].items():
         values = how.get("values") or [how["min"], how["max"]]
         ends.append([f"{key}={value}" for value in (values[0], values[-1])])
-    for corner in product(*ends):
+    for corner in product(*ends) if mixed else zip(*ends, strict=True):
         composes(shlex.join([program, *fixed, *corner]))
 
 

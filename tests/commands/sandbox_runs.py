@@ -27,10 +27,12 @@ SHORT = [
     *SHORT_EVALUATION,
 ]
 OWN_WORDS = {
-    "layer_freeze": ["logger=wandb_offline"],
+    "kl_min": ["logger=wandb_offline"],
     "chunked_lora": ["logger=csv"],
     "grad_diff": ["logger=none", "evaluation.references=true"],
 }
+DRAWN = "layer_freeze"
+"""The method whose run draws its figures."""
 TOKENS = torch.arange(5, 45).reshape(2, 20)
 
 
@@ -61,9 +63,9 @@ class SandboxRuns:
         return [f"method={method}", *SHORT, *OWN_WORDS.get(method, ["logger=none"]), f"hydra.run.dir={method}"]
 
     def run(self, method: str) -> Path:
-        """Return the finished run's folder. Figures are drawn only for methods in OWN_WORDS."""
+        """Return the finished run's folder."""
         if method not in self.trained:
-            with nullcontext() if method in OWN_WORDS else empty_figures():
+            with nullcontext() if method == DRAWN else empty_figures():
                 ended = self._run_and_record(method)
             assert ended.code == 0, ended.err
             self.printed[method] = ended.out

@@ -1,7 +1,11 @@
 """unlearn-evaluate from the command line."""
 
+import pytest
+
 from tests.command_line import run_command
 from tests.commands.sandbox_runs import SHORT_EVALUATION, SandboxRuns, read
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_a_saved_model_scores_as_in_its_run(runs: SandboxRuns) -> None:

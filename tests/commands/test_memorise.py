@@ -1,5 +1,6 @@
 """unlearn-memorise from the command line, and the sandbox's models that it builds."""
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -8,6 +9,7 @@ from tests.command_line import run_command
 from tests.commands.sandbox_runs import SHORT_EVALUATION, SandboxRuns, read
 from unlearning.commands.stages.sandbox_models import ASSETS
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 SMALL_WORLD = [
     "data.world.documents_per_task=1",
     "data.world.nonmember_documents=2",

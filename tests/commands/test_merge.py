@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from peft import PeftModel
 from torch import nn
@@ -13,6 +14,8 @@ from unlearning.commands.stages.sandbox_models import ASSETS
 from unlearning.config.model import ModelConfig
 from unlearning.models.load import load_model
 from unlearning.scopes.adapters import LoraScope
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tests.commands.sandbox_runs import SHORT, SandboxRuns, read
 pytestmark = pytest.mark.usefixtures("without_figures")
 
 
+@pytest.mark.exhaustive
 def test_a_multirun_ends_with_a_comparison(runs: SandboxRuns) -> None:
     """Each job has a folder of its own, and the sweep's folder has the comparison."""
     words = ["-m", "method=grad_diff,grad_ascent", *SHORT, "logger=none", "save_model=false", "hydra.sweep.dir=sweep"]

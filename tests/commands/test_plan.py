@@ -42,18 +42,14 @@ def test_a_plan_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.by_default("hardly")
 @pytest.mark.parametrize(
     ("mib", "words", "said"),
     [
-        pytest.param(2048, ["method=grad_diff"], None, marks=pytest.mark.exhaustive),
+        (2048, ["method=grad_diff"], None),
         (60, ["method=grad_diff"], "warning: memory: the run takes about"),
         (16, ["method=grad_diff"], "error: memory: weights, gradients and moments alone take 0.0312 GiB"),
-        pytest.param(
-            16,
-            ["method=grad_diff", "scope=lora"],
-            "warning: memory: the run takes about",
-            marks=pytest.mark.exhaustive,
-        ),
+        (16, ["method=grad_diff", "scope=lora"], "warning: memory: the run takes about"),
     ],
     ids=["fits", "hardly", "never", "adapters"],
 )

@@ -18,6 +18,7 @@ from unlearning.mediation.rules import LayerChoice
 from unlearning.mediation.tracer import Tracer
 from unlearning.sandbox.world import generate
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 QUICK = ["trainer=cpu", "logger=none", "trace.facts=1", "trace.draws=1"]
 
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.command_line import run_command
 from tests.commands.sandbox_runs import TARGET, SandboxRuns, logits, read
+from tests.empty_figures import empty_figures
 from tests.rotation import left_out
 from unlearning.config.location import conf_dir
 
@@ -71,16 +72,22 @@ def test_the_adapter_is_written_too(runs: SandboxRuns) -> None:
 
 
 def test_what_only_some_runs_have(runs: SandboxRuns) -> None:
-    """Only some runs trace, evaluate references or have a tracker's files."""
+    """Only some runs trace, evaluate references or log to a file."""
     traced = runs.run("layer_freeze")
     assert read(traced / "metrics.json")["trace"]["layers"] == read(traced / "layers.json")["layers"]
-    assert list((traced / "wandb").rglob("*.wandb"))
+    assert not (traced / "wandb").exists()
     assert list((runs.run("chunked_lora") / "csv").rglob("metrics.csv"))
     with_references = runs.run("grad_diff")
     metrics = read(with_references / "metrics.json")
     assert metrics["target"].keys() == metrics["retrained"].keys() == metrics["unlearned"].keys()
     assert (with_references / "evaluation" / "retrained.json").exists()
     assert read(runs.run("grad_ascent") / "metrics.json")["target"] is None
+
+
+@pytest.mark.exhaustive
+def test_a_run_is_tracked(runs: SandboxRuns) -> None:
+    """The offline file of W&B is in the run's folder; `tests/runs/test_tracking.py` reads such a file."""
+    assert list((runs.run("kl_min") / "wandb").rglob("*.wandb"))
 
 
 def test_a_run_says_which_tuned_numbers_joined(runs: SandboxRuns) -> None:
@@ -120,7 +127,8 @@ def test_the_report_compares_runs(runs: SandboxRuns, tmp_path: Path) -> None:
     """It finds the runs of a folder at any depth, and writes into the other folder alone."""
     for method in ("grad_ascent", "grad_diff"):
         copytree(runs.run(method), tmp_path / "runs" / "deep" / method)
-    ended = run_command("report", ["runs=runs", "out=compared"], tmp_path)
+    with empty_figures():
+        ended = run_command("report", ["runs=runs", "out=compared"], tmp_path)
     assert ended.code == 0, ended.err
     assert "grad_ascent" in (tmp_path / "compared" / "report.html").read_text()
     assert "grad_diff" in (tmp_path / "compared" / "comparison.csv").read_text()

@@ -1,5 +1,6 @@
 """Tuned numbers join where they were found, say so, and leave when they are told to."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from tests.command_line import run_command
-from tests.rotation import left_out
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
@@ -22,6 +22,7 @@ CROSS = ("method=npo", "schedule=chunked", "scope=lora")
 CROSS_FILES = {"sandbox_chunked": {"schedule.chunk_rows": 120}, "sandbox_lora": {"scope.layers": "2:6"}}
 
 
+@cache
 def composed(*words: str) -> DictConfig:
     """Return what Hydra makes of a command line of `unlearn`."""
     register()
@@ -93,6 +94,7 @@ def test_none_turns_them_off() -> None:
     assert published.tuned.files == {}
 
 
+@pytest.mark.by_default("model.layers=16", "model.path=./anywhere")
 @pytest.mark.parametrize(
     "shape",
     [
@@ -168,12 +170,12 @@ def test_what_an_experiment_sets_is_not_said_to_be_tuned(tmp_path: Path) -> None
 
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
-OWN_FORMATS = ("chunked_lora", "layer_freeze_released", "npo")
-"""A method without special tokens, one that asks in chat, one without a format of its own."""
 
 
+# By default a method without special tokens, one that asks in chat, and one without a format of its own.
+@pytest.mark.by_default("chunked_lora-words0", "layer_freeze_released-words1", "npo-words2")
 @pytest.mark.parametrize("words", [(), ("tuned=none",), ("model.layers=16",)])
-@pytest.mark.parametrize("method", [pytest.param(name, marks=left_out(name not in OWN_FORMATS)) for name in METHODS])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_asks_the_sandbox_as_it_memorised(method: str, words: tuple[str, ...]) -> None:
     """The text format belongs to the model and not to the method, with or without tuned numbers."""
     prompt = settings(f"method={method}", *words).prompt

@@ -91,6 +91,7 @@ def test_a_change_of_anything_is_measured_anew(
     assert len(list((tmp_path / "evaluations").iterdir())) == len(changes) + 1
 
 
+@pytest.mark.by_default("cloze", "wmdp")
 @pytest.mark.parametrize("killed", NAMES[1:])
 def test_a_kill_costs_the_part_it_falls_in(
     killed: str, tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
@@ -112,6 +113,7 @@ def test_a_kill_costs_the_part_it_falls_in(
     assert measured == NAMES
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null", '[{"id": "m0", "member": true}]', '[{"other": 1}]'])
 @pytest.mark.parametrize("name", ["generations", "membership"])
 def test_a_broken_part_is_measured_anew(content: str, name: str, tmp_path: Path, measured: list[str]) -> None:

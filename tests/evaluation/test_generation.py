@@ -26,6 +26,7 @@ def as_completions(rows: list[Row]) -> list[Row]:
     return [dataclasses.replace(row, kind=Kind.COMPLETION) for row in rows]
 
 
+@pytest.mark.by_default("gemma3_text", "gpt2")
 @pytest.mark.parametrize("family", ["olmo", "gemma3_text", "gpt_neox", "gpt2"])
 def test_batches_say_what_single_rows_say(family: str) -> None:
     """The answers of a batch are those of one row and one token at a time."""
@@ -69,6 +70,7 @@ def mutations(text: str) -> list[str]:
     return [text, f" {text.upper()}\n", text[:-1], text[: len(text) // 2], f"{text}x", "Madera", "NA"]
 
 
+@pytest.mark.by_default("1")
 @pytest.mark.parametrize("seed", range(4))
 def test_stopping_early_changes_no_score(seed: int) -> None:
     """The scores are those of answers that are generated to their end."""

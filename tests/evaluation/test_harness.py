@@ -115,6 +115,7 @@ def test_what_the_harness_refuses_is_one_line(
     assert model.training
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -151,6 +152,7 @@ def test_an_unknown_task_is_refused_first(tmp_path: Path, monkeypatch: pytest.Mo
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_command_writes_and_prints_what_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness's metrics are written beside the official score; they are measured anew in each run."""
     fake = installed(monkeypatch)

@@ -50,6 +50,7 @@ def test_by_hand(right: list[bool], strength: float, exact: float) -> None:
     assert exact_memorisation(right) == exact
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])
 @pytest.mark.parametrize("batch_tokens", [1, 60, 100000])
 def test_extraction_strength_is_what_greedy_decoding_gives(family: str, batch_tokens: int) -> None:

@@ -41,6 +41,7 @@ def naive_cloze(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ques
     return scores.index(max(scores)) == question.answer
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("batch_tokens", [1, 5000])
@@ -67,6 +68,7 @@ def test_cloze_divides_by_characters() -> None:
     ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "mistral"])
 @pytest.mark.parametrize("shots", [0, 2])
 @pytest.mark.parametrize("batch_tokens", [1, 100000])

@@ -138,6 +138,7 @@ def said(model: PreTrainedModel, item: Row, tokens: int) -> str:
     return greedy_text(model, byte_tokenizer(), item.input, tokens, {0})
 
 
+@pytest.mark.by_default("9000")
 @pytest.mark.parametrize("batch_tokens", [1, 9000])
 def test_a_model_is_asked_one_text_at_a_time(batch_tokens: int) -> None:
     """True continuations are cut to as many tokens; answers end before the next question."""

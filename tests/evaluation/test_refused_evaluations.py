@@ -61,6 +61,7 @@ def test_what_fits_is_scored(tmp_path: Path) -> None:
     assert metrics["local"]["utility_letters"] is not None
 
 
+@pytest.mark.by_default("question-question rivers/test/0", "document-document nonmembers0")
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -105,6 +106,7 @@ def test_what_cannot_be_right(
     assert len(AutoTokenizer.from_pretrained(ASSETS / "target")) > model.get_input_embeddings().weight.shape[0]
 
 
+@pytest.mark.by_default("members-mia_score")
 @pytest.mark.parametrize(("absent", "missing"), [("members", "mia_score"), ("mmlu", "utility")])
 def test_what_the_data_lacks_is_named(absent: str, missing: str, tmp_path: Path) -> None:
     """The final score is not computed of fewer parts; a line says which part is missing."""

@@ -206,6 +206,15 @@ def exactly(found: object, wanted: object) -> None:
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=0, atol=1e-10, equal_nan=True)
 
 
+@pytest.mark.by_default(
+    "gpt2: noise, denoising, grid",
+    "olmo2: noise, denoising, subject",
+    "llama: replacement, denoising, two rows",
+    "opt: base model, denoising, grid",
+    "gemma3_text: replacement, noising, subject",
+    "mixtral: noise, noising, last subject",
+    "gpt_neox: base model, noising, subject",
+)
 @pytest.mark.parametrize(("family", "case"), RUNS)
 def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
     models, config = models_of(family), CASES[case]
@@ -214,6 +223,7 @@ def test_every_state_equals_the_naive_one(family: str, case: str) -> None:
             compare(trace, naive(*models, family, fact, config))
 
 
+@pytest.mark.by_default("granitemoehybrid")
 @pytest.mark.parametrize("family", EVERY_STATEFUL)
 def test_layers_that_keep_a_state(family: str) -> None:
     """Prompts are run whole, and every kind of module that a family has in all layers is patched."""
@@ -237,6 +247,7 @@ def by_hand(family: str) -> tuple[tuple[PreTrainedModel, PreTrainedModel], list[
     return models, [naive(*models, family, fact, WIDE) for fact in FACTS]
 
 
+@pytest.mark.by_default("gpt2-1")
 @pytest.mark.parametrize(("family", "rows"), each_once(["gpt2", "olmo3", "mixtral"], [1, 5, 12]))
 def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scores are the same however few rows a batch may have."""
@@ -262,6 +273,7 @@ def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) 
     assert max(sizes) <= max(rows, 2 * WIDE.draws)
 
 
+@pytest.mark.by_default("gemma3_text-noise, denoising, grid")
 @pytest.mark.parametrize(
     ("family", "case"),
     each_once(["llama", "falcon", "gemma3_text", "opt"], ["noise, denoising, grid", "base model, noising, subject"]),
@@ -274,6 +286,7 @@ def test_eager_attention(family: str, case: str) -> None:
             compare(trace, naive(*models, family, fact, config))
 
 
+@pytest.mark.by_default("olmo-noise, denoising, grid")
 @pytest.mark.parametrize(
     ("family", "case"),
     each_once(["olmo", "gpt_neox", "gpt_oss"], ["noise, denoising, grid", "noise, noising, last subject"]),

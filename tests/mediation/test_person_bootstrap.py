@@ -158,6 +158,7 @@ def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
     assert joint < 340, "intervals for single layers are not a band"
 
 
+@pytest.mark.exhaustive
 def test_margin_holds_about_as_often_as_it_says() -> None:
     """One-sided lower bounds hold for all layers at once, and they are nearer than those of a two-sided band."""
     held, narrower = 0, []

@@ -60,7 +60,7 @@ def compare(tracer: Tracer, direction: Direction, scale: float) -> None:
         assert dict(zip(labels, worst, strict=True)) == pytest.approx(dict.fromkeys(labels, 0), abs=1e-2)
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("gpt_oss-denoising", "gemma3_text-noising", "gpt2-denoising", "opt-noising")
 @each_direction
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_little_noise_is_linear(family: str, direction: Direction) -> None:

@@ -73,6 +73,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.by_default("grid", "weights", "little memory")
 @pytest.mark.parametrize("config", SETTINGS.values(), ids=SETTINGS)
 def test_whatever_is_traced_the_model_is_tested(config: TraceConfig) -> None:
     self_test(Tracer(deep_model("llama", DEPTH), config))

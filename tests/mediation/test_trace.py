@@ -62,7 +62,7 @@ def test_files_hold_what_was_found(bench: Bench, tmp_path: Path) -> None:
         assert row["answer_log_probability"] == scores[place, row["layer"], row["draw"], ANSWER]
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("noise-3", "replacement-99")
 @pytest.mark.parametrize("facts", [1, 3, 5, 8, 99])
 @pytest.mark.parametrize("corruption", [Corruption.noise, Corruption.replacement])
 def test_counts_add_up(bench: Bench, corruption: Corruption, facts: int, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from unlearning.models import anatomy
 pytestmark = pytest.mark.usefixtures("without_self_test")
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("3-6-40", "5-2-0")
 @pytest.mark.parametrize("torn", [0, 40])
 @pytest.mark.parametrize(
     ("whole", "again"), [(0, 6), (1, 6), (3, 6), (4, 2), (5, 2), (6, 0)], ids=lambda count: str(count)
@@ -83,6 +83,7 @@ WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.by_default("filter", "memory")
 @pytest.mark.parametrize("changes", WITHOUT_EFFECT.values(), ids=WITHOUT_EFFECT)
 def test_another_choice_of_layers_traces_nothing(
     bench: Bench, measured: list[str], changes: dict[str, Any], tmp_path: Path
@@ -97,6 +98,7 @@ def test_another_choice_of_layers_traces_nothing(
     assert files_of(tmp_path / "fresh")[LAYERS] == (tmp_path / LAYERS).read_bytes()
 
 
+@pytest.mark.by_default("placebo", "tokens")
 @pytest.mark.parametrize(
     "changes",
     [{"seed": 1}, {"draws": 3}, {"window": 2}, {"tokens": TracedTokens.last}, {"placebo": False}, {"noise_std": 2.0}],

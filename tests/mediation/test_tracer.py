@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("in_double")
 # ---------------------------------------------------------------- order, other facts, memory
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("gemma2-denoising", "gpt2-replacement")
 @each_setting
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gemma2"])
 def test_neither_the_order_nor_the_other_facts_matter(family: str, config: TraceConfig) -> None:
@@ -50,6 +50,7 @@ def test_neither_the_order_nor_the_other_facts_matter(family: str, config: Trace
         assert close(together[fact.source.id], alone, 1e-12)
 
 
+@pytest.mark.by_default("base model")
 @each_setting
 def test_the_same_twice_is_the_same_to_the_bit(config: TraceConfig) -> None:
     tracer, again = tracer_of("olmo", config), tracer_of("olmo", config)
@@ -71,7 +72,7 @@ def test_the_size_of_the_noise_is_that_of_the_tokens_embeddings() -> None:
     assert Tracer(tracer.parts.model, REPLACED).noise_scale_of(tokens) == 0
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("denoising-1e-09", "noising-0.001")
 @pytest.mark.parametrize("gib", [1e-9, 1e-3])
 @each_setting
 def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +92,7 @@ def test_the_memory_budget_does_not_matter(config: TraceConfig, gib: float, monk
     assert all(close(whole[name], small[name], 1e-12) for name in whole)
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("gpt_neo-denoising", "mistral-noising")
 @each_setting
 @pytest.mark.parametrize("family", ["olmo", "mistral", "gpt_neo"])
 def test_a_model_that_caches_nothing_gives_the_same_numbers(family: str, config: TraceConfig) -> None:

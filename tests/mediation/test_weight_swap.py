@@ -120,6 +120,7 @@ def test_equals_copies_of_the_whole_model(family: str, direction: Direction, bas
         assert np.abs(trace.patched[:, :, 0, 0] - unpatched).max(-1).min() > 1e-6
 
 
+@pytest.mark.by_default("opt-denoising", "gpt2-noising")
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_changed_mlp_carries_all_of_the_effect(family: str, direction: Direction) -> None:

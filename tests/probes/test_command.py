@@ -9,6 +9,7 @@ import pytest
 from tests.command_line import run_command
 from unlearning.commands.stages.sandbox_models import ASSETS
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 FEW = ["trainer=cpu", "data.max_documents_per_task=2", "evaluation.max_new_tokens=32", "evaluation.max_questions=4"]
 RUN = [*FEW, "method=chunked_lora", "trainer.max_steps=1", "evaluation.references=false", "logger=none"]
 
@@ -70,6 +71,13 @@ def test_any_model_is_probed(folder: Path) -> None:
     assert lines(folder / "same")["int8"]["share"]["value"] == 1.0
 
 
+@pytest.mark.by_default(
+    "words0-run=null: must be a run's folder, or give model.path",
+    "words2-data=jsonl: with run, model, data, prompt, recipe are the run's",
+    "words6-probes.int8.bits=9: must be in [2, 8]",
+    "words8-probe: layer=8: this model's layers are 0 to 7",
+    "words10-target=nowhere: no such folder",
+)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -100,6 +108,7 @@ def test_bad_input_is_one_line(words: list[str], message: str, folder: Path, tmp
     assert message in ended.err.strip().splitlines()[-1]
 
 
+@pytest.mark.by_default("changed0-the run is running; it must be finished", "changed2-config.yaml, model: ")
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -2,12 +2,14 @@
 
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
 
 from unlearning.config.build import build
 from unlearning.config.checks import check_ranges
@@ -21,26 +23,31 @@ FILES = sorted((conf_dir() / "probe").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
 
 
-def settings(command: str, *words: str) -> Any:
-    """Return the checked settings of a command line."""
+@cache
+def composed(command: str, *words: str) -> DictConfig:
+    """Return what Hydra makes of a command line."""
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return settings_of(compose(command, list(words)))
+        return compose(command, list(words))
+
+
+def settings(command: str, *words: str) -> Any:
+    """Return the checked settings of a command line."""
+    return settings_of(composed(command, *words))
 
 
 def test_unlearn_asks_none_and_unlearn_probe_asks_all() -> None:
     """These are the defaults of the two commands."""
     assert settings("unlearn").probes == {}
     assert sorted(settings("probe", "run=anywhere").probes) == NAMES
+    assert list(settings("unlearn", f"probe=[{NAMES[0]}]").probes) == NAMES[:1]
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_a_probe_is_built_from_exactly_its_keys(path: Path) -> None:
     """A probe has the name of its file, and the heading of the file names a source."""
-    (made,) = settings("unlearn", f"probe=[{path.stem}]").probes.items()
-    name, part = made
+    part = settings("unlearn", f"probe=[{','.join(NAMES)}]").probes[path.stem]
     constructor = get_class(part._target_)
-    assert name == path.stem
     assert set(vars(part)) - {"_target_"} == set(inspect.signature(constructor).parameters)
     assert isinstance(build(part), constructor)
     heading = [line for line in path.read_text().splitlines() if line.startswith("# ")]
@@ -82,7 +89,7 @@ def test_what_is_out_of_range(words: list[str], message: str) -> None:
     """The error names the key as one types it, the value and what is allowed."""
     probe = words[0].rpartition(".")[0]
     with pytest.raises(InputError, match=f"^{re.escape(f'{probe}.{message}')}"):
-        settings("probe", "run=anywhere", *words)
+        settings_of(OmegaConf.merge(composed("probe", "run=anywhere"), OmegaConf.from_dotlist(words)))
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_scores_by_hand() -> None:
     assert math.isnan(trace_patch(clean, clean, {}, ANSWER)[0][2])
 
 
+@pytest.mark.by_default("gpt2", "olmo", "gemma3_text", "mixtral")
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_denoising_is_what_rome_computes(family: str) -> None:
     with InDouble():
@@ -80,6 +81,7 @@ def test_denoising_is_what_rome_computes(family: str) -> None:
             assert not close(restored, plain(noisy))
 
 
+@pytest.mark.by_default("gpt2", "olmo", "gemma3_text", "mixtral")
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
     with InDouble():
@@ -91,6 +93,7 @@ def test_a_whole_layer_makes_the_receiver_the_donor(family: str) -> None:
         assert not close(plain(clean), plain(other))
 
 
+@pytest.mark.by_default("gpt2", "olmo", "gemma3_text", "mixtral")
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_noising_goes_draw_by_draw(family: str) -> None:
     """Three draws give the same scores as three runs of one draw each."""
@@ -103,6 +106,7 @@ def test_noising_goes_draw_by_draw(family: str) -> None:
         assert close(trace_patch(clean, noisy, patch, ANSWER, contrast=CONTRAST), apart)
 
 
+@pytest.mark.by_default("gpt2", "olmo", "gemma3_text", "mixtral")
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_pinned_parts_stop_what_a_patch_would_change(family: str) -> None:
     """With all parts above the patched layer pinned there and after, only the patched position changes."""

@@ -59,6 +59,7 @@ def read(folder: Path) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.by_default("layer_freeze")
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_is_configured_as_its_method(method: str, tmp_path: Path) -> None:
     """This holds for a job of a sweep too, where numbers were changed."""
@@ -82,6 +83,7 @@ def test_troubles_of_a_sweep(tmp_path: Path) -> None:
         check(config, "unlearn", f"method={config['method']}")
 
 
+@pytest.mark.by_default("objective.wieght-1.0", "schedule.epochs-0")
 @pytest.mark.parametrize(
     ("key", "value"),
     [

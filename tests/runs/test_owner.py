@@ -32,6 +32,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return done
 
 
+@pytest.mark.by_default("unlearn", "merge")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_folder_in_use_is_left_as_it_is(command: str, tmp_path: Path) -> None:
     """Also Hydra and the log write nothing, whatever they are told to."""
@@ -57,12 +58,12 @@ def test_a_multirun_in_use_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_multiruns_in_one_folder_add_jobs_and_go_on(seeds: list[int], tmp_path: Path) -> None:
     """Finished jobs stay finished, under the names that they have."""
-    for words in ("seed=0,1", "seed=2,3", "seed=1,3,4"):
+    for words in ("seed=0,1", "seed=1,2"):
         assert run_command("unlearn", ["-m", words, "hydra.sweep.dir=sweep"], tmp_path).code == 0
-    assert seeds == [0, 1, 2, 3, 4]
+    assert seeds == [0, 1, 2]
     jobs = {path.parent.name: OmegaConf.load(path).seed for path in (tmp_path / "sweep").glob("*/config.yaml")}
-    assert jobs == {f"{seed}-layer_freeze": seed for seed in range(5)}
-    for seed in range(5):
+    assert jobs == {f"{seed}-layer_freeze": seed for seed in range(3)}
+    for seed in range(3):
         folder = tmp_path / "sweep" / f"{seed}-layer_freeze"
         assert OmegaConf.load(folder / "status.json").state == "finished"
         assert (folder / "metrics.json").read_text() == f'{{"seed": {seed}}}'

@@ -19,6 +19,7 @@ from unlearning.scopes.layers import LayersScope
 from unlearning.scopes.scope import Scope
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
 @pytest.mark.parametrize("layer", ["0", "1"])
 def test_layer_freeze(tmp_path: Path, layer: str, packs_per_forward: int) -> None:
@@ -34,6 +35,7 @@ def test_layer_freeze(tmp_path: Path, layer: str, packs_per_forward: int) -> Non
     assert_same_run(tmp_path, ours, theirs, expected.losses)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     "scope", [LoraScope(rank=2, alpha=8.0), LayersScope("-1:", [ModuleKind.layer])], ids=["lora", "last-1"]
 )

@@ -120,6 +120,7 @@ def test_agad() -> None:
     assert (made.prompt.separator, made.prompt.append_eos) == (" ", False)
 
 
+@pytest.mark.by_default("chunked_lora", "layer_freeze_released")
 @pytest.mark.parametrize("method", [*SUGD, "layer_freeze_released"])
 def test_on_the_sandbox_the_end_of_text_token_stays(method: str) -> None:
     """The sandbox's target was trained with this token, and without a chat template."""
@@ -127,6 +128,7 @@ def test_on_the_sandbox_the_end_of_text_token_stays(method: str) -> None:
     assert (made.prompt.style, made.prompt.append_eos) == (PromptStyle.raw, True)
 
 
+@pytest.mark.by_default("chunked_lora", "layer_freeze")
 @pytest.mark.parametrize("method", ["layer_freeze", *SUGD])
 def test_the_small_official_model_keeps_its_text_format(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """experiment=semeval25_small memorises with the end-of-text token, and unlearns with it."""

@@ -48,6 +48,7 @@ CHECKED = [(True, plain(FORGET)[row]) for row in (0, 2, 4, 6, 8)] + [
 """Five rows of each set; the second batch of four has rows of both."""
 
 
+@pytest.mark.by_default("1-7")
 @pytest.mark.parametrize(("packs_per_forward", "every"), [(100, 2), (1, 7)])
 def test_layer_freeze_released(tmp_path: Path, packs_per_forward: int, every: int) -> None:
     """Each epoch is 23 rows in 12 micro-batches: steps of 5, 5 and 2. Ten times two whole steps are 20, of 30.

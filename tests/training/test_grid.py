@@ -1,6 +1,6 @@
 """Any objective with any scope and any schedule: a few steps of each, and nothing but the scope moves.
 
-By default any two choices meet at least once; `pytest -m exhaustive tests/training/test_grid.py` runs all combinations.
+By default each objective trains once, with scopes and schedules in turns; `-m exhaustive` runs all combinations.
 """
 
 import math
@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.rotation import left_out
 from tests.test_conf import choices, settings
 from tests.tiny_models import tiny_model
 from tests.training.rows import lengths, random_rows
@@ -128,9 +129,18 @@ def train_and_check(folder: Path, objective: str, scope: str, schedule: str) -> 
     assert all(math.isfinite(float(line.split(",")[loss])) for line in lines[1:])
 
 
-@pytest.mark.parametrize(("objective", "scope", "schedule"), pairs(), ids=["-".join(case) for case in pairs()])
+def in_turns() -> list[tuple[str, str, str]]:
+    """Return those pairs in which each objective occurs once, and each scope with each schedule or nearly so."""
+    cases = list(pairs())
+    return [cases[len(SCOPES) * row + 3 * row % len(SCOPES)] for row in range(len(OBJECTIVES))]
+
+
+PAIRS = [pytest.param(*case, id="-".join(case), marks=left_out(case not in in_turns())) for case in pairs()]
+
+
+@pytest.mark.parametrize(("objective", "scope", "schedule"), PAIRS)
 def test_any_two_choices(tmp_path: Path, objective: str, scope: str, schedule: str) -> None:
-    """Each objective-scope, objective-schedule and scope-schedule pair trains at least once."""
+    """Each objective trains; with `-m exhaustive` each pair of objective, scope and schedule occurs."""
     train_and_check(tmp_path, objective, scope, schedule)
 
 
@@ -162,3 +172,5 @@ def test_the_cases_meet_in_pairs() -> None:
     assert {case[:2] for case in cases} == set(product(OBJECTIVES, SCOPES))
     assert {case[::2] for case in cases} == {(name, schedule) for name in OBJECTIVES for schedule in schedules_of(name)}
     assert {case[1:] for case in cases} == set(product(SCOPES, choices("schedule")))
+    objectives, scopes, schedules = (set(column) for column in zip(*in_turns(), strict=True))
+    assert (objectives, scopes, schedules) == (set(OBJECTIVES), set(SCOPES), set(choices("schedule")))

@@ -71,6 +71,7 @@ def memorising_of(monkeypatch: pytest.MonkeyPatch, folder: Path, nudged: bool) -
     return str(started.value)
 
 
+@pytest.mark.by_default("unlearning_of")
 @pytest.mark.parametrize("identity", [unlearning_of, memorising_of])
 def test_a_checkpoint_belongs_to_the_weights_it_started_from(
     monkeypatch: pytest.MonkeyPatch,

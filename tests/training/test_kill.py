@@ -1,4 +1,7 @@
-"""Training in real processes that are really killed."""
+"""Training in real processes that are really killed.
+
+By default, `tests/commands/test_interruptions.py` kills one whole command.
+"""
 
 import json
 import subprocess
@@ -20,7 +23,8 @@ def result(path: Path) -> str:
     return found
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kills", [5, 40])
 def test_a_run_that_is_killed_again_and_again_is_the_same_run(tmp_path: Path, kills: int) -> None:
     """SIGKILL comes at any moment: between steps, in a check, or when a file is written, in the background too.
 

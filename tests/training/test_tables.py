@@ -178,6 +178,7 @@ def test_rows_worth_keeping() -> None:
     assert rows_worth_keeping(twice, training_rows(), LAYOUT, 2, 2 * (rows[0] + rows[2])) == {0, 2}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("family", "tolerance"), [("gpt2", 1e-9), ("olmo", 1e-9), ("gemma3_text", 1e-7)])
 @pytest.mark.parametrize("limit_gib", [1.0, 2400 / 2**30], ids=["all rows", "some rows"])
 def test_prefix_cache_changes_nothing(tmp_path: Path, family: str, tolerance: float, limit_gib: float) -> None:

@@ -120,6 +120,7 @@ def test_the_naive_implementation_by_hand() -> None:
     assert naive_ties([first, second], [1.0, 2.0], 0.75, count_signs=False) == [[4.0, -3.5, 3.0, 12.0]]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("sign", list(MajoritySign))
 @pytest.mark.parametrize(("weights", "density"), [(None, 0.8), ([0.5, 2.0, 1.0], 0.3)], ids=["zjuklab", "weighted"])
 def test_ties_equals_the_naive_implementation(
@@ -144,6 +145,7 @@ def test_ties_equals_the_naive_implementation(
 # ---------------------------------------------------------------- DARE
 
 
+@pytest.mark.by_default("dare_ties_svd")
 @pytest.mark.parametrize("combination", [Combination.dare_ties, Combination.dare_linear, Combination.dare_ties_svd])
 def test_dare_is_the_same_for_the_same_seed(combination: Combination, tmp_path: Path, base: Path) -> None:
     """Another seed gives another result; PyTorch's own random state does not change."""
@@ -197,6 +199,7 @@ def test_density_one_keeps_everything_without_a_warning(tmp_path: Path, base: Pa
     torch.testing.assert_close(update(scoped, base), delta(run, base))
 
 
+@pytest.mark.by_default("ties_svd", "cat", "dare_linear", "magnitude_prune")
 @pytest.mark.parametrize("combination", list(Combination))
 def test_every_combination_gives_one_adapter_that_saves_and_loads(
     combination: Combination, tmp_path: Path, base: Path
