@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 # By default, looking for garbage takes a tenth of the time.
 gc.set_threshold(700, 10, 100)
 # Hydra reads some thirty files for each configuration; libyaml reads the same language ten times as fast.
-yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[misc]
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
 
 # rouge-score brings absl, whose log handler closes its stream when Hydra sets logging up anew; by then that stream may
 # be pytest's own capture of an earlier moment. The process's real stderr is one that it leaves open.

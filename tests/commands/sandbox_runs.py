@@ -31,7 +31,7 @@ OWN_WORDS = {
     "chunked_lora": ["logger=csv"],
     "grad_diff": ["logger=none", "evaluation.references=true"],
 }
-DRAWN = "layer_freeze"
+DRAWN = "grad_ascent"
 """The method whose run draws its figures."""
 TOKENS = torch.arange(5, 45).reshape(2, 20)
 

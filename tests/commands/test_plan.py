@@ -42,7 +42,7 @@ def test_a_plan_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.by_default("hardly")
+@pytest.mark.by_default("fits")
 @pytest.mark.parametrize(
     ("mib", "words", "said"),
     [

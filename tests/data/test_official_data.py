@@ -41,6 +41,7 @@ def counts(rows: tuple[Row, ...]) -> list[int]:
     return [found[task, kind] for task in ("Task1", "Task2", "Task3") for kind in Kind]
 
 
+@pytest.mark.by_default("semeval25")
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts(name: str) -> None:
     """Every fold has the published numbers of rows."""
@@ -48,6 +49,7 @@ def test_counts(name: str) -> None:
     assert {"forget": counts(corpus.forget), "retain": counts(corpus.retain)} == COUNTS[name]
 
 
+@pytest.mark.by_default("semeval25")
 @pytest.mark.parametrize("name", COUNTS)
 def test_ids_tell_kind_and_task(name: str) -> None:
     """The id alone tells kind and task, as the files say them."""
@@ -56,6 +58,7 @@ def test_ids_tell_kind_and_task(name: str) -> None:
         assert (kind_of(row.id), task_of(row.id)) == (row.kind, row.task)
 
 
+@pytest.mark.by_default("semeval25")
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_document_has_one_completion_and_is_in_one_set(name: str) -> None:
     """A document has one completion row, and no document is in both sets."""
@@ -66,6 +69,7 @@ def test_every_document_has_one_completion_and_is_in_one_set(name: str) -> None:
         assert sum(row.kind is Kind.COMPLETION for row in rows) == len(names)
 
 
+@pytest.mark.exhaustive
 def test_public_rows_are_in_lume() -> None:
     """Both public folds are part of LUME."""
     lume = official("lume")
@@ -74,6 +78,7 @@ def test_public_rows_are_in_lume() -> None:
         assert set(official(name).retain) <= set(lume.retain)
 
 
+@pytest.mark.by_default("semeval25-150")
 @pytest.mark.parametrize(("name", "members"), [("semeval25", 150), ("semeval25_validation", 34)])
 def test_members_are_task3_forget_documents(name: str, members: int) -> None:
     """Members are texts of the forget set, nonmembers are not."""
@@ -105,12 +110,13 @@ def test_first_documents() -> None:
     assert len(corpus.nonmembers) == 150
 
 
+@pytest.mark.by_default("semeval25-158218")
 @pytest.mark.parametrize(
     ("name", "tokens"),
     [
         ("semeval25", 75_968 + 82_250),
         ("semeval25_validation", 18_557 + 20_377),
-        pytest.param("lume", None, marks=pytest.mark.exhaustive),
+        ("lume", None),
     ],
 )
 def test_tokens_of_the_official_vocabulary(name: str, tokens: int | None) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.empty_figures import empty_figures
 from tests.report.fabricated import write_evaluated, write_run
 from tests.report.fabricated_sweep import RATES, add_troubles, change_config, write_job
 from tests.report.fabricated_trace import trace_result, write_trace_run
@@ -33,7 +34,7 @@ def comparison_page(folder: Path) -> Path:
     """Write the page of a sweep: five seeds of one method, fewer of others, long names, jobs without a result."""
     for seed in range(5):
         write_job(folder / f"{seed}-layer_freeze", "layer_freeze", RATES[1], seed)
-    for number, rate in enumerate((*RATES, RATES[0]), start=5):
+    for number, rate in enumerate((RATES[0], RATES[2], RATES[0]), start=5):
         job = write_job(folder / f"{number}-chunked_lora", "chunked_lora", rate, number)
         change_config(job, "scope", layers=LONG_NAME if rate == RATES[2] else "all")
     return report_on(add_troubles(folder), None)
@@ -49,9 +50,10 @@ def probe_page(folder: Path) -> Path:
 
 
 def trace_page(folder: Path) -> Path:
-    """Write the page of a run that traced everything, with the heat map of one fact."""
+    """Write the page of a run that traced everything, with the heat map of one fact, which is left empty."""
     write_trace_run(folder, warnings=[WARNING])
-    write_trace_plots(trace_result(facts=2), folder, facts=1)
+    with empty_figures():
+        write_trace_plots(trace_result(facts=2), folder, facts=1)
     return write_trace_report(folder)
 
 
