@@ -257,6 +257,7 @@ def test_commands(monkeypatch: pytest.MonkeyPatch) -> None:
             settings_of(compose("unlearn", shlex.split(words)))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.official
 @pytest.mark.skipif("UNLEARNING_DATA" not in os.environ, reason="UNLEARNING_DATA is not set: no official data")
 def test_official_tokens() -> None:

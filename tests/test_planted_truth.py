@@ -116,7 +116,7 @@ def test_nothing_else_has_moved(planted: tuple[tuple[int, ...], PreTrainedModel]
     assert moved == {name for name in before if any(f"layers.{layer}.mlp." in name for layer in layers)}
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("low-base model-denoising")
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("estimator", ["base model", "weights"])
 def test_the_layers_are_found(

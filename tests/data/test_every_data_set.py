@@ -23,17 +23,14 @@ def official_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_file_names_its_rows(name: str) -> None:
-    """Only the user's own rows and the task's directories are left for the command line."""
+def test_every_file_names_its_rows_and_fits_its_reader(name: str) -> None:
+    """Only the user's own rows and the task's directories are left for the command line.
+
+    A key without a parameter would do nothing; a parameter without a key could not be set.
+    """
     config = data_settings(f"data={name}")
     named = isinstance(config, FileDataConfig) and bool(config.forget) and bool(config.retain)
     assert named == (name not in ("sandbox", "jsonl", "task_directories"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_reader_is_built_from_exactly_its_keys(name: str) -> None:
-    """A key without a parameter would do nothing; a parameter without a key could not be set."""
-    config = data_settings(f"data={name}")
     reader = get_class(config._target_)
     assert issubclass(reader, Reader)
     assert set(vars(config)) - {"_target_"} == set(inspect.signature(reader).parameters)

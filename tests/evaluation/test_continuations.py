@@ -32,6 +32,7 @@ def naive(model: PreTrainedModel, prompt: Sequence[int], continuation: Sequence[
     return sum(values[place - 1, tokens[place]].item() for place in range(len(prompt) + unscored, len(tokens)))
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("family", [*FAMILIES, "opt"])
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10000])
 def test_continuations_are_those_of_whole_sequences(family: str, batch_tokens: int) -> None:

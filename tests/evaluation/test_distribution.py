@@ -102,6 +102,7 @@ def test_items_are_dealt_out_and_put_together() -> None:
     assert Share().of("abc") == ["a", "b", "c"]
 
 
+@pytest.mark.by_default("3")
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_the_result_is_that_of_one_process(processes: int) -> None:
     """Every process has the result that a single process would have."""

@@ -100,6 +100,7 @@ def test_a_question_stops_at_the_first_wrong_character() -> None:
     assert len(text) < len(greedy_text(model, tokenizer, row.input, 40, {0}))
 
 
+@pytest.mark.by_default("2.0")
 @pytest.mark.parametrize("share", [0.0, 2.0])
 def test_drafts_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are the same if drafts are always checked and if they never are."""

@@ -43,6 +43,7 @@ def naive_score(document: Document, member: bool, logits: torch.Tensor, ids: lis
     )
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("family", ["olmo", "gpt2", "gpt_neox", "mistral"])
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("batch_tokens", [1, 100, 100000])

@@ -127,6 +127,7 @@ def naive_loss(model: PreTrainedModel, prompt: str, answer: str) -> float:
     return sum(nats) / len(nats)
 
 
+@pytest.mark.by_default("4000")
 @pytest.mark.usefixtures("short_answers")
 @pytest.mark.parametrize("batch_tokens", [1, 4000])
 def test_a_model_is_asked_one_answer_at_a_time(batch_tokens: int) -> None:

@@ -58,6 +58,7 @@ def naive_ratios(model: PreTrainedModel, kind: ModuleKind) -> tuple[list[float],
     return gradient, fisher
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("kind", ModuleKind)
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "olmo2", "opt"])
 def test_equals_a_double_loop_of_backward_passes(family: str, kind: ModuleKind) -> None:

@@ -111,6 +111,7 @@ def test_the_last_layer_at_the_last_position_is_the_clean_first_token() -> None:
         assert trace.corrupted[:, first] != pytest.approx(trace.clean[first], abs=1e-3)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("planted", [0, 1])
 @pytest.mark.parametrize("family", ["olmo", "gpt2"])

@@ -75,6 +75,7 @@ def test_runs_of_other_commands_and_failed_ones(tmp_path: Path) -> None:
         check(read(write_trace_run(tmp_path / config, config)), "trace", "model=local", "model.path=anywhere")
 
 
+@pytest.mark.exhaustive
 def test_troubles_of_a_sweep(tmp_path: Path) -> None:
     """The first of them has another method's settings."""
     folder = add_troubles(make_sweep(tmp_path, seeds=1))

@@ -1,5 +1,6 @@
 """The presets of published systems hold the published constants, where no tuned file of a small model applies."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig, ModuleKi
 from unlearning.config.settings import settings_of
 
 
+@cache
 def settings(*overrides: str) -> Any:
     """Return the checked dataclass of `unlearn`."""
     register()

@@ -186,6 +186,7 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob(".*.partial")] == [".other.3.partial"]
 
 
+@pytest.mark.by_default("best state")
 @pytest.mark.parametrize("name", ["mixed", "best state"])
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """One line ends the run; with room again, it goes on to the same weights."""

@@ -168,7 +168,7 @@ def sandbox_weights(run_dir: Path, *words: str) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in merged(unlearned.model).named_parameters()}
 
 
-@pytest.mark.by_default("lora")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("scope", ["all", "lora"])
 def test_the_method_negates_what_it_learnt(scope: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights are start - (trained - start); after Ctrl-C the same command ends with the same, to the last bit."""
