@@ -51,7 +51,11 @@ def test_the_weights_are_those_of_a_checkpoint_loaded_in_bfloat16(family: str, t
 def test_the_record_is_the_official_evaluator_s_in_bfloat16(tmp_path: Path) -> None:
     """One row at a time both sides round alike. The record says the type, and the cache tells both types apart."""
     model, tokenizer = byte_model("olmo", 5), byte_tokenizer()
-    corpus = known_corpus(model, tokenizer)
+    whole = known_corpus(model, tokenizer)
+    # A document of each task, of which the second one is known.
+    few = (0, 1, 6, 7, 8, 9)
+    forget, retain = (tuple(rows[place] for place in few) for rows in (whole.forget, whole.retain))
+    corpus = dataclasses.replace(whole, forget=forget, retain=retain, questions=whole.questions[:2])
     plain = loaded_in_bfloat16(model, tmp_path / "model")
     config = dataclasses.replace(CONFIG, precision=Precision.official, batch_tokens=1)
     with weights_in(config.precision, model):

@@ -135,7 +135,8 @@ def in_turns() -> list[tuple[str, str, str]]:
     return [cases[len(SCOPES) * row + 3 * row % len(SCOPES)] for row in range(len(OBJECTIVES))]
 
 
-PAIRS = [pytest.param(*case, id="-".join(case), marks=left_out(case not in in_turns())) for case in pairs()]
+IN_TURNS = in_turns()
+PAIRS = [pytest.param(*case, id="-".join(case), marks=left_out(case not in IN_TURNS)) for case in pairs()]
 
 
 @pytest.mark.parametrize(("objective", "scope", "schedule"), PAIRS)
@@ -172,5 +173,5 @@ def test_the_cases_meet_in_pairs() -> None:
     assert {case[:2] for case in cases} == set(product(OBJECTIVES, SCOPES))
     assert {case[::2] for case in cases} == {(name, schedule) for name in OBJECTIVES for schedule in schedules_of(name)}
     assert {case[1:] for case in cases} == set(product(SCOPES, choices("schedule")))
-    objectives, scopes, schedules = (set(column) for column in zip(*in_turns(), strict=True))
+    objectives, scopes, schedules = (set(column) for column in zip(*IN_TURNS, strict=True))
     assert (objectives, scopes, schedules) == (set(OBJECTIVES), set(SCOPES), set(choices("schedule")))
