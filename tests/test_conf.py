@@ -49,10 +49,10 @@ def choices(group: str) -> list[str]:
 
 
 def groups_of(command: str) -> list[str]:
-    """Return the groups that a command chooses from, without Hydra's own and without those that follow from others."""
+    """Return the groups that a command chooses from, one by one: not Hydra's own, nor those that change many others."""
     defaults = OmegaConf.load(CONF / f"{command}.yaml")["defaults"]
     names = [str(next(iter(item))) for item in defaults if not isinstance(item, str)]
-    return [name for name in names if (CONF / name).is_dir() and name not in ("hydra", "experiment")]
+    return [name for name in names if (CONF / name).is_dir() and name not in ("hydra", "experiment", "search")]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,9 @@ from tests.rotation import each_once, thin_out
 
 pytest_plugins = ["pytester"]
 
+NAMED = '@pytest.mark.by_default("b")\n@pytest.mark.parametrize("name", "abc")\ndef test_named(name): ...\n'
+"""A test of which one case runs by default."""
+
 
 def kept(pytester: pytest.Pytester, source: str) -> list[str]:
     """Return the names of the cases in a file of tests that are not marked as exhaustive."""
@@ -38,12 +41,15 @@ def test_grids_are_thinned_one_by_one_and_other_tests_are_left_alone(pytester: p
     ]
 
 
-def test_named_cases_are_kept_and_must_exist(pytester: pytest.Pytester) -> None:
+def test_named_cases_are_kept(pytester: pytest.Pytester) -> None:
+    """The other cases are left to `-m exhaustive`."""
+    assert kept(pytester, NAMED) == ["test_named[b]"]
+
+
+def test_a_named_case_that_is_not_there_is_refused(pytester: pytest.Pytester) -> None:
     """A misspelt name would leave the default run without the case."""
-    source = '@pytest.mark.by_default("b")\n@pytest.mark.parametrize("name", "abc")\ndef test_named(name): ...\n'
-    assert kept(pytester, source) == ["test_named[b]"]
     with pytest.raises(pytest.UsageError, match="names a case that is not there"):
-        kept(pytester, source.replace('"b"', '"B"'))
+        kept(pytester, NAMED.replace('"b"', '"B"'))
 
 
 def test_two_lists_are_met_once() -> None:

@@ -126,6 +126,12 @@ def test_length_batches() -> None:
     assert length_batches([], 10) == []
 
 
+def test_a_full_batch_takes_only_sequences_of_about_its_length() -> None:
+    """Three of 200, 200 and 190 tokens are full, so 100 comes apart; two of 100 are not, so 30 joins them."""
+    assert length_batches([100, 200, 190, 200], 1000) == [[1, 3, 2], [0]]
+    assert length_batches([30, 100, 100], 1000) == [[1, 2, 0]]
+
+
 def test_progress_is_told_of_every_document() -> None:
     """The progress bar counts every document once."""
     counts: list[int] = []

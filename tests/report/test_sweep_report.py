@@ -22,7 +22,7 @@ from unlearning.report.pareto import front_labels
 from unlearning.report.runs import find_runs
 from unlearning.report.summary import summarise
 
-FILES = {"final.png", "tradeoff.png", "sensitivity.png", "parallel.png"}
+FILES = {"final.png", "tradeoff.png", "sensitivity.png", "parallel.png", "budget.png"}
 
 
 class Words(HTMLParser):

@@ -18,19 +18,33 @@ LOGITS_LIMIT = 1 << 28
 """Most logits of one forward pass (1 GiB in float32), whatever batch_tokens allows."""
 STATISTICS_LIMIT = 1 << 18
 """Most logits whose softmax is computed at a time (1 MiB in float32): about what the cache of one core holds."""
+FULL_RATE_TOKENS = 256
+"""Tokens at which one forward pass multiplies matrices about as fast as it ever will on a CPU."""
+LEAST_LENGTH_SHARE = 0.9
+"""Least length of a sequence, as a share of the longest in its batch, where the batch is large enough without it."""
 LEAST_LOG_RATIO = -1e4
 """Least value of ln(p / largest p): here p is 0 in float32 already; without a bound a masked token gives 0 x inf."""
 
 
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Return the sequences' indices, longest first, in batches of `batch_tokens` padded tokens or fewer, or of one."""
+    """Return the sequences' indices, longest first, in batches of `batch_tokens` padded tokens or fewer, or of one.
+
+    A batch that has FULL_RATE_TOKENS takes no sequence that is much shorter than its longest one: it would compute its
+    padding for nothing.
+    """
     batches: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda item: (-lengths[item], item)):
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
+        if batches and _joins(lengths[index], lengths[batches[-1][0]], len(batches[-1]), batch_tokens):
             batches[-1].append(index)
         else:
             batches.append([index])
     return batches
+
+
+def _joins(length: int, longest: int, others: int, batch_tokens: int) -> bool:
+    """Return whether a sequence joins a batch of so many others, all padded to the longest."""
+    alike = length >= LEAST_LENGTH_SHARE * longest
+    return (others + 1) * longest <= batch_tokens and (alike or others * longest < FULL_RATE_TOKENS)
 
 
 def right_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:

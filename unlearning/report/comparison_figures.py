@@ -158,11 +158,11 @@ def draw_parallel(figure: Any, keys: Sequence[SweptKey], finals: Sequence[float]
 
 def draw_budget(figure: Any, runs: Sequence[Run]) -> None:
     """Draw the best final score so far of each preset, over the minutes of training that its runs took till then."""
-    axis, jobs = figure.subplots(), sorted(runs, key=lambda run: int(re.match(r"\d*", Path(run.place).name)[0] or 0))
+    axis, jobs = figure.subplots(), sorted(runs, key=lambda run: int(re.sub(r"\D.*", "", Path(run.place).name) or 0))
     for method, colour in zip(dict.fromkeys(run.method for run in jobs), cycle(METHODS)):
         own = [run for run in jobs if run.method == method]
         minutes = np.cumsum([run.training.get("seconds") or 0.0 for run in own]) / 60
-        best = np.maximum.accumulate([run.metrics["final"] for run in own])
+        best = Series([run.metrics["final"] for run in own], dtype=float).cummax()
         label = f"{method}, {len(own)} run{'s' * (len(own) > 1)}"
         axis.plot(minutes, best, color=colour, drawstyle="steps-post", marker="o", markersize=3, label=label)
     axis.set(xlabel="minutes of training, in the order of the jobs", ylabel="best final score so far", ylim=(0, 1))
