@@ -26,11 +26,11 @@ SCORED = ["evaluation=semeval", "evaluation.shots=0", "evaluation.max_questions=
 DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=document"]
 """Membership is of whole documents, so whole documents are unlearned."""
 METHODS = {
-    "layer_freeze_mlp_0_5": ["optimizer.lr=1e-3", "schedule.epochs=8", "schedule.batch_rows=16"],
-    "chunked_lora": ["optimizer.lr=1e-3", "schedule.epochs=4", "schedule.chunk_rows=20", "schedule.batch_rows=16"],
-    "grad_diff": ["optimizer.lr=5e-5", "schedule.epochs=5", "schedule.batch_rows=16"],
-    "npo": ["optimizer.lr=5e-5", "schedule.epochs=5", "schedule.batch_rows=16"],
-    "grad_ascent": ["optimizer.lr=1e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
+    "layer_freeze_mlp_0_5": ["optimizer.lr=1e-3", "schedule.epochs=6", "schedule.batch_rows=16"],
+    "chunked_lora": ["optimizer.lr=1e-3", "schedule.epochs=3", "schedule.chunk_rows=20", "ratio=1to1"],
+    "grad_diff": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
+    "npo": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
+    "grad_ascent": ["optimizer.lr=1e-5", "schedule.epochs=2", "schedule.batch_rows=16"],
 }
 """Numbers of one guess for each method."""
 CEILING = "objective.forget_ceiling_nats=5"

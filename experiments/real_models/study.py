@@ -1,0 +1,108 @@
+"""Table and figure of experiments/real_models: what methods do to a pretrained model (see experiments/study.py).
+
+`run.py` in this folder makes the runs.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.study import SCORES, Line, Study, group_by, markdown, mean
+from unlearning.report.style import METHODS, Picture, method_colours, picture
+
+REFERENCES = {"target": "untouched target", "retrained": "retrained model"}
+SHOWN = ("final", "task_aggregate", "mia_score")
+PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "retain_knowledge")
+GENERAL = ("utility_cloze", "neutral_nats")
+VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
+"""Tokens; a model without any knowledge has their logarithm as its loss."""
+
+
+def collected_lines(folder: Path) -> list[Line]:
+    """Return a line for each run in the folder, and one for the target and one for the retrained model."""
+    lines: list[Line] = []
+    for path in sorted(folder.glob("*/metrics.json")):
+        metrics = json.loads(path.read_text())
+        config = json.loads((path.parent / "provenance.json").read_text())
+        model = next(name for name in VOCABULARY if name in json.dumps(config))
+        method, _, seed = path.parent.name.rpartition("-")
+        if not lines:
+            lines += [_line(model, role, "", metrics[role], {}) for role in REFERENCES]
+        lines.append(_line(model, method, seed, metrics["unlearned"], metrics["training"]))
+    return lines
+
+
+def _line(model: str, method: str, seed: str, scores: Mapping[str, Any], training: Mapping[str, Any]) -> Line:
+    numbers = {key: scores[key] for key in (*SHOWN, "utility", *PARTS, *GENERAL, "mia_auc")}
+    cells = {key: f"{value:.4f}" for key, value in numbers.items()}
+    return {"model": model, "method": method, "seed": seed, **cells, "seconds": f"{training.get('seconds', 0):.0f}"}
+
+
+def kept_share(lines: Sequence[Line], target: Line) -> float:
+    """Return how far below chance the loss of other text is, as a share of the target's distance from chance."""
+    chance = math.log(VOCABULARY[target["model"]])
+    return (chance - mean(lines, "neutral_nats")) / (chance - float(target["neutral_nats"]))
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Return a table with a row for the two references and each method, the highest final score first."""
+    target = next(line for line in lines if line["method"] == "target")
+    groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
+    methods = sorted((name for name in groups if name not in REFERENCES), key=lambda name: -mean(groups[name], "final"))
+    rows = []
+    for name in (*REFERENCES, *methods):
+        runs = groups[name]
+        cells = [f"{mean(runs, key):.3f}" for key in (*SHOWN, *PARTS, *GENERAL)]
+        cells.append(f"{kept_share(runs, target):.0%}")
+        seconds = "" if name in REFERENCES else f"{mean(runs, 'seconds'):.0f}"
+        rows.append([REFERENCES.get(name, f"`{name}`"), *cells, seconds])
+    headings = ["model", "final", "task aggregate", "MIA score", "forget R-L", "forget EM", "retain R-L", "retain EM"]
+    headings += ["cloze", "neutral loss, nats", "share kept", "seconds"]
+    return markdown(headings, rows)
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """Name the methods with the highest final scores, and the retrained model's."""
+    groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
+    means = {name: mean(runs, "final") for name, runs in groups.items()}
+    best = sorted((name for name in means if name not in REFERENCES), key=lambda name: -means[name])
+    shown = ", ".join(f"`{name}` {means[name]:.2f}" for name in best)
+    return f"final scores on SmolLM2-135M, one guess each: {shown} (retrained {means['retrained']:.2f})."
+
+
+def pictures(lines: Sequence[Line]) -> list[Picture]:
+    """Return the figure of forgetting against the loss of other text."""
+    caption = "Each point is a run: to the right more is forgotten, below less other text is lost."
+    return [picture("forgetting", "Forgetting and other text", caption, (9.0, 4.2), lambda figure: draw(figure, lines))]
+
+
+def draw(figure: Any, lines: Sequence[Line]) -> None:
+    """Draw each model as a point."""
+    axis = figure.subplots()
+    colours = method_colours(line["method"] for line in lines if line["method"] not in REFERENCES)
+    for line in lines:
+        name = REFERENCES.get(line["method"], line["method"])
+        forgetting = 1 - (float(line["forget_regurgitation"]) + float(line["forget_knowledge"])) / 2
+        axis.plot(forgetting, float(line["neutral_nats"]), "o", color=colours.get(name, METHODS[0]), label=name)
+    axis.set(xlabel="forgetting: 1 − mean of forget R-L and EM", ylabel="loss of text that no set holds, nats a token")
+    axis.set(xlim=(-0.05, 1.05))
+    handles, labels = axis.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    figure.legend(named.values(), named, loc="outside right upper")
+
+
+COLUMNS = {key: key for key in ("model", "method", "seed", *SCORES, *GENERAL, "mia_auc", "seconds")}
+STUDY = Study(
+    folder=Path(__file__).parent,
+    question="What do the methods do to a pretrained model?",
+    answer=answer,
+    columns=COLUMNS,
+    table=table,
+    pictures=pictures,
+    collected_lines=collected_lines,
+)
+
+if __name__ == "__main__":
+    STUDY.main()
