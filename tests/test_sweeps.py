@@ -53,6 +53,7 @@ def test_every_corner_of_the_wandb_sweep_composes(mixed: bool) -> None:
         composes(shlex.join([program, *fixed, *corner]))
 
 
+@pytest.mark.by_default("layer_freeze", "chunked_last_k", "pdu")
 @pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml")))
 def test_both_ends_of_every_search_compose(name: str) -> None:
     """The least and the greatest number of each range are allowed, and the method is the one in the name."""
