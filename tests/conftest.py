@@ -20,7 +20,7 @@ from tests.rotation import thin_out
 torch.set_num_threads(1)
 # By default, looking for garbage takes a tenth of the time.
 gc.set_threshold(700, 10, 100)
-# Hydra reads some thirty files for each configuration; libyaml reads the same language ten times as fast.
+# Hydra reads some thirty files for each configuration, and libyaml reads the same language faster.
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
 
 # rouge-score brings absl, whose log handler closes its stream when Hydra sets logging up anew; by then that stream may

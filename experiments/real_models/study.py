@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from experiments.study import SCORES, Line, Study, group_by, markdown, mean
 from unlearning.report.style import METHODS, Picture, method_colours, picture
 
@@ -25,8 +27,7 @@ def collected_lines(folder: Path) -> list[Line]:
     lines: list[Line] = []
     for path in sorted(folder.glob("*/metrics.json")):
         metrics = json.loads(path.read_text())
-        config = json.loads((path.parent / "provenance.json").read_text())
-        model = next(name for name in VOCABULARY if name in json.dumps(config))
+        model = yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"]
         method, _, seed = path.parent.name.rpartition("-")
         if not lines:
             lines += [_line(model, role, "", metrics[role], {}) for role in REFERENCES]
