@@ -11,7 +11,8 @@ run: install
 
 # Whole commands, all there is to choose for them, and their pages: about half of the time.
 COMMANDS := $(patsubst %,tests/%,commands probes report runs) $(patsubst %,tests/test_%.py,conf distributed readme refusals semeval25_experiment)
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
+# Tests start processes, which import the same files: where Python is told to keep no compiled ones, it takes longer.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
 
 # Both halves at once, one a core; each shows what it has to say when it has ended.
 test: install

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from tests.command_line import run_command
 from tests.empty_figures import empty_figures
+from tests.processes import exit_code, start
 from tests.rotation import left_out
 from tests.training import on_two_devices
 
@@ -116,20 +117,25 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "NODE_RANK": "0"}
-    processes = []
-    for rank in range(2):
-        with (folder / f"{rank}.log").open("w") as log:
-            command = [sys.executable, "-m", "tests.training.on_two_devices", str(folder), *names]
-            own = {**os.environ, **together, "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
-            processes.append(subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=subprocess.STDOUT))
+    processes = [
+        start(
+            on_two_devices.run_all,
+            names,
+            folder,
+            folder=folder,
+            name=str(rank),
+            environment={**together, "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
     try:
         # Where the second one fails, the first one fails to hear from it.
-        code = processes[0].wait(timeout=300) or processes[1].wait(timeout=60)
+        code = exit_code(processes[0]) or exit_code(processes[1], 60)
     finally:
         for process in processes:
             process.kill()
-            process.wait()
-    assert code == 0, "\n".join((folder / f"{rank}.log").read_text()[-2000:] for rank in range(2))
+            process.join()
+    assert code == 0, "\n".join((folder / f"{rank}.err").read_text()[-2000:] for rank in range(2))
     return folder
 
 

@@ -3,7 +3,6 @@
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,11 @@ from torch import Tensor
 
 from tests.command_line import run_command
 from tests.commands.sandbox_runs import SHORT, SandboxRuns, read
+from tests.processes import exit_code, start
+from unlearning import cli
 from unlearning.training import callbacks
 
 pytestmark = pytest.mark.usefixtures("without_figures")
-ROOT = Path(__file__).parent.parent.parent
 STEPS = 4
 
 
@@ -54,34 +54,26 @@ def same_weights(folder: Path, expected: dict[str, Tensor]) -> None:
     assert (folder / "loss_curve.csv").read_text() == (folder.parent / "whole" / "loss_curve.csv").read_text()
 
 
-KILL_AFTER_STEP_1 = """
-import os, signal
-import torch
-from unlearning.cli import unlearn
-from unlearning.training.callbacks import CurveWriter
+def killed_after_step_1(words: list[str]) -> None:
+    """Run `unlearn` in this process and kill it after the second step."""
+    torch.set_num_threads(1)
+    original = callbacks.CurveWriter.on_train_batch_end
 
-torch.set_num_threads(1)
-original = CurveWriter.on_train_batch_end
+    def then_kill(self: callbacks.CurveWriter, trainer: Any, module: Any, *rest: Any) -> None:
+        original(self, trainer, module, *rest)
+        if module.last_record.step == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def then_kill(self, trainer, module, *rest):
-    original(self, trainer, module, *rest)
-    if module.last_record.step == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-CurveWriter.on_train_batch_end = then_kill
-unlearn()
-"""
+    callbacks.CurveWriter.on_train_batch_end = then_kill  # type: ignore[method-assign]
+    sys.argv = ["unlearn", *words]
+    cli.unlearn()
 
 
 def test_a_killed_run_goes_on(runs: SandboxRuns, uninterrupted: dict[str, Tensor]) -> None:
     """The process is killed between two steps, and the same command is given again."""
     words = interruptible("killed", runs.folder / "cache")
-    script = runs.folder / "killed.py"
-    script.write_text(KILL_AFTER_STEP_1)
-    command = [sys.executable, str(script), *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=runs.folder, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    process = start(killed_after_step_1, words, folder=runs.folder)
+    assert exit_code(process) == -signal.SIGKILL, (runs.folder / "process.err").read_text()
     assert read(runs.folder / "killed" / "status.json")["state"] == "running"
     assert run_command("unlearn", words, runs.folder).code == 0
     same_weights(runs.folder / "killed", uninterrupted)

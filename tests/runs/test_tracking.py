@@ -1,40 +1,37 @@
 """Trackers log what a run found, and no failure of theirs stops the run."""
 
 import csv
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from pytorch_lightning.loggers import CSVLogger
 
+from tests.processes import exit_code, start
 from tests.wandb_records import offline_records
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.context import RunContext
+from unlearning.evaluation.result import Generation
 from unlearning.runs.tracking import LONGEST_TAG, GuardedLogger, finish, make_loggers
 
-OFFLINE = """
-import sys
-from pathlib import Path
-from matplotlib.figure import Figure
-from unlearning.config.logger import LoggerConfig, LoggerKind
-from unlearning.evaluation.result import Generation
-from unlearning.context import RunContext
-from unlearning.runs.tracking import finish, make_loggers
-folder = Path(sys.argv[1])
-Figure(figsize=(1, 1)).savefig(folder / "plot.png")
-context = RunContext(folder, "group", choices={"method": "npo"}, tuned=["x" * 99], resolved={"path": "/home/alice/x"})
-loggers = make_loggers(LoggerConfig(kind=LoggerKind.wandb_offline), "name", "unlearn", context)
-print("printed by the run")
-for step in range(3):
-    loggers[0].log_metrics({"train/loss": 1.5 + step}, step)
-answer = Generation("id", "forget", "Task1", "sc", "in", "out", "made", 0.5)
-(folder / "model").mkdir()
-(folder / "model" / "weights.safetensors").write_bytes(b"weights")
-finish(loggers, {"final": 0.625, "utility": None}, [folder / "plot.png"], [answer], folder / "model")
-"""
+
+def track_offline(folder: Path) -> None:
+    """Track a run of three steps with W&B's offline files."""
+    Figure(figsize=(1, 1)).savefig(folder / "plot.png")
+    context = RunContext(
+        folder, "group", choices={"method": "npo"}, tuned=["x" * 99], resolved={"path": "/home/alice/x"}
+    )
+    loggers = make_loggers(LoggerConfig(kind=LoggerKind.wandb_offline), "name", "unlearn", context)
+    print("printed by the run")
+    for step in range(3):
+        loggers[0].log_metrics({"train/loss": 1.5 + step}, step)
+    answer = Generation("id", "forget", "Task1", "sc", "in", "out", "made", 0.5)
+    (folder / "model").mkdir()
+    (folder / "model" / "weights.safetensors").write_bytes(b"weights")
+    finish(loggers, {"final": 0.625, "utility": None}, [folder / "plot.png"], [answer], folder / "model")
 
 
 def _make(kind: LoggerKind, folder: Path) -> list[Any]:
@@ -94,11 +91,9 @@ def test_wandb_that_cannot_start_costs_one_line(
 
 def test_wandb_offline_file_holds_the_metrics_and_nothing_private(tmp_path: Path) -> None:
     """The file has curves, summary, plots, answers and weights, and no name of a home folder."""
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=240, check=True
-    )
-    assert done.stdout == "printed by the run\n"
-    assert "wandb" not in done.stderr
+    assert exit_code(start(track_offline, tmp_path, folder=tmp_path)) == 0, (tmp_path / "process.err").read_text()
+    assert (tmp_path / "process.out").read_text() == "printed by the run\n"
+    assert "wandb" not in (tmp_path / "process.err").read_text()
     (path,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
     logged: dict[str, list[str]] = {}
     summary: dict[str, str] = {}

@@ -1,13 +1,8 @@
-"""Training runs on two CPU processes, and on one, in double precision, for `tests/test_distributed.py`.
-
-    python -m tests.training.on_two_devices FOLDER CASE...
-
-in two processes, told by the environment that they belong together, runs the cases of each strategy one after another.
-"""
+"""Training runs on two CPU processes, and on one, in double precision, for `tests/test_distributed.py`."""
 
 import os
 import signal
-import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -103,6 +98,15 @@ def run(name: str, strategy: str, folder: Path) -> None:
         save_file(weights, folder / strategy / f"{name}.{os.environ.get('LOCAL_RANK', '0')}.safetensors")
 
 
+def run_all(cases: Sequence[str], folder: Path) -> None:
+    """Run these cases with each strategy, as one of two processes that the environment tells of each other."""
+    torch.set_num_threads(1)
+    for strategy, names in BY_STRATEGY.items():
+        for name in (name for name in names if name in cases):
+            print(strategy, name, flush=True)
+            run(name, strategy, folder)
+
+
 def _stop_after(steps: int, task: TrainingTask, strategy: str, folder: Path) -> None:
     """Train until the second device gets a SIGTERM in that step."""
     objective, seen = task.objective, 0
@@ -122,11 +126,3 @@ def _stop_after(steps: int, task: TrainingTask, strategy: str, folder: Path) -> 
         torch.distributed.barrier()  # what goes on from here would be new processes, after this one has been written
         return
     raise AssertionError("not stopped")
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    for chosen, names in BY_STRATEGY.items():
-        for each in (name for name in names if name in sys.argv[2:]):
-            print(chosen, each, flush=True)
-            run(each, chosen, Path(sys.argv[1]))
