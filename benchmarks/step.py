@@ -62,7 +62,8 @@ def main() -> None:
         case = CASES[options.cases[0]]
         if options.quick:
             case = case.quick()
-        found = run(case, options.side, options.shape, options.width, options.compile, CLOCKS[options.clock])
+        model = (options.shape, options.width, options.compile)
+        found = run(case, options.side, *model, options.steps, CLOCKS[options.clock])
         print(json.dumps(asdict(found)))
         return
     results: dict[str, dict[str, float]] = {}
@@ -81,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Training steps against Hugging Face's Trainer.")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
+    parser.add_argument("--steps", type=int, help="the first ones alone, 2 or more: for a shape of a billion weights")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shape", choices=(SMALL, *SHAPES), default=SMALL, help="of the model")
     parser.add_argument("--width", type=int, default=256, help="of the small model, a multiple of 64")
@@ -97,6 +99,7 @@ def in_a_process(name: str, side: str, options: argparse.Namespace) -> Run:
     words = [word for key, value in passed.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "benchmarks.step", *words]
     command += [f"--{flag}" for flag in ("quick", "compile") if getattr(options, flag)]
+    command += ["--steps", str(options.steps)] if options.steps else []
     threads = {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **threads}, capture_output=True, text=True, check=False)
     if done.returncode:

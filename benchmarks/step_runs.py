@@ -116,11 +116,16 @@ class Run:
     """Operations a second of this machine for such products, by themselves."""
 
 
-def run(case: Case, side: str, shape: str, width: int, compiled: bool, now: Callable[[], float]) -> Run:
-    """Train one side and return its run; `now` is the clock. Only ours can be `compiled`."""
+def run(
+    case: Case, side: str, shape: str, width: int, compiled: bool, most_steps: int | None, now: Callable[[], float]
+) -> Run:
+    """Train one side for all or at most so many steps and return its run; `now` is the clock.
+
+    Only ours can be `compiled`.
+    """
     model = random_model(shape, width)
     chosen = rows_of(case)
-    steps = case.plan(chosen)
+    steps = case.plan(chosen)[:most_steps]
     torch.manual_seed(0)  # adapters start from random weights
     scoped = case.scope.apply(model, None)
     before = peak_mib()

@@ -19,6 +19,7 @@ from unlearning.evaluation.kv_cache import PreallocatedLayer, new_cache
 from unlearning.evaluation.position_logits import most_likely_tokens
 from unlearning.evaluation.speculative import MAX_DRAFT_TOKENS, draft_tokens
 from unlearning.evaluation.stopping import StoppingRule
+from unlearning.evaluation.threads import layer_weights, suitable_threads
 from unlearning.models import anatomy
 
 DROPPED_SHARE = 0.25
@@ -83,6 +84,7 @@ class DecodingBatch:
         self.rows = list(answers)
         self.ends = ends
         self.room = max(answer.room for answer in answers)
+        self.layer_weights = layer_weights(model)
         self.cache = new_cache(model)
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
         layers = self.cache.layers
@@ -104,7 +106,8 @@ class DecodingBatch:
             ids = torch.tensor([line + [0] * (width - len(line)) for line in last], device=self.model.device)
             starts = torch.tensor([[answer.length - 1] for answer in self.rows], device=self.model.device)
             positions = starts + torch.arange(width, device=self.model.device)
-            best = self._forward(ids, torch.ones_like(ids), positions, drafts)
+            with suitable_threads(self.layer_weights, ids.numel(), ids.device):
+                best = self._forward(ids, torch.ones_like(ids), positions, drafts)
             self._accept(best, drafts)
 
     def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, drafts: Sequence[Sequence[int]]) -> Tensor:
