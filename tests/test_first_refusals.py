@@ -34,9 +34,6 @@ OWN_ROWS = ["data=jsonl", "data.forget=[f.jsonl]", "data.retain=[r.jsonl]"]
 BUILT_LATER = ["model.layers=2", "model.width=32", "model.heads=2"]
 CASES: list[tuple[str, list[str], str]] = [
     ("unlearn", ["scope=layers", "scope.layers=0-99"], "scope.layers=0-99: this model's layers are 0 to 7"),
-    ("unlearn", ["scope=layers", "scope.layers=all", "scope.modules=[]"], "scope: no parameter is left to train"),
-    ("unlearn", ["objective=rmu", "objective.layer=8"], "objective.layer=8: this model's layers are 0 to 7"),
-    ("unlearn", ["probe=[linear]", "probes.linear.layer=99"], "linear probe: layer=99: this model's layers are 0 to 7"),
     ("unlearn", ["prompt.max_tokens=8"], "tokens, more than prompt.max_tokens=8"),
     ("unlearn", ["method=kl_min", "trainer.reference_gib=1e-6"], "takes more; set trainer.reference_gib="),
     ("unlearn", [*LOCAL, "scope=traced", "trace=weights"], "needs trace.base_model, a folder or repository id"),
@@ -45,13 +42,16 @@ CASES: list[tuple[str, list[str], str]] = [
     ("evaluate", [*LOCAL, "prompt.style=chat"], "has no chat template; prompt.style must be raw"),
 ]
 ALIKE: list[tuple[str, list[str], str]] = [
+    ("unlearn", ["scope=layers", "scope.layers=all", "scope.modules=[]"], "scope: no parameter is left to train"),
+    ("unlearn", ["objective=rmu", "objective.layer=8"], "objective.layer=8: this model's layers are 0 to 7"),
+    ("unlearn", ["probe=[linear]", "probes.linear.layer=99"], "linear probe: layer=99: this model's layers are 0 to 7"),
     ("unlearn", ["scope=lora", "scope.layers='8'"], "scope.layers=8: this model's layers are 0 to 7"),
     ("unlearn", ["objective=rmu", "objective.layer=40", "scope=all"], "objective.layer=40: this model's layers are 0"),
     ("unlearn", ["prompt.style=chat"], "has no chat template; prompt.style must be raw"),
     ("unlearn", [*BUILT_LATER, "scope=layers", "scope.layers='2'"], "scope.layers=2: this model's layers are 0 to 1"),
     ("trace", [*LOCAL, "trace.corruption=base_model"], "needs trace.base_model, a folder or repository id"),
 ]
-"""Refusals for the reason of one of CASES, which `-m exhaustive` asks for."""
+"""Refusals by the same check as one of CASES, which `-m exhaustive` asks for."""
 
 
 def refusing(node: ast.AST, names: tuple[str, ...] = ()) -> Iterator[str]:

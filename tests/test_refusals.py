@@ -60,17 +60,14 @@ OVERRIDES: list[tuple[str, list[str], str]] = [
 
 OF_EACH_KIND = (
     "unknown key",
-    "appended key below",
     "unknown group choice",
     "key of another choice",
     "not a number",
-    "negative learning rate",
     "unknown enum",
     "weights the wrong way round",
     "broken override",
     "value missing",
     "model folder that is not there",
-    "variable not set",
     "layers file that is not there",
     "missing file",
     "broken line",

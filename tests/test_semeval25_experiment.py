@@ -64,14 +64,13 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
     return run
 
 
-def test_a_step_of_each_command(done: Callable[..., Path]) -> None:
-    """The target is an OLMo with the official tokenizer, and `unlearn-evaluate` finds the scores of the run."""
+def test_a_step_of_two_commands(done: Callable[..., Path]) -> None:
+    """The target is an OLMo with the official tokenizer, and official rows are unlearned and scored."""
     short = ("trainer.max_steps=1", "evaluation.references=false", "evaluation.max_new_tokens=4")
     target = done("memorise", *short, "model.path=null", f"hydra.run.dir={TARGET}")
     _official_model(target)
     unlearned = done("unlearn", *short, "method=chunked_lora", f"hydra.run.dir={METHOD}")
-    evaluated = done("evaluate", *short[1:], f"model.path={METHOD}/model", f"hydra.run.dir={EVALUATED}")
-    _scored_alike(unlearned, evaluated)
+    _official_record(unlearned)
 
 
 @pytest.mark.exhaustive
@@ -132,9 +131,16 @@ def _forgot(run: Path) -> None:
 
 def _scored_alike(unlearned: Path, evaluated: Path) -> None:
     """Check that both folders have the same record of the official evaluator."""
-    here, alone = (read(run / "evaluation_results.jsonl") for run in (unlearned, evaluated))
-    assert here == alone
-    assert {"forget-set", "retain-set", "mmlu_average", "aggregated-terms", "harmonic-mean-task-aggregate"} <= set(here)
-    assert len(here["aggregated-terms"]) == 12
+    assert _official_record(unlearned) == _official_record(evaluated)
+
+
+def _official_record(run: Path) -> dict[str, Any]:
+    """Return the record of the official evaluator, after a check of what it holds."""
+    record: dict[str, Any] = read(run / "evaluation_results.jsonl")
+    assert {"forget-set", "retain-set", "mmlu_average", "aggregated-terms", "harmonic-mean-task-aggregate"} <= set(
+        record
+    )
+    assert len(record["aggregated-terms"]) == 12
     # Without membership documents there is no whole score: the official evaluator's -1.
-    assert here["aggregate-score"] == -1
+    assert record["aggregate-score"] == -1
+    return record

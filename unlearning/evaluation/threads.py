@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from unlearning.models import anatomy
 
 WORK_OF_A_THREAD = 2**22
-"""Products in one layer that keep a thread busy for longer than it takes to wake it. Measured (benchmarks/README.md)."""
+"""Products in one layer that keep a thread busy for longer than it takes to wake it (benchmarks/README.md)."""
 
 
 def layer_weights(model: PreTrainedModel) -> int:
