@@ -39,6 +39,7 @@ def test_every_file_is_inside(site: Path) -> None:
     assert installed == {**shipped(PACKAGE), **configuration}
     for name in ("sandbox/assets/target/model.safetensors", "report/style.css", "report/sort.js", "conf/unlearn.yaml"):
         assert installed[name]
+    assert "py.typed" in installed  # which tells type checkers that the package has types
     assert any(name.endswith(".j2") for name in installed)
 
 

@@ -26,7 +26,7 @@ def require_harness(config: HarnessConfig) -> None:
     if config.tasks and importlib.util.find_spec("lm_eval") is None:
         raise InputError(
             f"evaluation.harness.tasks={_names(config)}: needs lm-evaluation-harness, which is not installed: "
-            "pip install 'unlearning[harness]', or '.[harness]' in a checkout"
+            "pip install 'unlearning-experiments[harness]', or '.[harness]' in a checkout"
         )
     if config.include_path is not None and not Path(config.include_path).is_dir():
         raise InputError(f"evaluation.harness.include_path={config.include_path}: no such folder")

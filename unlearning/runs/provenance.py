@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from unlearning import __version__
+
 LIBRARIES = {
     "torch": "torch",
     "transformers": "transformers",
@@ -40,7 +42,7 @@ def provenance(
     of conf/tuned that joined. Raises ValueError for a time without a zone.
     """
     return {
-        "package": _version("unlearning"),
+        "package": __version__,
         "source": source_state(checkout()),
         "requirements_lock_sha256": _lock_hash(checkout()),
         "data_fingerprint": data_fingerprint,
