@@ -1,4 +1,4 @@
-"""Write the list of studies in the project's README from their results.csv: `python -m experiments.answers`."""
+"""Write the list of studies in docs/studies.md from their results.csv: `python -m experiments.answers`."""
 
 import importlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from experiments.study import Study, replace_between
 from unlearning.artefacts import write_text
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+PAGE = HERE.parent / "docs" / "studies.md"
 MARKERS = ("<!-- studies -->\n", "<!-- /studies -->\n")
 
 
@@ -27,10 +27,10 @@ def line(study: Study, answer: str) -> str:
     return f"- **{study.question}** {answer[0].upper()}{answer[1:]} (`experiments/{study.folder.name}/`)\n"
 
 
-def readme() -> str:
-    """Return the project's README with the list that follows from the committed results."""
-    return replace_between(MARKERS, README.read_text(), answers())
+def page() -> str:
+    """Return docs/studies.md with the list that follows from the committed results."""
+    return replace_between(MARKERS, PAGE.read_text(), answers())
 
 
 if __name__ == "__main__":
-    write_text(README, readme())
+    write_text(PAGE, page())

@@ -74,7 +74,7 @@ class Study:
 
     folder: Path
     question: str
-    """The question in a few words, for the list of studies in the project's README."""
+    """The question in a few words, for the list of studies in docs/studies.md."""
     answer: Callable[[Sequence[Line]], str]
     """Makes one sentence with the numbers of results.csv, in Markdown, for the same list."""
     columns: Mapping[str, str]

@@ -23,7 +23,7 @@ ORDER = (
     {"runs"},
     {"report"},
     {"commands"},
-    {"cli", "submission"},
+    {"cli", "submission", "api"},
 )
 """The rooms, and the files that lie loose, from the bottom to the top."""
 HEAVY = ("torch", "transformers", "pytorch_lightning", "peft", "wandb", "datasets", "sklearn", "matplotlib", "pandas")

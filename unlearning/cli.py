@@ -4,11 +4,9 @@ The command NAME reads conf/NAME.yaml, and `run` of unlearning/commands/NAME.py 
 before the configuration is known to be good.
 """
 
-import logging
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -17,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from unlearning.commands.start import quieten_libraries, run_context, start
 from unlearning.config.command_line import readable_words
 from unlearning.config.errors import one_line
 from unlearning.config.location import conf_dir
 from unlearning.config.registration import register
 from unlearning.config.settings import settings_of
-from unlearning.context import RunContext, on_main_process
+from unlearning.context import on_main_process
 from unlearning.errors import Interrupted
 from unlearning.runs.job import USER_ERRORS, run_job
 from unlearning.runs.job_folder import own_job_folder
@@ -36,8 +34,6 @@ from unlearning.runs.sweep import relaunched_alone, searched_values
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-NOT_A_CHOICE = ("hydra", "schema", "tuned")
-"""Groups of conf/ that say nothing about a run begin with these words. `RunContext.tuned` names the tuned files."""
 
 
 def unlearn() -> None:
@@ -133,7 +129,7 @@ def _report(cfg: DictConfig) -> None:
 def _plan(cfg: DictConfig) -> None:
     """Plan a run; this command has no run folder either."""
     settings = settings_of(cfg)
-    _quieten_libraries()
+    quieten_libraries()
     import_module("unlearning.commands.plan").run(settings)
 
 
@@ -148,12 +144,8 @@ def _job(name: str, cfg: DictConfig) -> Path:
     with own as run_dir:
 
         def checked_job() -> None:
-            # A value that is out of its range is refused here, before anything slow is imported.
-            settings = settings_of(cfg)
-            _quieten_libraries()
-            command = import_module(f"unlearning.commands.{name}")
             with relaunched_alone(hydra_settings, run_dir) if multirun else nullcontext():
-                command.run(settings, _context(cfg, hydra_settings, run_dir))
+                start(name, cfg, run_context(cfg, hydra_settings, run_dir))
 
         if on_main_process():
             program = "unlearn" if name == "unlearn" else f"unlearn-{name}"
@@ -162,23 +154,6 @@ def _job(name: str, cfg: DictConfig) -> Path:
             # Processes for further devices write nothing.
             checked_job()
         return run_dir
-
-
-def _context(cfg: DictConfig, hydra_settings: HydraConf, run_dir: Path) -> RunContext:
-    """Return what a run knows about how it was started."""
-    multirun = hydra_settings.mode == RunMode.MULTIRUN
-    return RunContext(
-        run_dir=run_dir,
-        group=Path(hydra_settings.sweep.dir).name if multirun else None,
-        overrides=list(hydra_settings.overrides.task),
-        choices={
-            group: str(option)
-            for group, option in hydra_settings.runtime.choices.items()
-            if option is not None and not group.startswith(NOT_A_CHOICE)
-        },
-        tuned=list(cfg.tuned.files) if "tuned" in cfg else [],
-        resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
-    )
 
 
 def _resume_command(program: str) -> str:
@@ -190,11 +165,3 @@ def _resume_command(program: str) -> str:
         folder = f"hydra.run.dir={settings.run.dir}"
     given = [word for word in sys.argv[1:] if not word.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
     return shlex.join([program, *given, folder])
-
-
-def _quieten_libraries() -> None:
-    """Let libraries that announce themselves say only what went wrong."""
-    for noisy in ("pytorch_lightning", "lightning.pytorch", "transformers", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    for message in (".*LeafSpec.*", ".*is_gradient_checkpointing.*"):
-        warnings.filterwarnings("ignore", message=message)

@@ -62,3 +62,6 @@ class EvaluationConfig:
     max_documents: int | None = at_least(1, None)
     """Only so many members and as many non-members are attacked, evenly spread; null: all."""
     harness: HarnessConfig = field(default_factory=HarnessConfig)
+    own_metrics: list[str] = field(default_factory=list)
+    """Metrics of your own: dotted paths of functions (my_module.brevity). Each takes an `EvaluatedModel` and its
+    `EvaluationResult`, and returns a number or None; it stands in metrics.json by the function's name."""

@@ -19,6 +19,7 @@ from unlearning.config.commands import (
     TraceCommandConfig,
     UnlearnConfig,
 )
+from unlearning.config.own_parts import watch_choices
 from unlearning.config.report import ReportConfig
 from unlearning.config.tuned import watch_composition
 
@@ -48,6 +49,7 @@ def register() -> None:
     # it is a copy all the same (ConfigStore.load): one store is enough.
     vars(store)["__deepcopy__"] = _the_one_store
     watch_composition()
+    watch_choices()
     for name, schema in ROOTS.items():
         store.store(name=name, node=schema)
     for group, schema in schemas():

@@ -5,6 +5,8 @@ taken before Hydra makes it; each job of a multirun takes its own folder besides
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,23 @@ class OwnFolder(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Take the folder of a multirun, or exit with code 1."""
         _take_or_exit(config, "hydra.sweep.dir")
+
+
+@contextmanager
+def own_folder(config: DictConfig, key: str) -> Iterator[None]:
+    """Own the folder under `key` of a configuration for as long as the block lasts.
+
+    Raises InputError where another command runs in it, or where it cannot be made or written.
+    """
+    if not on_main_process():
+        # Processes for further devices write nothing.
+        yield
+        return
+    lock = _take(config, key)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def let_go() -> None:

@@ -11,13 +11,19 @@ FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
 
 @contextmanager
 def logged_to(run_dir: Path) -> Iterator[None]:
-    """Append to run.log what is logged inside the block. Only the owner of the folder may call this."""
+    """Append to run.log what this package logs inside the block, from INFO on, and others' warnings.
+
+    Only the owner of the folder may call this.
+    """
     handler = logging.FileHandler(run_dir / RUN_LOG, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter(FORMAT))
-    root = logging.getLogger()
+    root, own = logging.getLogger(), logging.getLogger("unlearning")
+    level = own.level
     root.addHandler(handler)
+    own.setLevel(logging.INFO)
     try:
         yield
     finally:
+        own.setLevel(level)
         root.removeHandler(handler)
         handler.close()

@@ -12,6 +12,8 @@ from unlearning.config.prompt import Supervised
 from unlearning.evaluation import harness
 from unlearning.evaluation.cache import cached_evaluate
 from unlearning.evaluation.distribution import FabricProcessGroup
+from unlearning.evaluation.evaluated_model import EvaluatedModel
+from unlearning.evaluation.own_metrics import measure_own
 from unlearning.evaluation.precision import weights_in
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.models.load import load_model
@@ -47,7 +49,7 @@ def evaluate_model(
     reference: EvaluationResult | None,
     processes: FabricProcessGroup | None = None,
 ) -> EvaluationResult:
-    """Evaluate a model on the run's data, and on tasks of lm-evaluation-harness where the settings name some.
+    """Evaluate a model on the run's data, on tasks of lm-evaluation-harness and by one's own metrics, where asked for.
 
     Its weights have the type of evaluation.precision meanwhile. `reference` is the retrained model's result, which some
     metrics compare with. `processes` are those that evaluate together; None: this process alone. Raises InputError as
@@ -59,8 +61,8 @@ def evaluate_model(
             model,
             inputs.tokenizer,
             inputs.corpus,
-            # The harness's scores are not cached, so its tasks must not enter the cache's key.
-            replace(config.evaluation, harness=HarnessConfig()),
+            # The harness's scores and one's own metrics are not cached, so they must not enter the cache's key.
+            replace(config.evaluation, harness=HarnessConfig(), own_metrics=[]),
             # Scores do not depend on which tokens training supervised, so that must not enter the cache's key either.
             replace(config.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output),
             label,
@@ -70,4 +72,7 @@ def evaluate_model(
         )
         if config.evaluation.harness.tasks and (processes is None or processes.is_writer):
             result.items[harness.ITEMS] = harness.harness_scores(config.evaluation.harness, model, inputs.tokenizer)
+        if config.evaluation.own_metrics and (processes is None or processes.is_writer):
+            evaluated = EvaluatedModel(model, inputs.tokenizer, inputs.corpus, config.evaluation, config.prompt)
+            result.metrics |= measure_own(config.evaluation.own_metrics, evaluated, result)
     return result

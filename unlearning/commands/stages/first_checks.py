@@ -23,6 +23,7 @@ from unlearning.config.trace import TraceConfig
 from unlearning.context import on_main_process
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.first_checks import require_lengths
+from unlearning.evaluation.own_metrics import own_metrics
 from unlearning.mediation.first_checks import require_traceable
 from unlearning.models.capabilities import capabilities
 from unlearning.plan.run_plan import RunPlan
@@ -81,7 +82,8 @@ def check_memorising(config: MemoriseConfig, known: KnownInputs, run_dir: Path) 
 
 
 def check_scoring(config: ScoredConfig, known: KnownInputs, with_retrained: bool) -> None:
-    """Raise InputError for models, rows and other texts that cannot be scored."""
+    """Raise InputError for metrics, models, rows and other texts that cannot be scored."""
+    own_metrics(config.evaluation.own_metrics)
     models = [known.skeleton] if known.retrained is None or not with_retrained else [known.skeleton, known.retrained]
     check_rows(known.corpus, models, known.tokenizer, config.prompt)
     for model in models:

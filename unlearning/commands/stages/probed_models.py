@@ -21,6 +21,7 @@ from unlearning.config.commands import CommonConfig, ProbeCommandConfig
 from unlearning.config.data import DataConfig
 from unlearning.config.errors import one_line
 from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.own_parts import own_schema
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.recipe import RecipeConfig
 from unlearning.data.load import load_corpus
@@ -115,6 +116,8 @@ def _data_schema(asked: str, found: dict[str, Any]) -> type[DataConfig]:
     """Return the schema of the reader that a run's configuration names. Raises InputError for an unknown reader."""
     target = (found.get("data") or {}).get("_target_")
     schema = schema_of(DataConfig, target)
+    if schema is None and isinstance(target, str) and not target.startswith("unlearning."):
+        schema = own_schema("data", target)
     if schema is None:
         raise InputError(f"{asked}: {CONFIG}, data._target_={target}: must be the reader of a data set")
     return schema
