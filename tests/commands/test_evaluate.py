@@ -17,3 +17,6 @@ def test_a_saved_model_scores_as_in_its_run(runs: SandboxRuns) -> None:
     record = read(runs.folder / "scored" / "evaluation" / "local.json")
     assert record["metrics"] == read(runs.folder / "grad_ascent" / "metrics.json")["unlearned"]
     assert record["weights_dtype"] == "float32"
+    made, scored = (read(runs.folder / name / "provenance.json") for name in ("grad_ascent", "scored"))
+    assert scored["data_fingerprint"] == made["data_fingerprint"]
+    assert words[0] in scored["overrides"]

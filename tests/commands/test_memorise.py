@@ -55,6 +55,7 @@ def test_memorise(runs: SandboxRuns) -> None:
     metrics = read(folder / "metrics.json")
     assert metrics["memorised"]
     assert metrics["training"]["rows"] > 0
+    assert set(read(folder / "provenance.json")["stage_seconds"]) == {"load", "memorise", "evaluate"}
     assert read(folder / "status.json")["state"] == "finished"
 
 

@@ -29,6 +29,8 @@ def test_its_layers_file_serves_a_run(runs: SandboxRuns) -> None:
     layers = runs.folder / "traced" / "layers.json"
     for name in ("effects.parquet", "report.html", "plots/trace_effects.png", "plots/trace_selection.png"):
         assert (runs.folder / "traced" / name).exists()
+    record = read(runs.folder / "traced" / "provenance.json")
+    assert (record["seeds"]["trace"], set(record["stage_seconds"])) == (0, {"load", "trace"})
     words = [*SHORT, "logger=none", "save_model=false", f"scope.layers_file={layers}", "hydra.run.dir=by_layers"]
     ended = run_command("unlearn", words, runs.folder)
     assert ended.code == 0, ended.err

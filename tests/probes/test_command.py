@@ -66,6 +66,7 @@ def test_any_model_is_probed(folder: Path) -> None:
     ended = run_command("probe", [*words, "hydra.run.dir=alone"], folder)
     assert ended.code == 0, ended.err
     assert lines(folder / "alone")["int8"]["share"] is None
+    assert set(json.loads((folder / "alone" / "provenance.json").read_text())["stage_seconds"]) == {"probe"}
     ended = run_command("probe", [*words, f"target={ASSETS / 'target'}", "hydra.run.dir=same"], folder)
     assert ended.code == 0, ended.err
     assert lines(folder / "same")["int8"]["share"]["value"] == 1.0

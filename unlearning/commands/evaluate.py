@@ -20,7 +20,7 @@ from unlearning.evaluation.distribution import FabricProcessGroup
 from unlearning.evaluation.result import EvaluationResult
 from unlearning.report.evaluation_part import print_result
 from unlearning.report.html import write_evaluation_report
-from unlearning.runs.folder import save_evaluation
+from unlearning.runs.folder import save_evaluation, save_provenance
 from unlearning.runs.tracking import finish, make_loggers
 
 
@@ -46,6 +46,7 @@ def run(config: EvaluateConfig, context: RunContext) -> None:
         retrained = evaluate_retrained(config, inputs, processes) if config.evaluation.references else None
         result = evaluate_model(config, inputs, inputs.model, config.model.name, retrained, processes)
     if processes.is_writer:
+        save_provenance(config, inputs.corpus.fingerprint, clock.seconds, context)
         _save(config, context, result, retrained)
 
 

@@ -21,7 +21,7 @@ from unlearning.config.commands import MemoriseConfig
 from unlearning.context import RunContext, on_main_process
 from unlearning.evaluation import harness
 from unlearning.report.evaluation_part import print_result
-from unlearning.runs.folder import merged, save_and_show, save_evaluation
+from unlearning.runs.folder import merged, save_and_show, save_evaluation, save_provenance
 from unlearning.runs.tracking import finish, make_loggers
 from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.hardware import require_hardware
@@ -61,6 +61,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
     save_evaluation("memorised", result, run_dir)
     metrics = {"memorised": result.metrics, "missing": result.missing, "scorers": result.scorers}
     metrics["training"] = asdict(record)
+    save_provenance(config, corpus.fingerprint, clock.seconds, context)
     write_json(run_dir / "metrics.json", metrics)
     weights = run_dir / "model" if config.logger.log_model else None
     finish(loggers, result.metrics, generations=result.generations, model=weights)

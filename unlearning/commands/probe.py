@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.probe import add_results, probe_models
 from unlearning.commands.stages.probe_measurements import ProbeSettings
 from unlearning.commands.stages.probed_models import find_models, probed_settings
@@ -11,6 +12,7 @@ from unlearning.config.commands import ProbeCommandConfig
 from unlearning.context import RunContext
 from unlearning.report.html import write_probe_report
 from unlearning.report.probe_part import print_probes
+from unlearning.runs.folder import save_provenance
 
 
 def run(config: ProbeCommandConfig, context: RunContext) -> None:
@@ -19,10 +21,13 @@ def run(config: ProbeCommandConfig, context: RunContext) -> None:
     The results are added to the folder of the run that was probed too, so that its report and comparisons show them.
     Raises InputError for what a user can mend, Interrupted on Ctrl-C.
     """
+    clock = StageClock()
     common = probed_settings(config, context.overrides)
     to_probe = find_models(config, common)
     settings = ProbeSettings(common.prompt, config.evaluation, config.trainer, Path(config.cache_dir))
-    results = probe_models(config.probes, to_probe, settings, context.run_dir)
+    with clock.stage("probe"):
+        results = probe_models(config.probes, to_probe, settings, context.run_dir)
+    save_provenance(common, to_probe.corpus.fingerprint, clock.seconds, context)
     if config.run is not None:
         add_results(results, Path(config.run))
     report = write_probe_report(context.run_dir)

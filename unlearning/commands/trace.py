@@ -14,6 +14,7 @@ from unlearning.context import RunContext
 from unlearning.mediation.trace import LAYERS
 from unlearning.report.html import write_trace_report
 from unlearning.report.trace_figures import write_trace_plots
+from unlearning.runs.folder import save_provenance
 from unlearning.runs.tracking import finish, make_loggers
 
 
@@ -34,6 +35,7 @@ def run(config: TraceCommandConfig, context: RunContext) -> None:
         traced = trace_target(config, config.trace, inputs, context.run_dir, fabric)
     if traced is None:
         return
+    save_provenance(config, inputs.corpus.fingerprint, clock.seconds, context)
     with clock.stage("report"):
         loggers = make_loggers(config.logger, f"{config.name}-{config.seed}", "trace", context)
         plots = write_trace_plots(traced.result, context.run_dir)

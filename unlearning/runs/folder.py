@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.artefacts import bytes_in, write_folder, write_json, write_jsonl
-from unlearning.config.commands import MergeConfig, UnlearnConfig
+from unlearning.config.commands import CommonConfig, MergeConfig, TraceCommandConfig, UnlearnConfig
 from unlearning.config.data import sandbox_world
 from unlearning.context import RunContext
 from unlearning.evaluation.harness import by_task
@@ -104,20 +104,30 @@ def save_evaluations(results: Mapping[str, EvaluationResult], run_dir: Path) -> 
     save_evaluation("unlearned", results["unlearned"], run_dir)
 
 
-def save_outcome(config: UnlearnConfig | MergeConfig, outcome: Outcome, context: RunContext) -> SavedRecords:
-    """Write provenance and metrics. metrics.json comes last, so that a folder that has it has all results."""
-    run_dir = context.run_dir
+def save_provenance(
+    config: CommonConfig, data_fingerprint: str, stage_seconds: Mapping[str, float], context: RunContext
+) -> dict[str, Any]:
+    """Write provenance.json and return its content."""
     seeds = {"run": config.seed, "world": sandbox_world(config.data).seed}
+    if isinstance(config, UnlearnConfig | TraceCommandConfig):
+        seeds["trace"] = config.trace.seed
     record = provenance(
-        data_fingerprint=outcome.data_fingerprint,
-        seeds=seeds | ({"trace": config.trace.seed} if isinstance(config, UnlearnConfig) else {}),
+        data_fingerprint=data_fingerprint,
+        seeds=seeds,
         overrides=context.overrides,
         tuned=context.tuned,
         started=context.started,
         ended=datetime.now(UTC),
-        stage_seconds=outcome.seconds,
+        stage_seconds=stage_seconds,
     )
-    write_json(run_dir / "provenance.json", record)
+    write_json(context.run_dir / "provenance.json", record)
+    return record
+
+
+def save_outcome(config: UnlearnConfig | MergeConfig, outcome: Outcome, context: RunContext) -> SavedRecords:
+    """Write provenance and metrics. metrics.json comes last, so that a folder that has it has all results."""
+    run_dir = context.run_dir
+    record = save_provenance(config, outcome.data_fingerprint, outcome.seconds, context)
     metrics = metrics_record(outcome, record)
     write_json(run_dir / "metrics.json", metrics)
     return SavedRecords(metrics, record)
