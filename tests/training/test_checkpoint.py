@@ -212,12 +212,12 @@ def test_a_state_that_no_step_changes_before_it_is_written_is_not_copied() -> No
 
 @pytest.mark.parametrize(
     ("every", "copying", "writing", "interval"),
-    [(60.0, 0.0, 0.0, 60.0), (60.0, 0.4, 0.6, 60.0), (60.0, 1.0, 3.0, 200.0), (1.0, 0.01, 0.09, 5.0)],
+    [(60.0, 0.0, 0.0, 60.0), (60.0, 0.4, 0.6, 60.0), (60.0, 1.0, 2.0, 200.0), (1.0, 0.015, 0.06, 5.0)],
 )
 def test_the_interval_follows_from_the_cost(
     tmp_path: Path, every: float, copying: float, writing: float, interval: float
 ) -> None:
-    """The seconds of a checkpoint are 2% of the time to the next one, which is never less than was asked for."""
+    """The seconds of a checkpoint are 1.5% of the time to the next one, which is never less than was asked for."""
     writer = CheckpointWriter(tmp_path, every, StopRequest(), TrainingHistory("run", [], 0.0))
     writer.copy_seconds, writer.saver.cpu_seconds = copying, writing
     assert writer.interval == pytest.approx(interval)
