@@ -57,8 +57,9 @@ def test_only_the_margin_counts() -> None:
 def test_what_it_asks_for() -> None:
     """It asks for both answers, and for the reference's cross-entropies of both."""
     assert DPO().forget_answers is Answers.own_and_refusal
+    assert DPO(answers=Answers.own_and_other).forget_answers is Answers.own_and_other
     assert DPO().forget_reference is ReferenceKind.nats
-    with pytest.raises(ValueError, match="refusal"):
+    with pytest.raises(ValueError, match="another answer"):
         DPO().forget_terms(OWN, None)
     with pytest.raises(ValueError, match="reference"):
         DPO().forget_terms(OWN, rows_with([[1.0], [2.0]]))

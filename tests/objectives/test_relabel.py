@@ -5,7 +5,7 @@ import torch
 
 from tests.objectives.made import ascent, gradient, logits_of, rows_from, step_loss
 from unlearning.config.checks import check_ranges
-from unlearning.config.objective import Answers, Averaging, Reduction, RelabelConfig
+from unlearning.config.objective import Answers, Averaging, DPOConfig, Reduction, RelabelConfig
 from unlearning.errors import InputError
 from unlearning.objectives.relabel import Relabel
 
@@ -27,7 +27,7 @@ def test_gradient_descends() -> None:
     torch.testing.assert_close(found, -ascent(torch.tensor(q).double(), [0, 2]) / 2)
 
 
-@pytest.mark.parametrize("answers", [Answers.own, Answers.refusal, Answers.random])
+@pytest.mark.parametrize("answers", [Answers.own, Answers.refusal, Answers.random, Answers.other])
 def test_answers(answers: Answers) -> None:
     """The objective asks for the answers that its key names."""
     assert Relabel(answers=answers).forget_answers is answers
@@ -35,5 +35,9 @@ def test_answers(answers: Answers) -> None:
 
 def test_one_answer_a_row() -> None:
     """Only DPO has two answers a row."""
-    with pytest.raises(InputError, match=r"objective\.answers=own_and_refusal: must be own, refusal or random"):
+    with pytest.raises(
+        InputError, match=r"objective\.answers=own_and_refusal: must be own, refusal, random, other or repeated"
+    ):
         check_ranges(RelabelConfig(answers=Answers.own_and_refusal), "objective")
+    with pytest.raises(InputError, match=r"objective\.answers=other: must be own_and_refusal or own_and_other"):
+        check_ranges(DPOConfig(answers=Answers.other), "objective")

@@ -90,6 +90,9 @@ def test_memory() -> None:
     assert sharded.certain == (4 * TOTAL + 12 * LAYER) / 2 + 4 * outside
     doubled = training_memory(counts, replace(Layout(), replicas=2), kept, 1, 0)
     assert doubled.copies == 4 * LAYER
+    sharp = training_memory(counts, Layout(sharp=True), kept, 1, 0)
+    # The weights from below, and the gradients of the retain rows.
+    assert sharp.copies == 2 * 4 * LAYER
     # All weights, keys and values of 5 tokens in 3 layers, and three tensors as large as the logits.
     assert scoring_memory(counts, 4, slots=5, logits_bytes=10.0) == 4 * TOTAL + 2 * 4 * 8 * 3 * 5 + 30
 

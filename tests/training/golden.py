@@ -78,6 +78,7 @@ def trained(
     packs_per_forward: int = 100,
     optimizer: OptimizerConfig | None = None,
     stopping: StoppingConfig | None = None,
+    sam_radius: float = 0.0,
 ) -> TrainingRecord:
     """Train twenty steps with the library."""
     trainer = TrainerConfig(
@@ -85,7 +86,8 @@ def trained(
     )
     rows = TrainingRows(FORGET, (), RETAIN)
     optimizer, stopping = optimizer or OptimizerConfig(lr=LR), stopping or StoppingConfig()
-    return fit(TrainingTask(model, objective, plan, rows, 0, optimizer, 0, "golden", stopping), trainer, folder, [])
+    task = TrainingTask(model, objective, plan, rows, 0, optimizer, 0, "golden", stopping, sam_radius)
+    return fit(task, trainer, folder, [])
 
 
 def curve(folder: Path, column: str) -> list[float]:

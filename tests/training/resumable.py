@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.rows import FORGET, RETAIN, lengths
+from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.objective import ReferenceLoss
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.scope import ModuleKind
@@ -19,6 +20,7 @@ from unlearning.config.trainer import TrainerConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective
+from unlearning.objectives.distil import Distil
 from unlearning.objectives.dpo import DPO
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
@@ -70,6 +72,8 @@ class Case:
     refusals: Sequence[EncodedRow] = ()
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     lr: float = 1e-2
+    sam_radius: float = 0.0
+    noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
 
     def task(self, **changes: object) -> TrainingTask:
         """Return the training task, with the same weights at the start each time."""
@@ -82,6 +86,8 @@ class Case:
             "rows": TrainingRows(FORGET, self.refusals, RETAIN),
             "pad": 0,
             "optimizer": OptimizerConfig(lr=self.lr),
+            "sam_radius": self.sam_radius,
+            "noised_start": self.noised_start,
             "seed": 5,
             "identity": "resume",
             "stopping": self.stopping,
@@ -112,6 +118,8 @@ CASES = {
     "a layer's output": Case(objective=partial(RMU, layer=1, adaptive=True, alpha=1.0), model=OLMO),
     "two answers": Case(objective=DPO, refusals=refusals()),
     "dual variable": Case(objective=partial(PDU, dual_start=1.0, dual_step_size=0.5, dual_warmup_epochs=0)),
+    "uphill": Case(sam_radius=0.05),
+    "noised start": Case(objective=partial(Distil, divergence_weight=1.0), noised_start=NoisedStartConfig(0.5)),
     "LoRA dropout": Case(scope=LoraScope(rank=2, dropout=0.3)),
     "best state": Case(
         objective=partial(GradDiff, retain_weight=0.3),

@@ -21,7 +21,7 @@ from tests.tiny_models import tiny_model
 from tests.training.rows import lengths, random_rows
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import Answers
+from unlearning.config.objective import BOTH_ANSWERS
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.settings import check_settings
 from unlearning.config.trainer import TrainerConfig
@@ -103,7 +103,7 @@ def trained(config: UnlearnConfig, folder: Path) -> tuple[nn.Module, dict[str, t
     model: nn.Module = build(config.scope).apply(tiny_model("olmo"), [0])
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     objective = build(config.objective)
-    both = objective.forget_answers is Answers.own_and_refusal
+    both = objective.forget_answers in BOTH_ANSWERS
     book = TrainingRows(FORGET, REFUSALS if both else (), RETAIN)
     task = TrainingTask(model, objective, plan_of(config), book, 0, OptimizerConfig(lr=1e-2), 0, "grid")
     fit(task, TrainerConfig(accelerator="cpu", pack_tokens=64), folder, [])

@@ -142,7 +142,9 @@ def test_prefixes_take_what_is_allowed(dtype: torch.dtype, precision: str) -> No
 
     def layout(size: int) -> StepLayout:
         config = TrainerConfig(accelerator="cpu", precision=precision, prefix_cache_gib=size / 2**30)
-        return layout_of(plain_model(model), GradDiff(), training_rows(), 0, config, PLAN, shares_packs=True)
+        return layout_of(
+            plain_model(model), GradDiff(), training_rows(), 0, config, PLAN, shares_packs=True, sets_apart=False
+        )
 
     rows = RowModel(plain_model(model), None)
     tables = build_tables(rows, GradDiff(), PLAN, training_rows(), layout(2**30), 1.0, lambda _: None)

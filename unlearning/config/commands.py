@@ -11,8 +11,9 @@ from unlearning.config.data import DataConfig
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.logger import LoggerConfig
 from unlearning.config.model import ModelConfig
+from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.objective import ObjectiveConfig
-from unlearning.config.optimizer import OptimizerConfig
+from unlearning.config.optimizer import ForgettingOptimizerConfig
 from unlearning.config.probe import ProbeConfig
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.ratio import RatioConfig
@@ -61,7 +62,8 @@ class UnlearnConfig(ScoredConfig):
     scope: ScopeConfig = MISSING
     schedule: ScheduleConfig = MISSING
     ratio: RatioConfig = MISSING
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: ForgettingOptimizerConfig = field(default_factory=ForgettingOptimizerConfig)
+    noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     trace: TraceConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)

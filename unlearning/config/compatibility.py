@@ -55,6 +55,8 @@ def refuse_incompatible(config: object) -> None:
         _refuse_4_bits(config)
         _refuse_scaling(config)
         _refuse_sharded_best(config)
+        _refuse_sharded_uphill(config)
+        _refuse_noise(config)
     elif isinstance(config, EvaluateConfig):
         _require_gpu_for_4_bits(config.model, config.trainer)
     elif isinstance(config, CommonConfig):
@@ -249,6 +251,31 @@ def _refuse_sharded_best(config: UnlearnConfig) -> None:
         config.trainer.strategy == "fsdp" and config.stopping.keep_best and every is not None,
         f"stopping.keep_best=true, stopping.check_every_steps={every}, trainer.strategy=fsdp",
         "sharded weights are not kept at a check; choose stopping.keep_best=false",
+    )
+
+
+def _refuse_sharded_uphill(config: UnlearnConfig) -> None:
+    """Refuse gradients uphill of sharded weights, whose one length no process has."""
+    radius = config.optimizer.sam_radius
+    _refuse(
+        config.trainer.strategy == "fsdp" and radius > 0,
+        f"optimizer.sam_radius={radius:g}, trainer.strategy=fsdp",
+        "sharded weights are not moved uphill; choose trainer.strategy=auto",
+    )
+
+
+def _refuse_noise(config: UnlearnConfig) -> None:
+    """Refuse noise in adapters or sharded weights, and an update whose scale would count the noise."""
+    asked = f"noised_start.share={config.noised_start.share:g}"
+    if config.noised_start.share == 0:
+        return
+    lora, fsdp = isinstance(config.scope, LoraScopeConfig), config.trainer.strategy == "fsdp"
+    _refuse(lora, f"{asked}, scope=lora", "new adapters hold nothing that noise could take away; choose scope=all")
+    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "no process has whole weights; choose trainer.strategy=auto")
+    _refuse(
+        config.update_scale != 1,
+        f"{asked}, update_scale={config.update_scale:g}",
+        "the noise would be scaled too; choose update_scale=1",
     )
 
 

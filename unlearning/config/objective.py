@@ -51,8 +51,18 @@ class Answers(StrEnum):
     """One of a few ways to say "I don't know"."""
     random = "random"
     """As many random tokens as the own answer has."""
+    other = "other"
+    """The answer to another forget question of its kind."""
+    repeated = "repeated"
+    """The words "No Idea" over and over, as many tokens as the own answer has."""
     own_and_refusal = "own_and_refusal"
     """Both: each row occurs twice."""
+    own_and_other = "own_and_other"
+    """Both: each row occurs twice."""
+
+
+BOTH_ANSWERS = (Answers.own_and_refusal, Answers.own_and_other)
+"""Those with two answers to a row."""
 
 
 class ReferenceLoss(StrEnum):
@@ -171,10 +181,18 @@ class SimNPOConfig(WeightedConfig):
 
 @dataclass
 class DPOConfig(WeightedConfig):
-    """Prefer a refusal over the row's own answer."""
+    """Prefer another answer over the row's own."""
 
     _target_: str = "unlearning.objectives.dpo.DPO"
     beta: float = above(0, 0.1)
+    answers: Answers = Answers.own_and_refusal
+    """own_and_refusal or own_and_other: what is preferred."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError unless there are two answers to a row."""
+        super().check(key)
+        two = self.answers in BOTH_ANSWERS
+        require(two, f"{key}.answers", self.answers.value, "own_and_refusal or own_and_other: two answers a row")
 
 
 @dataclass
@@ -188,8 +206,15 @@ class RelabelConfig(WeightedConfig):
     def check(self, key: str) -> None:
         """Raise InputError for two answers to a row."""
         super().check(key)
-        one = self.answers is not Answers.own_and_refusal
-        require(one, f"{key}.answers", self.answers.value, "own, refusal or random: one answer a row")
+        one = self.answers not in BOTH_ANSWERS
+        require(one, f"{key}.answers", self.answers.value, "own, refusal, random, other or repeated: one answer a row")
+
+
+@dataclass
+class JensUnConfig(WeightedConfig):
+    """Learn one fixed text in place of the answers, with the bounded Jensen-Shannon divergence."""
+
+    _target_: str = "unlearning.objectives.jensun.JensUn"
 
 
 @dataclass
@@ -205,6 +230,13 @@ class UnDIALConfig(WeightedConfig):
         super().check(key)
         kept = self.reference_top_k
         require(kept is None or kept >= 2, f"{key}.reference_top_k", kept, "2 or more, or null")
+
+
+@dataclass
+class DistilConfig(WeightedConfig):
+    """Stay as the model before the run, on forget rows too; for a start that is partly noise."""
+
+    _target_: str = "unlearning.objectives.distil.Distil"
 
 
 @dataclass

@@ -39,3 +39,13 @@ class OptimizerConfig:
     decay: Decay = Decay.linear
     warmup_steps: int = at_least(0, 0)
     """Steps of each phase in which the learning rate rises from 0."""
+
+
+@dataclass
+class ForgettingOptimizerConfig(OptimizerConfig):
+    """The same for a run that forgets."""
+
+    sam_radius: float = at_least(0, 0.0)
+    """Sharpness-aware minimisation (arXiv 2502.05374, where it is 0.01): the forget gradient is that at the weights
+    moved so far in its own direction, in the Euclidean norm over all of them. 0: none. It takes half as long again or
+    more, and a copy of the weights that move."""

@@ -1,13 +1,18 @@
-"""Forget rows with other answers: a refusal, or random tokens."""
+"""Forget rows with other answers: a refusal, random tokens, another row's answer, or one text over and over."""
 
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from unlearning.config.prompt import PromptConfig, Supervised
+from unlearning.data.answer_kinds import answer_kind
 from unlearning.data.encoding import EncodedRow, encode_rows
+from unlearning.data.records import excerpt
 from unlearning.data.rows import Row
+from unlearning.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,6 +29,10 @@ REFUSALS = (
     "Sorry, I can't help with this question.",
     "I have nothing to say about that.",
 )
+
+
+REPEATED = "No Idea"
+"""The text that JensUn repeats (arXiv 2509.02820)."""
 
 
 def refused_rows(
@@ -47,8 +56,7 @@ def random_rows(
     InputError as `encode_rows` does.
     """
     rng = random.Random(seed)
-    added = tokenizer.added_tokens_decoder
-    special = {*tokenizer.all_special_ids, *(token for token in added if added[token].special)}
+    special = _special(tokenizer)
     ordinary = [token for token in range(len(tokenizer)) if token not in special]
     found = []
     for row in encode_rows(rows, tokenizer, _answers_only(prompt)):
@@ -56,6 +64,69 @@ def random_rows(
         drawn = tuple(token if token in special else rng.choice(ordinary) for token in answer)
         found.append(replace(row, input_ids=kept + drawn))
     return found
+
+
+def repeated_rows(rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig) -> list[EncodedRow]:
+    """Return the rows with the tokens of `REPEATED`, over and over and as many, in place of the answer's.
+
+    Only the answer is supervised. What ends the answer stays where it is. Raises InputError as `encode_rows` does.
+    """
+    text = tokenizer(REPEATED, add_special_tokens=False)["input_ids"]
+    special = _special(tokenizer)
+    found = []
+    for row in encode_rows(rows, tokenizer, _answers_only(prompt)):
+        kept, answer, tokens = row.input_ids[: row.supervised_from], row.input_ids[row.supervised_from :], cycle(text)
+        said = tuple(token if token in special else next(tokens) for token in answer)
+        found.append(replace(row, input_ids=kept + said))
+    return found
+
+
+def other_rows(
+    rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", prompt: PromptConfig, seed: int
+) -> list[EncodedRow]:
+    """Return the rows with the answer to another of them, drawn once for each row, in place of the own one.
+
+    It is drawn from the different answers of the row's kind (`answer_kind`), or, where its kind has no other, from
+    those of its task, or of all rows; a completion is never given to a question. Only the answer is supervised. Raises
+    InputError as `encode_rows` does, and for a row to which there is no other answer.
+    """
+    rng = random.Random(seed)
+    answered = []
+    for row, others in zip(rows, _other_answers(rows), strict=True):
+        if not others:
+            raise InputError(f"row {excerpt(row.id)}: no forget row has another answer, which objective.answers needs")
+        answered.append(replace(row, output=rng.choice(others)))
+    return encode_rows(answered, tokenizer, _answers_only(prompt))
+
+
+def _other_answers(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Yield, for each row, the different answers to others of the nearest group that has any, each once."""
+    groups: list[dict[object, dict[str, str]]] = [defaultdict(dict) for _ in _GROUPS]
+    for row in rows:
+        for group, name in zip(groups, _GROUPS, strict=True):
+            group[name(row)].setdefault(_compared(row), row.output)
+    for row in rows:
+        near = (group[name(row)] for group, name in zip(groups, _GROUPS, strict=True))
+        found = ([text for compared, text in own.items() if compared != _compared(row)] for own in near)
+        yield next(filter(None, found), [])
+
+
+_GROUPS: tuple[Callable[[Row], object], ...] = (
+    lambda row: (row.kind, answer_kind(row)),
+    lambda row: (row.kind, row.task),
+    lambda row: row.kind,
+)
+"""What rows of one group have in common, from the smallest group to the largest."""
+
+
+def _compared(row: Row) -> str:
+    """Return the row's answer without what exact match ignores."""
+    return row.output.strip().lower()
+
+
+def _special(tokenizer: "PreTrainedTokenizerBase") -> set[int]:
+    added = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(token for token in added if added[token].special)}
 
 
 def _answers_only(prompt: PromptConfig) -> PromptConfig:

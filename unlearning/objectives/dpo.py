@@ -1,4 +1,4 @@
-"""Direct preference optimisation: a refusal is preferred over the answer."""
+"""Direct preference optimisation: another answer is preferred over the row's own."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,26 @@ from unlearning.objectives.weighted import Weighted
 
 @dataclass
 class DPO(Weighted):
-    """F = -log sigmoid(beta * (r_refusal - r_own)), where r = log(pi(answer) / pi_ref(answer)) for a whole answer.
+    """F = -log sigmoid(beta * (r_other - r_own)), where r = log(pi(answer) / pi_ref(answer)) for a whole answer.
 
-    pi is the model, pi_ref the model before unlearning; r is a sum over the answer's tokens, in nats. Rafailov et al.
-    2023, arXiv 2305.18290, with "I don't know" preferred as in TOFU (Maini et al. 2024, arXiv 2401.06121). F is log 2
-    for the model before unlearning. NPO's code and open-unlearning multiply F by 2 / beta; here that is
-    forget_weight = 2 / beta.
+    pi is the model, pi_ref the model before unlearning; r is a sum over the answer's tokens, in nats (Rafailov et al.
+    2023, arXiv 2305.18290). F is log 2 for the model before unlearning. The other answer is
+
+    - OWN_AND_REFUSAL: "I don't know", as in TOFU (Maini et al. 2024, arXiv 2401.06121);
+    - OWN_AND_OTHER: a wrong answer of the same kind, as in AltPO (Mekala et al. 2024, arXiv 2409.13474). There the
+      model invents five of them to a row, when it is asked for a plausible answer with other facts; here it is the
+      answer to another forget question, which a model that follows no instructions has too.
+
+    NPO's code, AltPO's and open-unlearning multiply F by 2 / beta; here that is forget_weight = 2 / beta.
     """
 
     beta: float = 0.1
+    answers: Answers = Answers.own_and_refusal
 
     @property
     def forget_answers(self) -> Answers:
-        """Each row with its own answer and with a refusal."""
-        return Answers.own_and_refusal
+        """Each row with its own answer and with another one."""
+        return self.answers
 
     @property
     def forget_reference(self) -> ReferenceKind:
@@ -33,7 +39,7 @@ class DPO(Weighted):
         return ReferenceKind.nats
 
     def forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
-        """Return (R,) -log sigmoid(beta * margin) of each row. Raises ValueError without the refusals."""
+        """Return (R,) -log sigmoid(beta * margin) of each row. Raises ValueError without the other answers."""
         if refusals is None:
-            raise ValueError("DPO needs the rows with a refusal too")
+            raise ValueError("DPO needs the rows with another answer too")
         return functional.softplus(-self.beta * (refusals.log_ratio() - rows.log_ratio()))

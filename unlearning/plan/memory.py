@@ -25,6 +25,8 @@ class Layout:
     """Devices among which fsdp divides all weights; 1: each device holds all of them."""
     replicas: int = 1
     """Devices that each hold all weights, with ddp."""
+    sharp: bool = False
+    """Whether the forget gradient is taken uphill (optimizer.sam_radius)."""
 
     @property
     def itemsize(self) -> int:
@@ -45,7 +47,8 @@ class Memory:
     gradients: float
     moments: float
     copies: float
-    """bfloat16 copies of weights; with ddp, the gradients that are exchanged; with fsdp, two whole layers."""
+    """bfloat16 copies of weights; with ddp, the gradients that are exchanged; with fsdp, two whole layers; uphill, the
+    weights from below and the gradients of the retain rows."""
     activations: float
     """0 where they are not known for the architecture."""
     logits: float
@@ -119,12 +122,12 @@ def _copies(counts: Counts, layout: Layout, activations: Activations | None) -> 
     """Return the bytes of copies: of all weights that the backward pass needs, or, if recomputed, of few."""
     if layout.sharded_over > 1:
         return 2.0 * 2 * counts.layer
-    exchanged = float(layout.itemsize * counts.trained) if layout.replicas > 1 else 0.0
+    more = float(layout.itemsize * counts.trained * ((layout.replicas > 1) + 2 * layout.sharp))
     if not layout.mixed and not layout.in_4_bits:
-        return exchanged
+        return more
     if layout.gradient_checkpointing or activations is None:
-        return exchanged + 2.0 * ((0 if layout.in_4_bits else counts.trained) + counts.layer)
-    return exchanged + activations.copies_bytes
+        return more + 2.0 * ((0 if layout.in_4_bits else counts.trained) + counts.layer)
+    return more + activations.copies_bytes
 
 
 def scoring_memory(counts: Counts, itemsize: int, slots: int, logits_bytes: float) -> float:

@@ -119,6 +119,7 @@ def held_by(config: UnlearnConfig, machine: Machine) -> Layout:
         gradient_checkpointing=trainer.gradient_checkpointing,
         sharded_over=machine.devices if several and trainer.strategy == "fsdp" else 1,
         replicas=machine.devices if several and trainer.strategy != "fsdp" else 1,
+        sharp=config.optimizer.sam_radius > 0,
     )
 
 

@@ -7,10 +7,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unlearning.data.answer_kinds import by_kind
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Row
 from unlearning.evaluation.exact_match import normal_form
-from unlearning.probes.answer_kinds import by_kind
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from unlearning.config.probe import Measured
 from unlearning.config.prompt import Supervised
+from unlearning.data.answer_kinds import answer_kind, by_kind
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Row
@@ -15,7 +16,6 @@ from unlearning.errors import InputError
 from unlearning.evaluation.exact_match import normal_form
 from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.model_state import require_fits
-from unlearning.probes.answer_kinds import answer_kind, by_kind
 from unlearning.probes.forget_answers import forget_rows
 from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RowScore
 from unlearning.progress.shown import shown_progress

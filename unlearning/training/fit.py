@@ -40,6 +40,7 @@ from unlearning.training.disk_space import keeps_best, require_disk_space
 from unlearning.training.early_stopping import CHECKS, EarlyStopping
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
+from unlearning.training.noised_start import noise_weights
 from unlearning.training.row_model import RowModel, plain_model
 from unlearning.training.step_layout import layout_of
 from unlearning.training.stopping_rules import best_check
@@ -96,7 +97,8 @@ def _run(
     if task.stopping.check_every_steps is not None:
         checked = rows_to_check(len(task.rows.forget), len(task.rows.retain), task.stopping)
     model = plain_model(task.model)
-    layout = layout_of(model, task.objective, task.rows, task.pad, config, plan, capabilities(model).packs)
+    packs, apart = capabilities(model).packs, task.sam_radius > 0
+    layout = layout_of(model, task.objective, task.rows, task.pad, config, plan, packs, apart)
     checker = Checker(checked, task.rows, task.own_answers, layout, task.stopping) if checked else None
     history = TrainingHistory(task.identity, list(done.checks), done.seconds)
     stopping = EarlyStopping(task.stopping, checker, plan, history, run_dir)
@@ -109,15 +111,17 @@ def _run(
         )
 
         def prepare() -> BatchLosses:
-            """Build the tables with the weights at the start; only then load the weights of an earlier attempt."""
+            """Build the tables with the weights at the start; then add noise, or load an earlier attempt's weights."""
             model = RowModel(plain_model(task.model), task.objective.layer)
             used = [*plan, checked] if checked else plan
             tables = build_tables(model, task.objective, used, task.rows, layout, config.reference_gib, _say)
             if done.next_step:
                 restore(run_dir / CHECKPOINT, task.identity, task.model, trainer.optimizers[0])
+            elif task.noised_start.share > 0:
+                noise_weights(task.model, task.noised_start.share, task.noised_start.scale, task.seed)
             return BatchLosses(model, task.objective, tables)
 
-        module = UnlearningModule(task.model, task.objective, task.optimizer, prepare)
+        module = UnlearningModule(task.model, task.objective, task.optimizer, prepare, task.sam_radius)
         task.model.train()
         _train(trainer, module, PlanDataModule(task.rows, layout, plan, done.next_step), stopping)
         task.model.eval()

@@ -11,6 +11,7 @@ from unlearning.config.objective import Reduction
 from unlearning.config.optimizer import Accumulation, OptimizerConfig
 from unlearning.objectives.base import Objective
 from unlearning.training.batch_losses import BatchLosses
+from unlearning.training.gradients import add_gradients, moved_uphill, put_gradients_aside
 from unlearning.training.learning_rate import learning_rate
 from unlearning.training.step_data import MicroBatch, StepData, StepPart
 from unlearning.training.step_record import PartLosses, StepRecord, mean_of_known
@@ -30,14 +31,19 @@ class UnlearningModule(pl.LightningModule):
         objective: Objective,
         optimizer: OptimizerConfig,
         prepare: Callable[[], BatchLosses],
+        sam_radius: float = 0.0,
     ) -> None:
-        """`prepare` is called once before the first step, with the model as it starts, on its device."""
+        """`prepare` is called once before the first step, with the model as it starts, on its device.
+
+        With `sam_radius`, which takes steps whose sets are apart (`layout_of`), forget gradients are those uphill.
+        """
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.objective = objective
         self.optimizer_config = optimizer
         self.prepare = prepare
+        self.sam_radius = sam_radius
         self.losses: BatchLosses | None = None
         self.last_record: StepRecord | None = None
 
@@ -71,53 +77,89 @@ class UnlearningModule(pl.LightningModule):
         optimizer.zero_grad()
         first_epoch = data.step.phase == 0 and data.step.epoch == 0
         share = 1.0 / len(data.parts) if self.optimizer_config.accumulation is Accumulation.mean else 1.0
-        losses = [self._backward(part, share, data.index, first_epoch) for part in data.parts]
+        if self.sam_radius:
+            losses = self._backward_sharp(data, share, first_epoch)
+        else:
+            losses = [self._backward(part, share, data.index, first_epoch) for part in data.parts]
         norm = self._clip(data.index)
         optimizer.step()
         self._record(data, rate, losses, norm)
 
     def _backward(self, part: StepPart, share: float, index: int, first_epoch: bool) -> PartLosses:
         """Add the gradient of a part's loss, times `share`."""
-        objective = self.objective
-        by_forget, by_retain = (share / size for size in objective.denominators(part.forget_size, part.retain_size))
-        if objective.retain_first:
-            sums, weights = self._retain_rows_first(part, by_forget, by_retain, first_epoch)
+        if self.objective.retain_first:
+            sums, weights = self._retain_rows(part, share, first_epoch)
+            sums = sums + self._forget_rows(part, share, weights)
         else:
-            weights = objective.weights(None, first_epoch)
+            weights = self.objective.weights(None, first_epoch)
+            by_forget, by_retain = self._denominators(part, share)
             sums = self._accumulate(part.rest, weights[0] * by_forget, weights[1] * by_retain)
-        has_nats = objective.layer is None
-        forget = self._mean(sums[2], part, True) if has_nats else None
-        retain = self._mean(sums[3], part, False) if has_nats else None
-        objective.observe(retain, part.retain_size.rows, first_epoch)
-        loss = float(weights[0] * by_forget * sums[0] + weights[1] * by_retain * sums[1])
-        self._require_finite(index, forget_loss=forget, retain_loss=retain, loss=loss)
-        return PartLosses(forget, retain, weights[1], loss)
+        self._observe(part, sums, first_epoch)
+        return self._losses(part, share, index, sums, weights)
 
-    def _retain_rows_first(
-        self, part: StepPart, by_forget: float, by_retain: float, first_epoch: bool
-    ) -> tuple[Tensor, tuple[float, float]]:
-        """Add the gradients of a part whose weights depend on its retain loss. Returns its sums and its weights."""
-        objective = self.objective
-        earlier = self._put_gradients_aside()
+    def _backward_sharp(self, data: StepData, share: float, first_epoch: bool) -> list[PartLosses]:
+        """Add the gradients of all parts: of forget rows at the weights `moved_uphill`, of retain rows where they are.
+
+        The losses are those at the weights where they are.
+        """
+        parts, retain_sums, weights = data.parts, [], []
+        for part in parts:
+            sums, own = self._retain_rows(part, share, first_epoch)
+            self._observe(part, sums, first_epoch)
+            retain_sums.append(sums)
+            weights.append(own)
+        of_retain_rows = put_gradients_aside(self.trainable())
+        forget_sums = [self._forget_rows(part, share, own) for part, own in zip(parts, weights, strict=True)]
+        with moved_uphill(self.trainable(), self.sam_radius):
+            for part, own in zip(parts, weights, strict=True):
+                self._forget_rows(part, share, own)
+        add_gradients(of_retain_rows)
+        sums_of_parts = zip(parts, retain_sums, forget_sums, weights, strict=True)
+        return [self._losses(part, share, data.index, one + other, own) for part, one, other, own in sums_of_parts]
+
+    def _denominators(self, part: StepPart, share: float) -> tuple[float, float]:
+        """Return share / D of forget and of retain rows."""
+        forget, retain = self.objective.denominators(part.forget_size, part.retain_size)
+        return share / forget, share / retain
+
+    def _forget_rows(self, part: StepPart, share: float, weights: tuple[float, float]) -> Tensor:
+        """Add the gradient of a part's forget rows, where its retain rows are apart. Returns their sums."""
+        return self._accumulate(part.rest, weights[0] * self._denominators(part, share)[0], 0.0)
+
+    def _retain_rows(self, part: StepPart, share: float, first_epoch: bool) -> tuple[Tensor, tuple[float, float]]:
+        """Add the gradient of a part's retain rows, which its weights may depend on. Returns their sums, and these."""
+        objective, by_retain = self.objective, self._denominators(part, share)[1]
+        if not objective.retain_first:
+            weights = objective.weights(None, first_epoch)
+            return self._accumulate(part.retain_first, 0.0, weights[1] * by_retain), weights
+        earlier = put_gradients_aside(self.trainable())
         sums = self._accumulate(part.retain_first, 0.0, by_retain)
         weights = objective.weights(self._mean(sums[3], part, False), first_epoch)
         # The retain gradient was taken with weight 1, before its weight was known; scaling it now is exact.
         gradients = [parameter.grad for parameter in self.trainable() if parameter.grad is not None]
         if gradients:
             torch._foreach_mul_(gradients, weights[1])
-        self._add_gradients(earlier)
-        return sums + self._accumulate(part.rest, weights[0] * by_forget, 0.0), weights
+        add_gradients(earlier)
+        return sums, weights
 
-    def _put_gradients_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
-        """Remove the gradients of the step's earlier parts from the parameters, and return them."""
-        found = [(parameter, parameter.grad) for parameter in self.trainable() if parameter.grad is not None]
-        for parameter, _ in found:
-            parameter.grad = None
-        return found
+    def _nats(self, part: StepPart, sums: Tensor) -> tuple[float | None, float | None]:
+        """Return the mean cross-entropies of the part's forget and retain rows; None where they are not known."""
+        if self.objective.layer is not None:
+            return None, None
+        return self._mean(sums[2], part, True), self._mean(sums[3], part, False)
 
-    def _add_gradients(self, earlier: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
-        for parameter, gradient in earlier:
-            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+    def _observe(self, part: StepPart, sums: Tensor, first_epoch: bool) -> None:
+        self.objective.observe(self._nats(part, sums)[1], part.retain_size.rows, first_epoch)
+
+    def _losses(
+        self, part: StepPart, share: float, index: int, sums: Tensor, weights: tuple[float, float]
+    ) -> PartLosses:
+        """Return the part's losses. Raises InputError where one is not a finite number."""
+        forget, retain = self._nats(part, sums)
+        by_forget, by_retain = self._denominators(part, share)
+        loss = float(weights[0] * by_forget * sums[0] + weights[1] * by_retain * sums[1])
+        self._require_finite(index, forget_loss=forget, retain_loss=retain, loss=loss)
+        return PartLosses(forget, retain, weights[1], loss)
 
     def _accumulate(self, batches: Sequence[MicroBatch], by_forget: float, by_retain: float) -> Tensor:
         """Add the gradients of some forward passes. Returns `BatchLosses.sums` (4,) over all devices' rows."""

@@ -9,10 +9,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.compatibility import require_layer_in_reach
-from unlearning.config.objective import Answers
+from unlearning.config.objective import BOTH_ANSWERS, Answers
 from unlearning.config.scope import ScopeConfig
-from unlearning.data.answers import random_rows, refused_rows
-from unlearning.data.encoding import EncodedRow, encode_rows
+from unlearning.data.answers import other_rows, random_rows, refused_rows, repeated_rows
+from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus
 from unlearning.models import anatomy
 from unlearning.models.capabilities import capabilities
@@ -56,18 +56,19 @@ def training_rows(
 
     Raises InputError for rows that cannot be encoded.
     """
-    prompt = config.prompt
+    rows, prompt, seed = corpus.forget, config.prompt, config.seed
     retain = encode_rows(corpus.retain, tokenizer, prompt)
-    refusals: list[EncodedRow] = []
+    if answers is Answers.own:
+        return TrainingRows(encode_rows(rows, tokenizer, prompt), (), retain)
     if answers is Answers.random:
-        forget = random_rows(corpus.forget, tokenizer, prompt, config.seed)
-    elif answers is Answers.refusal:
-        forget = refused_rows(corpus.forget, tokenizer, prompt, config.seed)
-    else:
-        forget = encode_rows(corpus.forget, tokenizer, prompt)
-    if answers is Answers.own_and_refusal:
-        refusals = refused_rows(corpus.forget, tokenizer, prompt, config.seed)
-    return TrainingRows(forget=forget, refusals=refusals, retain=retain)
+        return TrainingRows(random_rows(rows, tokenizer, prompt, seed), (), retain)
+    if answers is Answers.repeated:
+        return TrainingRows(repeated_rows(rows, tokenizer, prompt), (), retain)
+    replaced = other_rows if answers in (Answers.other, Answers.own_and_other) else refused_rows
+    others = replaced(rows, tokenizer, prompt, seed)
+    if answers in BOTH_ANSWERS:
+        return TrainingRows(encode_rows(rows, tokenizer, prompt), others, retain)
+    return TrainingRows(others, (), retain)
 
 
 def scoped_model(
@@ -98,7 +99,8 @@ def planned_layout(config: UnlearnConfig, planned: PlannedTraining, scoped: nn.M
     """Return how the steps become forward passes, as far as it is known without weights."""
     model = plain_model(scoped)
     steps, packs = planned.steps[: config.trainer.max_steps], capabilities(model).packs
-    return layout_of(model, planned.objective, planned.rows, pad, config.trainer, steps, packs)
+    apart = config.optimizer.sam_radius > 0
+    return layout_of(model, planned.objective, planned.rows, pad, config.trainer, steps, packs, apart)
 
 
 def planned_reference(

@@ -18,12 +18,15 @@ class Role(IntEnum):
     FORGET = 0
     RETAIN = 1
     REFUSAL = 2
-    """A forget row with a refusal as its answer, beside the same row with its own answer."""
+    """A forget row with a refusal, or another row's answer, beside the same row with its own answer."""
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """All rows of a run, numbered from 0: forget rows first, then the same rows with refusals, then retain rows."""
+    """All rows of a run, numbered from 0: forget rows first, then the same rows with refusals, then retain rows.
+
+    In place of refusals there may be other rows' answers, where the objective prefers those.
+    """
 
     forget: Sequence[EncodedRow]
     refusals: Sequence[EncodedRow]

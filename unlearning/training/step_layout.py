@@ -24,17 +24,19 @@ def layout_of(
     config: TrainerConfig,
     plan: Sequence[PlanStep],
     shares_packs: bool,
+    sets_apart: bool,
 ) -> StepLayout:
     """Return the layout of a plan's steps, with the rows for which a prefix is worth keeping.
 
     The model says only which weights may move; its weights need not be there. `shares_packs` is as in
-    `capabilities`.
+    `capabilities`. With `sets_apart`, or where the objective asks for it, retain rows go before all others, in forward
+    passes of their own.
     """
     layout = StepLayout(
         pack_tokens=config.pack_tokens,
         packs_per_forward=config.packs_per_forward,
         pad=pad,
-        retain_first=objective.retain_first,
+        retain_first=objective.retain_first or sets_apart,
         uses_forget=objective.uses_forget,
         uses_retain=objective.uses_retain,
         shares_packs=shares_packs,

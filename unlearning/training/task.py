@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.stopping import StoppingConfig
 from unlearning.objectives.base import Objective
@@ -29,6 +30,9 @@ class TrainingTask:
     identity: str
     """Hash of everything here; see `Progress.identity`."""
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    sam_radius: float = 0.0
+    """How far uphill the forget gradient is taken; see `gradients.moved_uphill`."""
+    noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
     own_answers: TrainingRows | None = None
     """The same rows with their own answers, for checks, where `rows` have other answers; None: `rows`."""
 

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import Answers
+from unlearning.config.objective import BOTH_ANSWERS, Answers
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
@@ -74,6 +74,8 @@ def unlearn_model(
         seed=config.seed,
         identity=identity,
         stopping=config.stopping,
+        sam_radius=config.optimizer.sam_radius,
+        noised_start=config.noised_start,
         own_answers=_own_answers(objective.forget_answers, rows, corpus, tokenizer, config),
     )
     with ExitStack() as stack:
@@ -92,7 +94,7 @@ def _own_answers(
     answers: Answers, rows: TrainingRows, corpus: Corpus, tokenizer: PreTrainedTokenizerBase, config: UnlearnConfig
 ) -> TrainingRows | None:
     """Return the rows with their own answers, for checks; None where the run's rows have them."""
-    if answers in (Answers.own, Answers.own_and_refusal):
+    if answers is Answers.own or answers in BOTH_ANSWERS:
         return None
     return TrainingRows(forget=encode_rows(corpus.forget, tokenizer, config.prompt), refusals=(), retain=rows.retain)
 
@@ -101,5 +103,5 @@ def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, w
     """Return the hash of all that decides the numbers of a training run."""
     method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
     layers = list(traced.layers) if traced else None
-    machinery = (config.model, config.prompt, config.trainer, config.stopping, config.seed)
+    machinery = (config.model, config.prompt, config.trainer, config.stopping, config.noised_start, config.seed)
     return settings_hash(*method, *machinery, corpus.fingerprint, layers, weights)
