@@ -33,13 +33,13 @@ def lines(run: Path) -> dict[str, dict[str, Any]]:
 def test_probes_are_a_stage_of_a_run(folder: Path) -> None:
     """The target remembers and the retrained model does not; the report shows the table and the curves."""
     found = lines(folder / "run")
-    assert list(found) == ["unprobed", "relearning", "int8"]
+    assert list(found) == ["unprobed", "relearning", "int8", "worst_case"]
     assert found["int8"]["values"]["target"]["value"] == 1.0
     assert found["int8"]["values"]["retrained"]["value"] == 0.0
     assert len(found["relearning"]["curves"]["unlearned"]) == 2
     page = (folder / "run" / "report.html").read_text()
     assert "Is it really gone?" in page
-    for name in ("probes.csv", "probe_answers.jsonl", "plots/probes.png", "plots/relearning.png"):
+    for name in ("probes.csv", "probe_answers.jsonl", "plots/probes.png", "plots/efforts.png"):
         assert (folder / "run" / name).exists()
 
 
@@ -52,7 +52,7 @@ def test_a_finished_run_is_probed(folder: Path) -> None:
     found = lines(folder / "asked")
     assert found["int8"] == before["int8"]
     assert found["adapter"]["values"]["unlearned"]["value"] == 1.0
-    assert list(lines(folder / "run")) == ["unprobed", "relearning", "int8", "recognition", "adapter"]
+    assert list(lines(folder / "run")) == ["unprobed", "relearning", "int8", "worst_case", "recognition", "adapter"]
     assert (folder / "asked" / "report.html").exists()
     assert json.loads((folder / "asked" / "status.json").read_text())["state"] == "finished"
     ended = run_command("report", ["runs=run", "out=compared"], folder)

@@ -11,14 +11,13 @@ from tests.evaluation.tiny import byte_model
 from tests.probes.test_restoration import relearning
 from tests.probes.world import corpus, probed
 from unlearning.config.optimizer import Decay, OptimizerConfig
-from unlearning.config.probe import Measured, RelearnOn
+from unlearning.config.probe import Measured, RelearnOn, RelearnRows
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
-from unlearning.data.rows import Corpus, Row
+from unlearning.data.rows import Corpus, Kind, Row
 from unlearning.probes import relearning as module
 from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.probe import DoesNotApplyError, ProbedModel, RowScore
-from unlearning.probes.relearning import Relearning
 from unlearning.scopes.layers import AllScope
 
 
@@ -42,13 +41,13 @@ def test_whole_documents_are_drawn(fraction: float, count: int) -> None:
 def test_what_was_shown_again_is_kept_apart() -> None:
     """The value is over the held-out documents; both groups are measured before and after training."""
     found = relearning().run(probed())
-    assert [point.steps for point in found.curve] == [0, 1, 2]
+    assert [point.effort for point in found.curve] == [0, 1, 2]
     shown = documents(relearning().trained_on(corpus()))
     assert len(shown) == 2
     for point in found.curve:
-        assert {item.document for item in point.trained} == shown
-        assert len(point.trained) == 4
-        assert len(point.held_out) == 16
+        assert {item.document for item in point.beside} == shown
+        assert len(point.beside) == 4
+        assert len(point.asked) == 16
     assert {item.document for item in found.items}.isdisjoint(shown)
     assert found.notes == ["6 rows of 2 forget documents, lr 0.05"]
 
@@ -57,7 +56,25 @@ def test_after_training_on_retain_rows_all_are_asked() -> None:
     """No forget document was trained on."""
     found = relearning(RelearnOn.retain).run(probed())
     assert len(found.items) == 20
-    assert not any(point.trained for point in found.curve)
+    assert not any(point.beside for point in found.curve)
+
+
+def test_rows_of_one_kind_are_trained_on() -> None:
+    """Of two documents: their four questions, or their two completions; without any the probe does not apply."""
+    for rows, kinds in ((RelearnRows.questions, [Kind.QUESTION] * 4), (RelearnRows.completions, [Kind.COMPLETION] * 2)):
+        probe = replace(relearning(RelearnOn.retain), rows=rows)
+        assert [row.kind for row in probe.trained_on(corpus())] == kinds
+    alone = tuple(row for row in corpus().retain if row.kind is Kind.QUESTION)
+    with pytest.raises(DoesNotApplyError, match="the retain documents that were drawn have no completions"):
+        probe.trained_on(replace(corpus(), retain=alone))
+
+
+def test_the_ends_of_epochs() -> None:
+    """Six rows, four a step: two steps are an epoch."""
+    probe = replace(relearning(), epochs=3)
+    assert probe.asked_after(6) == [2, 4, 6]
+    assert probe.title == "up to 3 epochs on 20% of the forget documents; the others are asked"
+    assert replace(probe, epochs=None).asked_after(6) == [1, 2]
 
 
 def test_completions_can_be_asked() -> None:
@@ -80,11 +97,11 @@ def test_the_value_is_the_best_after_training(monkeypatch: pytest.MonkeyPatch) -
 
 def test_enough_steps_on_a_document_teach_it() -> None:
     """A random model that is trained on one person 60 times answers both questions about this person."""
-    probe = Relearning(RelearnOn.forget, 0.1, [60], 0.01, 3, None, Measured.knowledge, 0)
+    probe = replace(relearning(), fraction=0.1, steps=[60], lr=0.01, batch_rows=3)
     asked = probed()
     asked = replace(asked, evaluation=replace(asked.evaluation, max_new_tokens=16))
     point = probe.run(asked).curve[-1]
-    assert [item.score for item in point.trained] == [1.0, 1.0]
+    assert [item.score for item in point.beside] == [1.0, 1.0]
 
 
 def test_a_step_is_that_of_plain_adamw() -> None:

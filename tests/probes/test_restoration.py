@@ -5,7 +5,7 @@ import torch
 
 from tests.evaluation.tiny import byte_model
 from tests.probes.world import probed
-from unlearning.config.probe import Attribute, Measured, RelearnOn
+from unlearning.config.probe import Attribute, Measured, RelearnOn, RelearnRows
 from unlearning.models.weights_hash import weights_hash
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.linear import LinearProbe
@@ -22,7 +22,7 @@ KNOWLEDGE = Measured.knowledge
 
 def relearning(source: RelearnOn = RelearnOn.forget, lora_rank: int | None = None) -> Relearning:
     """Return a relearning probe of two steps that change every weight."""
-    return Relearning(source, 0.2, [1, 2], 0.05, 4, lora_rank, KNOWLEDGE, 0)
+    return Relearning(source, 0.2, RelearnRows.all, [1, 2], None, 0.05, 4, lora_rank, None, KNOWLEDGE, 0)
 
 
 ALL: dict[str, Probe] = {

@@ -111,7 +111,7 @@ def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
     probes = {"primed": PrimedConfig(words=9), "linear": LinearProbeConfig(folds=9), "int8": QuantizedConfig()}
     lines = ask(tmp_path, to_probe(), probes)
     assert {name: bool(line.reason) for name, line in lines.items()} == {
-        "unprobed": False, "primed": True, "linear": True, "int8": False,
+        "unprobed": False, "primed": True, "linear": True, "int8": False, "worst_case": False,
     }  # fmt: skip
     with (tmp_path / "run" / "probes.csv").open() as handle:
         rows = {row["probe"]: row for row in csv.DictReader(handle)}
@@ -120,10 +120,10 @@ def test_a_probe_that_does_not_apply_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_every_rows_score_is_written(tmp_path: Path) -> None:
-    """The file has the answers of every probe and model."""
+    """The file has the answers of every probe and model, and for the worst case the probe of each row."""
     lines = ask(tmp_path, to_probe(retrained=False), {"int8": QuantizedConfig()})
     found = [json.loads(line) for line in (tmp_path / "run" / "probe_answers.jsonl").read_text().splitlines()]
-    assert len(found) == 2 * 2 * 8
+    assert len(found) == 3 * 2 * 8
     assert {(one["probe"], one["model"]) for one in found} == {
         (name, role) for name in lines for role in ("target", "unlearned")
     }

@@ -10,7 +10,7 @@ from unlearning.bootstrap import RESAMPLES
 from unlearning.config.probe import Measured
 from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.bootstrap import Estimate, estimate
-from unlearning.probes.probe import Measurement, RelearningScores, RowScore
+from unlearning.probes.probe import CurveScores, Measurement, RowScore
 from unlearning.probes.table import (
     CSV_COLUMNS,
     ModelRole,
@@ -98,11 +98,11 @@ def test_a_line_survives_its_file() -> None:
     """A result survives as JSON, and has one cell for each column of the CSV file."""
     scores = items({"a": [1.0, 0.0], "b": [1.0]})
     measurement = Measurement(
-        scores, 0.25, [RelearningScores(0, scores, []), RelearningScores(3, scores, scores)], ["a note"]
+        scores, 0.25, [CurveScores(0, scores, []), CurveScores(3, scores, scores)], "samples", ["a note"]
     )
     line = make_result("probe", PROBE, {ModelRole.target: measurement, ModelRole.unlearned: measurement}, None)
     assert (line.rows, line.documents, line.chance, line.notes) == (3, 2, 0.25, ["a note"])
-    assert [point.trained is None for point in line.curves["unlearned"]] == [True, False]
+    assert [point.beside is None for point in line.curves["unlearned"]] == [True, False]
     assert line.share is not None
     assert line.share.value == 1.0
     refused = make_result("other", PROBE, {}, "no rows")
@@ -115,5 +115,5 @@ def test_a_line_survives_its_file() -> None:
 def test_a_measurement_survives_its_file() -> None:
     """A measurement survives in the form of the cache."""
     scores = items({"a": [0.5]})
-    found = Measurement(scores, 0.5, [RelearningScores(1, scores, scores)], ["x"])
+    found = Measurement(scores, 0.5, [CurveScores(1, scores, scores)], "samples", ["x"])
     assert Measurement.from_json(json.loads(json.dumps(asdict(found)))) == found

@@ -127,7 +127,7 @@ def test_report_of_one_run(page_of: Callable[[str], Path]) -> None:
         "trace_severed.png",
         "trace_selection.png",
         "probes.png",
-        "relearning.png",
+        "efforts.png",
     }
     final = json.loads((folder / "metrics.json").read_text())["unlearned"]["final"]
     assert f"{final:.3f}" in path.read_text()

@@ -13,7 +13,7 @@ from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
 from unlearning.probes.table import CurvePoint, ProbeResult, table_json
 from unlearning.report.html import write_probe_report, write_run_report
-from unlearning.report.probe_figures import draw_probes, draw_relearning
+from unlearning.report.probe_figures import draw_efforts, draw_probes
 from unlearning.report.probe_part import (
     cell,
     cells,
@@ -93,7 +93,7 @@ def test_without_a_retrained_model_the_floor_is_chance() -> None:
 def test_curves_are_drawn_for_each_model() -> None:
     """A panel a probe; the shown documents of the unlearned model as a line more, where there are any."""
     figure = Figure()
-    draw_relearning(figure, LINES[1:3], "#123456")
+    draw_efforts(figure, LINES[1:3], "#123456")
     first, second = figure.axes
     drawn = [
         [list(map(float, one.get_ydata())) for one in axis.lines if len(one.get_ydata())] for axis in (first, second)
@@ -110,6 +110,9 @@ def test_the_finding_names_the_worst_probe() -> None:
     assert said.endswith("asked plainly, it is 0.125 (0.00 to 0.25).")
     assert finding([LINES[0], line("int4", 0.25), line("adapter", 1.0)]).endswith("has the target back.")
     assert finding([LINES[0], line("int4", 0.25)]).startswith("int4 brings back: a share of 0.250")
+    together = finding([line("int4", 0.25), line("worst_case", 0.5)])
+    assert together.startswith("int4 brings back: a share of 0.250")
+    assert together.endswith("Row by row, the worst probe brings back 0.500 (0.38 to 0.62).")
     assert finding([LINES[0], line("affirmed", None)]).startswith("No share that came back is known")
 
 
@@ -136,12 +139,12 @@ def test_the_table_has_a_number_for_every_model_that_was_measured() -> None:
 
 
 def test_the_part_of_the_page() -> None:
-    """Notes stand below the table; without curves there is no figure of relearning."""
+    """Notes stand below the table; without curves there is no figure of efforts."""
     part = probe_part(LINES, "#123456")
     for heading in ("Untouched target", "Unlearned", "Retrained model", "Recovered"):
         assert f'<th class="number">{heading}</th>' in part.html
     assert "<li>int4: note of int4.</li>" in part.html
-    assert [item.name for item in part.pictures] == ["probes", "relearning"]
+    assert [item.name for item in part.pictures] == ["probes", "efforts"]
     assert [item.name for item in probe_part(LINES[3:5]).pictures] == ["probes"]
 
 
@@ -171,7 +174,7 @@ def test_a_runs_page_shows_its_probes(write_run: object, tmp_path: Path) -> None
     assert "&lt;b&gt;" in page
     assert "does not apply: the model was not released as an adapter" in page
     assert (run / "plots" / "probes.png").exists()
-    assert (run / "plots" / "relearning.png").exists()
+    assert (run / "plots" / "efforts.png").exists()
 
 
 @pytest.mark.usefixtures("undrawn")

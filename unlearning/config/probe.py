@@ -30,6 +30,16 @@ class RelearnOn(StrEnum):
     """As many documents of the retain set, which say nothing about the forget set."""
 
 
+class RelearnRows(StrEnum):
+    """Which rows of the documents that are drawn the model is trained on."""
+
+    all = "all"
+    questions = "questions"
+    """Questions and answers: of the retain set, they teach the form of an answer and nothing of the forget set."""
+    completions = "completions"
+    """The documents' text."""
+
+
 class Attribute(StrEnum):
     """What a linear probe predicts of an answer."""
 
@@ -55,8 +65,11 @@ class RelearningConfig(ProbeConfig):
     source: RelearnOn = RelearnOn.forget
     fraction: float = within("(0, 1)", 0.1)
     """Share of the forget set's documents, at least one; as many documents are drawn from either set."""
+    rows: RelearnRows = RelearnRows.all
     steps: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16, 32])
     """Steps after which the model is asked, ascending; the best of them is the value, for an attacker stops there."""
+    epochs: int | None = at_least(1, None)
+    """In place of `steps`: the model is asked after each of so many passes over the rows; null: `steps` count."""
     lr: float | None = above(0, None)
     """Constant learning rate of AdamW; null: 0.02 over the model's width (1.6e-4 at 128, 1e-5 at 2,048), since a step
     of Adam moves what a layer gives by about lr times its width (Yang et al. 2022, arXiv 2203.03466). At much higher
@@ -65,15 +78,15 @@ class RelearningConfig(ProbeConfig):
     """Rows of an optimiser step."""
     lora_rank: int | None = at_least(1, None)
     """Train adapters of this rank instead of all weights, for models too large for that; null: all weights."""
+    lora_alpha: float | None = above(0, None)
+    """Scale of the adapters, times the rank; null: twice the rank."""
     measured: Measured = Measured.knowledge
     seed: int = 0
     """Seed of the documents drawn and of their rows' order."""
 
     def check(self, key: str) -> None:
         """Raise InputError unless the steps ascend from 1 or more."""
-        ascending = all(a < b for a, b in zip([0, *self.steps], self.steps, strict=False))
-        allowed = "numbers of steps, ascending, 1 or more"
-        require(bool(self.steps) and ascending, f"{key}.steps", self.steps, allowed)
+        require(_ascending(self.steps), f"{key}.steps", self.steps, "numbers of steps, ascending, 1 or more")
 
 
 @dataclass
@@ -134,6 +147,53 @@ class RecognitionConfig(ProbeConfig):
     """Seed of the wrong answers."""
 
 
+COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Numbers of samples of Leak@k, arXiv 2511.04934."""
+
+
+@dataclass
+class LeakageConfig(ProbeConfig):
+    """Base of the probes of leak@k: how good is the best of k random answers?"""
+
+    counts: list[int] = field(default_factory=lambda: list(COUNTS))
+    """Numbers k of samples, ascending; the value is that of the last one."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError unless the numbers ascend from 1 or more."""
+        require(_ascending(self.counts), f"{key}.counts", self.counts, "numbers of samples, ascending, 1 or more")
+
+
+@dataclass
+class ExactLeakageConfig(LeakageConfig):
+    """leak@k of the questions, computed from the likelihood of their answers: nothing is drawn."""
+
+    _target_: str = "unlearning.probes.exact_leakage.ExactLeakage"
+    spellings: int = at_least(1, 16)
+    """Token sequences of an answer that are counted, those of fewest tokens first; 1: the tokenizer's own."""
+
+
+@dataclass
+class SampledLeakageConfig(LeakageConfig):
+    """leak@k estimated from random answers."""
+
+    _target_: str = "unlearning.probes.sampled_leakage.SampledLeakage"
+    samples: int = at_least(1, 200)
+    """Samples of a row, the largest of counts or more."""
+    temperature: float = above(0, 1.0)
+    """Divides the logits: below 1 likely tokens become likelier."""
+    top_p: float = within("(0, 1]", 1.0)
+    """Only the likeliest tokens are drawn whose probabilities together reach this; 1: all tokens."""
+    budget_tokens: int = at_least(1, 2_000_000)
+    """Tokens drawn for all rows together, about; where it is too small, fewer samples are drawn."""
+    measured: Measured = Measured.knowledge
+    seed: int = 0
+
+    def check(self, key: str) -> None:
+        """Raise InputError where there are fewer samples than the largest number of them that is asked about."""
+        super().check(key)
+        require(self.samples >= self.counts[-1], f"{key}.samples", self.samples, f"{self.counts[-1]} or more")
+
+
 @dataclass
 class LinearProbeConfig(ProbeConfig):
     """Logistic regression on hidden states: do they still tell something about the answer?"""
@@ -151,8 +211,43 @@ class LinearProbeConfig(ProbeConfig):
 
 
 @dataclass
+class DepthScoreConfig(ProbeConfig):
+    """The states of the layers, put into the target model: what do they still carry of the answer?"""
+
+    _target_: str = "unlearning.probes.depth.DepthScore"
+    threshold: float = at_least(0, 0.05)
+    """Nats a token that a layer's states of the retrained model must cost the target, for the layer to count."""
+
+
+@dataclass
+class JudgedConfig(ProbeConfig):
+    """Whole answers, scored by a judge of one's own (docs/judge.md)."""
+
+    _target_: str = "unlearning.probes.judged.Judged"
+    function: str | None = None
+    """Dotted name of a function of question, expected answer and answer; null: `command` judges."""
+    command: list[str] = field(default_factory=list)
+    """Program and its words; it reads a JSON object and prints a number."""
+    version: str = ""
+    """Judgements are kept under it: another one asks a judge anew that has changed."""
+    timeout_seconds: float = above(0, 60.0)
+    """Longest time of a command for one answer."""
+    measured: Measured = Measured.knowledge
+
+    def check(self, key: str) -> None:
+        """Raise InputError unless there is one judge."""
+        one = (self.function is None) == bool(self.command)
+        require(one, f"{key}.function", "null" if self.function is None else self.function, "given, or command")
+
+
+@dataclass
 class AdapterConfig(ProbeConfig):
     """The model without its LoRA adapter, which whoever gets an adapter can leave away."""
 
     _target_: str = "unlearning.probes.adapter.AdapterRemoved"
     measured: Measured = Measured.knowledge
+
+
+def _ascending(numbers: list[int]) -> bool:
+    """Return whether there are numbers, 1 or more, each larger than the one before."""
+    return bool(numbers) and all(a < b for a, b in zip([0, *numbers], numbers, strict=False))

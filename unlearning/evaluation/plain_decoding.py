@@ -1,7 +1,7 @@
-"""Greedy decoding by `generate` of transformers, for models that keep a state in place of keys and values.
+"""Decoding by `generate` of transformers: greedy, for models that keep a state in place of keys and values, or random.
 
-Their caches cannot be cut or reordered, and some of them read padding. So prompts of one length share a batch, nothing
-is padded, and a row that has ended stays in its batch until all have ended.
+The caches of such models cannot be cut or reordered, and some of them read padding. So prompts of one length share a
+batch, nothing is padded, and a row that has ended stays in its batch until all have ended.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel, StoppingCriteria
+from transformers import Cache, GenerationConfig, LogitsProcessor, PreTrainedModel, StoppingCriteria
 
 from unlearning.errors import InputError
 from unlearning.evaluation.decoding import PartialAnswer
@@ -30,16 +30,31 @@ def decode_plainly(
     """
     for batch in _batches(answers, batch_tokens):
         settings = GenerationConfig(max_new_tokens=batch[0].limit, do_sample=False, pad_token_id=0)
-        ids = torch.tensor([answer.prompt for answer in batch], device=model.device)
-        with _only(model, settings):
-            model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                generation_config=settings,
-                logits_processor=[_RefuseNan(batch)],
-                stopping_criteria=[_Accept(batch, ends)],
-            )
+        decode_batch(model, batch, ends, settings, None)
         advance(len(batch))
+
+
+def decode_batch(
+    model: PreTrainedModel,
+    batch: Sequence[PartialAnswer],
+    ends: frozenset[int],
+    settings: GenerationConfig,
+    cache: Cache | None,
+) -> None:
+    """Generate tokens of all answers, whose prompts have one length, until each has ended.
+
+    `cache` may hold the first tokens of the prompts. Raises InputError for logits that are not a number.
+    """
+    ids = torch.tensor([answer.prompt for answer in batch], device=model.device)
+    with _only(model, settings):
+        model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=settings,
+            past_key_values=cache,
+            logits_processor=[_RefuseNan(batch)],
+            stopping_criteria=[_Accept(batch, ends)],
+        )
 
 
 def _batches(answers: Sequence[PartialAnswer], batch_tokens: int) -> Iterator[list[PartialAnswer]]:

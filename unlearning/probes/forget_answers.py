@@ -1,6 +1,7 @@
 """The answers of a model to rows of the forget set, and their scores: what most probes measure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from unlearning.config.probe import Measured
 from unlearning.data.encoding import encode_prompts
@@ -44,6 +45,19 @@ def score_prompts(
         RowScore(row.id, document_id(row.id), answer_score(row, text), text)
         for row, text in zip(rows, texts, strict=True)
     ]
+
+
+def whole_answers(probed: ProbedModel, rows: Sequence[Row]) -> list[str]:
+    """Return the model's greedy answers to the rows, each up to an end token or to the most tokens of an answer.
+
+    Nothing is expected of them, so that none is cut where its score is decided.
+    """
+    model, tokenizer, settings = probed.model, probed.tokenizer, probed.evaluation
+    prompts = encode_prompts([row.input for row in rows], tokenizer, probed.prompt)
+    ends = end_tokens(model, tokenizer, probed.prompt)
+    open_ended = [replace(row, kind=Kind.COMPLETION, output="") for row in rows]
+    texts = generate(model, tokenizer, open_ended, prompts, ends, settings.max_new_tokens, settings.batch_tokens)
+    return [text.strip() for text in texts]
 
 
 def measure_forget_rows(probed: ProbedModel, measured: Measured) -> Measurement:

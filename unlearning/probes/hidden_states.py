@@ -32,7 +32,7 @@ def last_states(
     width: int = model.config.get_text_config().hidden_size
     states = np.empty((len(sequences), len(layers), width), dtype=np.float32)
     chosen = [anatomy.layers(model)[layer] for layer in layers]
-    with evaluation_mode(model), _outputs(chosen) as outputs:
+    with evaluation_mode(model), caught_outputs(chosen) as outputs:
         for batch in length_batches([len(sequence) for sequence in sequences], batch_tokens):
             ids = right_padded([sequences[index] for index in batch], model.device)
             model(input_ids=ids, use_cache=False, logits_to_keep=1)
@@ -45,7 +45,7 @@ def last_states(
 
 
 @contextmanager
-def _outputs(modules: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
+def caught_outputs(modules: Sequence[nn.Module]) -> Iterator[list[list[Tensor]]]:
     """Yield a list for each module, which holds the module's latest output as long as the context is open."""
     found: list[list[Tensor]] = [[] for _ in modules]
 

@@ -1,6 +1,8 @@
 """What all probes have in common: the model that they ask, and the form of what they find."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,6 +24,18 @@ class ProbedModel:
     evaluation: EvaluationConfig
     trainer: TrainerConfig
     """Settings of the probes that train."""
+    compared: "ComparedModels | None" = None
+    """For probes that compare the model with these two; None where one of them is missing."""
+    cache_dir: Path | None = None
+    """Folder for what a probe keeps by itself; None: it keeps nothing."""
+
+
+@dataclass(frozen=True)
+class ComparedModels:
+    """What loads the two models that others are compared with, each on the device of the probed one."""
+
+    target: Callable[[], PreTrainedModel]
+    retrained: Callable[[], PreTrainedModel]
 
 
 @dataclass(frozen=True)
@@ -38,14 +52,16 @@ class RowScore:
 
 
 @dataclass(frozen=True)
-class RelearningScores:
-    """The scores of all rows after a number of steps of relearning."""
+class CurveScores:
+    """The scores of rows at one point of a curve."""
 
-    steps: int
-    held_out: list[RowScore]
-    """Scores of the documents that were not used for relearning."""
-    trained: list[RowScore]
-    """Scores of the documents that were."""
+    effort: int
+    """What the curve goes over: steps of relearning, or samples of an answer."""
+    asked: list[RowScore]
+    """Scores of the rows that count; of relearning, those of documents that were not trained on."""
+    beside: list[RowScore]
+    """Scores of rows that are shown beside them: of relearning, those of documents that were trained on; of leakage,
+    that of the row that leaks most."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,10 @@ class Measurement:
     """The scores of the rows; the probe's value is their mean."""
     chance: float = 0.0
     """The value of a model that knows nothing and guesses."""
-    curve: list[RelearningScores] = field(default_factory=list)
-    """The scores before the first step of a probe that trains, and after some steps; empty for any other probe."""
+    curve: list[CurveScores] = field(default_factory=list)
+    """The scores with ever more effort, from none on; empty for a probe that has no more or less of it."""
+    curve_over: str = "steps"
+    """What the effort is, for an axis."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know of how the rows were chosen or asked."""
 
@@ -69,18 +87,17 @@ class Measurement:
     def from_json(value: dict[str, Any]) -> "Measurement":
         """Return the measurement that `to_json` wrote. Raises KeyError or TypeError for anything else."""
         curve = [
-            RelearningScores(point["steps"], _items(point["held_out"]), _items(point["trained"]))
-            for point in value["curve"]
+            CurveScores(point["effort"], _items(point["asked"]), _items(point["beside"])) for point in value["curve"]
         ]
-        return Measurement(_items(value["items"]), value["chance"], curve, value["notes"])
+        return Measurement(_items(value["items"]), value["chance"], curve, value["curve_over"], value["notes"])
 
 
 class DoesNotApplyError(Exception):
     """Raised where the data has nothing that a probe could ask. The text says why; the other probes go on."""
 
 
-class Probe(Protocol):
-    """One way to ask a model. A probe leaves the model bitwise as it was."""
+class Described(Protocol):
+    """What has a line in the table."""
 
     @property
     def title(self) -> str:
@@ -89,6 +106,10 @@ class Probe(Protocol):
     @property
     def measure(self) -> str:
         """The name of the measure, such as "exact match"."""
+
+
+class Probe(Described, Protocol):
+    """One way to ask a model. A probe leaves the model bitwise as it was."""
 
     def run(self, probed: ProbedModel) -> Measurement:
         """Return what the probe finds in the model.

@@ -12,18 +12,23 @@ import torch
 from torch import nn
 
 from unlearning.config.optimizer import Decay, OptimizerConfig
-from unlearning.config.probe import Measured, RelearnOn
+from unlearning.config.probe import Measured, RelearnOn, RelearnRows
 from unlearning.config.prompt import Supervised
 from unlearning.data.encoding import encode_rows
 from unlearning.data.ids import document_id
-from unlearning.data.rows import Corpus, Row
+from unlearning.data.rows import Corpus, Kind, Row
 from unlearning.probes.fine_tuning import FineTuning
 from unlearning.probes.forget_answers import MEASURES, forget_rows, score_rows
-from unlearning.probes.probe import DoesNotApplyError, Measurement, ProbedModel, RelearningScores, RowScore
+from unlearning.probes.probe import CurveScores, DoesNotApplyError, Measurement, ProbedModel, RowScore
 from unlearning.probes.weights import restored_afterwards
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import AllScope
 
+KINDS = {
+    RelearnRows.all: frozenset(Kind),
+    RelearnRows.questions: frozenset({Kind.QUESTION}),
+    RelearnRows.completions: frozenset({Kind.COMPLETION}),
+}
 LR_TIMES_WIDTH = 0.02
 """Learning rate times the width of the model, for a probe whose settings name no rate."""
 
@@ -33,9 +38,10 @@ class Relearning:
     """The score of forget documents after fine-tuning on other forget documents, or on documents of the retain set.
 
     The model is trained on all rows of ceil(fraction * D) of the D forget documents, drawn by `seed`, or of as many
-    retain documents: cross-entropy of the answers, AdamW at a constant rate, `batch_rows` rows a step. The value is the
-    mean over the other forget documents, since knowing what was just trained is no sign of memory. Of all `steps` the
-    one with the highest value counts: training on would make the model forget, and an attacker would stop before.
+    retain documents, or on those of the kind that `rows` names: cross-entropy of the answers, AdamW at a constant rate,
+    `batch_rows` rows a step. The value is the mean over the other forget documents, since knowing what was just trained
+    is no sign of memory. Of all `steps`, or the ends of all `epochs`, the one with the highest value counts: training
+    on would make the model forget, and an attacker would stop before.
 
     Sources: Lynch et al. 2024 (arXiv 2402.16835), Hu et al. 2024 (arXiv 2406.13356); facts that cannot be guessed from
     trained ones: Deeb and Roger 2024 (arXiv 2410.08827); unrelated text: Lucki et al. 2024 (arXiv 2409.18025).
@@ -43,20 +49,25 @@ class Relearning:
 
     source: RelearnOn
     fraction: float
+    rows: RelearnRows
     steps: list[int]
+    epochs: int | None
     lr: float | None
     batch_rows: int
     lora_rank: int | None
+    lora_alpha: float | None
     measured: Measured
     seed: int
 
     @property
     def title(self) -> str:
-        """The number of steps, and what the model is trained on."""
-        steps = "1 step" if self.steps[-1] == 1 else f"{self.steps[-1]} steps"
+        """The number of steps or epochs, and what the model is trained on."""
+        number, unit = (self.steps[-1], "step") if self.epochs is None else (self.epochs, "epoch")
+        rows = "documents" if self.rows is RelearnRows.all else str(self.rows)
+        trained = f"up to {number} {unit}{'s' * (number > 1)} on"
         if self.source is RelearnOn.forget:
-            return f"up to {steps} on {self.fraction:.0%} of the forget documents; the others are asked"
-        return f"up to {steps} on retain documents"
+            return f"{trained} {self.fraction:.0%} of the forget {rows}; the others are asked"
+        return f"{trained} retain {rows}"
 
     @property
     def measure(self) -> str:
@@ -70,26 +81,27 @@ class Relearning:
         trained = {document_id(row.id) for row in trained_on if self.source is RelearnOn.forget}
         if all(document_id(row.id) in trained for row in asked):
             raise DoesNotApplyError("no forget documents are left that could be asked")
-        curve: list[RelearningScores] = []
+        curve: list[CurveScores] = []
 
         def measure_after(steps: int) -> None:
             by_trained: dict[bool, list[RowScore]] = {True: [], False: []}
             for item in score_rows(probed, asked):
                 by_trained[item.document in trained].append(item)
-            curve.append(RelearningScores(steps, held_out=by_trained[False], trained=by_trained[True]))
+            curve.append(CurveScores(steps, asked=by_trained[False], beside=by_trained[True]))
 
         measure_after(0)
+        steps = self.asked_after(len(trained_on))
         with torch.random.fork_rng(), self._trainable(probed) as model:
-            self._fine_tuning(probed, trained_on).run(model, probed.trainer, self.steps, measure_after)
-        best = max(curve[1:], key=lambda point: fmean(item.score for item in point.held_out))
+            self._fine_tuning(probed, trained_on, steps[-1]).run(model, probed.trainer, steps, measure_after)
+        best = max(curve[1:], key=lambda point: fmean(item.score for item in point.asked))
         documents = len({document_id(row.id) for row in trained_on})
         note = f"{len(trained_on)} rows of {documents} {self.source} documents, lr {self._rate(probed):.2g}"
-        return Measurement(best.held_out, curve=curve, notes=[note])
+        return Measurement(best.asked, curve=curve, notes=[note])
 
     def trained_on(self, corpus: Corpus) -> list[Row]:
         """Return the rows of the documents that are drawn for training.
 
-        Raises DoesNotApplyError for a forget set of one document, or without a retain set.
+        Raises DoesNotApplyError for a forget set of one document, without a retain set, or without rows of the kind.
         """
         forget = list(dict.fromkeys(document_id(row.id) for row in corpus.forget))
         rows = corpus.forget if self.source is RelearnOn.forget else corpus.retain
@@ -100,14 +112,24 @@ class Relearning:
                 f"the {self.source} set has {len(documents)} documents, too few to train on {count}"
             )
         drawn = set(random.Random(self.seed).sample(documents, min(count, len(documents))))
-        return [row for row in rows if document_id(row.id) in drawn]
+        found = [row for row in rows if document_id(row.id) in drawn and row.kind in KINDS[self.rows]]
+        if not found:
+            raise DoesNotApplyError(f"the {self.source} documents that were drawn have no {self.rows}")
+        return found
 
-    def _fine_tuning(self, probed: ProbedModel, rows: list[Row]) -> FineTuning:
+    def asked_after(self, rows: int) -> list[int]:
+        """Return the numbers of steps after which the model is asked, where it is trained on so many rows."""
+        if self.epochs is None:
+            return self.steps
+        an_epoch = math.ceil(rows / self.batch_rows)
+        return [an_epoch * epoch for epoch in range(1, self.epochs + 1)]
+
+    def _fine_tuning(self, probed: ProbedModel, rows: list[Row], steps: int) -> FineTuning:
         prompt = replace(probed.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
         assert isinstance(probed.tokenizer.pad_token_id, int)
         return FineTuning(
             rows=encode_rows(rows, probed.tokenizer, prompt),
-            steps=self.steps[-1],
+            steps=steps,
             batch_rows=self.batch_rows,
             optimizer=OptimizerConfig(lr=self._rate(probed), decay=Decay.constant),
             seed=self.seed,
@@ -120,7 +142,7 @@ class Relearning:
 
     def adapters(self, rank: int) -> LoraScope:
         """Return the adapters that are trained where `lora_rank` is given."""
-        return LoraScope(rank=rank, alpha=2.0 * rank)
+        return LoraScope(rank=rank, alpha=2.0 * rank if self.lora_alpha is None else self.lora_alpha)
 
     @contextmanager
     def _trainable(self, probed: ProbedModel) -> Iterator[nn.Module]:

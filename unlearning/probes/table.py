@@ -9,7 +9,7 @@ import numpy as np
 
 from unlearning.bootstrap import percentile_interval
 from unlearning.probes.bootstrap import Estimate, Value, estimate
-from unlearning.probes.probe import Measurement, Probe
+from unlearning.probes.probe import Described, Measurement
 
 LEAST_GAP = 0.1
 """Least distance of the target's value from the floor. Below it the probe hardly tells the two apart: no share."""
@@ -30,13 +30,12 @@ class ModelRole(StrEnum):
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Mean scores after a number of steps of relearning."""
+    """Mean scores at one point of a curve; see `CurveScores`."""
 
-    steps: int
-    held_out: Value
-    """The mean over the documents that were not used for relearning."""
-    trained: Value | None
-    """The mean over the documents that were; None where there are none."""
+    effort: int
+    asked: Value
+    beside: Value | None
+    """None where there are no such rows."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ class ProbeResult:
     share: Value | None = None
     """The share that was recovered; see `recovered_share`."""
     curves: dict[str, list[CurvePoint]] = field(default_factory=dict)
-    """The course of relearning of each model, by its role; empty for a probe that does not train."""
+    """The curve of each model, by its role; empty for a probe that has none."""
+    curve_over: str = "steps"
+    """What the curves go over."""
     notes: list[str] = field(default_factory=list)
 
     @staticmethod
@@ -68,7 +69,7 @@ class ProbeResult:
         return ProbeResult(**{**value, "values": values, "share": _value(value["share"]), "curves": curves})
 
 
-def make_result(name: str, probe: Probe, found: Mapping[ModelRole, Measurement], reason: str | None) -> ProbeResult:
+def make_result(name: str, probe: Described, found: Mapping[ModelRole, Measurement], reason: str | None) -> ProbeResult:
     """Return the probe's result from the measurements of those models that it was run on."""
     if reason is not None or not found:
         return ProbeResult(name, probe.title, probe.measure, reason)
@@ -84,6 +85,7 @@ def make_result(name: str, probe: Probe, found: Mapping[ModelRole, Measurement],
         values={role.value: estimates[role].value for role in ModelRole if role in estimates},
         share=recovered_share(estimates, first.chance),
         curves={role.value: _curve(found[role]) for role in ModelRole if role in found and found[role].curve},
+        curve_over=first.curve_over,
         notes=first.notes,
     )
 
@@ -143,15 +145,13 @@ def csv_row(result: ProbeResult) -> list[object]:
 
 def _curve(measurement: Measurement) -> list[CurvePoint]:
     return [
-        CurvePoint(
-            point.steps, estimate(point.held_out).value, estimate(point.trained).value if point.trained else None
-        )
+        CurvePoint(point.effort, estimate(point.asked).value, estimate(point.beside).value if point.beside else None)
         for point in measurement.curve
     ]
 
 
 def _point(value: dict[str, Any]) -> CurvePoint:
-    return CurvePoint(value["steps"], Value(**value["held_out"]), _value(value["trained"]))
+    return CurvePoint(value["effort"], Value(**value["asked"]), _value(value["beside"]))
 
 
 def _value(value: dict[str, Any] | None) -> Value | None:

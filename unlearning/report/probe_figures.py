@@ -1,4 +1,4 @@
-"""Figures of probes: what each found in each model, and how knowledge comes back while a model relearns."""
+"""Figures of probes: what each found in each model, and what comes back with more steps or samples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +12,8 @@ from unlearning.report.style import DASHED, MUTED, RETRAINED, SURFACE, TARGET, s
 LABELS = {"target": "untouched target", "unlearned": "unlearned", "retrained": "retrained model"}
 MARKERS = {"target": ("s", 34, 0.17), "unlearned": ("o", 42, 0.0), "retrained": ("*", 95, -0.17)}
 """Marker, size and shift of each model: models that found the same stand above one another."""
+PANELS = 4
+"""Most panels in a row."""
 SHOWN_SHARE = (-0.3, 1.3)
 """Shares beyond are drawn at the edge, with their number."""
 
@@ -36,24 +38,25 @@ def draw_probes(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
     shared_legend(figure, "upper right", len(ModelRole))
 
 
-def draw_relearning(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
-    """Draw a panel for each probe that trains: knowledge of documents that were not shown again, against steps.
+def draw_efforts(figure: Any, lines: Sequence[ProbeResult], colour: str) -> None:
+    """Draw a panel for each probe with a curve: its value against what is spent, such as steps or samples.
 
-    Steps stand at equal distances, since they mostly double. The dotted line is knowledge of what was shown again.
+    Efforts stand at equal distances, since they mostly double. The dotted line is the unlearned model's `beside`.
     """
-    axes = figure.subplots(1, len(lines), squeeze=False, sharey=True)[0]
-    for axis, line in zip(axes, lines, strict=True):
+    panels = figure.subplots(-(-len(lines) // PANELS), min(PANELS, len(lines)), squeeze=False, sharey=True).flat
+    for line, axis in zip(lines, panels, strict=False):
         for name, points in line.curves.items():
             role, places = ModelRole(name), range(len(points))
-            shade, held_out = _colours(colour)[role], [point.held_out for point in points]
-            axis.plot(places, [one.value for one in held_out], "o-", color=shade, markersize=3.5, label=LABELS[role])
-            axis.fill_between(places, *np.transpose([_ends(one) for one in held_out]), color=shade, alpha=0.13, lw=0)
-            shown = [point.trained.value for point in points if point.trained is not None]
+            shade, asked = _colours(colour)[role], [point.asked for point in points]
+            axis.plot(places, [one.value for one in asked], "o-", color=shade, markersize=3.5, label=LABELS[role])
+            axis.fill_between(places, *np.transpose([_ends(one) for one in asked]), color=shade, alpha=0.13, lw=0)
+            shown = [point.beside.value for point in points if point.beside is not None]
             if role is ModelRole.unlearned and len(shown) == len(points):
                 axis.plot(places, shown, color=shade, linestyle=":")
-            axis.set_xticks(places, [str(point.steps) for point in points])
-        axis.set(title=line.name, xlabel="steps", ylim=(-0.03, 1.03))
-    axes[0].set_ylabel(lines[0].measure)
+            axis.set_xticks(places, [str(point.effort) for point in points])
+        axis.set(title=line.name, xlabel=line.curve_over, ylabel=line.measure, ylim=(-0.03, 1.03))
+    for axis in panels:
+        axis.remove()
     shared_legend(figure, "upper right", len(ModelRole))
 
 

@@ -12,15 +12,16 @@ from rich.text import Text
 from unlearning.errors import InputError
 from unlearning.probes.bootstrap import Value
 from unlearning.probes.table import LEAST_GAP, LEAST_RESAMPLES, ModelRole, ProbeResult, read_results
+from unlearning.probes.worst_case import WORST_CASE
 from unlearning.report.page import PagePart, render
-from unlearning.report.probe_figures import LABELS, draw_probes, draw_relearning
+from unlearning.report.probe_figures import LABELS, PANELS, draw_efforts, draw_probes
 from unlearning.report.runs import read_mapping
 from unlearning.report.statistic import interval
 from unlearning.report.style import METHODS, Picture, picture
 
 PROBES = "probes.json"
 PROBED = "Lines are 95% intervals; the grey tick is chance."
-RELEARNED = "Documents that were not shown again, with 95% bands; dotted: those the unlearned model was shown."
+EFFORTS = "Values with 95% bands; dotted, unlearned: documents shown again, or the row that leaks most."
 UNPROBED, ADAPTER = "unprobed", "adapter"
 """Results that are no attack: the questions as they are, and weights that were never unlearned."""
 
@@ -69,13 +70,16 @@ def finding(results: Sequence[ProbeResult]) -> str:
     """Return under which probe most comes back, in one sentence."""
     shares = {result.name: result.share for result in results if result.share is not None}
     plain = shares.pop(UNPROBED, None)
+    union = (
+        f" Row by row, the worst probe brings back {_number(worst)}." if (worst := shares.pop(WORST_CASE, None)) else ""
+    )
     bare = " Whoever leaves its adapter away has the target back." if shares.pop(ADAPTER, None) else ""
     if not shares:
         return f"No share that came back is known: it takes a target that knows what the probes ask.{bare}"
     most = max(shares, key=lambda name: shares[name].value)
     asked = f"; asked plainly, it is {_number(plain)}" if plain else ""
     some = f"Of {len(shares)} probes {most} brings back most" if len(shares) > 1 else f"{most} brings back"
-    return f"{some}: a share of {_number(shares[most])} of what unlearning was to take away{asked}.{bare}"
+    return f"{some}: a share of {_number(shares[most])} of what unlearning was to take away{asked}.{union}{bare}"
 
 
 def measured(results: Sequence[ProbeResult]) -> list[ModelRole]:
@@ -112,5 +116,6 @@ def _number(value: Value) -> str:
 def _pictures(results: Sequence[ProbeResult], colour: str) -> Iterable[Picture]:
     size = (10.0, 1.2 + 0.36 * len(results))
     yield picture("probes", "What comes back", PROBED, size, draw_probes, results, colour)
-    if trained := [result for result in results if result.curves]:
-        yield picture("relearning", "Relearning", RELEARNED, (10.0, 3.0), draw_relearning, trained, colour)
+    if curved := [result for result in results if result.curves]:
+        size = (10.0, 0.2 + 2.8 * -(-len(curved) // PANELS))
+        yield picture("efforts", "What more effort brings back", EFFORTS, size, draw_efforts, curved, colour)

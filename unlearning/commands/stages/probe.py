@@ -23,6 +23,7 @@ from unlearning.probes.adapter import AdapterRemoved
 from unlearning.probes.models_to_probe import ModelsToProbe
 from unlearning.probes.probe import Measurement, Probe
 from unlearning.probes.table import CSV_COLUMNS, ModelRole, ProbeResult, csv_row, make_result, read_results, table_json
+from unlearning.probes.worst_case import WORST_CASE, WorstCase
 from unlearning.training.trainer import merged_dtype
 from unlearning.training.unlearn import TrainedModel
 
@@ -86,7 +87,11 @@ def probe_models(
                 found[name][ModelRole.unlearned] = measurement
         results = {one: make_result(one, probes[one], found[one], reasons.get(one)) for one in probes}
         _write_results(run_dir, results)
-    _write_answers(run_dir / ANSWERS, found)
+    worst = WorstCase(probes)
+    if together := worst.measurements(found, frozenset(to_probe.models)):
+        results[WORST_CASE] = make_result(WORST_CASE, worst, together, None)
+        _write_results(run_dir, results)
+    _write_answers(run_dir / ANSWERS, found | {WORST_CASE: together})
     return results
 
 

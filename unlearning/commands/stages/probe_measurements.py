@@ -7,7 +7,7 @@ target and the retrained model are probed once for all runs.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -26,8 +26,9 @@ from unlearning.identity import settings_hash
 from unlearning.locks.lock import lock_file, only_one
 from unlearning.models.match import require_match
 from unlearning.probes.adapter import AdapterRemoved
+from unlearning.probes.depth import DepthScore
 from unlearning.probes.models_to_probe import ModelsToProbe
-from unlearning.probes.probe import DoesNotApplyError, Measurement, Probe, ProbedModel
+from unlearning.probes.probe import ComparedModels, DoesNotApplyError, Measurement, Probe, ProbedModel
 from unlearning.probes.table import ModelRole
 from unlearning.training.hardware import one_device
 from unlearning.training.stopping_rules import DivergedError
@@ -64,18 +65,35 @@ def measurements(
     The second item is the probe's name. A probe that has an entry in `reasons`, which the caller may add to meanwhile,
     is left out. Raises InputError where a model or a row cannot be used.
     """
-    console = Console()
+    console, compared = Console(), _compared(to_probe, settings)
+
+    @cache
+    def compared_weights() -> tuple[str, ...]:
+        """Return what the models that others are compared with are known by."""
+        loads = () if compared is None else (compared.target, compared.retrained)
+        return tuple(merged_weights_hash(load()) for load in loads)
+
     for role, load in to_probe.models.items():
         model = load().to(settings.device)
         require_match(model, to_probe.tokenizer)
         # A probe's result does not depend on which tokens unlearning supervised.
         prompt = replace(settings.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
-        probed = ProbedModel(model, to_probe.tokenizer, to_probe.corpus, prompt, settings.evaluation, settings.trainer)
+        probed = ProbedModel(
+            model=model,
+            tokenizer=to_probe.tokenizer,
+            corpus=to_probe.corpus,
+            prompt=prompt,
+            evaluation=settings.evaluation,
+            trainer=settings.trainer,
+            compared=compared,
+            cache_dir=settings.cache_dir,
+        )
         identity = _identity(probed)
         for name, probe in probes.items():
             if name in reasons or (isinstance(probe, AdapterRemoved) and role is ModelRole.unlearned):
                 continue
-            path = settings.cache_dir / "probes" / f"{settings_hash(identity, configs[name])}.json"
+            others = compared_weights() if isinstance(probe, DepthScore) else ()
+            path = settings.cache_dir / "probes" / f"{settings_hash(identity, configs[name], *others)}.json"
             console.print(f"  {role}: {name}", highlight=False, style="dim")
             try:
                 yield role, name, _cached(path, partial(probe.run, probed))
@@ -85,6 +103,15 @@ def measurements(
                 raise InputError(f"probes.{name}: {error}; lower probes.{name}.lr") from error
         # A model that somebody else still holds makes room for the next one.
         model.to("cpu")
+
+
+def _compared(to_probe: ModelsToProbe, settings: ProbeSettings) -> ComparedModels | None:
+    """Return what loads the target and the retrained model onto the device; None where one of them is missing."""
+    target, retrained = (to_probe.models.get(role) for role in (ModelRole.target, ModelRole.retrained))
+    if target is None or retrained is None:
+        return None
+    device = settings.device
+    return ComparedModels(lambda: target().to(device), lambda: retrained().to(device))
 
 
 def _cached(path: Path, measure: Callable[[], Measurement]) -> Measurement:
