@@ -179,6 +179,8 @@ def refusal(method: str, group: str, name: str) -> str | None:
         return "choose ratio.retain_per_forget=null"
     if method == "task_arithmetic" and group == "objective":
         return "choose objective=task_vector"
+    if method in ("repselect", "undo") and name == "lora":
+        return "choose scope=all"
     return None
 
 

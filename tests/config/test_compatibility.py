@@ -18,6 +18,7 @@ from unlearning.config.data import DataConfig
 from unlearning.config.evaluation import EvaluationConfig, Precision
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.config.model import ModelConfig, Quantization
+from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.objective import (
     AdaptiveGradDiffConfig,
     Answers,
@@ -29,9 +30,11 @@ from unlearning.config.objective import (
     RMUConfig,
     UnDIALConfig,
 )
+from unlearning.config.optimizer import ForgettingOptimizerConfig
 from unlearning.config.probe import AdapterConfig
 from unlearning.config.prompt import PromptConfig, Supervised
 from unlearning.config.ratio import RatioConfig
+from unlearning.config.repselect import RepSelectConfig
 from unlearning.config.schedule import AlternatingScheduleConfig, MixedScheduleConfig
 from unlearning.config.scope import AllScopeConfig, LayersScopeConfig, LoraScopeConfig, ModuleKind, TracedScopeConfig
 from unlearning.config.settings import check_settings
@@ -52,6 +55,7 @@ NF4 = ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4
 FSDP = TrainerConfig(accelerator="gpu", strategy="fsdp")
 CPU = TrainerConfig(accelerator="cpu")
 CHECKS = StoppingConfig(check_every_steps=10)
+UPHILL, NOISE, REPSELECT = ForgettingOptimizerConfig(sam_radius=0.01), NoisedStartConfig(0.5), RepSelectConfig()
 
 
 def layers(text: str, *modules: ModuleKind, **changes: bool) -> LayersScopeConfig:
@@ -147,6 +151,35 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"stopping": CHECKS, "trainer": FSDP},
         "stopping.keep_best=true, stopping.check_every_steps=10, trainer.strategy=fsdp: sharded weights are not kept",
     ),
+    (
+        "uphill, sharded",
+        {"optimizer": UPHILL, "trainer": FSDP},
+        "optimizer.sam_radius=0.01, trainer.strategy=fsdp: sharded",
+    ),
+    (
+        "noise in adapters",
+        {"noised_start": NOISE, "scope": LORA},
+        "noised_start.share=0.5, scope=lora: new adapters hold",
+    ),
+    ("noise, sharded", {"noised_start": NOISE, "trainer": FSDP}, "noised_start.share=0.5, trainer.strategy=fsdp: no"),
+    ("noise, scaled", {"noised_start": NOISE, "update_scale": 2.0}, "update_scale=2: the noise would be scaled too"),
+    ("RepSelect, adapters", {"repselect": REPSELECT, "scope": LORA}, "repselect, scope=lora: it changes whole weights"),
+    (
+        "RepSelect, sharded",
+        {"repselect": REPSELECT, "trainer": FSDP},
+        "repselect, trainer.strategy=fsdp: it runs on one",
+    ),
+    (
+        "RepSelect, uphill",
+        {"repselect": REPSELECT, "optimizer": UPHILL},
+        "repselect, optimizer.sam_radius=0.01: it makes",
+    ),
+    (
+        "RepSelect, noise",
+        {"repselect": REPSELECT, "noised_start": NOISE},
+        "repselect, noised_start.share=0.5: it starts",
+    ),
+    ("RepSelect, checks", {"repselect": REPSELECT, "stopping": CHECKS}, "stopping.check_every_steps=10: it makes no"),
     ("scaled by 0", {"update_scale": 0.0}, "update_scale=0.0: must be a finite number other than 0"),
     ("scaled by infinity", {"update_scale": float("inf")}, "update_scale=inf: must be a finite number"),
 ]
@@ -195,6 +228,9 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("scaled LoRA", {"update_scale": 0.5, "scope": LORA}),
     ("negated task vector", {"update_scale": -1.0, "objective": LEARN, "ratio": ratio(0)}),
     ("DoRA as it is", {"scope": DORA}),
+    ("adapters uphill", {"optimizer": UPHILL, "scope": LORA}),
+    ("noise", {"noised_start": NOISE}),
+    ("RepSelect", {"repselect": REPSELECT, "update_scale": 2.0}),
     ("checks", {"stopping": CHECKS}),
     ("sharded without checks", {"trainer": FSDP}),
     ("sharded, the last weights", {"trainer": FSDP, "stopping": replace(CHECKS, keep_best=False)}),

@@ -18,6 +18,7 @@ from unlearning.config.probe import ProbeConfig
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.ratio import RatioConfig
 from unlearning.config.recipe import RecipeConfig
+from unlearning.config.repselect import RepSelectConfig
 from unlearning.config.schedule import ScheduleConfig
 from unlearning.config.scope import ScopeConfig
 from unlearning.config.stopping import StoppingConfig
@@ -64,6 +65,8 @@ class UnlearnConfig(ScoredConfig):
     ratio: RatioConfig = MISSING
     optimizer: ForgettingOptimizerConfig = field(default_factory=ForgettingOptimizerConfig)
     noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
+    repselect: RepSelectConfig | None = None
+    """Takes the place of the plan's optimiser steps; null: they are made."""
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     trace: TraceConfig = MISSING
     probes: dict[str, ProbeConfig] = field(default_factory=dict)

@@ -14,21 +14,21 @@ from unlearning.config.commands import (
     UnlearnConfig,
 )
 from unlearning.config.evaluation import Precision
+from unlearning.config.incompatible_training import refuse_incompatible_training
 from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.objective import (
     DPOConfig,
     FinetuneConfig,
     ObjectiveConfig,
-    RelabelConfig,
     RMUConfig,
     UnDIALConfig,
     WeightedConfig,
 )
 from unlearning.config.prompt import Supervised
+from unlearning.config.refusing import objective_name, refuse_if
 from unlearning.config.schedule import AlternatingScheduleConfig
 from unlearning.config.scope import LayersScopeConfig, LoraScopeConfig, TracedScopeConfig
 from unlearning.config.trainer import TrainerConfig
-from unlearning.errors import InputError
 
 _UNREACHED = "everything that scope trains comes after this layer, whose output would never change"
 
@@ -53,10 +53,7 @@ def refuse_incompatible(config: object) -> None:
         _refuse_reference(config.objective)
         _refuse_prompt(config)
         _refuse_4_bits(config)
-        _refuse_scaling(config)
-        _refuse_sharded_best(config)
-        _refuse_sharded_uphill(config)
-        _refuse_noise(config)
+        refuse_incompatible_training(config)
     elif isinstance(config, EvaluateConfig):
         _require_gpu_for_4_bits(config.model, config.trainer)
     elif isinstance(config, CommonConfig):
@@ -68,7 +65,7 @@ def refuse_incompatible(config: object) -> None:
 def refuse_quantization(model: ModelConfig, command: str) -> None:
     """Raise InputError for 4-bit weights: `command` needs whole weights."""
     asked = f"model.quantization={model.quantization}"
-    _refuse(
+    refuse_if(
         model.quantization is not Quantization.none,
         asked,
         f"{command} works on whole weights; choose model.quantization=none",
@@ -81,8 +78,8 @@ def require_layer_in_reach(layer: int, first_trained_layer: int, depth: int) -> 
     `first_trained_layer` is `depth` where only the head moves, and 0 where the embeddings move.
     """
     asked = f"objective.layer={layer}"
-    _refuse(layer >= depth, asked, f"this model's layers are 0 to {depth - 1}")
-    _refuse(first_trained_layer > layer, asked, _UNREACHED)
+    refuse_if(layer >= depth, asked, f"this model's layers are 0 to {depth - 1}")
+    refuse_if(first_trained_layer > layer, asked, _UNREACHED)
 
 
 def uses_forget(objective: ObjectiveConfig) -> bool:
@@ -113,18 +110,13 @@ def lowest_layer(text: str) -> int | None:
     return min(lowest)
 
 
-def _refuse(condition: bool, asked: str, reason: str) -> None:
-    if condition:
-        raise InputError(f"{asked}: {reason}")
-
-
 def _refuse_idle_rows(config: UnlearnConfig) -> None:
     """Refuse a run that has nothing to minimise."""
     objective = config.objective
     forget, retain = uses_forget(objective), uses_retain(objective)
-    name = _name(objective)
-    _refuse(not forget and not retain, name, "all its weights are 0, so that there is nothing to minimise")
-    _refuse(
+    name = objective_name(objective)
+    refuse_if(not forget and not retain, name, "all its weights are 0, so that there is nothing to minimise")
+    refuse_if(
         not forget and config.ratio.retain_per_forget == 0,
         f"ratio.retain_per_forget=0, {name}",
         "the objective uses retain rows only, and the ratio leaves none",
@@ -136,14 +128,14 @@ def _refuse_alternating(config: UnlearnConfig) -> None:
     if not isinstance(config.schedule, AlternatingScheduleConfig):
         return
     ratio, objective = config.ratio.retain_per_forget, config.objective
-    _refuse(
+    refuse_if(
         ratio is not None,
         f"schedule=alternating, ratio.retain_per_forget={ratio}",
         "forget and retain rows never share a step there; choose ratio.retain_per_forget=null",
     )
-    name = f"schedule=alternating, {_name(objective)}"
-    _refuse(not uses_retain(objective), name, "the objective uses no retain rows, so that annealing would do nothing")
-    _refuse(not uses_forget(objective), name, "the objective uses no forget rows, so that ascent would do nothing")
+    name = f"schedule=alternating, {objective_name(objective)}"
+    refuse_if(not uses_retain(objective), name, "the objective uses no retain rows, so that annealing would do nothing")
+    refuse_if(not uses_forget(objective), name, "the objective uses no forget rows, so that ascent would do nothing")
 
 
 def _refuse_unseen_layer(config: UnlearnConfig) -> None:
@@ -154,17 +146,19 @@ def _refuse_unseen_layer(config: UnlearnConfig) -> None:
     if isinstance(scope, LayersScopeConfig):
         if scope.complement or scope.embeddings:
             return
-        _refuse(not scope.modules, f"scope.modules=[], {_name(objective)}", "only the head moves, after all layers")
+        refuse_if(
+            not scope.modules, f"scope.modules=[], {objective_name(objective)}", "only the head moves, after all layers"
+        )
     elif not isinstance(scope, LoraScopeConfig):
         return
     lowest = lowest_layer(scope.layers)
     asked = f"scope.layers={scope.layers}, objective.layer={objective.layer}"
-    _refuse(lowest is not None and lowest > objective.layer, asked, _UNREACHED)
+    refuse_if(lowest is not None and lowest > objective.layer, asked, _UNREACHED)
 
 
 def _refuse_traced(config: MemoriseConfig) -> None:
     """Refuse layers that only a trace would name: what nothing has memorised yet cannot be traced."""
-    _refuse(
+    refuse_if(
         isinstance(config.scope, TracedScopeConfig),
         "scope=traced",
         "nothing is traced before memorising; choose scope=all or scope=lora",
@@ -174,7 +168,7 @@ def _refuse_traced(config: MemoriseConfig) -> None:
 def _refuse_reference(objective: ObjectiveConfig) -> None:
     """Refuse a number of reference tokens where nothing is compared with the model before unlearning."""
     kept = objective.reference_top_k
-    _refuse(
+    refuse_if(
         kept is not None and objective.divergence_weight == 0 and not isinstance(objective, UnDIALConfig),
         f"objective.reference_top_k={kept}, objective.divergence_weight=0",
         "nothing is compared with the model before unlearning; choose objective.reference_top_k=null",
@@ -183,9 +177,9 @@ def _refuse_reference(objective: ObjectiveConfig) -> None:
 
 def _refuse_prompt(config: UnlearnConfig) -> None:
     """Refuse whole documents for an objective that compares an answer with a refusal after the same prompt."""
-    _refuse(
+    refuse_if(
         isinstance(config.objective, DPOConfig) and config.prompt.forget_supervised is Supervised.document,
-        f"prompt.forget_supervised=document, {_name(config.objective)}",
+        f"prompt.forget_supervised=document, {objective_name(config.objective)}",
         "an answer is compared with a refusal, whose prompt is the same; choose prompt.forget_supervised=output",
     )
 
@@ -196,8 +190,10 @@ def _refuse_4_bits(config: UnlearnConfig) -> None:
         return
     asked = f"model.quantization={config.model.quantization}"
     fsdp = config.trainer.strategy == "fsdp"
-    _refuse(not isinstance(config.scope, LoraScopeConfig), asked, "only adapters are trained on it; choose scope=lora")
-    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose trainer.strategy=auto")
+    refuse_if(
+        not isinstance(config.scope, LoraScopeConfig), asked, "only adapters are trained on it; choose scope=lora"
+    )
+    refuse_if(fsdp, f"{asked}, trainer.strategy=fsdp", "4-bit weights are not sharded; choose trainer.strategy=auto")
     _require_gpu_for_4_bits(config.model, config.trainer)
 
 
@@ -205,7 +201,7 @@ def _refuse_official_4_bits(config: UnlearnConfig | EvaluateConfig) -> None:
     """Refuse bfloat16 scores of a target whose weights have no such type."""
     four_bits = config.model.quantization is not Quantization.none
     asked = f"evaluation.precision=official, model.quantization={config.model.quantization}"
-    _refuse(
+    refuse_if(
         four_bits and config.evaluation.precision is Precision.official,
         asked,
         "weights in 4 bits are not cast to bfloat16; choose evaluation.precision=own",
@@ -214,71 +210,8 @@ def _refuse_official_4_bits(config: UnlearnConfig | EvaluateConfig) -> None:
 
 def _require_gpu_for_4_bits(model: ModelConfig, trainer: TrainerConfig) -> None:
     """Raise InputError for weights in 4 bits on a CPU."""
-    _refuse(
+    refuse_if(
         model.quantization is not Quantization.none and trainer.accelerator == "cpu",
         f"model.quantization={model.quantization}, trainer.accelerator=cpu",
         "4-bit weights need a CUDA GPU",
     )
-
-
-def _refuse_scaling(config: UnlearnConfig) -> None:
-    """Refuse a scaled update where it could not be computed, or would mean something else."""
-    asked, every = f"update_scale={config.update_scale:g}", config.stopping.check_every_steps
-    if config.update_scale == 1:
-        return
-    dora = isinstance(config.scope, LoraScopeConfig) and config.scope.dora
-    fsdp = config.trainer.strategy == "fsdp"
-    _refuse(
-        config.update_scale < 0 and not isinstance(config.objective, RelabelConfig),
-        f"{asked}, {_name(config.objective)}",
-        "what is negated must be something learnt, or forgetting becomes learning; choose objective=task_vector",
-    )
-    _refuse(dora, f"{asked}, scope.dora=true", "its update is not a multiple of its adapter; choose scope.dora=false")
-    _refuse(
-        fsdp, f"{asked}, trainer.strategy=fsdp", "no process has whole weights to scale; choose trainer.strategy=auto"
-    )
-    _refuse(
-        every is not None,
-        f"{asked}, stopping.check_every_steps={every}",
-        "checks would judge the weights before they are scaled; choose stopping.check_every_steps=null",
-    )
-
-
-def _refuse_sharded_best(config: UnlearnConfig) -> None:
-    """Refuse to keep the best state of sharded weights: after each check one device would have to hold all of them."""
-    every = config.stopping.check_every_steps
-    _refuse(
-        config.trainer.strategy == "fsdp" and config.stopping.keep_best and every is not None,
-        f"stopping.keep_best=true, stopping.check_every_steps={every}, trainer.strategy=fsdp",
-        "sharded weights are not kept at a check; choose stopping.keep_best=false",
-    )
-
-
-def _refuse_sharded_uphill(config: UnlearnConfig) -> None:
-    """Refuse gradients uphill of sharded weights, whose one length no process has."""
-    radius = config.optimizer.sam_radius
-    _refuse(
-        config.trainer.strategy == "fsdp" and radius > 0,
-        f"optimizer.sam_radius={radius:g}, trainer.strategy=fsdp",
-        "sharded weights are not moved uphill; choose trainer.strategy=auto",
-    )
-
-
-def _refuse_noise(config: UnlearnConfig) -> None:
-    """Refuse noise in adapters or sharded weights, and an update whose scale would count the noise."""
-    asked = f"noised_start.share={config.noised_start.share:g}"
-    if config.noised_start.share == 0:
-        return
-    lora, fsdp = isinstance(config.scope, LoraScopeConfig), config.trainer.strategy == "fsdp"
-    _refuse(lora, f"{asked}, scope=lora", "new adapters hold nothing that noise could take away; choose scope=all")
-    _refuse(fsdp, f"{asked}, trainer.strategy=fsdp", "no process has whole weights; choose trainer.strategy=auto")
-    _refuse(
-        config.update_scale != 1,
-        f"{asked}, update_scale={config.update_scale:g}",
-        "the noise would be scaled too; choose update_scale=1",
-    )
-
-
-def _name(objective: ObjectiveConfig) -> str:
-    """Return the objective by the name of its class, which is the nearest to the command line that is known here."""
-    return f"objective={objective._target_.rpartition('.')[2]}"

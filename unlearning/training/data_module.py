@@ -28,17 +28,22 @@ class PlanDataModule(pl.LightningDataModule):
 
     def transfer_batch_to_device(self, batch: StepData, device: torch.device, dataloader_idx: int) -> StepData:  # noqa: ARG002
         """Return the step with its tensors on the device."""
+        return to_device(batch, device)
 
-        def moved(part: MicroBatch) -> MicroBatch:
-            return replace(
-                part,
-                packs=part.packs.to(device),
-                roles=part.roles.to(device),
-                row_tokens=part.row_tokens.to(device),
-            )
 
-        def moved_part(part: StepPart) -> StepPart:
-            first, rest = tuple(map(moved, part.retain_first)), tuple(map(moved, part.rest))
-            return replace(part, retain_first=first, rest=rest)
+def to_device(step: StepData, device: torch.device) -> StepData:
+    """Return the step with its tensors on the device."""
 
-        return StepData(batch.index, batch.step, tuple(map(moved_part, batch.parts)), batch.tokens)
+    def moved(part: MicroBatch) -> MicroBatch:
+        return replace(
+            part,
+            packs=part.packs.to(device),
+            roles=part.roles.to(device),
+            row_tokens=part.row_tokens.to(device),
+        )
+
+    def moved_part(part: StepPart) -> StepPart:
+        first, rest = tuple(map(moved, part.retain_first)), tuple(map(moved, part.rest))
+        return replace(part, retain_first=first, rest=rest)
+
+    return StepData(step.index, step.step, tuple(map(moved_part, step.parts)), step.tokens)

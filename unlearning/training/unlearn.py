@@ -22,6 +22,7 @@ from unlearning.training.fit import fit
 from unlearning.training.gradient_checkpointing import checkpoint_gradients
 from unlearning.training.one_copy import loaded_weights_hash
 from unlearning.training.planned_training import plan_training, scoped_model
+from unlearning.training.repselect import repselect
 from unlearning.training.row_model import plain_model
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.stopping_rules import DivergedError
@@ -83,7 +84,10 @@ def unlearn_model(
         if config.trainer.compile:
             stack.enter_context(compiled_layers(plain_model(scoped)))
         try:
-            record = fit(task, config.trainer, run_dir, logger)
+            if config.repselect is not None:
+                record = repselect(task, config.repselect, config.trainer, run_dir)
+            else:
+                record = fit(task, config.trainer, run_dir, logger)
         except DivergedError as error:
             raise InputError(f"{error}; lower optimizer.lr or set objective.forget_ceiling_nats") from error
     trainable = sum(parameter.numel() for parameter in scoped.parameters() if parameter.requires_grad)
@@ -103,5 +107,5 @@ def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, w
     """Return the hash of all that decides the numbers of a training run."""
     method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
     layers = list(traced.layers) if traced else None
-    machinery = (config.model, config.prompt, config.trainer, config.stopping, config.noised_start, config.seed)
-    return settings_hash(*method, *machinery, corpus.fingerprint, layers, weights)
+    machinery = (config.model, config.prompt, config.trainer, config.stopping, config.noised_start, config.repselect)
+    return settings_hash(*method, *machinery, config.seed, corpus.fingerprint, layers, weights)
