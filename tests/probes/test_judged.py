@@ -64,9 +64,9 @@ def test_the_judge_that_comes_with_it() -> None:
 def test_a_judge_that_is_not_there_is_refused() -> None:
     """Before anything is asked."""
     for name in ("nowhere.judge", "unlearning.probes.judge.nothing", "judge"):
-        with pytest.raises(InputError, match=f"^judge {name}: cannot be imported"):
+        with pytest.raises(InputError, match=f"^judge={name}: cannot be imported"):
             function_judge(name)
-    with pytest.raises(InputError, match=r"math\.pi: not a function"):
+    with pytest.raises(InputError, match=r"judge=math\.pi: not a function"):
         function_judge("math.pi")
     with pytest.raises(InputError, match="judge no-such-program: no such program"):
         command_judge(["no-such-program"], 1.0)

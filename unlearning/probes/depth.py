@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unlearning.config.probe import Measured
 from unlearning.config.prompt import Supervised
@@ -67,8 +68,8 @@ class DepthScore:
 
     def measurement(self, rows: Sequence[Row], known: Losses, gone: Losses) -> Measurement:
         """Return the scores from D1 and D2, each (layers, rows). Raises DoesNotApplyError where K is always empty."""
-        counted = np.asarray(known > self.threshold)
-        used = [place for place, any_layer in enumerate(counted.any(0)) if any_layer]
+        counted: NDArray[np.bool_] = np.greater(known, self.threshold)
+        used = np.flatnonzero(counted.any(0)).tolist()
         if not used:
             raise DoesNotApplyError("patching in the retrained model costs the target nothing")
         weights = np.where(counted, known, 0.0)

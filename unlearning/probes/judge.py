@@ -1,6 +1,5 @@
 """Judges of answers: a user's own function or command, and what they have said, kept for the next time."""
 
-import importlib
 import json
 import math
 import shutil
@@ -8,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unlearning.config.dotted import located
 from unlearning.errors import InputError
 from unlearning.evaluation.exact_match import normal_form
 from unlearning.identity import settings_hash
@@ -23,13 +23,9 @@ def contains(_question: str, expected: str, answer: str) -> float:
 
 def function_judge(name: str) -> Judge:
     """Return the function of a dotted name, such as "my_judges.by_words". Raises InputError where there is none."""
-    module, _, function = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"judge {name}: cannot be imported ({error}); its folder must be in PYTHONPATH") from error
+    found = located(name, "judge")
     if not callable(found):
-        raise InputError(f"judge {name}: not a function")
+        raise InputError(f"judge={name}: not a function")
     judge: Judge = found
     return judge
 

@@ -90,7 +90,8 @@ def without_main_directions(gradient: Tensor, share: float) -> Tensor:
     cut = 1 - s[-1] / s
     wide = wide - (wide @ v * cut) @ v.T
     wide = wide - u @ (cut[:, None] * (u.T @ wide))
-    return wide.to(gradient)
+    found: Tensor = wide.to(gradient)
+    return found
 
 
 class Passes:
