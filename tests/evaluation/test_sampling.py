@@ -23,6 +23,7 @@ def sampled(
     return sample_answers(model, tokenizer, ROWS, prompts, frozenset(), new_tokens, batch_tokens, sampling)
 
 
+@pytest.mark.by_default("1.0-1.0")
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.5, 1.0), (1.0, 0.2)])
 def test_samples_have_the_model_s_distribution(temperature: float, top_p: float) -> None:
     """Restated: softmax of the logits over the temperature, cut to the likeliest that reach top_p, and scaled to 1.

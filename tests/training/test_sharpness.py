@@ -99,6 +99,7 @@ def parts_of(step: PlanStep) -> list[Part]:
     return parts
 
 
+@pytest.mark.by_default("adaptive")
 @pytest.mark.parametrize(
     "objective", [PDU(dual_start=1.0, dual_warmup_epochs=0), AdaptiveGradDiff()], ids=["PDU", "adaptive"]
 )
