@@ -70,9 +70,8 @@ def finding(results: Sequence[ProbeResult]) -> str:
     """Return under which probe most comes back, in one sentence."""
     shares = {result.name: result.share for result in results if result.share is not None}
     plain = shares.pop(UNPROBED, None)
-    union = (
-        f" Row by row, the worst probe brings back {_number(worst)}." if (worst := shares.pop(WORST_CASE, None)) else ""
-    )
+    worst = shares.pop(WORST_CASE, None)
+    union = f" Row by row, the worst probe brings back {_number(worst)}." if worst else ""
     bare = " Whoever leaves its adapter away has the target back." if shares.pop(ADAPTER, None) else ""
     if not shares:
         return f"No share that came back is known: it takes a target that knows what the probes ask.{bare}"
