@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from tests.report.fabricated import write_failed
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
-from unlearning.report.compare import print_comparison
+from unlearning.report.compare import broken_at_joints, print_comparison
 from unlearning.report.comparison_row import COLUMNS, ComparisonRow
 from unlearning.report.runs import find_runs
 from unlearning.report.statistic import Statistic, around, number
@@ -209,6 +210,32 @@ def test_runs_that_stopped_early_and_repeated_seeds_are_remarked(runs_dir: Path)
     assert (len(row.runs), row.seeds) == (3, 2)
     assert row.remarks == ["1 of 3 stopped early by collapse", "3 runs of 2 seeds"]
     assert "layer_freeze: 1 of 3 stopped early by collapse; 3 runs of 2 seeds" in _printed(runs_dir, 120)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_label_is_broken_at_its_joints(compared: Path, width: int) -> None:
+    """The table keeps within the terminal with all its numbers, and no part of the name is broken."""
+    name = "layer_freeze_all_but_mlp_0_5 scope.layers=0-5"
+    summary = summarise(find_runs(compared))
+    section = replace(summary.sections[0], rows=[replace(row, label=name) for row in summary.sections[0].rows])
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_comparison(replace(summary, sections=[section], unfinished=[]), console)
+    table = console.export_text().split("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= width
+    assert "…" not in "".join(table)
+    assert "layer_freeze_" in {line.split()[0] for line in table} or width > 80
+    for row in section.rows:
+        for column in COLUMNS:
+            value = row.values.get(column.key)
+            assert value is None or number(value.mean, column.key) in " ".join(table)
+
+
+def test_a_part_without_a_joint_stays_whole() -> None:
+    """Lines hold as many parts as there is room for, and nothing is lost."""
+    name = "layer_freeze_all_but_mlp_0_5 scope.layers=0-5"
+    assert broken_at_joints(name, 13).splitlines()[:2] == ["layer_freeze_", "all_but_mlp_"]
+    assert broken_at_joints(name, 13).replace("\n", "") == name.replace(" ", "")
+    assert broken_at_joints("unbreakable", 4) == "unbreakable"
 
 
 def test_the_rule_and_what_it_selects_are_printed(compared: Path) -> None:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from rich.console import Console
-
 from unlearning.artefacts import write_json
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
+from unlearning.commands.stages.ending import show_files
 from unlearning.commands.stages.evaluate import evaluate_model, evaluate_retrained
 from unlearning.commands.stages.first_checks import check_scoring
 from unlearning.commands.stages.known import read_inputs
@@ -22,6 +21,12 @@ from unlearning.report.evaluation_part import print_result
 from unlearning.report.html import write_evaluation_report
 from unlearning.runs.folder import save_evaluation, save_provenance
 from unlearning.runs.tracking import finish, make_loggers
+
+FILES = {
+    "report.html": "the evaluation as one page",
+    "metrics.json": "all scores",
+    "generations.jsonl": "every answer, beside the right one",
+}
 
 
 def run(config: EvaluateConfig, context: RunContext) -> None:
@@ -61,9 +66,9 @@ def _save(
     metrics: dict[str, Any] = {label: result.metrics, "missing": result.missing, "scorers": result.scorers}
     metrics["harness"] = {label: tasks} if (tasks := harness.by_task(result)) else {}
     write_json(run_dir / "metrics.json", metrics)
-    report = write_evaluation_report(run_dir)
+    write_evaluation_report(run_dir)
     plots = sorted((run_dir / "plots").glob("*.png"))
     loggers = make_loggers(config.logger, f"{config.name}-{config.seed}", "evaluate", context)
     finish(loggers, result.metrics, plots, result.generations)
     print_result(label, result)
-    Console().print(f"written to {run_dir}, report: {report}", highlight=False)
+    show_files(run_dir, FILES)

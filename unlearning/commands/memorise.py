@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from pytorch_lightning.loggers import Logger
-from rich.console import Console
 
 from unlearning.artefacts import write_folder, write_json
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
+from unlearning.commands.stages.ending import show_files
 from unlearning.commands.stages.evaluate import evaluate_model
 from unlearning.commands.stages.first_checks import check_memorising
 from unlearning.commands.stages.known import read_start
@@ -25,6 +25,12 @@ from unlearning.runs.folder import merged, save_and_show, save_evaluation, save_
 from unlearning.runs.tracking import finish, make_loggers
 from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.hardware import require_hardware
+
+FILES = {
+    "model": "the weights and the tokenizer, for model.path",
+    "metrics.json": "all scores",
+    "generations.jsonl": "every answer, beside the right one",
+}
 
 
 def run(config: MemoriseConfig, context: RunContext) -> None:
@@ -67,7 +73,7 @@ def run(config: MemoriseConfig, context: RunContext) -> None:
     finish(loggers, result.metrics, generations=result.generations, model=weights)
     shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
     print_result(config.model.name, result)
-    Console().print(f"  written to {run_dir / 'model'}", highlight=False)
+    show_files(run_dir, FILES)
 
 
 def _loggers(config: MemoriseConfig, context: RunContext) -> list[Logger]:

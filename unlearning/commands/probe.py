@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from unlearning.commands.stages.clock import StageClock
-from unlearning.commands.stages.probe import add_results, probe_models
+from unlearning.commands.stages.ending import show_files
+from unlearning.commands.stages.probe import ANSWERS, CSV, add_results, probe_models
 from unlearning.commands.stages.probe_measurements import ProbeSettings
 from unlearning.commands.stages.probed_models import find_models, probed_settings
 from unlearning.config.commands import ProbeCommandConfig
@@ -13,6 +12,12 @@ from unlearning.context import RunContext
 from unlearning.report.html import write_probe_report
 from unlearning.report.probe_part import print_probes
 from unlearning.runs.folder import save_provenance
+
+FILES = {
+    "report.html": "the probes as one page",
+    CSV: "what each model knows, probe by probe",
+    ANSWERS: "every answer that was scored",
+}
 
 
 def run(config: ProbeCommandConfig, context: RunContext) -> None:
@@ -30,6 +35,6 @@ def run(config: ProbeCommandConfig, context: RunContext) -> None:
     save_provenance(common, to_probe.corpus.fingerprint, clock.seconds, context)
     if config.run is not None:
         add_results(results, Path(config.run))
-    report = write_probe_report(context.run_dir)
+    write_probe_report(context.run_dir)
     print_probes(list(results.values()))
-    Console().print(f"  {report}", highlight=False)
+    show_files(context.run_dir, FILES)

@@ -1,10 +1,9 @@
 """The command unlearn-trace: find the layers that hold the facts, on all devices."""
 
-from rich.console import Console
-
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
 from unlearning.commands.stages.devices import one_process_a_device
+from unlearning.commands.stages.ending import show_files
 from unlearning.commands.stages.first_checks import check_tracing
 from unlearning.commands.stages.known import read_inputs
 from unlearning.commands.stages.load import load_inputs
@@ -16,6 +15,12 @@ from unlearning.report.html import write_trace_report
 from unlearning.report.trace_figures import write_trace_plots
 from unlearning.runs.folder import save_provenance
 from unlearning.runs.tracking import finish, make_loggers
+
+FILES = {
+    "report.html": "the trace as one page",
+    LAYERS: "the layers that were chosen, for scope.layers_file",
+    "effects.parquet": "the effects of every fact, state and draw",
+}
 
 
 def run(config: TraceCommandConfig, context: RunContext) -> None:
@@ -39,6 +44,6 @@ def run(config: TraceCommandConfig, context: RunContext) -> None:
     with clock.stage("report"):
         loggers = make_loggers(config.logger, f"{config.name}-{config.seed}", "trace", context)
         plots = write_trace_plots(traced.result, context.run_dir)
-        report = write_trace_report(context.run_dir)
+        write_trace_report(context.run_dir)
         finish(loggers, trace_summary(traced.selection), plots)
-    Console().print(f"  written to {context.run_dir / LAYERS} and {report}", highlight=False)
+    show_files(context.run_dir, FILES)

@@ -1,21 +1,24 @@
 """The comparison of finished runs: a table in the terminal, one page, and files for other programs."""
 
+import re
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from unlearning.config.report import SelectConfig
-from unlearning.report.comparison_row import COLUMNS
+from unlearning.report.comparison_row import COLUMNS, ComparisonRow
 from unlearning.report.html import write_comparison_of
 from unlearning.report.runs import Run, find_runs
 from unlearning.report.statistic import MIN_SEEDS, number
 from unlearning.report.summary import Section, Summary, notes, summarise
 
 MIN_WIDTH = 78
+"""Columns that a table takes at least. A narrower terminal wraps its lines, which loses nothing."""
 
 
 def report_on(runs: Path, out: Path | None, select: SelectConfig | None = None) -> Path:
@@ -36,10 +39,8 @@ def print_comparison(summary: Summary, console: Console | None = None) -> None:
     """Print a table for each setting with what the rule selects, what the marks mean, and the runs without a result."""
     console = console or Console()
     for section in summary.sections:
-        table = comparison_table(section)
-        # In a narrower table, rich would fold names to single letters; lines that the terminal wraps lose nothing.
-        table.width = MIN_WIDTH if console.width < MIN_WIDTH else None
-        console.print(table, crop=False)
+        table, width = comparison_table(section, label_width(section, console)), max(console.width, MIN_WIDTH)
+        console.print(table, width=width, crop=False)
         for row in section.rows:
             if row.remarks:
                 console.print(Text(f"{row.label}: {'; '.join(row.remarks)}", style="yellow"))
@@ -53,22 +54,53 @@ def print_comparison(summary: Summary, console: Console | None = None) -> None:
         console.print(unfinished_line(run))
 
 
-def comparison_table(section: Section) -> Table:
-    """Return one setting's table; a method with several seeds has two lines more, for the ends around each mean."""
+def label_width(section: Section, console: Console) -> int:
+    """Return how many characters of a line are left for a model's label."""
+    longest = max(len(row_label(row)) for row in section.rows)
+    whole = Measurement.get(console, console.options.update_width(1000), comparison_table(section, longest)).maximum
+    return longest - max(0, whole - max(console.width, MIN_WIDTH))
+
+
+def row_label(row: ComparisonRow) -> str:
+    """Return the name of a row, with the number of its seeds where it has several."""
+    return row.label if row.seeds == 1 else f"{row.label} (n={row.seeds})"
+
+
+def broken_at_joints(label: str, width: int) -> str:
+    """Return a label in lines of at most `width` characters, broken only after a space or one of _ - = , / +.
+
+    A part without any of these that is longer stays whole.
+    """
+    lines = [""]
+    for part in re.findall(r"[^ _\-=,/+]*[ _\-=,/+]|[^ _\-=,/+]+", label):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def comparison_table(section: Section, width: int) -> Table:
+    """Return one setting's table; a method with several seeds has two lines more, for the ends around each mean.
+
+    `width` is that of a label, in characters.
+    """
     table = Table(
         title=escape(section.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
     )
     table.padding = 0
-    table.add_column("\nModel", overflow="fold")
+    table.add_column("\nModel", no_wrap=True)
     for column in COLUMNS:
         table.add_column(f"{column.title[0]}\n{column.title[1]}{column.metric.arrow}", justify="right", no_wrap=True)
     for row in section.rows:
-        label = row.label if row.seeds == 1 else f"{row.label} (n={row.seeds})"
         style = "bold green" if row.best else "italic" if row.role != "method" else ""
         values = {column.key: row.values[column.key] for column in COLUMNS if column.key in row.values}
         means = {key: number(value.mean if value else None, key) for key, value in values.items()}
         means["final"] = f"*{means['final']}" if row.best else means["final"]
-        table.add_row(Text(label), *(means.get(column.key, "") for column in COLUMNS), style=style)
+        table.add_row(
+            Text(broken_at_joints(row_label(row), width)),
+            *(means.get(column.key, "") for column in COLUMNS),
+            style=style,
+        )
         if row.seeds > 1:
             names = ("  least", "  greatest") if row.seeds < MIN_SEEDS else ("  95% from", "  to")
             for end, name in enumerate(names):

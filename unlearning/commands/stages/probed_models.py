@@ -115,9 +115,8 @@ def _read(asked: str, path: Path) -> dict[str, Any]:
 def _data_schema(asked: str, found: dict[str, Any]) -> type[DataConfig]:
     """Return the schema of the reader that a run's configuration names. Raises InputError for an unknown reader."""
     target = (found.get("data") or {}).get("_target_")
-    schema = schema_of(DataConfig, target)
-    if schema is None and isinstance(target, str) and not target.startswith("unlearning."):
-        schema = own_schema("data", target)
+    own = isinstance(target, str) and not target.startswith("unlearning.")
+    schema = own_schema("data", str(target)) if own else schema_of(DataConfig, target)
     if schema is None:
         raise InputError(f"{asked}: {CONFIG}, data._target_={target}: must be the reader of a data set")
     return schema

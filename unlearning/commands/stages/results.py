@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from pytorch_lightning.loggers import Logger
-from rich.console import Console
 
 from unlearning.artefacts import write_text
 from unlearning.commands.stages.clock import StageClock
+from unlearning.commands.stages.ending import show_files
 from unlearning.commands.stages.evaluate import evaluate_model
 from unlearning.commands.stages.load import RunInputs
 from unlearning.commands.stages.probe import probe_summary, probe_unlearned
@@ -29,6 +28,13 @@ from unlearning.runs.status import mark_finished
 from unlearning.training.checkpoint import CHECKPOINT
 from unlearning.training.trainer import merged_dtype
 from unlearning.training.unlearn import TrainedModel
+
+FILES = {
+    "report.html": "the run as one page",
+    "metrics.json": "all scores, beside those of target and retrained model",
+    "generations.jsonl": "every answer, beside the right one",
+}
+"""What to look at in the folder of a run, which has much more."""
 
 
 def conclude(
@@ -62,16 +68,16 @@ def conclude(
         summary = {**summary, **probe_summary(probed)}
     outcome = run_folder.Outcome(results, unlearned, traced, clock.seconds, inputs.corpus.fingerprint)
     with clock.stage("report"):
-        report = _save_and_report(config, outcome, context)
+        _save_and_report(config, outcome, context)
         plots = sorted((run_dir / "plots").glob("*.png"))
         weights = run_dir / "model" if config.logger.log_model and config.save_model else None
         tracking.finish(loggers, summary, plots, result.generations, weights)
     shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
-    Console().print(f"  {report}", highlight=False)
+    show_files(run_dir, FILES)
 
 
-def _save_and_report(config: UnlearnConfig | MergeConfig, outcome: run_folder.Outcome, context: RunContext) -> Path:
-    """Write the results, the model card and the report. Returns the report's path.
+def _save_and_report(config: UnlearnConfig | MergeConfig, outcome: run_folder.Outcome, context: RunContext) -> None:
+    """Write the results, the model card and the report.
 
     The run counts as finished before the report is made, so that the report is that of a finished run.
     """
@@ -80,4 +86,4 @@ def _save_and_report(config: UnlearnConfig | MergeConfig, outcome: run_folder.Ou
         card = model_card(config=context.resolved, metrics=saved.metrics, provenance=saved.provenance)
         write_text(context.run_dir / "model" / "README.md", card)
     mark_finished(context.run_dir)
-    return write_run_report(context.run_dir)
+    write_run_report(context.run_dir)
