@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKED := --no-deps --require-hashes -r
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-commands test-parts check install lint types lock clean
+.PHONY: run test test-commands test-parts check install lint types docs lock clean
 
 run: install
 	$(BIN)/unlearn experiment=quickstart
@@ -36,6 +36,10 @@ lint: install
 types: install
 	$(BIN)/mypy
 
+# The documentation as a site, in site/.
+docs: install
+	$(BIN)/mkdocs build --strict
+
 install: .venv/installed
 
 .venv/installed: requirements.lock requirements-torch.lock requirements-cuda.lock pyproject.toml
@@ -53,4 +57,4 @@ lock:
 	$(BIN)/python tools/lock.py
 
 clean:
-	rm -rf .venv outputs
+	rm -rf .venv outputs site

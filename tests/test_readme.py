@@ -1,8 +1,10 @@
-"""Tests of README and CONTRIBUTING: commands compose, paths exist, every choice is named, and both stay short."""
+"""Tests of README, CONTRIBUTING and the pages of docs/: commands compose, paths exist, and the first two stay short."""
 
 import os
 import re
 import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,7 @@ from unlearning.config.settings import settings_of
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 MOST_LINES = {"README.md": 200, "CONTRIBUTING.md": 80}
-GROUPS = (
-    "model data method objective scope schedule ratio trace evaluation probe trainer logger search experiment".split()  # noqa: SIM905
-)
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 STUDIES = sorted(ROOT.glob("experiments/*/README.md"))
 
 
@@ -94,22 +94,32 @@ def test_a_command_of_the_readme_composes(line: str) -> None:
     composes(line)
 
 
-@pytest.mark.parametrize("line", commands((ROOT / "docs" / "own_rows.md").read_text()))
-def test_a_command_about_own_rows_composes(line: str) -> None:
-    """The commands that messages about own rows advise are among them."""
-    composes(line)
-
-
-def of_studies() -> list[Any]:
-    """Return the commands of all studies; by default a study's longest command of each program composes."""
+def commands_of(pages: list[Path]) -> list[Any]:
+    """Return the commands of some pages; by default a page's longest command of each program composes."""
     found = []
-    for study in STUDIES:
-        lines = sorted(set(commands(study.read_text())), key=len, reverse=True)
+    for page in pages:
+        lines = sorted(set(commands(page.read_text())), key=len, reverse=True)
         programs = [line.split()[0] for line in lines]
         for place, line in enumerate(lines):
             marks = left_out(programs[place] in programs[:place])
-            found.append(pytest.param(line, marks=marks, id=f"{study.parent.name}-{place}"))
+            name = page.parent.name if page.stem == "README" else page.stem
+            found.append(pytest.param(line, marks=marks, id=f"{name}-{place}"))
     return found
+
+
+@pytest.fixture
+def own_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the example of one's own parts be found, as from its folder."""
+    monkeypatch.syspath_prepend(ROOT / "docs" / "examples")
+    yield
+    sys.modules.pop("own_parts", None)
+
+
+@pytest.mark.usefixtures("own_parts")
+@pytest.mark.parametrize("line", commands_of(PAGES))
+def test_the_commands_of_a_page_compose(line: str) -> None:
+    """All jobs of the command are in range; the commands that messages advise are among them."""
+    composes(line)
 
 
 def test_each_study_has_a_command() -> None:
@@ -117,16 +127,18 @@ def test_each_study_has_a_command() -> None:
     assert all(commands(study.read_text()) for study in STUDIES)
 
 
-@pytest.mark.parametrize("line", of_studies())
+@pytest.mark.parametrize("line", commands_of(STUDIES))
 def test_the_commands_of_a_study_compose(line: str) -> None:
     """The first job of the command composes."""
     composes(line, most_jobs=1)
 
 
 def test_there_is_an_example_of_every_command() -> None:
-    """The README has an example of every command of the package, and of no other."""
+    """README names every command of the package, and the pages have an example of each, and of no other."""
     scripts = re.findall(r"^(unlearn[a-z-]*) = ", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert {line.split()[0] for line in commands(README)} == set(scripts)
+    assert set(re.findall(r"^\| `(unlearn[a-z-]*)` \|", README, re.MULTILINE)) == set(scripts)
+    text = "".join(page.read_text() for page in PAGES) + README
+    assert {line.split()[0] for line in commands(text)} == set(scripts)
 
 
 @pytest.mark.parametrize("name", MOST_LINES)
@@ -135,29 +147,9 @@ def test_it_is_short(name: str) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= MOST_LINES[name]
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_the_table_names_every_choice(group: str) -> None:
-    """The table names exactly the choices of each group; presets are named in their own section."""
-    if group == "method":
-        section = re.search(r"^### Methods\n(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
-        assert section
-        named = set(re.findall(r"`(\w+)`", section[1]))
-        assert named == {path.stem for path in (conf_dir() / group).glob("*.yaml")}
-        return
-    line = re.search(rf"^\| `{group}` \|[^|]*\|(.*)\|$", README, re.MULTILINE)
-    assert line, group
-    named = re.findall(r"`([^`]+)`", line[1])
-    assert sorted(named) == sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-
-
-def test_the_table_names_every_group() -> None:
-    """But for Hydra's own and the tuned numbers, which nobody chooses."""
-    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"hydra", "tuned"} == set(GROUPS)
-
-
 def test_the_paths_of_the_tree_exist() -> None:
     """The paths of the tree exist, and the tree has every folder of the package."""
-    tree = re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    tree = re.search(r"^```text\n(.*?)^```", (ROOT / "docs" / "code.md").read_text(), re.MULTILINE | re.DOTALL)
     assert tree
     paths = [line.split()[0] for line in tree[1].splitlines()]
     assert [path for path in paths if not (ROOT / path).exists()] == []
@@ -171,3 +163,10 @@ def test_the_paths_that_are_named_exist(name: str) -> None:
     named = re.findall(r"`((?:conf|unlearning|tests|experiments|tools)/[^`\s*]*)`", (ROOT / name).read_text())
     paths = [path for path in named if not re.search(r"NAME|MODEL|METHOD", path)]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    """Each link and picture in README is a file of the project."""
+    links = re.findall(r"\]\(([^)#]+)", README)
+    assert "docs/index.md" in links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -39,7 +39,7 @@ def main() -> None:
 
 def resolve() -> str:
     """Return the resolution for all platforms as the text of a requirements file with hashes."""
-    command = ["uv", "pip", "compile", str(ROOT / "pyproject.toml"), "--extra", "dev", "--universal"]
+    command = ["uv", "pip", "compile", str(ROOT / "pyproject.toml"), "--extra", "dev", "--extra", "docs", "--universal"]
     command += [
         "--python-version",
         "3.11",

@@ -61,7 +61,7 @@ def compose(words: Sequence[str] = (), command: str = "unlearn") -> Configuratio
             composed = hydra_compose(command, readable_words(words), return_hydra_config=True)
         settings = settings_of(without_hydra(composed))
     except USER_ERRORS as error:
-        raise InputError(one_line(error)) from error
+        raise InputError(one_line(error)) from None
     return Configuration(command, tuple(words), settings, composed)
 
 

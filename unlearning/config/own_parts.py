@@ -8,7 +8,7 @@ field.
 
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
-from functools import cache, wraps
+from functools import wraps
 from inspect import isclass
 from typing import Any, get_type_hints
 
@@ -97,24 +97,22 @@ def _paths(word: str) -> Iterator[str]:
         yield str(override.value())
 
 
-@cache
 def own_schema(group: str, path: str) -> type[Any]:
-    """Return the schema of a user's own class, which has its range checks and its `_target_`.
+    """Return the schema of the class at a dotted path: its `_target_`, and its fields with their ranges as keys.
 
-    Raises InputError for a class that cannot be imported, is no dataclass, lacks a key or a method that every part of
-    the group has, or has a field of a type that a configuration cannot hold.
+    It is made anew each time, for in a notebook the class may have changed. Raises InputError for a class that cannot
+    be imported, is no dataclass, lacks a key or a method that every part of the group has, or has a field of a type
+    that a configuration cannot hold.
     """
-    key = f"{group}._target_"
-    own = located(path, key)
-    asked = f"{key}={path}"
+    ours = _of_ours(group, path)
+    if ours is not None:
+        return ours
+    asked = f"{group}._target_={path}"
+    own = located(path, f"{group}._target_")
     if not isclass(own) or not is_dataclass(own):
         raise InputError(f"{asked}: must be a dataclass")
-    lacking = [f"{name}()" for name in METHODS[group] if not callable(getattr(own, name, None))]
     base, known = _nearest(group, own)
-    has = {item.name for item in fields(own) if item.init}
-    lacking += [item.name for item in fields(base) if item.name != "_target_" and item.name not in has]
-    if lacking:
-        raise InputError(f"{asked}: lacks {', '.join(lacking)}, which every {group} has; derive it from one of ours")
+    _require_whole(group, own, base, asked)
     hints = get_type_hints(own)
     further = [
         (item.name, hints[item.name], _as_key(item))
@@ -130,14 +128,29 @@ def own_schema(group: str, path: str) -> type[Any]:
     return schema
 
 
+def _of_ours(group: str, path: str) -> type[Any] | None:
+    """Return the schema of a class of this package; None for any other class."""
+    if not path.startswith("unlearning."):
+        return None
+    return ABSTRACT.get(path) or schema_of(BASES[group], path)
+
+
 def _nearest(group: str, own: type[Any]) -> tuple[type[Any], dict[str, Field[Any]]]:
     """Return the schema of the nearest class of ours that a class derives from, and the fields of that class."""
     for ancestor in own.__mro__[1:]:
-        name = f"{ancestor.__module__}.{ancestor.__qualname__}"
-        schema = ABSTRACT.get(name) or schema_of(BASES[group], name)
+        schema = _of_ours(group, f"{ancestor.__module__}.{ancestor.__qualname__}")
         if schema is not None:
             return schema, {item.name: item for item in fields(ancestor)}
     return BASES[group], {}
+
+
+def _require_whole(group: str, own: type[Any], base: type[Any], asked: str) -> None:
+    """Raise InputError where a class lacks a method or a key that every part of the group has."""
+    has = {item.name for item in fields(own) if item.init}
+    lacking = [f"{name}()" for name in METHODS[group] if not callable(getattr(own, name, None))]
+    lacking += [item.name for item in fields(base) if item.name != "_target_" and item.name not in has]
+    if lacking:
+        raise InputError(f"{asked}: lacks {', '.join(lacking)}, which every {group} has; derive it from one of ours")
 
 
 def _as_key(item: Field[Any]) -> Any:

@@ -39,8 +39,9 @@ def print_comparison(summary: Summary, console: Console | None = None) -> None:
     """Print a table for each setting with what the rule selects, what the marks mean, and the runs without a result."""
     console = console or Console()
     for section in summary.sections:
-        table, width = comparison_table(section, label_width(section, console)), max(console.width, MIN_WIDTH)
-        console.print(table, width=width, crop=False)
+        table = comparison_table(section, label_width(section, console))
+        table.width = MIN_WIDTH if console.width < MIN_WIDTH else None
+        console.print(table, crop=False)
         for row in section.rows:
             if row.remarks:
                 console.print(Text(f"{row.label}: {'; '.join(row.remarks)}", style="yellow"))
