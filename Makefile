@@ -38,7 +38,7 @@ types: install
 
 # The documentation as a site, in site/.
 docs: install
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: .venv/installed
 
