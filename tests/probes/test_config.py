@@ -22,8 +22,8 @@ from unlearning.errors import InputError
 FILES = sorted((conf_dir() / "probe").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
 ALL = f"probe=[{','.join(NAMES)}]"
-BY_NAME = ("judged", "relearning_adapter", "relearning_half", "relearning_short")
-"""Those that are asked by name only: a judge of one's own, and relearning as papers do it on large models."""
+BY_NAME = ("judged", "leakage_sampled", "relearning_adapter", "relearning_half", "relearning_short")
+"""Those that are asked by name only: a judge of one's own, many samples, and relearning as on large models."""
 
 
 @cache
