@@ -212,7 +212,7 @@ def test_a_state_that_no_step_changes_before_it_is_written_is_not_copied() -> No
 
 @pytest.mark.parametrize(
     ("every", "copying", "writing", "interval"),
-    [(60.0, 0.0, 0.0, 60.0), (60.0, 0.4, 0.6, 60.0), (60.0, 1.0, 2.0, 200.0), (1.0, 0.015, 0.06, 5.0)],
+    [(60.0, 0.0, 0.0, 60.0), (60.0, 0.3, 0.5, 60.0), (60.0, 1.0, 2.0, 200.0), (1.0, 0.015, 0.06, 5.0)],
 )
 def test_the_interval_follows_from_the_cost(
     tmp_path: Path, every: float, copying: float, writing: float, interval: float
