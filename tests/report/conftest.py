@@ -11,8 +11,8 @@ from tests.report.fabricated import make_runs, write_failed, write_run
 from tests.report.fabricated_results import evaluation_of
 from tests.report.fabricated_sweep import add_troubles, make_sweep
 from tests.report.pages import PAGES
+from unlearning.commands.comparison import report_on
 from unlearning.evaluation.result import EvaluationResult
-from unlearning.report.compare import report_on
 
 
 @pytest.fixture(name="write_run", scope="session")

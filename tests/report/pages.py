@@ -9,8 +9,8 @@ from tests.report.fabricated import write_evaluated, write_run
 from tests.report.fabricated_sweep import RATES, add_troubles, change_config, write_job
 from tests.report.fabricated_trace import trace_result, write_trace_run
 from tests.report.test_probe_figures import LINES
+from unlearning.commands.comparison import report_on
 from unlearning.probes.table import table_json
-from unlearning.report.compare import report_on
 from unlearning.report.html import write_evaluation_report, write_probe_report, write_run_report, write_trace_report
 from unlearning.report.trace_figures import write_trace_plots
 

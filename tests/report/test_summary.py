@@ -12,9 +12,9 @@ import yaml
 from rich.console import Console
 
 from tests.report.fabricated import write_failed
+from unlearning.commands.comparison import broken_at_joints, print_comparison
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
-from unlearning.report.compare import broken_at_joints, print_comparison
 from unlearning.report.comparison_row import COLUMNS, ComparisonRow
 from unlearning.report.runs import find_runs
 from unlearning.report.statistic import Statistic, around, number

@@ -13,9 +13,9 @@ import pytest
 
 from tests.report.fabricated_sweep import RATES, change_config, change_metrics
 from tests.report.test_sensitivity import explained
+from unlearning.commands.comparison import report_on
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.report import comparison_view
-from unlearning.report.compare import report_on
 from unlearning.report.comparison_figures import MAX_BARS, bars
 from unlearning.report.comparison_view import shown_methods, varied_settings
 from unlearning.report.pareto import front_labels

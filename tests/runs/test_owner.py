@@ -28,7 +28,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         context.run_dir.joinpath("metrics.json").write_text(f'{{"seed": {config.seed}}}')
 
     monkeypatch.setattr(unlearn_command, "run", run)
-    monkeypatch.setattr("unlearning.report.compare.report_on", lambda *_: None)
+    monkeypatch.setattr("unlearning.commands.comparison.report_on", lambda *_: None)
     return done
 
 

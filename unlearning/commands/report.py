@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from unlearning.commands.comparison import report_on
 from unlearning.config.report import ReportConfig
-from unlearning.report.compare import report_on
 
 
 def run(config: ReportConfig) -> None:

@@ -18,7 +18,7 @@ class CompareRuns(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Compare the jobs that have results; exit with code 1 where one did not finish, or the comparison fails."""
-        from unlearning.report.compare import report_on
+        from unlearning.commands.comparison import report_on
         from unlearning.runs.sweep import METRICS, job_folders, unfinished
 
         folder = Path(config.hydra.sweep.dir)
