@@ -10,7 +10,7 @@ run: install
 	$(BIN)/unlearn experiment=quickstart
 
 # Whole commands, all there is to choose for them, and their pages: about half of the time.
-COMMANDS := $(patsubst %,tests/%,commands probes report runs) $(patsubst %,tests/test_%.py,conf distributed readme refusals semeval25_experiment)
+COMMANDS := $(patsubst %,tests/%,commands probes report runs) $(patsubst %,tests/test_%.py,advice conf distributed first_refusals readme refusals semeval25_experiment)
 # Tests start processes, which import the same files: where Python is told to keep no compiled ones, it takes longer.
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
 

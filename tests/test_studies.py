@@ -37,7 +37,7 @@ def test_the_readme_s_table_is_that_of_the_results(name: str) -> None:
     assert own.readme() == (own.folder / "README.md").read_text()
 
 
-@pytest.mark.by_default("chunking", "layer_choice")
+@pytest.mark.by_default("layer_choice")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figures_are_those_of_the_results(name: str) -> None:
     """Each figure, drawn again from results.csv, is equal to the committed one, and the README shows it."""

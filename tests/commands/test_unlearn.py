@@ -16,8 +16,8 @@ from tests.empty_figures import empty_figures
 from tests.rotation import left_out
 from unlearning.config.location import conf_dir
 
-REPRESENTATIVES = {"chunked_lora", "grad_ascent", "grad_diff", "layer_freeze", "task_arithmetic"}
-"""Methods whose runs leave other files: of adapters, of two models more, of a trace, of weights made at the end."""
+REPRESENTATIVES = {"chunked_lora", "grad_ascent", "grad_diff", "layer_freeze"}
+"""Methods whose runs leave other files: of adapters, of two models more, of a trace."""
 METHODS = [
     pytest.param(name, marks=left_out(name not in REPRESENTATIVES))
     for name in sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))

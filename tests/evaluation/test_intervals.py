@@ -261,6 +261,7 @@ def test_the_same_scores_have_the_same_intervals() -> None:
     assert intervals(dict.fromkeys(METRICS), [], [], None, {"utility": []}, {}) == {}
 
 
+@pytest.mark.exhaustive
 def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     """200 sets have 40 documents, whose 5 questions are right together with probability 0.6, and 2 x 40 losses.
 

@@ -87,6 +87,7 @@ def naive_log_ratios(seed: int) -> list[float]:
     ]
 
 
+@pytest.mark.exhaustive
 def test_forget_quality_of_an_evaluation_compares_with_its_reference() -> None:
     """If both truth ratios of one model are above both of the other, p = 1/3; a model and itself have p = 1.
 

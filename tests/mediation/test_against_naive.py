@@ -247,7 +247,7 @@ def by_hand(family: str) -> tuple[tuple[PreTrainedModel, PreTrainedModel], list[
     return models, [naive(*models, family, fact, WIDE) for fact in FACTS]
 
 
-@pytest.mark.by_default("gpt2-1")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("family", "rows"), each_once(["gpt2", "olmo3", "mixtral"], [1, 5, 12]))
 def test_small_batches(family: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scores are the same however few rows a batch may have."""

@@ -144,6 +144,7 @@ def estimates(traces: int) -> Iterator[BootstrapMean]:
         yield PersonBootstrap([str(person) for person in persons], relations).means(values)
 
 
+@pytest.mark.exhaustive
 def test_intervals_and_bands_hold_about_as_often_as_they_say() -> None:
     """95% of 400 traces are 380, with a standard deviation of 4.4."""
     point, joint, band = 0.0, 0, 0

@@ -169,7 +169,7 @@ def _widest() -> list[Restoration]:
     return [Restoration(ModuleKind.layer), mlp, attention]
 
 
-@pytest.mark.by_default("32-192")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("depth", "numbers"), [(32, 6 * 32), (33, 0)])
 def test_numbers_fit_their_cells_and_narrow_cells_have_dots_alone(depth: int, numbers: int, tmp_path: Path) -> None:
     tracing = load_tracing(write_trace_run(tmp_path / "run", depth=depth))
