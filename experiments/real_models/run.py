@@ -27,12 +27,20 @@ DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=docu
 """Membership is of whole documents, so whole documents are unlearned."""
 METHODS = {
     "layer_freeze_mlp_0_5": ["optimizer.lr=1e-3", "schedule.epochs=6", "schedule.batch_rows=16"],
+    "layer_freeze_mlp_0_5_tokens": [
+        "method=layer_freeze_mlp_0_5",
+        "objective.reduction=token",
+        "objective.forget_ceiling_nats=4.2",
+        "optimizer.lr=1e-3",
+        "schedule.epochs=7",
+        "schedule.batch_rows=16",
+    ],
     "chunked_lora": ["optimizer.lr=1e-3", "schedule.epochs=3", "schedule.chunk_rows=20", "ratio=1to1"],
     "grad_diff": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
     "npo": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
     "grad_ascent": ["optimizer.lr=1e-5", "schedule.epochs=2", "schedule.batch_rows=16"],
 }
-"""Numbers of one guess for each method."""
+"""Numbers of one guess for each method; a name that is no preset's says which preset it changes."""
 CEILING = "objective.forget_ceiling_nats=5"
 WITHOUT_CEILING = ("npo", "grad_ascent")
 
@@ -56,8 +64,9 @@ def main() -> None:
     models = [f"model.path={folder / 'target' / 'model'}", f"model.retrained={folder / 'retrained' / 'model'}"]
     for seed in given.seeds:
         for method in given.methods:
-            own = [f"method={method}", *METHODS[method], *DOCUMENTS, f"seed={seed}", "save_model=false"]
-            own += [] if method in WITHOUT_CEILING else [CEILING]
+            own = [] if method in WITHOUT_CEILING else [CEILING]
+            own += [f"method={method}"] if METHODS[method][0].partition("=")[0] != "method" else []
+            own += [*METHODS[method], *DOCUMENTS, f"seed={seed}", "save_model=false"]
             finish("unlearn", [*common, *models, *own], folder / "runs" / f"{method}-{seed}")
     finish("unlearn-report", [f"runs={folder / 'runs'}"], None)
 
