@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from experiments.study import SCORES, Line, Study, group_by, markdown, mean
+from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers
 from unlearning.report.style import METHODS, Picture, method_colours, picture
 
 REFERENCES = {"target": "untouched target", "retrained": "retrained model"}
@@ -47,6 +47,13 @@ def kept_share(lines: Sequence[Line], target: Line) -> float:
     return (chance - mean(lines, "neutral_nats")) / (chance - float(target["neutral_nats"]))
 
 
+def over_seeds(lines: Sequence[Line], key: str) -> str:
+    """Return the mean over seeds, and the least and the greatest value where there are several."""
+    values = numbers(lines, key)
+    ends = f" ({min(values):.3f}-{max(values):.3f})" if len(values) > 1 else ""
+    return f"{mean(lines, key):.3f}{ends}"
+
+
 def table(lines: Sequence[Line]) -> str:
     """Return a table with a row for the two references and each method, the highest final score first."""
     target = next(line for line in lines if line["method"] == "target")
@@ -55,7 +62,8 @@ def table(lines: Sequence[Line]) -> str:
     rows = []
     for name in (*REFERENCES, *methods):
         runs = groups[name]
-        cells = [f"{mean(runs, key):.3f}" for key in (*SHOWN, *PARTS, *GENERAL)]
+        cells = [over_seeds(runs, key) for key in SHOWN]
+        cells += [f"{mean(runs, key):.3f}" for key in (*PARTS, *GENERAL)]
         cells.append(f"{kept_share(runs, target):.0%}")
         seconds = "" if name in REFERENCES else f"{mean(runs, 'seconds'):.0f}"
         rows.append([REFERENCES.get(name, f"`{name}`"), *cells, seconds])

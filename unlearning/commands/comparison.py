@@ -111,9 +111,14 @@ def comparison_table(section: Section, width: int) -> Table:
 
 
 def unfinished_line(run: Run) -> Text:
-    """Return state, place and error of a run without numbers, and how to go on with it."""
-    style = "bold red" if run.state == "failed" else "bold yellow"
+    """Return state, place and error of a run without numbers, and how to go on with it.
+
+    What failed would fail again: its error says what to change.
+    """
+    failed = run.state == "failed"
+    style = "bold red" if failed else "bold yellow"
     line = Text.assemble((run.state, style), f" {run.place}", f": {run.error}" if run.error else "")
     if run.resume:
-        line.append(f"\n  go on with: {run.resume}", style="dim")
+        when = "go on, with the change that the error asks for" if failed else "go on with"
+        line.append(f"\n  {when}: {run.resume}", style="dim")
     return line

@@ -161,7 +161,7 @@ class TraceConfig:
         require(self.select in self.kinds, f"{key}.select", self.select, f"one of {key}.kinds={kinds}")
         require(layer not in self.severed, f"{key}.severed", "layer", "mlp or attention")
         severed, unless = list(map(str, self.severed)), f"unless {key}.mode=exact and layer is among {key}.kinds"
-        require(not severed or (exact and layer in self.kinds), f"{key}.severed", severed, f"empty {unless}")
+        require(not severed or (exact and layer in self.kinds), f"{key}.severed", severed, f"[] {unless}")
         confidence = self.rule is SelectionRule.confidence
         require(not confidence or self.value < 1, f"{key}.value", self.value, "below 1, a confidence")
 
