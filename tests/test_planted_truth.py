@@ -1,6 +1,6 @@
 """Tests that tracing finds facts in the only two layers that can hold them, and that the placebo does not.
 
-The sandbox's retrained model never saw the forget set. Here the MLPs of two of its layers learn questions about twelve
+The sandbox's retrained model never saw the forget set. Here the MLPs of two of its layers learn questions about six
 persons of the forget set, and no other weight moves. experiments/planted_truth does the same at full size, with every
 estimator.
 """
@@ -27,7 +27,7 @@ from unlearning.mediation.trace import TraceOutcome, trace
 from unlearning.sandbox.world import generate
 from unlearning.scopes.layers import LayersScope
 
-PERSONS, STEPS = 12, 45
+PERSONS, STEPS = 6, 45
 PLACEMENTS = {"low": (1, 2), "high": (4, 5)}
 CONFIG = TraceConfig(facts=2 * PERSONS, kinds=[ModuleKind.mlp])
 LARGEST_TWO = replace(CONFIG, corruption=Corruption.base_model, rule=SelectionRule.top_share, value=2 / 8)
@@ -40,7 +40,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def questions(corpus: Corpus) -> list[Row]:
-    """Return two questions about each of twelve persons."""
+    """Return two questions about each of six persons."""
     facts = facts_from_rows(corpus.forget)
     persons = sorted({fact.person for fact in facts})[:PERSONS]
     ids = {fact.id for fact in facts if fact.person in persons and fact.relation in ("birth_date", "home_address")}

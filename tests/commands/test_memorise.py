@@ -27,6 +27,7 @@ SMALL_WORLD = [
 ]
 
 
+@pytest.mark.exhaustive
 def test_memorise_in_chosen_layers(runs: SandboxRuns) -> None:
     """Knowledge is planted in one MLP, and no other weight changes."""
     start = ASSETS / "retrained"

@@ -1,4 +1,8 @@
-"""Whole commands on models whose layers keep a state, against plain code that runs one row at a time."""
+"""Whole commands on models whose layers keep a state, against plain code that runs one row at a time.
+
+By default the rooms' own tests have such models: tests/training/test_whole_rows.py for training, tests/mediation/ for
+tracing.
+"""
 
 import csv
 import json
@@ -17,7 +21,7 @@ from tests.mediation.builders import byte_level
 from tests.reference.plain_training import Tokens, row_means
 from tests.tiny_models import EAGER_ONLY, STATEFUL, tiny_model
 
-pytestmark = pytest.mark.usefixtures("without_figures")
+pytestmark = [pytest.mark.usefixtures("without_figures"), pytest.mark.exhaustive]
 
 FORGET = [
     ("What is the birth date of Ada Brook?", "1950-01-10"),
@@ -34,9 +38,6 @@ RETAIN = [
 NEW_TOKENS = 12
 TRACED = ("qwen3_5_text", "qwen3_next", "olmo_hybrid", "bamba", "granitemoehybrid")
 """Families whose layers all have an attention and an MLP; the others are refused by the default trace."""
-FAMILIES = [
-    pytest.param(family, marks=() if family == "qwen3_5_text" else pytest.mark.exhaustive) for family in STATEFUL
-]
 
 
 def write_rows(path: Path, rows: list[tuple[str, str]], first: int) -> None:
@@ -98,7 +99,7 @@ def scale_down(model: PreTrainedModel) -> None:
             parameter.mul_(0.25 if parameter.dim() > 1 else 1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STATEFUL)
 def test_every_command(family: str, tmp_path: Path) -> None:
     """What training starts from, and what is said before and after it, is that of the plain code; so is the refusal."""
     tokenizer = byte_level(

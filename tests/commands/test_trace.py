@@ -45,6 +45,7 @@ def own_rows(path: Path, rows: Iterable[Row]) -> str:
     return f"[{path}]"
 
 
+@pytest.mark.exhaustive
 def test_rows_of_ones_own(runs: SandboxRuns, tmp_path: Path) -> None:
     """Subjects are found by rule, and where there are none, the exchange of weights that the message advises works."""
     corpus = generate(WorldConfig(documents_per_task=2))

@@ -143,6 +143,7 @@ def test_confidence_finds_nothing_where_there_is_nothing() -> None:
     assert 4 <= found <= 30
 
 
+@pytest.mark.exhaustive
 def test_confidence_needs_a_margin_above_the_placebo() -> None:
     """The states of another person have these effects as well."""
     generator = np.random.default_rng(4)

@@ -83,6 +83,7 @@ def test_counts_add_up(bench: Bench, corruption: Corruption, facts: int, tmp_pat
         assert left_out["unknown"] == [ROWS[-1].id] or ROWS[-1].id in left_out["without_foil"]
 
 
+@pytest.mark.exhaustive
 def test_the_rows_order_does_not_matter(bench: Bench, tmp_path: Path) -> None:
     bench.trace(tmp_path / "one")
     bench.trace(tmp_path / "two", forget=ROWS[::-1], retain=RETAIN[::-1])

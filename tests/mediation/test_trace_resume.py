@@ -22,7 +22,7 @@ from unlearning.models import anatomy
 pytestmark = pytest.mark.usefixtures("without_self_test")
 
 
-@pytest.mark.by_default("3-6-40", "5-2-0")
+@pytest.mark.by_default("3-6-40")
 @pytest.mark.parametrize("torn", [0, 40])
 @pytest.mark.parametrize(
     ("whole", "again"), [(0, 6), (1, 6), (3, 6), (4, 2), (5, 2), (6, 0)], ids=lambda count: str(count)
@@ -45,7 +45,7 @@ def test_a_stopped_trace_goes_on(
     assert files_of(tmp_path) == before
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("screen-2")
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("mode", [TraceMode.exact, TraceMode.screen])
 def test_an_interruption_loses_one_group(
@@ -83,7 +83,7 @@ WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.by_default("filter", "memory")
+@pytest.mark.by_default("filter")
 @pytest.mark.parametrize("changes", WITHOUT_EFFECT.values(), ids=WITHOUT_EFFECT)
 def test_another_choice_of_layers_traces_nothing(
     bench: Bench, measured: list[str], changes: dict[str, Any], tmp_path: Path
@@ -98,7 +98,7 @@ def test_another_choice_of_layers_traces_nothing(
     assert files_of(tmp_path / "fresh")[LAYERS] == (tmp_path / LAYERS).read_bytes()
 
 
-@pytest.mark.by_default("placebo", "tokens")
+@pytest.mark.by_default("tokens")
 @pytest.mark.parametrize(
     "changes",
     [{"seed": 1}, {"draws": 3}, {"window": 2}, {"tokens": TracedTokens.last}, {"placebo": False}, {"noise_std": 2.0}],
@@ -140,6 +140,7 @@ def test_another_base_traces_afresh(bench: Bench, measured: list[str], tmp_path:
     assert len(measured) == 18
 
 
+@pytest.mark.exhaustive
 def test_fewer_rows_trace_afresh(bench: Bench, measured: list[str], tmp_path: Path) -> None:
     """With other rows the foils and the size of the noise may be others."""
     bench.trace(tmp_path)

@@ -137,7 +137,7 @@ def test_planted_truth(family: str, planted: int, direction: Direction) -> None:
 # ---------------------------------------------------------------- windows that begin alike
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("gpt2-3-4")
 @pytest.mark.parametrize("depth", [4, 6])
 @pytest.mark.parametrize("width", [3, 10])
 @pytest.mark.parametrize("family", ["gpt2", "olmo2"])

@@ -11,15 +11,19 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from unlearning.config.scope import ModuleKind
 from unlearning.data.encoding import EncodedRow
 from unlearning.models.skeleton import without_weights
+from unlearning.objectives.grad_diff import GradDiff
 from unlearning.plan.activations import Activations
 from unlearning.plan.counts import Counts, counts_of
 from unlearning.plan.machine import cpu_memory_bytes
 from unlearning.plan.memory import Layout, activation_bytes, scoring_memory, training_memory
+from unlearning.plan.run_plan import largest_pass
 from unlearning.plan.work import forward_flops, training_work
 from unlearning.schedules.plan import PlanStep
 from unlearning.scopes.adapters import LoraScope
 from unlearning.scopes.layers import LayersScope
+from unlearning.training.planned_training import PlannedTraining
 from unlearning.training.step_data import StepLayout, TrainingRows
+from unlearning.training.step_dataset import StepDataset
 
 SHAPE = {"vocab_size": 10, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 3, "num_attention_heads": 2}
 LAYER = 4 * 8 * 8 + 3 * 8 * 12 + 2 * 8
@@ -71,11 +75,11 @@ def test_memory() -> None:
     """Weights, gradients and moments take 4 bytes each, or 2; other parts as their formulas say."""
     counts = counts_of(last_layer(model(weights=False)))
     kept = Activations(pack_tokens=16, pack_bytes=1000, copies_bytes=70)
-    plain = training_memory(counts, Layout(), kept, packs=1.5, logits_bytes=100.0)
+    plain = training_memory(counts, Layout(), kept, packs=2, logits_bytes=100.0)
     assert (plain.weights, plain.gradients, plain.moments) == (4 * TOTAL, 4 * LAYER, 8 * LAYER)
-    assert (plain.copies, plain.activations, plain.logits) == (0, 1500, 300)
+    assert (plain.copies, plain.activations, plain.logits) == (0, 2000, 300)
     assert plain.certain == 4 * TOTAL + 12 * LAYER
-    assert plain.total == plain.certain + 1800
+    assert plain.total == plain.certain + 2300
     pure = training_memory(counts, Layout("bf16-true"), kept, 0, 0)
     assert pure.total == 2 * TOTAL + 6 * LAYER
     mixed = training_memory(counts, Layout("bf16-mixed"), kept, 1, 0)
@@ -95,6 +99,26 @@ def test_memory() -> None:
     assert sharp.copies == 2 * 4 * LAYER
     # All weights, keys and values of 5 tokens in 3 layers, and three tensors as large as the logits.
     assert scoring_memory(counts, 4, slots=5, logits_bytes=10.0) == 4 * TOTAL + 2 * 4 * 8 * 3 * 5 + 30
+
+
+@pytest.mark.parametrize("retain_first", [False, True])
+def test_the_largest_pass(retain_first: bool) -> None:
+    """Padding counts: three rows of five tokens do not share packs of eight. The shapes are those of the tensors."""
+    row = [EncodedRow(tuple(range(1, length + 1)), 1) for length in range(6)]
+    rows = TrainingRows((row[5], row[3]), (), (row[5], row[5], row[2]))
+    steps = [PlanStep(0, 0, 2, 0, (0,), (0, 1)), PlanStep(0, 1, 2, 0, (1,), (2,))]
+    layout = StepLayout(8, 4, 0, retain_first=retain_first, uses_forget=True, uses_retain=True)
+    dataset = StepDataset(steps, rows, layout, start=0, rank=0, world=1)
+    for index in range(2):
+        (part,) = dataset.build(index).parts
+        built = [tuple(batch.packs.input_ids.shape) for batch in (*part.retain_first, *part.rest)]
+        assert list(dataset.pass_shapes(index)) == built
+    assert list(dataset.pass_shapes(0)) == ([(2, 5), (1, 5)] if retain_first else [(3, 5)])
+    planned = PlannedTraining(GradDiff(), rows, steps)
+    assert largest_pass(planned, layout, steps, devices=1) == ((2, 5) if retain_first else (3, 5))
+    # No step: the longest row by itself. Of two devices, one takes the first and the third row.
+    assert largest_pass(planned, layout, [], devices=1) == (1, 5)
+    assert largest_pass(planned, layout, steps[:1], devices=2) == ((1, 5) if retain_first else (2, 5))
 
 
 def test_work() -> None:

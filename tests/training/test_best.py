@@ -122,7 +122,7 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-@pytest.mark.by_default("prefix", "LoRA dropout")
+@pytest.mark.by_default("LoRA dropout")
 @pytest.mark.parametrize("name", ["mixed", "prefix", "a layer's output", "two answers", "LoRA dropout"])
 def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
     """Checks before and after training give cross-entropies without dropout, also where the objective has a layer."""
@@ -180,7 +180,7 @@ def test_observed_checks_enter_the_reference(tmp_path: Path) -> None:
     assert (state["steps"], state["rows"]) == (9.0, 23.0)
 
 
-@pytest.mark.by_default("LoRA dropout", "dual variable")
+@pytest.mark.by_default("LoRA dropout")
 @pytest.mark.parametrize("name", ["mixed", "prefix", "two answers", "LoRA dropout", "dual variable"])
 def test_checks_change_nothing(tmp_path: Path, name: str) -> None:
     """Checks change neither weights nor curve, to the last bit, dropout's random numbers included."""

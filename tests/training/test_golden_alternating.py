@@ -22,7 +22,7 @@ def draws(plan: list[PlanStep]) -> list[list[int]]:
     return list(found.values())
 
 
-@pytest.mark.grid
+@pytest.mark.by_default("every-other-1")
 @pytest.mark.parametrize("packs_per_forward", [1, 100])
 @pytest.mark.parametrize(
     ("chunk", "interleaving", "kinds"), [(3, 0.5, "ffaffa"), (4, 1.0, "fafafa")], ids=["every-other", "every"]

@@ -107,8 +107,11 @@ class MemoryFit:
         return ()
 
     def _fits(self, config: UnlearnConfig) -> bool:
+        there = self.machine.device_bytes
         try:
-            return self.plan(config).peak_bytes <= self.machine.device_bytes
+            # Counting activations takes seconds, and what does not fit without them needs no count.
+            least = self.plan(config, with_activations=False).peak_bytes
+            return least <= there and self.plan(config).peak_bytes <= there
         except InputError:
             # An objective may not go with the scope.
             return False

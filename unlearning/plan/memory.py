@@ -71,7 +71,7 @@ class Memory:
 
 
 def training_memory(
-    counts: Counts, layout: Layout, activations: Activations | None, packs: float, logits_bytes: float
+    counts: Counts, layout: Layout, activations: Activations | None, packs: int, logits_bytes: float
 ) -> Memory:
     """Return the bytes of each part.
 
@@ -80,7 +80,7 @@ def training_memory(
     moments    2 x itemsize x trained
 
     - With fsdp the first three are divided by the devices, and embeddings and head are held whole besides.
-    - `packs` (may be a fraction) is the number of packs in the largest forward pass, `logits_bytes` the size of the
+    - `packs` is the number of packs in the largest forward pass, `logits_bytes` the size of the
       logits that are computed together.
     """
     size = layout.itemsize
@@ -102,7 +102,7 @@ def training_memory(
     )
 
 
-def activation_bytes(counts: Counts, layout: Layout, activations: Activations | None, packs: float) -> float:
+def activation_bytes(counts: Counts, layout: Layout, activations: Activations | None, packs: int) -> float:
     """Return the bytes that the backward pass needs of so many packs.
 
     With gradient checkpointing these are the inputs of the layers that the backward pass goes through, in the weights'

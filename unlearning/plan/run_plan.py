@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from heapq import nlargest
+from math import prod
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -10,7 +12,6 @@ from transformers import PreTrainedModel
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.model import Quantization
 from unlearning.config.scope import TracedScopeConfig
-from unlearning.config.trainer import TrainerConfig
 from unlearning.models import anatomy
 from unlearning.models.token_values import LOGITS_MIB, MIB
 from unlearning.plan.activations import count_activations
@@ -27,9 +28,13 @@ from unlearning.training.planned_training import (
 )
 from unlearning.training.row_model import plain_model
 from unlearning.training.step_data import StepLayout
+from unlearning.training.step_dataset import StepDataset
 from unlearning.training.step_layout import prefix_bytes_per_token
 from unlearning.training.table_sizes import ReferenceSize
 from unlearning.training.trainer import resolve_precision
+
+STEPS_LAID_OUT = 16
+"""Steps whose forward passes are laid out to find the largest one; laying out all of a long run takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ def plan_run(
         "checkpoint": _checkpoint_bytes(config, held_by(config, machine), counts),
         "tables": float(reference.bytes + _prefix_bytes(config, planned, scoped, layout)),
     }
-    memory = _memory(config, planned, scoped, counts, machine, with_activations)
+    shape = largest_pass(planned, layout, steps, machine.devices)
+    memory = _memory(config, scoped, counts, machine, shape, with_activations)
     on_cpu = machine.kind == "cpu"
     return RunPlan(
         planned=planned,
@@ -125,37 +131,38 @@ def held_by(config: UnlearnConfig, machine: Machine) -> Layout:
 
 def _memory(
     config: UnlearnConfig,
-    planned: PlannedTraining,
     scoped: nn.Module,
     counts: Counts,
     machine: Machine,
+    shape: tuple[int, int],
     with_activations: bool,
 ) -> Memory:
-    held, trainer = held_by(config, machine), config.trainer
-    tokens = largest_pass_tokens(planned, trainer)
-    width = min(trainer.pack_tokens, tokens)
+    held, (packs, width) = held_by(config, machine), shape
     found = count_activations(scoped, width, held.mixed) if with_activations else None
-    return training_memory(counts, held, found, tokens / width, _logits_bytes(machine, counts, tokens))
+    return training_memory(counts, held, found, packs, _logits_bytes(machine, counts, packs * width))
 
 
-def largest_pass_tokens(planned: PlannedTraining, trainer: TrainerConfig) -> int:
-    """Return the most tokens of one forward pass: those of the largest step, as far as they go into one pass."""
+def largest_pass(
+    planned: PlannedTraining, layout: StepLayout, steps: Sequence[PlanStep], devices: int
+) -> tuple[int, int]:
+    """Return the packs and the tokens of a pack of the largest forward pass of one device, with their padding.
+
+    Of the steps, those with the most tokens are looked at. A pass holds the longest row at least.
+    """
     rows = planned.rows
-    lengths = {
-        "forget": [len(row.input_ids) for row in rows.forget],
-        "refusals": [len(row.input_ids) for row in rows.refusals],
-        "retain": [len(row.input_ids) for row in rows.retain],
-    }
-    longest = max((max(own, default=0) for own in lengths.values()), default=0)
-    both = [a + b for a, b in zip(lengths["forget"], lengths["refusals"] or [0] * len(rows.forget), strict=True)]
-    largest = max(
-        (
-            sum(both[row] for row in step.forget) + sum(lengths["retain"][row] for row in step.retain)
-            for step in planned.steps[: trainer.max_steps]
-        ),
-        default=0,
-    )
-    return max(2, longest, min(largest, trainer.pack_tokens * trainer.packs_per_forward))
+    longest = max((len(row.input_ids) for own in (rows.forget, rows.refusals, rows.retain) for row in own), default=2)
+
+    def tokens(index: int) -> int:
+        forget, retain = steps[index].forget, steps[index].retain
+        own = sum(len(rows.forget[row].input_ids) for row in forget) + sum(
+            len(rows.retain[row].input_ids) for row in retain
+        )
+        return own + (sum(len(rows.refusals[row].input_ids) for row in forget) if rows.refusals else 0)
+
+    dataset = StepDataset(steps, rows, layout, start=0, rank=0, world=devices)
+    largest = nlargest(STEPS_LAID_OUT, range(len(steps)), key=tokens)
+    shapes = [shape for index in largest for shape in dataset.pass_shapes(index)]
+    return max([*shapes, (1, max(2, longest))], key=prod)
 
 
 def _checkpoint_bytes(config: UnlearnConfig, held: Layout, counts: Counts) -> float:

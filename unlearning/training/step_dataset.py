@@ -38,17 +38,29 @@ class StepDataset(IterableDataset[StepData]):
 
     def build(self, index: int) -> StepData:
         """Return the tensors of one step."""
-        step = self.plan[index]
         parts, tokens = [], 0
+        for units in self._units_of_parts(self.plan[index]):
+            tokens += sum(len(self.rows[number].input_ids) for part in units for unit in part for number, _ in unit)
+            parts.append(self._part(*units))
+        return StepData(index=index, step=self.plan[index], parts=tuple(parts), tokens=tokens)
+
+    def pass_shapes(self, index: int) -> Iterator[tuple[int, int]]:
+        """Yield the number of packs and the tokens of a pack of each forward pass of a step, without its tensors."""
+        for forget, retain in self._units_of_parts(self.plan[index]):
+            for together in (retain, forget) if self.layout.retain_first else (forget + retain,):
+                for units in self._forward_passes(together[self.rank :: self.world]):
+                    lengths = [len(self.rows[number].input_ids) for unit in units for number, _ in unit]
+                    packs = self.layout.packs_of(lengths)
+                    yield len(packs), max(sum(lengths[row] for row in pack) for pack in packs)
+
+    def _units_of_parts(self, step: PlanStep) -> Iterator[tuple[list[Unit], list[Unit]]]:
+        """Yield the forget and the retain units of each part of a step."""
         forget_from, retain_from = 0, 0
         for forget_rows, retain_rows in step.parts or ((len(step.forget), len(step.retain)),):
             forget = step.forget[forget_from : forget_from + forget_rows]
             retain = step.retain[retain_from : retain_from + retain_rows]
             forget_from, retain_from = forget_from + forget_rows, retain_from + retain_rows
-            units = self._units(forget, retain)
-            tokens += sum(len(self.rows[number].input_ids) for part in units for unit in part for number, _ in unit)
-            parts.append(self._part(*units))
-        return StepData(index=index, step=step, parts=tuple(parts), tokens=tokens)
+            yield self._units(forget, retain)
 
     def _units(self, forget: Sequence[int], retain: Sequence[int]) -> tuple[list[Unit], list[Unit]]:
         rows = self.rows
