@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -39,6 +41,8 @@ class PlainMethod:
     batch_rows: int
     accumulate: int
     lr: float
+    decay_steps: int
+    """Steps in which the learning rate falls to 0, also where only the first of them are made."""
     pad: int
 
 
@@ -51,6 +55,10 @@ class PlainTrainer(Trainer):
         self.loss_is_scaled_for_ga = False
         self.losses: list[float] = []
         self._sum, self._rows = 0.0, 0
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:  # noqa: ARG002
+        """Return the linear decay over the steps of the whole plan."""
+        return super().create_scheduler(self.method.decay_steps, optimizer)
 
     def compute_loss(
         self,

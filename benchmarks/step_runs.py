@@ -213,7 +213,8 @@ def train_theirs(
         for forget_rows, retain_rows in step.parts or ((len(step.forget), len(step.retain)),):
             rows += [_plain(chosen.forget[next(forget)], True, step.epoch) for _ in range(forget_rows)]
             rows += [_plain(chosen.retain[next(retain)], False, step.epoch) for _ in range(retain_rows)]
-    method = PlainMethod(case.joint, case.batch_rows // case.accumulate, case.accumulate, case.lr, PAD)
+    batch_rows = case.batch_rows // case.accumulate
+    method = PlainMethod(case.joint, batch_rows, case.accumulate, case.lr, plan[0].phase_steps, PAD)
     return train_plain(model, rows, method, now)
 
 
