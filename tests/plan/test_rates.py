@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.evaluation.tiny import byte_model, byte_tokenizer, multiple_choice, small_corpus
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.prompt import PromptConfig
+from unlearning.config.trainer import TrainerConfig
 from unlearning.evaluation.evaluate import evaluate
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.plan.counts import counts_of
-from unlearning.plan.machine import Machine
+from unlearning.plan.machine import Machine, this_machine
 from unlearning.plan.rates import expected_seconds, measured_rates, rate_file
 from unlearning.plan.work import SAMPLE, Work, scoring_work, tokens_of
 from unlearning.progress.measured import Measured, parts_measured
@@ -43,6 +45,16 @@ def test_the_file(tmp_path: Path) -> None:
     assert rate_file(tmp_path, machine, "32-true", counts_of(byte_model("llama", num_hidden_layers=3))).read() == {}
     file.path.write_text("{")
     assert file.read() == {}
+
+
+def test_another_number_of_threads_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread has another rate than two."""
+    names = []
+    for threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        names.append(this_machine(TrainerConfig(accelerator="cpu", devices="1")).name)
+    assert [f", {threads} of " in name for threads, name in enumerate(names, start=1)] == [True, True]
+    assert names[0] != names[1]
 
 
 def test_the_parts_are_those_of_an_evaluation() -> None:

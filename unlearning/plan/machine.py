@@ -24,7 +24,7 @@ class Machine:
     """One kind of device, and how many of them a run uses."""
 
     name: str
-    """Of the GPU, or of the processor and its number of cores."""
+    """Of the GPU, or of the processor, with the threads that PyTorch uses and the number of cores."""
     kind: str
     """"cuda" or "cpu"."""
     devices: int
@@ -49,7 +49,7 @@ def this_machine(trainer: TrainerConfig) -> Machine:
         gpu = torch.cuda.get_device_properties(device)
         return Machine(gpu.name, "cuda", found, float(gpu.total_memory), libraries_bytes=CUDA_BYTES)
     processes = 1 if trainer.devices == "auto" else int(trainer.devices)
-    processor = f"{platform.machine()} {_processor()}, {os.cpu_count()} cores"
+    processor = f"{platform.machine()} {_processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
     memory, swap = cpu_memory_bytes(CGROUPS, OWN_CGROUP), float(psutil.swap_memory().total)
     return Machine(processor, "cpu", processes, memory, swap, _libraries_bytes())
 
