@@ -25,24 +25,46 @@ SCORED = ["evaluation=semeval", "evaluation.shots=0", "evaluation.max_questions=
 """MMLU's letters are at chance in models of this size, so few questions are asked: two of each subject."""
 DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=document"]
 """Membership is of whole documents, so whole documents are unlearned."""
+ROWS = "schedule.batch_rows=16"
+FREEZE = ["method=layer_freeze_mlp_0_5", "tuned=none", *DOCUMENTS, ROWS]
+BY_TOKENS = [*FREEZE, "objective.reduction=token"]
+CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "schedule.chunk_rows=20", "ratio=1to1"]
+AT_5 = "objective.forget_ceiling_nats=5"
 METHODS = {
-    "layer_freeze_mlp_0_5": ["optimizer.lr=1e-3", "schedule.epochs=6", "schedule.batch_rows=16"],
+    # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml.
+    "layer_freeze_mlp_0_5": ["method=layer_freeze_mlp_0_5"],
+    "chunked_lora": ["method=chunked_lora"],
+    # On the way to them.
+    "layer_freeze_mlp_0_5_guess": [*FREEZE, AT_5, "optimizer.lr=1e-3", "schedule.epochs=6"],
     "layer_freeze_mlp_0_5_tokens": [
-        "method=layer_freeze_mlp_0_5",
-        "objective.reduction=token",
+        *BY_TOKENS,
         "objective.forget_ceiling_nats=4.2",
         "optimizer.lr=1e-3",
         "schedule.epochs=7",
-        "schedule.batch_rows=16",
     ],
-    "chunked_lora": ["optimizer.lr=1e-3", "schedule.epochs=3", "schedule.chunk_rows=20", "ratio=1to1"],
-    "grad_diff": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
-    "npo": ["optimizer.lr=5e-5", "schedule.epochs=3", "schedule.batch_rows=16"],
-    "grad_ascent": ["optimizer.lr=1e-5", "schedule.epochs=2", "schedule.batch_rows=16"],
+    "layer_freeze_mlp_0_5_4_nats": [
+        *BY_TOKENS,
+        "objective.forget_ceiling_nats=4",
+        "optimizer.lr=1.2e-3",
+        "schedule.epochs=14",
+    ],
+    "layer_freeze_mlp_0_5_3_nats": [
+        *BY_TOKENS,
+        "objective.forget_ceiling_nats=3",
+        "optimizer.lr=1.2e-3",
+        "schedule.epochs=10",
+    ],
+    "chunked_lora_guess": [*CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
+    "chunked_lora_rows": [
+        *(*CHUNKS, "prompt.append_eos=true", "objective.forget_ceiling_nats=3", "objective.retain_weight=3"),
+        *("optimizer.lr=1.5e-3", "optimizer.warmup_steps=3", "schedule.epochs=8"),
+    ],
+    # Baselines.
+    "grad_diff": ["method=grad_diff", *DOCUMENTS, AT_5, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],
+    "npo": ["method=npo", *DOCUMENTS, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],
+    "grad_ascent": ["method=grad_ascent", *DOCUMENTS, "optimizer.lr=1e-5", "schedule.epochs=2", ROWS],
 }
-"""Numbers of one guess for each method; a name that is no preset's says which preset it changes."""
-CEILING = "objective.forget_ceiling_nats=5"
-WITHOUT_CEILING = ("npo", "grad_ascent")
+"""What each row of the table changes."""
 
 
 def main() -> None:
@@ -64,9 +86,7 @@ def main() -> None:
     models = [f"model.path={folder / 'target' / 'model'}", f"model.retrained={folder / 'retrained' / 'model'}"]
     for seed in given.seeds:
         for method in given.methods:
-            own = [] if method in WITHOUT_CEILING else [CEILING]
-            own += [f"method={method}"] if METHODS[method][0].partition("=")[0] != "method" else []
-            own += [*METHODS[method], *DOCUMENTS, f"seed={seed}", "save_model=false"]
+            own = [*METHODS[method], f"seed={seed}", "save_model=false"]
             finish("unlearn", [*common, *models, *own], folder / "runs" / f"{method}-{seed}")
     finish("unlearn-report", [f"runs={folder / 'runs'}"], None)
 

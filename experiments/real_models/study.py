@@ -23,16 +23,16 @@ VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 
 
 def collected_lines(folder: Path) -> list[Line]:
-    """Return a line for each run in the folder, and one for the target and one for the retrained model."""
+    """Return a line for each reference, which one run or more has scored, and one for each run in the folder."""
+    references: dict[str, Line] = {}
     lines: list[Line] = []
     for path in sorted(folder.glob("*/metrics.json")):
         metrics = json.loads(path.read_text())
         model = yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"]
         method, _, seed = path.parent.name.rpartition("-")
-        if not lines:
-            lines += [_line(model, role, "", metrics[role], {}) for role in REFERENCES]
+        references |= {role: _line(model, role, "", metrics[role], {}) for role in REFERENCES if metrics[role]}
         lines.append(_line(model, method, seed, metrics["unlearned"], metrics["training"]))
-    return lines
+    return [*references.values(), *lines]
 
 
 def _line(model: str, method: str, seed: str, scores: Mapping[str, Any], training: Mapping[str, Any]) -> Line:
