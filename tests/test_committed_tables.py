@@ -9,18 +9,22 @@ import pytest
 from experiments.planted_truth import run as planted_truth_run
 from experiments.planted_truth import tables as planted_truth
 from experiments.quickstart import tables as quickstart
+from experiments.real_models import study as real_models
 from experiments.study import MARKERS, Line, read_csv
 from unlearning.errors import InputError
 
 Text = Callable[[Sequence[Line]], str]
+REAL_MODELS = real_models.STUDY.folder / "results.csv"
 WRITTEN = {
     "quickstart": (quickstart.study_readme, quickstart.README, quickstart.RESULTS),
     "project": (quickstart.project_readme, quickstart.PROJECT_README, quickstart.RESULTS),
+    "project, real model": (real_models.project_readme, quickstart.PROJECT_README, REAL_MODELS),
     "planted_truth": (planted_truth.readme, planted_truth.README, planted_truth.RESULTS),
 }
 SHOWN = {
     "quickstart": quickstart.HEADINGS,
     "project": ("model", *quickstart.HEADLINE),
+    "project, real model": tuple(real_models.HEADLINE),
     "planted_truth": ("estimator", "hits", "chosen", "placebo_hits"),
 }
 """README -> columns of results.csv from which its table is made."""

@@ -11,13 +11,28 @@ from typing import Any
 
 import yaml
 
-from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers
+from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers, replace_between
+from unlearning.artefacts import write_text
 from unlearning.report.style import METHODS, Picture, method_colours, picture
 
 REFERENCES = {"target": "untouched target", "retrained": "retrained model"}
 SHOWN = ("final", "task_aggregate", "mia_score")
 PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "retain_knowledge")
 GENERAL = ("utility_cloze", "neutral_nats")
+FOUND = ("layer_freeze_mlp_0_5", "chunked_lora")
+"""Methods whose numbers were found on this model."""
+HEADLINE = {
+    "final": "final",
+    "task_aggregate": "task aggregate",
+    "mia_score": "MIA score",
+    "utility": "utility",
+    "forget_knowledge": "forget EM",
+    "forget_regurgitation": "forget ROUGE-L",
+    "retain_knowledge": "retain EM",
+}
+PROJECT_README = Path(__file__).parent.parent.parent / "README.md"
+FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
+"""What stands before and after this study's table in the project's README."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 """Tokens; a model without any knowledge has their logarithm as its loss."""
 
@@ -73,12 +88,15 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Name the methods with the highest final scores, and the retrained model's."""
+    """Name the scores of the methods whose numbers were found, and the retrained model's."""
     groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
-    means = {name: mean(runs, "final") for name, runs in groups.items()}
-    best = sorted((name for name in means if name not in REFERENCES), key=lambda name: -means[name])
-    shown = ", ".join(f"`{name}` {means[name]:.2f}" for name in best)
-    return f"final scores on SmolLM2-135M, one guess each: {shown} (retrained {means['retrained']:.2f})."
+    shown = ", ".join(f"`{name}` {_three_scores(groups[name])}" for name in FOUND)
+    retrained = _three_scores(groups["retrained"])
+    return f"final score, task aggregate and membership score on SmolLM2-135M: {shown} (retrained model {retrained})."
+
+
+def _three_scores(lines: Sequence[Line]) -> str:
+    return " / ".join(f"{mean(lines, key):.2f}" for key in SHOWN)
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
@@ -105,7 +123,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
 COLUMNS = {key: key for key in ("model", "method", "seed", *SCORES, *GENERAL, "mia_auc", "seconds")}
 STUDY = Study(
     folder=Path(__file__).parent,
-    question="What do the methods do to a pretrained model?",
+    question="What do the two seed systems do to a pretrained model?",
     answer=answer,
     columns=COLUMNS,
     table=table,
@@ -113,5 +131,17 @@ STUDY = Study(
     collected_lines=collected_lines,
 )
 
+
+def project_readme(lines: Sequence[Line]) -> str:
+    """Return the text of the project's README.md with the table of the references and the methods of FOUND."""
+    groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
+    rows = [
+        [REFERENCES.get(name, f"`{name}`"), *(over_seeds(groups[name], key) for key in HEADLINE)]
+        for name in (*REFERENCES, *FOUND)
+    ]
+    return replace_between(FIRST_TABLE, PROJECT_README.read_text(), markdown(["model", *HEADLINE.values()], rows))
+
+
 if __name__ == "__main__":
     STUDY.main()
+    write_text(PROJECT_README, project_readme(STUDY.lines()))
