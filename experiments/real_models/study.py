@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from experiments.quickstart.tables import COLUMNS, PROJECT_README
+from experiments.quickstart.tables import HEADLINE as TITLES
 from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers, replace_between
 from unlearning.artefacts import write_text
 from unlearning.report.style import METHODS, Picture, method_colours, picture
@@ -21,16 +23,8 @@ PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "re
 GENERAL = ("utility_cloze", "neutral_nats")
 FOUND = ("layer_freeze_mlp_0_5", "chunked_lora")
 """Methods whose numbers were found on this model."""
-HEADLINE = {
-    "final": "final",
-    "task_aggregate": "task aggregate",
-    "mia_score": "MIA score",
-    "utility": "utility",
-    "forget_knowledge": "forget EM",
-    "forget_regurgitation": "forget ROUGE-L",
-    "retain_knowledge": "retain EM",
-}
-PROJECT_README = Path(__file__).parent.parent.parent / "README.md"
+HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
+"""Columns of the table in the project's README: those of the quickstart's table there."""
 FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
 """What stands before and after this study's table in the project's README."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
@@ -120,12 +114,12 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     figure.legend(named.values(), named, loc="outside right upper")
 
 
-COLUMNS = {key: key for key in ("model", "method", "seed", *SCORES, *GENERAL, "mia_auc", "seconds")}
+KEPT = {key: key for key in ("model", "method", "seed", *SCORES, *GENERAL, "mia_auc", "seconds")}
 STUDY = Study(
     folder=Path(__file__).parent,
     question="What do the two seed systems do to a pretrained model?",
     answer=answer,
-    columns=COLUMNS,
+    columns=KEPT,
     table=table,
     pictures=pictures,
     collected_lines=collected_lines,
@@ -139,7 +133,7 @@ def project_readme(lines: Sequence[Line]) -> str:
         [REFERENCES.get(name, f"`{name}`"), *(over_seeds(groups[name], key) for key in HEADLINE)]
         for name in (*REFERENCES, *FOUND)
     ]
-    return replace_between(FIRST_TABLE, PROJECT_README.read_text(), markdown(["model", *HEADLINE.values()], rows))
+    return replace_between(FIRST_TABLE, PROJECT_README.read_text(), markdown(["model", *TITLES], rows))
 
 
 if __name__ == "__main__":
