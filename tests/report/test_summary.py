@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from tests.report.fabricated import write_failed
-from unlearning.commands.comparison import broken_at_joints, print_comparison
+from unlearning.commands.comparison import broken_at_joints, print_comparison, unfinished_line
 from unlearning.config.report import ConstraintConfig, SelectConfig
 from unlearning.errors import InputError
 from unlearning.report.comparison_row import COLUMNS, ComparisonRow
@@ -267,3 +267,15 @@ def test_nothing_but_unfinished_jobs_is_no_error(tmp_path: Path) -> None:
         "running",
         "interrupted",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [("interrupted", "go on with"), ("failed", "go on, with the change that the error asks for")],
+)
+def test_a_failed_run_is_not_told_to_run_again_as_it_was(tmp_path: Path, state: str, advice: str) -> None:
+    """What was interrupted goes on by its own command; what failed needs the change that its error names."""
+    write_failed(tmp_path / "run", state)
+    (run,) = find_runs(tmp_path)
+    last = unfinished_line(run).plain.splitlines()[-1].strip()
+    assert last == f"{advice}: unlearn method=grad_ascent hydra.run.dir=run"

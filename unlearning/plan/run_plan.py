@@ -151,16 +151,8 @@ def largest_pass(
     """
     rows = planned.rows
     longest = max((len(row.input_ids) for own in (rows.forget, rows.refusals, rows.retain) for row in own), default=2)
-
-    def tokens(index: int) -> int:
-        forget, retain = steps[index].forget, steps[index].retain
-        own = sum(len(rows.forget[row].input_ids) for row in forget) + sum(
-            len(rows.retain[row].input_ids) for row in retain
-        )
-        return own + (sum(len(rows.refusals[row].input_ids) for row in forget) if rows.refusals else 0)
-
     dataset = StepDataset(steps, rows, layout, start=0, rank=0, world=devices)
-    largest = nlargest(STEPS_LAID_OUT, range(len(steps)), key=tokens)
+    largest = nlargest(STEPS_LAID_OUT, range(len(steps)), key=dataset.tokens)
     shapes = [shape for index in largest for shape in dataset.pass_shapes(index)]
     return max([*shapes, (1, max(2, longest))], key=prod)
 

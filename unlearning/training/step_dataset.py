@@ -38,11 +38,14 @@ class StepDataset(IterableDataset[StepData]):
 
     def build(self, index: int) -> StepData:
         """Return the tensors of one step."""
-        parts, tokens = [], 0
-        for units in self._units_of_parts(self.plan[index]):
-            tokens += sum(len(self.rows[number].input_ids) for part in units for unit in part for number, _ in unit)
-            parts.append(self._part(*units))
-        return StepData(index=index, step=self.plan[index], parts=tuple(parts), tokens=tokens)
+        step = self.plan[index]
+        parts = tuple(self._part(*units) for units in self._units_of_parts(step))
+        return StepData(index=index, step=step, parts=parts, tokens=self.tokens(index))
+
+    def tokens(self, index: int) -> int:
+        """Return the number of tokens of a step's rows on all devices, prompts included."""
+        units = [unit for part in self._units_of_parts(self.plan[index]) for of_set in part for unit in of_set]
+        return sum(len(self.rows[number].input_ids) for unit in units for number, _ in unit)
 
     def pass_shapes(self, index: int) -> Iterator[tuple[int, int]]:
         """Yield the number of packs and the tokens of a pack of each forward pass of a step, without its tensors."""
