@@ -14,7 +14,7 @@ from unlearning.models.skeleton import without_weights
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.plan.activations import Activations
 from unlearning.plan.counts import Counts, counts_of
-from unlearning.plan.machine import cpu_memory_bytes
+from unlearning.plan.machine import cpu_memory_bytes, leaves_gaps
 from unlearning.plan.memory import Layout, activation_bytes, scoring_memory, training_memory
 from unlearning.plan.run_plan import largest_pass
 from unlearning.plan.work import forward_flops, training_work
@@ -54,6 +54,7 @@ def test_counts() -> None:
         total=TOTAL,
         trained=LAYER,
         adapters=0,
+        adapted_width=0,
         in_layers=3 * LAYER,
         layer=LAYER,
         moving_in_layers=LAYER,
@@ -69,6 +70,9 @@ def test_counts() -> None:
     adapted = counts_of(LoraScope(rank=2, targets=["q"]).apply(model(weights=False), None))
     # Rank 2 on q, 8 to 8: 2 * (8 + 8) in each layer.
     assert (adapted.trained, adapted.adapters, adapted.total) == (96, 96, TOTAL + 96)
+    # q has 8 outputs in each of 3 layers, up has 12.
+    both = counts_of(LoraScope(rank=2, targets=["q", "up"]).apply(model(weights=False), None))
+    assert (adapted.adapted_width, both.adapted_width) == (24, 60)
 
 
 def test_memory() -> None:
@@ -99,6 +103,39 @@ def test_memory() -> None:
     assert sharp.copies == 2 * 4 * LAYER
     # All weights, keys and values of 5 tokens in 3 layers, and three tensors as large as the logits.
     assert scoring_memory(counts, 4, slots=5, logits_bytes=10.0) == 4 * TOTAL + 2 * 4 * 8 * 3 * 5 + 30
+
+
+def test_gaps() -> None:
+    """An allocator that leaves gaps leaves two of each adapted output: 2 x 24 numbers for each of 2 x 16 tokens."""
+    counts = counts_of(LoraScope(rank=2, targets=["q"]).apply(model(weights=False), None))
+    kept = Activations(pack_tokens=16, pack_bytes=1000, copies_bytes=0)
+
+    def gaps(layout: Layout) -> float:
+        return training_memory(counts, layout, kept, packs=2, logits_bytes=0).gaps
+
+    assert gaps(Layout(leaves_gaps=True)) == 4 * 2 * 24 * 32
+    assert gaps(Layout("bf16-mixed", leaves_gaps=True)) == 2 * 2 * 24 * 32
+    # The adapters are in all three layers, and one is recomputed at a time.
+    assert gaps(Layout(leaves_gaps=True, gradient_checkpointing=True)) == 4 * 2 * 8 * 32
+    assert gaps(Layout()) == 0
+    without = counts_of(last_layer(model(weights=False)))
+    assert training_memory(without, Layout(leaves_gaps=True), kept, 2, 0).gaps == 0
+
+
+@pytest.mark.parametrize(
+    ("library", "environment", "expected"),
+    [
+        (("glibc", "2.36"), {}, True),
+        (("glibc", "2.4"), {}, True),
+        (("glibc", "2.38"), {}, False),
+        (("glibc", "2.40.1"), {}, False),
+        (("glibc", "2.36"), {"MALLOC_MMAP_THRESHOLD_": "1048576"}, False),
+        (("", ""), {}, False),
+    ],
+)
+def test_which_allocators_leave_gaps(library: tuple[str, str], environment: dict[str, str], expected: bool) -> None:
+    """glibc before 2.38 does, unless large tensors have pages of their own."""
+    assert leaves_gaps(library, environment) is expected
 
 
 @pytest.mark.parametrize("retain_first", [False, True])

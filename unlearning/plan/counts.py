@@ -17,6 +17,8 @@ class Counts:
     trained: int
     adapters: int
     """Weights of adapters alone."""
+    adapted_width: int
+    """Numbers at one token in the outputs of all modules that have an adapter."""
     in_layers: int
     """Weights of all layers, that is of all but embeddings, final norm and head; without adapters."""
     layer: int
@@ -50,6 +52,7 @@ def counts_of(scoped: nn.Module) -> Counts:
         total=sum(weight.numel() for weight in scoped.parameters()),
         trained=_trained(scoped),
         adapters=adapters,
+        adapted_width=sum(len(weight) for name, weight in scoped.named_parameters() if ".lora_B." in name),
         in_layers=sum(sizes),
         layer=max(sizes),
         moving_in_layers=sum(sizes[first:]),

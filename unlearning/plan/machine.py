@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,10 @@ from unlearning.training.hardware import one_device
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 CUDA_BYTES = float(2**30)
 """What CUDA's own context takes, about."""
+FILLS_GAPS = (2, 38)
+"""The first version of glibc whose aligned allocation reuses freed places: 2.38 looks for one that is aligned (bug
+14581), and later versions join what aligning cuts off with the place beside it (bug 30723)."""
+MMAP_THRESHOLD = "MALLOC_MMAP_THRESHOLD_"
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 """Files of cgroup version 2 and of version 1."""
 
@@ -34,6 +39,8 @@ class Machine:
     """Disk that a CPU's memory may be moved to: slow, and never planned with."""
     libraries_bytes: float = 0.0
     """What the libraries of one process take on the device."""
+    leaves_gaps: bool = False
+    """Whether the place of a freed tensor stays empty when the next one of its size is made (`leaves_gaps`)."""
 
     @property
     def device_bytes(self) -> float:
@@ -51,7 +58,21 @@ def this_machine(trainer: TrainerConfig) -> Machine:
     processes = 1 if trainer.devices == "auto" else int(trainer.devices)
     processor = f"{platform.machine()} {_processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
     memory, swap = cpu_memory_bytes(CGROUPS, OWN_CGROUP), float(psutil.swap_memory().total)
-    return Machine(processor, "cpu", processes, memory, swap, _libraries_bytes())
+    gaps = leaves_gaps(platform.libc_ver(), os.environ)
+    return Machine(processor, "cpu", processes, memory, swap, _libraries_bytes(), gaps)
+
+
+def leaves_gaps(library: tuple[str, str], environment: Mapping[str, str]) -> bool:
+    """Return whether a C library of that name and version leaves gaps: glibc before 2.38 does.
+
+    PyTorch asks for memory at aligned addresses. To align one, older versions take a larger place and free its ends,
+    which they do not join with it again: the place is then too small for the next tensor of that size. With a
+    threshold in the environment, large tensors have pages of their own and leave no gap.
+    """
+    name, version = library
+    if name != "glibc" or MMAP_THRESHOLD in environment:
+        return False
+    return tuple(int(part) for part in version.split(".")[:2]) < FILLS_GAPS
 
 
 def cpu_memory_bytes(cgroups: Path, own_cgroup: Path) -> float:

@@ -9,6 +9,10 @@ from unlearning.training.disk_space import MOMENTS
 GIB = 2**30
 NF4_BITS = 4.127
 """Bits of a weight in NF4 with quantised constants (QLoRA, Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
+GAPS = 2
+"""Places of an adapted module's output that stay empty, where the allocator leaves gaps. An adapted module makes three
+temporary tensors of that size. Two were chosen because of what was measured: benchmarks/README.md, "A billion weights".
+"""
 LOGITS_COPIES = 3
 """Tensors as large as the logits that are computed together: the logits, their logarithms, and the gradient."""
 
@@ -27,6 +31,8 @@ class Layout:
     """Devices that each hold all weights, with ddp."""
     sharp: bool = False
     """Whether the forget gradient is taken uphill (optimizer.sam_radius)."""
+    leaves_gaps: bool = False
+    """Whether the place of a freed tensor stays empty when the next one is made (`Machine.leaves_gaps`)."""
 
     @property
     def itemsize(self) -> int:
@@ -52,6 +58,8 @@ class Memory:
     activations: float
     """0 where they are not known for the architecture."""
     logits: float
+    gaps: float = 0.0
+    """Empty places between the activations of adapted modules, where the allocator leaves them."""
     checkpoint: float = 0.0
     """The copy of weights and moments that is written while training goes on; 0 with a GPU, which does not hold it."""
     tables: float = 0.0
@@ -82,6 +90,7 @@ def training_memory(
     - With fsdp the first three are divided by the devices, and embeddings and head are held whole besides.
     - `packs` is the number of packs in the largest forward pass, `logits_bytes` the size of the
       logits that are computed together.
+    - gaps are GAPS x the outputs of all adapted modules for all tokens of that pass, in the type of the activations.
     """
     size = layout.itemsize
     weights = float(size * counts.total)
@@ -99,6 +108,7 @@ def training_memory(
         copies=copies,
         activations=activation_bytes(counts, layout, activations, packs),
         logits=LOGITS_COPIES * logits_bytes,
+        gaps=_gap_bytes(counts, layout, activations, packs),
     )
 
 
@@ -116,6 +126,15 @@ def activation_bytes(counts: Counts, layout: Layout, activations: Activations | 
         activations.pack_tokens * layout.itemsize * counts.width * counts.moving
         + activations.pack_bytes / counts.moving
     )
+
+
+def _gap_bytes(counts: Counts, layout: Layout, activations: Activations | None, packs: int) -> float:
+    """Return the bytes of the gaps; where layers are recomputed, those of one layer."""
+    if activations is None or not layout.leaves_gaps or not counts.adapted_width:
+        return 0.0
+    layers = counts.moving if layout.gradient_checkpointing else 1
+    itemsize = 2 if layout.mixed else layout.itemsize
+    return GAPS * itemsize * packs * activations.pack_tokens * counts.adapted_width / layers
 
 
 def _copies(counts: Counts, layout: Layout, activations: Activations | None) -> float:

@@ -126,6 +126,7 @@ def held_by(config: UnlearnConfig, machine: Machine) -> Layout:
         sharded_over=machine.devices if several and trainer.strategy == "fsdp" else 1,
         replicas=machine.devices if several and trainer.strategy != "fsdp" else 1,
         sharp=config.optimizer.sam_radius > 0,
+        leaves_gaps=machine.leaves_gaps,
     )
 
 
