@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.records import jsonl
+from tests.data.settings import data_settings
 from unlearning.config.checks import check_ranges
 from unlearning.config.data import TofuDataConfig
 from unlearning.data.ids import document_id, kind_of
@@ -62,6 +63,25 @@ def test_questions_have_a_paraphrase_and_wrong_answers(tmp_path: Path) -> None:
     assert (sets.retain, sets.world_facts) == ((), ())
 
 
+def test_the_holdout_is_asked_like_the_rows(tmp_path: Path) -> None:
+    """Its answers are compared with those to the forget questions, so it is refused without them."""
+    holdout = jsonl(tmp_path / "holdout10.jsonl", BEN)
+    sets = load_corpus(config(tmp_path, holdout=holdout)).tofu
+    assert sets is not None
+    ((name, prompt, answer),) = [(row.id, row.input, row.output) for row in sets.holdout]
+    assert (name, prompt, answer) == ("holdout/0", "Question: What does Ben write?\nAnswer:", BEN["answer"])
+    with pytest.raises(InputError, match=r"data.holdout=.*: data.forget_questions is null; must be given with it"):
+        load_corpus(config(tmp_path, holdout=holdout, forget_questions=None))
+
+
+def test_the_holdout_has_the_forget_sets_share() -> None:
+    """conf/data/tofu.yaml names the holdout of as many authors as are forgotten."""
+    for share, rest in (("10", "90"), ("05", "95"), ("01", "99")):
+        chosen = data_settings("data=tofu", f"data.forget_set=forget{share}", f"data.retain_set=retain{rest}")
+        assert isinstance(chosen, TofuDataConfig)
+        assert chosen.holdout == f"locuslab/TOFU:holdout{share}:train"
+
+
 def test_the_fingerprint_covers_the_questions(tmp_path: Path) -> None:
     """A corpus without questions has no sets of them."""
     whole = load_corpus(config(tmp_path))
@@ -70,7 +90,8 @@ def test_the_fingerprint_covers_the_questions(tmp_path: Path) -> None:
     bare = load_corpus(config(tmp_path, forget_questions=None, real_authors=None))
     assert bare.tofu is None
     different = load_corpus(config(tmp_path, forget_questions=None, real_authors=other))
-    assert len({whole.fingerprint, bare.fingerprint, different.fingerprint}) == 3
+    held = load_corpus(config(tmp_path, holdout=jsonl(tmp_path / "holdout.jsonl", BEN)))
+    assert len({whole.fingerprint, bare.fingerprint, different.fingerprint, held.fingerprint}) == 4
 
 
 @pytest.mark.parametrize(

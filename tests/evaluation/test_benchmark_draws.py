@@ -6,7 +6,7 @@ import pytest
 from unlearning.bootstrap import SEED, draw_indices
 from unlearning.evaluation.benchmark_draws import benchmark_draws, privacy_draws
 from unlearning.evaluation.intervals import DOCUMENTS, intervals
-from unlearning.evaluation.muse import privacy_auc, privacy_leakage
+from unlearning.evaluation.privacy import privacy_auc, privacy_leakage
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.tofu import UTILITY_SETS, tofu_metrics
 
@@ -42,7 +42,7 @@ def test_model_utility_has_an_interval_around_it() -> None:
     assert low < utility < high
     widths = [end - start for name, (start, end) in found.items() if name != "tofu_model_utility"]
     assert high - low < max(widths)
-    assert set(metrics) - set(found) == {"tofu_forget_quality"}
+    assert set(metrics) - set(found) == {"tofu_forget_quality", "tofu_auc", "tofu_privacy_leakage"}
 
 
 def test_a_benchmark_without_all_sets_has_no_utility() -> None:
@@ -54,12 +54,12 @@ def test_privacy_draws_are_those_of_the_drawn_documents() -> None:
     """Each draw has the AUC and the leakage of just the documents drawn, which are the same for both models."""
     losses = SOURCE.normal(size=(4, 6)).tolist()
     own, retrained = documents(losses[0], losses[1]), documents(losses[2], losses[3])
-    drawn = privacy_draws(own, retrained, 20)
+    drawn = privacy_draws("muse", own, retrained, 20)
     generator = np.random.default_rng([SEED, DOCUMENTS])
     members, others = draw_indices(generator, 6, 20), draw_indices(generator, 6, 20)
     for place in range(20):
         aucs = [
-            privacy_auc(documents([inside[i] for i in members[place]], [outside[i] for i in others[place]]))
+            privacy_auc([inside[i] for i in members[place]], [outside[i] for i in others[place]])
             for inside, outside in (losses[:2], losses[2:])
         ]
         assert drawn["muse_auc"][place] == pytest.approx(aucs[0])
@@ -70,5 +70,5 @@ def test_privacy_draws_are_those_of_the_drawn_documents() -> None:
 
 def test_without_a_retrained_model_there_is_no_leakage() -> None:
     """Without documents there is not even an AUC."""
-    assert set(privacy_draws(documents([1.0], [2.0]), (), 5)) == {"muse_auc"}
-    assert privacy_draws([], (), 5) == {}
+    assert set(privacy_draws("muse", documents([1.0], [2.0]), (), 5)) == {"muse_auc"}
+    assert privacy_draws("muse", [], (), 5) == {}

@@ -19,12 +19,8 @@ from unlearning.evaluation.muse import (
     KNOWLEDGE_TOKENS,
     VERBATIM_TOKENS,
     answer_part,
-    least_likely_losses,
-    min_k_loss,
     muse,
     muse_metrics,
-    privacy_auc,
-    privacy_leakage,
     rouge_l_f1,
 )
 from unlearning.evaluation.result import ItemScore
@@ -52,9 +48,14 @@ MEMBERS = tuple(Document(f"m{number}", text) for number, text in enumerate(TEXTS
 OTHERS = tuple(Document(f"n{number}", text) for number, text in enumerate(TEXTS[2:]))
 
 
-def measured(model: PreTrainedModel, sets: MuseSets | None = SETS, batch_tokens: int = 900) -> EvaluatedModel:
+def measured(
+    model: PreTrainedModel,
+    sets: MuseSets | None = SETS,
+    batch_tokens: int = 900,
+    members: tuple[Document, ...] = MEMBERS,
+) -> EvaluatedModel:
     """Return the model with the tiny tokenizer, its data and its settings."""
-    corpus = Corpus((), (), members=MEMBERS, nonmembers=OTHERS, muse=sets)
+    corpus = Corpus((), (), members=members, nonmembers=OTHERS, muse=sets)
     return EvaluatedModel(model, byte_tokenizer(), corpus, EvaluationConfig(batch_tokens=batch_tokens), PromptConfig())
 
 
@@ -78,24 +79,6 @@ def test_f1_is_that_of_rouge_score() -> None:
             assert rouge_l_f1(expected, generated) == pytest.approx(
                 SCORER.score(expected, generated)["rougeL"].fmeasure
             )
-
-
-def test_min_k_by_hand() -> None:
-    """40% of five losses are the two greatest; of two losses or one, only the greatest counts."""
-    assert min_k_loss(torch.tensor([1.0, 5.0, 2.0, 4.0, 3.0])) == 4.5
-    assert min_k_loss(torch.tensor([1.0, 5.0])) == 5
-    assert min_k_loss(torch.tensor([2.0])) == 2
-
-
-def test_privacy_leakage_by_hand() -> None:
-    """Members 3, 1 are greater than non-members 2, 0 in three of four pairs, which is 50% more than 0.5."""
-    items = losses("members", 3, 1) + losses("nonmembers", 2, 0)
-    assert privacy_auc(items) == 0.75
-    assert privacy_auc(losses("members", 1) + losses("nonmembers", 1)) == 0.5
-    assert privacy_auc(losses("members", 1)) is privacy_auc([]) is None
-    assert privacy_leakage(0.75, 0.5) == pytest.approx(50)
-    assert privacy_leakage(0.0, 0.5) == pytest.approx(-100)
-    assert privacy_leakage(0.75, None) is privacy_leakage(None, 0.5) is privacy_leakage(0.5, 0.0) is None
 
 
 def test_metrics_by_hand() -> None:
@@ -202,7 +185,7 @@ def test_without_questions_there_is_nothing() -> None:
 def test_documents_that_cannot_be_scored_are_named(text: str, reason: str) -> None:
     """The same documents are refused as in the membership test."""
     with pytest.raises(InputError, match=reason):
-        least_likely_losses(byte_model("olmo"), byte_tokenizer(), [Document("d", text)], 4000, lambda _: None)
+        muse(measured(byte_model("olmo"), MuseSets(), members=(Document("d", text),)))
 
 
 def test_broken_weights_name_the_document() -> None:
@@ -211,4 +194,4 @@ def test_broken_weights_name_the_document() -> None:
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
     with pytest.raises(InputError, match=r"document m0: the model's loss is not a number"):
-        least_likely_losses(model, byte_tokenizer(), MEMBERS, 4000, lambda _: None)
+        muse(measured(model, MuseSets()))

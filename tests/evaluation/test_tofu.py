@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from tests.evaluation.tiny import byte_model, byte_tokenizer, greedy_text
 from unlearning.config.evaluation import EvaluationConfig
 from unlearning.config.prompt import PromptConfig
-from unlearning.data.rows import Corpus, TofuQuestion, TofuSets
+from unlearning.data.rows import Corpus, Kind, Row, Split, TofuQuestion, TofuSets
 from unlearning.errors import InputError
 from unlearning.evaluation.distribution import Share, merge_shares
 from unlearning.evaluation.evaluated_model import EvaluatedModel
@@ -33,7 +33,7 @@ NEW_TOKENS = 20
 @pytest.fixture
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let answers have fewer tokens than TOFU's."""
-    monkeypatch.setattr("unlearning.evaluation.tofu.NEW_TOKENS", NEW_TOKENS)
+    monkeypatch.setattr("unlearning.evaluation.tofu_answers.NEW_TOKENS", NEW_TOKENS)
 
 
 def question(name: str, number: int) -> TofuQuestion:
@@ -52,6 +52,10 @@ SETS = TofuSets(
     retain=(question("retain", 0),),
     real_authors=(question("real_authors", 0), question("real_authors", 1)),
     world_facts=(question("world_facts", 0),),
+    holdout=tuple(
+        Row(f"holdout/{number}", f"Where is nobody {number}?", f"In Selm {number}.", "h", Kind.QUESTION, Split.RETAIN)
+        for number in range(2)
+    ),
 )
 
 
@@ -116,27 +120,48 @@ def test_what_is_missing_is_none() -> None:
     assert tofu_metrics(sets, None)["tofu_model_utility"] == 0
 
 
-@torch.no_grad()
 def naive_loss(model: PreTrainedModel, prompt: str, answer: str) -> float:
     """Return the mean of -log p over the answer's tokens and the end token."""
+    nats = naive_losses(model, prompt, answer)
+    return sum(nats) / len(nats)
+
+
+def naive_min_40(model: PreTrainedModel, prompt: str, answer: str) -> float:
+    """Return the mean of the greatest 40% of -log p over the answer's tokens, the end token left out."""
+    *nats, _ = naive_losses(model, prompt, answer)
+    greatest = sorted(nats, reverse=True)[: int(0.4 * len(nats))]
+    return sum(greatest) / len(greatest)
+
+
+@torch.no_grad()
+def naive_losses(model: PreTrainedModel, prompt: str, answer: str) -> list[float]:
+    """Return -log p of the answer's tokens and of the end token."""
     tokenizer = byte_tokenizer()
     start = tokenizer(prompt)["input_ids"]
     tokens = [*start, *tokenizer(f" {answer}", add_special_tokens=False)["input_ids"], 0]
     logs = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
-    nats = [-logs[place - 1, tokens[place]].item() for place in range(len(start), len(tokens))]
-    return sum(nats) / len(nats)
+    return [-logs[place - 1, tokens[place]].item() for place in range(len(start), len(tokens))]
 
 
 @pytest.mark.by_default("4000")
 @pytest.mark.usefixtures("short_answers")
 @pytest.mark.parametrize("batch_tokens", [1, 4000])
 def test_a_model_is_asked_one_answer_at_a_time(batch_tokens: int) -> None:
-    """Every question has its three values; the geometric mean is that of exp(-loss)."""
+    """Every question has its three values, those of the holdout and of the forget set their Min-40% loss.
+
+    The geometric mean is that of exp(-loss).
+    """
     model = byte_model("olmo", 6)
     found = tofu(measured(model, batch_tokens=batch_tokens))
     asked = [*SETS.forget, *SETS.retain, *SETS.real_authors, *SETS.world_facts]
-    assert [item.id for item in found] == [one.id for one in asked]
-    for item, one in zip(found, asked, strict=True):
+    assert [item.id for item in found] == [one.id for one in (*asked, *SETS.holdout)]
+    for item, row in zip(found[len(asked) :], SETS.holdout, strict=True):
+        least = naive_min_40(model, row.input, row.output)
+        assert (item.group, item.values) == ("holdout", {"min_40_nats": pytest.approx(least, rel=1e-5)})
+    for item, one in zip(found[: len(asked)], asked, strict=True):
+        least_likely = item.values.pop("min_40_nats", None)
+        least = naive_min_40(model, one.question, one.answer)
+        assert least_likely == (pytest.approx(least, rel=1e-5) if item.group == "forget" else None)
         answer, paraphrase, *wrong = (
             math.exp(-naive_loss(model, one.question, text)) for text in (one.answer, one.paraphrase, *one.wrong)
         )

@@ -67,7 +67,7 @@ def test_an_evaluation_has_the_benchmarks_of_its_data() -> None:
     keys = {key for metrics in BENCHMARKS.values() for key in metrics}
     assert keys <= set(result.metrics)
     assert set(result.items) == {"memorisation", *BENCHMARKS}
-    compared = {"tofu_forget_quality", "muse_privacy_leakage"}
+    compared = {"tofu_forget_quality", "tofu_privacy_leakage", "muse_privacy_leakage"}
     assert {key for key in keys if retrained.metrics[key] is None} == {"wmdp_cybersecurity", *compared}
     assert {key for key in keys if result.metrics[key] is None} == {"wmdp_cybersecurity"}
     assert EvaluationResult.from_json(result.to_json()) == result

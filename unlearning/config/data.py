@@ -108,6 +108,8 @@ class TofuDataConfig(FileDataConfig):
     """Source with question, answer and perturbed_answer."""
     world_facts: str | None = None
     """The same for facts about the world."""
+    holdout: str | None = None
+    """Source with question and answer on authors that no model has learned, the non-members of the privacy leakage."""
 
     def __post_init__(self) -> None:
         """Write line ends and tabs of the template as such."""

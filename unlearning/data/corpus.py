@@ -9,8 +9,8 @@ from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 
 BENCHMARKS = ("tofu", "muse", "wmdp")
-NOT_GIVEN = (("own", False), ("subject", None))
-"""Fields of a row at their default values."""
+NOT_GIVEN = (("own", False), ("subject", None), ("holdout", ()))
+"""Fields of rows and of TOFU's sets at their default values."""
 
 
 def first_documents(corpus: Corpus, limit: int | None) -> Corpus:

@@ -81,6 +81,8 @@ class TofuSets:
     retain: tuple[TofuQuestion, ...] = ()
     real_authors: tuple[TofuQuestion, ...] = ()
     world_facts: tuple[TofuQuestion, ...] = ()
+    holdout: tuple[Row, ...] = ()
+    """Questions and answers on authors that no model has learned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from unlearning.evaluation.result import EvaluationResult
 from unlearning.identity import settings_hash
 from unlearning.models.weights_hash import weights_hash
 
-METRICS_VERSION = 5
+METRICS_VERSION = 6
 """Must be raised with every change of the code that can change a measured number, adds one or renames one."""
 VOLATILE_CONFIG_KEYS = ("_name_or_path", "transformers_version", "use_cache")
 

@@ -17,7 +17,8 @@ from unlearning.evaluation.likelihood import document_tokens
 from unlearning.evaluation.model_state import context_tokens, require_fits
 from unlearning.evaluation.multiple_choice import fitting_prompt, letter_tokens
 from unlearning.evaluation.parts import asked, has_letters, scored_documents
-from unlearning.evaluation.tofu import SETS, answer_rows, encoded_answers
+from unlearning.evaluation.tofu import SETS
+from unlearning.evaluation.tofu_answers import answer_rows, encoded_answers
 
 ADDED_TOKENS = 16
 """More tokens than any tokenizer puts around a text by itself."""
@@ -65,7 +66,7 @@ def _require_tofu(evaluated: EvaluatedModel) -> None:
     sets = evaluated.corpus.tofu
     if sets is not None:
         rows = [row for name in SETS for question in getattr(sets, name) for row in answer_rows(question)]
-        encoded_answers(evaluated, rows)
+        encoded_answers(evaluated, [*rows, *sets.holdout])
 
 
 def _require_muse(evaluated: EvaluatedModel) -> None:

@@ -14,8 +14,6 @@ from unlearning.evaluation.position_logits import log_probabilities, logits_by_p
 from unlearning.evaluation.result import DocumentScore
 from unlearning.models import anatomy
 
-LOGITS_LIMIT = 1 << 28
-"""Most logits of one forward pass (1 GiB in float32), whatever batch_tokens allows."""
 STATISTICS_LIMIT = 1 << 18
 """Most logits whose softmax is computed at a time (1 MiB in float32): about what the cache of one core holds."""
 FULL_RATE_TOKENS = 256
@@ -65,20 +63,34 @@ def log_likelihoods(
 ) -> list[float]:
     """Return the log-likelihood of each sequence's tokens from its start (1 or more) on, in nats.
 
-    It is the sum of log p(token | all tokens before it), computed in float32 or better from the model's logits, as the
-    loss of transformers is, and NaN where the model yields NaN. After each batch `advance` is called with its size.
+    It is the sum of `token_log_probabilities`, and NaN where the model yields NaN.
     """
-    sums = [0.0] * len(sequences)
+    scored = token_log_probabilities(model, sequences, starts, batch_tokens, advance)
+    return [values.sum().item() for values in scored]
+
+
+def token_log_probabilities(
+    model: PreTrainedModel,
+    sequences: Sequence[Sequence[int]],
+    starts: Sequence[int],
+    batch_tokens: int,
+    advance: Callable[[int], None],
+) -> list[Tensor]:
+    """Return log p(token | all tokens before it), in nats, of each sequence's tokens from its start (1 or more) on.
+
+    There is one tensor (T,) for each sequence. The values are computed in float32 or better from the model's logits, as
+    the loss of transformers is. After each batch `advance` is called with its size.
+    """
+    found: dict[int, Tensor] = {}
     decoder = anatomy.decoder(model)
     with evaluation_mode(model):
         for batch in length_batches(list(map(len, sequences)), batch_tokens):
             chosen, firsts = [sequences[index] for index in batch], [starts[index] for index in batch]
             states, tokens, counts = states_before_scored(model, decoder, chosen, firsts)
             values = log_probabilities(model, decoder, states, torch.arange(len(tokens), device=tokens.device), tokens)
-            for index, own in zip(batch, torch.split(values, counts), strict=True):
-                sums[index] = own.sum().item()
+            found |= zip(batch, torch.split(values, counts), strict=True)
             advance(len(batch))
-    return sums
+    return [found[index] for index in range(len(sequences))]
 
 
 def states_before_scored(

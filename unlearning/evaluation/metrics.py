@@ -86,6 +86,22 @@ def _down(name: str, meaning: str) -> MetricDescription:
     return MetricDescription(name, meaning, Better.LOWER)
 
 
+def _privacy(benchmark: str, scored: str) -> dict[str, MetricDescription]:
+    """Return the AUC and the privacy leakage of a benchmark, which scores texts or answers."""
+    leakage = MetricDescription(
+        "privacy leakage",
+        f"{benchmark}_auc against that of a model which never saw the forget set (PrivLeak); less is under-unlearned, "
+        "more is over-unlearned",
+        Better.BETWEEN,
+        lowest=-100.0,
+        highest=math.inf,
+        unit="%",
+        best=0.0,
+    )
+    meaning = f"how often a forgotten {scored} has a greater Min-40% loss than one never seen"
+    return {f"{benchmark}_auc": MetricDescription("auc", meaning), f"{benchmark}_privacy_leakage": leakage}
+
+
 METRICS: dict[str, MetricDescription] = {
     "final": _up("final score", "mean of task aggregate, membership score and utility"),
     "task_aggregate": _up("task aggregate", "harmonic mean of the 12 terms"),
@@ -144,24 +160,13 @@ TOFU_METRICS: dict[str, MetricDescription] = {
     ),
     "tofu_world_facts_rouge": _up("world facts rouge", "ROUGE-L recall"),
     "tofu_world_facts_truth_ratio": _up("world facts truth ratio", "max(0, 1 - R)"),
+    **_privacy("tofu", "answer"),
 }
 MUSE_METRICS: dict[str, MetricDescription] = {
     "muse_verbatim": _down("verbatim", "ROUGE-L F1 of how forgotten passages go on (VerbMem)"),
     "muse_knowledge_forget": _down("knowledge forget", "ROUGE-L F1 of answers on the forget set (KnowMem)"),
     "muse_knowledge_retain": _up("knowledge retain", "ROUGE-L F1 of answers on the retain set"),
-    "muse_auc": MetricDescription(
-        "auc", "how often a forgotten text has a greater Min-40% loss than a text never seen"
-    ),
-    "muse_privacy_leakage": MetricDescription(
-        "privacy leakage",
-        "muse_auc against that of a model which never saw the forget set (PrivLeak); less is under-unlearned, "
-        "more is over-unlearned",
-        Better.BETWEEN,
-        lowest=-100.0,
-        highest=math.inf,
-        unit="%",
-        best=0.0,
-    ),
+    **_privacy("muse", "text"),
 }
 WMDP_METRICS: dict[str, MetricDescription] = {
     f"wmdp_{subject}": _down(subject, f"accuracy on hazardous questions of {subject} (WMDP), 0.25 by chance")

@@ -4,53 +4,72 @@
 - Forget quality: p-value of the test that the forget set's truth ratios are those of the retrained model; 0 to 1,
   higher is better.
 - Probability, ROUGE-L recall and truth ratio of each set; 0 to 1.
+- Privacy leakage (see the file `privacy`), as open-unlearning has it: the members are the forgotten answers, the
+  non-members answers on authors that no model has learned (its holdout), each after its question.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean, harmonic_mean
 
 from scipy.stats import ks_2samp
 
-from unlearning.config.prompt import Supervised
-from unlearning.data.encoding import EncodedRow, encode_prompts, encode_rows
-from unlearning.data.rows import Kind, Row, Split, TofuQuestion, TofuSets
-from unlearning.errors import InputError
+from unlearning.data.rows import Row, TofuQuestion, TofuSets
 from unlearning.evaluation.evaluated_model import EvaluatedModel
-from unlearning.evaluation.generation import end_tokens, generate
-from unlearning.evaluation.likelihood import log_likelihoods
 from unlearning.evaluation.metrics import TOFU_METRICS
-from unlearning.evaluation.model_state import require_fits
+from unlearning.evaluation.privacy import LOSS, privacy_metrics
 from unlearning.evaluation.result import ItemScore
 from unlearning.evaluation.rouge import rouge_l_recall
-from unlearning.progress.shown import shown_progress
+from unlearning.evaluation.tofu_answers import (
+    answer_losses,
+    answer_rows,
+    answered,
+    generated_answers,
+    least_likely_answers,
+)
 
-NEW_TOKENS = 200
-"""Most tokens of an answer, as in open-unlearning."""
 UTILITY_SETS = ("retain", "real_authors", "world_facts")
 SETS = ("forget", *UTILITY_SETS)
+HOLDOUT = "holdout"
+"""Group of the non-members."""
 WITH_OPTIONS = ("real_authors", "world_facts")
 """Sets whose probability is the answer's share among all answers that are offered."""
 VALUES = ("probability", "rouge", "truth_ratio")
 
 
 def tofu(evaluated: EvaluatedModel) -> list[ItemScore]:
-    """Return the three values of each question, set by set; empty without TOFU's questions.
+    """Return the values of each question, set by set, and last the holdout's; empty without TOFU's questions.
 
     - probability: P(a|q)^(1/|a|); for the sets WITH_OPTIONS, its share in the sum over the right and the wrong answers.
     - rouge: ROUGE-L recall of the greedy answer.
     - log_truth_ratio: see the function `log_truth_ratio`.
+    - min_40_nats, with a holdout: the Min-40% loss of a forgotten answer; the holdout's rows have this value alone.
 
     Raises InputError for a question that does not fit, and for a loss that is not a number.
     """
     sets = evaluated.corpus.tofu or TofuSets()
-    asked = evaluated.share.of([(name, question) for name in SETS for question in getattr(sets, name)])
+    everything = [(name, question) for name in (*SETS, HOLDOUT) for question in getattr(sets, name)]
+    own = evaluated.share.of(everything)
+    scores = _scores(evaluated, [(name, item) for name, item in own if isinstance(item, TofuQuestion)])
+    holdout = [item for _, item in own if isinstance(item, Row)]
+    if not sets.holdout:
+        return scores
+    forgotten = [answered(item, item.answer) for name, item in own if name == "forget"]
+    losses = least_likely_answers(evaluated, [*forgotten, *holdout])
+    for score, loss in zip(scores, losses[: len(forgotten)], strict=False):
+        score.values[LOSS] = loss
+    return scores + [
+        ItemScore(HOLDOUT, row.id, {LOSS: loss}) for row, loss in zip(holdout, losses[len(forgotten) :], strict=True)
+    ]
+
+
+def _scores(evaluated: EvaluatedModel, asked: Sequence[tuple[str, TofuQuestion]]) -> list[ItemScore]:
+    """Return probability, rouge and log_truth_ratio of each question with the name of its set."""
     if not asked:
         return []
     losses = iter(answer_losses(evaluated, [row for _, question in asked for row in answer_rows(question)]))
-    texts = _generated(evaluated, [question for _, question in asked])
+    texts = generated_answers(evaluated, [question for _, question in asked])
     scores = []
     for (name, question), text in zip(asked, texts, strict=True):
         answer, paraphrase = next(losses), next(losses)
@@ -95,11 +114,13 @@ def tofu_metrics(items: Sequence[ItemScore], reference: Sequence[ItemScore] | No
     metrics |= {key: fmean(found) for key, found in values.items()}
     metrics["tofu_model_utility"] = model_utility(metrics)
     metrics["tofu_forget_quality"] = forget_quality(_ratios(items), _ratios(reference or ()))
-    return metrics
+    return metrics | privacy_metrics("tofu", "forget", HOLDOUT, items, reference or ())
 
 
 def tofu_values(item: ItemScore) -> dict[str, float]:
-    """Return the item's values by the names of the metrics that are their means."""
+    """Return the item's values by the names of the metrics that are their means; a non-member has none."""
+    if item.group == HOLDOUT:
+        return {}
     return {
         f"tofu_{item.group}_probability": item.values["probability"],
         f"tofu_{item.group}_rouge": item.values["rouge"],
@@ -129,49 +150,5 @@ def forget_quality(ratios: Sequence[float], reference: Sequence[float]) -> float
     return float(ks_2samp(ratios, reference).pvalue) if ratios and reference else None
 
 
-def answer_losses(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[float]:
-    """Return the mean negative log-likelihood of each row's output, in nats a token, its end token included if taught.
-
-    Raises InputError as `encoded_answers`, and for a loss that is not a number.
-    """
-    encoded = encoded_answers(evaluated, rows)
-    sequences, starts = [item.input_ids for item in encoded], [item.supervised_from for item in encoded]
-    with shown_progress("TOFU answers", len(rows)) as advance:
-        sums = log_likelihoods(evaluated.model, sequences, starts, evaluated.config.batch_tokens, advance)
-    losses = []
-    for row, total, tokens in zip(rows, sums, encoded, strict=True):
-        losses.append(-total / (len(tokens.input_ids) - tokens.supervised_from))
-        if math.isnan(losses[-1]):
-            raise InputError(f"question {row.id}: the model's loss is not a number (NaN); its weights are broken")
-    return losses
-
-
-def encoded_answers(evaluated: EvaluatedModel, rows: Sequence[Row]) -> list[EncodedRow]:
-    """Return each row with its output as tokens. Raises InputError as `encode_rows`, and for a row that is too long."""
-    prompt = replace(evaluated.prompt, forget_supervised=Supervised.output, retain_supervised=Supervised.output)
-    encoded = encode_rows(rows, evaluated.tokenizer, prompt)
-    for row, tokens in zip(rows, encoded, strict=True):
-        require_fits(evaluated.model, f"question {row.id}", len(tokens.input_ids), 0)
-    return encoded
-
-
-def answer_rows(question: TofuQuestion) -> list[Row]:
-    """Return the question with each of its answers: the right one, its paraphrase, and the wrong ones."""
-    return [_row(question, text) for text in (question.answer, question.paraphrase, *question.wrong)]
-
-
 def _ratios(items: Sequence[ItemScore]) -> list[float]:
     return [item.values["log_truth_ratio"] for item in items if item.group == "forget"]
-
-
-def _row(question: TofuQuestion, answer: str) -> Row:
-    """Return the question as a completion: its generation ends where recall is 1, not where no exact match is left."""
-    return Row(question.id, question.question, answer, "tofu", Kind.COMPLETION, Split.RETAIN)
-
-
-def _generated(evaluated: EvaluatedModel, questions: Sequence[TofuQuestion]) -> list[str]:
-    rows = [_row(question, question.answer) for question in questions]
-    model, tokenizer = evaluated.model, evaluated.tokenizer
-    prompts = encode_prompts([row.input for row in rows], tokenizer, evaluated.prompt)
-    ends = end_tokens(model, tokenizer, evaluated.prompt)
-    return generate(model, tokenizer, rows, prompts, ends, NEW_TOKENS, evaluated.config.batch_tokens)
