@@ -26,6 +26,7 @@ from unlearning.mediation import model_parts
 from unlearning.mediation.patch_batch import PatchBatch
 from unlearning.mediation.patched_scores import patched_scores
 from unlearning.mediation.tracer import Tracer
+from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.capabilities import Capabilities
 
 pytestmark = pytest.mark.usefixtures("in_double")
@@ -110,7 +111,7 @@ def test_without_a_cache_no_model_is_given_one(monkeypatch: pytest.MonkeyPatch) 
     given: list[Any] = []
 
     def look(_module: nn.Module, _inputs: Any, settings: dict[str, Any]) -> None:
-        given.append(settings.get("past_key_values"))
+        given.append(settings.get(CACHE_NAME))
 
     handle = tracer.parts.model.register_forward_pre_hook(look, with_kwargs=True)
     tracer.trace(FACTS[:3], 1.0)

@@ -13,6 +13,7 @@ from tests.rotation import left_out
 from tests.tiny_models import ALL_FAMILIES, EAGER_ONLY, tiny_model
 from unlearning.config.scope import ModuleKind
 from unlearning.models import anatomy
+from unlearning.models.cache_name import CACHE_NAME
 
 IDS = torch.randint(3, 96, (2, 14), generator=torch.Generator().manual_seed(7))
 """Longer than any sliding window."""
@@ -82,8 +83,8 @@ def test_the_rest_of_a_text_after_a_cache_equals_the_whole(family: str, attentio
     cache = DynamicCache()
     with InDouble():
         whole = model(IDS).logits
-        model(IDS[:, :first], past_key_values=cache, use_cache=True)
-        rest = model(IDS[:, first:], past_key_values=cache, use_cache=True).logits
+        model(IDS[:, :first], use_cache=True, **{CACHE_NAME: cache})
+        rest = model(IDS[:, first:], use_cache=True, **{CACHE_NAME: cache}).logits
     assert differ(whole[:, first:], rest) < 1e-10
     assert [layer.keys.shape[-2] for layer in cache.layers] == [IDS.shape[1]] * 4
 

@@ -14,6 +14,7 @@ from unlearning.evaluation.likelihood import log_likelihoods, right_padded
 from unlearning.evaluation.model_state import evaluation_mode
 from unlearning.evaluation.position_logits import log_probabilities
 from unlearning.models import anatomy
+from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.capabilities import capabilities
 
 
@@ -134,9 +135,8 @@ class _ContinuationBatch:
     def _states(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
         """Return the decoder's states (B, T, width) at ids (B, T), which follow the tokens in the cache."""
         places = {"position_ids": positions} if self.takes_positions else {}
-        found: Tensor = self.decoder(
-            input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **places
-        )[0]
+        given = {CACHE_NAME: cache}
+        found: Tensor = self.decoder(input_ids=ids, attention_mask=mask, use_cache=True, **given, **places)[0]
         return found
 
     def _picked(self, states: Tensor, places: Sequence[int], tokens: Sequence[int]) -> list[float]:

@@ -21,6 +21,7 @@ from unlearning.evaluation.speculative import MAX_DRAFT_TOKENS, draft_tokens
 from unlearning.evaluation.stopping import StoppingRule
 from unlearning.evaluation.threads import layer_weights, suitable_threads
 from unlearning.models import anatomy
+from unlearning.models.cache_name import CACHE_NAME
 
 DROPPED_SHARE = 0.25
 """Least share of a batch's rows that leave it at once, since the rest of the cache is copied each time."""
@@ -118,9 +119,8 @@ class DecodingBatch:
         """
         self.mask = torch.cat([self.mask, mask], dim=1)
         places = {"position_ids": positions} if self.takes_positions else {}
-        states = self.decoder(
-            input_ids=ids, attention_mask=self.mask, past_key_values=self.cache, use_cache=True, **places
-        )[0]
+        cache = {CACHE_NAME: self.cache}
+        states = self.decoder(input_ids=ids, attention_mask=self.mask, use_cache=True, **cache, **places)[0]
         lengths = torch.tensor([len(draft) for draft in drafts], device=ids.device)
         width = int(lengths.max()) + 1
         wanted = torch.arange(width, device=ids.device) <= lengths[:, None]

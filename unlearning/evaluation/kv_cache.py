@@ -12,6 +12,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
+from unlearning.models.cache_name import CACHE_NAME
+
 SPARE_TOKENS = 64
 """Free slots behind the last token of a buffer that has just been allocated."""
 
@@ -101,7 +103,7 @@ class SharedPrefix:
         if tokens:
             cache = new_cache(model)
             ids = torch.tensor([list(tokens)], device=model.device)
-            model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE_NAME: cache})
             self.layers = cache.layers
             self.buffers = [
                 (_repeated_buffer(layer.keys, rows, room), _repeated_buffer(layer.values, rows, room))

@@ -20,6 +20,7 @@ from unlearning.evaluation.kv_cache import SharedPrefix
 from unlearning.evaluation.likelihood import length_batches, right_padded
 from unlearning.evaluation.model_state import context_tokens, evaluation_mode, require_fits
 from unlearning.models import anatomy
+from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.capabilities import capabilities
 from unlearning.models.projection import project
 
@@ -179,7 +180,7 @@ def last_logits(
         prefix = SharedPrefix(model, prompts[0][:shared], max(map(len, batches)), max(lengths) - shared)
         for batch in batches:
             ids = right_padded([prompts[index][shared:] for index in batch], model.device)
-            cache = {"past_key_values": prefix.cache_for(len(batch))} if branches else {}
+            cache = {CACHE_NAME: prefix.cache_for(len(batch))} if branches else {}
             states = decoder(input_ids=ids, use_cache=branches, **cache)[0]
             ends = torch.tensor([lengths[index] for index in batch], device=ids.device) - shared - 1
             last = states[torch.arange(len(batch), device=ids.device), ends]

@@ -14,6 +14,7 @@ from transformers import Cache, GenerationConfig, LogitsProcessor, PreTrainedMod
 
 from unlearning.errors import InputError
 from unlearning.evaluation.decoding import PartialAnswer
+from unlearning.models.cache_name import CACHE_NAME
 
 
 def decode_plainly(
@@ -51,9 +52,9 @@ def decode_batch(
             ids,
             attention_mask=torch.ones_like(ids),
             generation_config=settings,
-            past_key_values=cache,
             logits_processor=[_RefuseNan(batch)],
             stopping_criteria=[_Accept(batch, ends)],
+            **{CACHE_NAME: cache},
         )
 
 

@@ -13,6 +13,7 @@ from unlearning.evaluation.model_state import allowed_new_tokens, evaluation_mod
 from unlearning.evaluation.plain_decoding import decode_batch
 from unlearning.evaluation.stopping import StoppingRule
 from unlearning.evaluation.text import StableText, official_text
+from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.capabilities import capabilities
 from unlearning.progress.shown import shown_progress
 
@@ -80,6 +81,6 @@ def _shared_prompt(model: PreTrainedModel, prompt: Sequence[int], rows: int) -> 
         return None
     cache = DynamicCache(config=model.config)
     ids: Tensor = torch.tensor([list(prompt[:-1])], device=model.device)
-    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE_NAME: cache})
     cache.batch_repeat_interleave(rows)
     return cache

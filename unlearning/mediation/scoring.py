@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.model_parts import ModelParts
+from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.projection import DecoderOutput, project
 
 Cells = tuple[Tensor, Tensor, Tensor]
@@ -42,7 +43,7 @@ def answer_states(
 
     with ExitStack() as stack:
         stack.callback(parts.decoder.register_forward_hook(kept).remove)
-        parts.model(input_ids=ids.to(parts.device), past_key_values=cache, use_cache=cache is not None)
+        parts.model(input_ids=ids.to(parts.device), use_cache=cache is not None, **{CACHE_NAME: cache})
     return found[0]
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from unlearning.models.cache_name import CACHE_NAME
+
 ROWS = (9, 6, 4)
 """Tokens of each row; the longest comes first, so that the others stand behind it in the pack."""
 PREFIX_TOKENS = 3
@@ -92,9 +94,9 @@ def _branched(model: PreTrainedModel, rows: Sequence[Tensor]) -> list[Tensor]:
     """Return the logits of the first row's tokens after a prefix, from one of several copies of the cached prefix."""
     cache = DynamicCache(config=model.config)
     first = rows[0][None]
-    model(input_ids=first[:, :PREFIX_TOKENS], past_key_values=cache, use_cache=True)
+    model(input_ids=first[:, :PREFIX_TOKENS], use_cache=True, **{CACHE_NAME: cache})
     cache.batch_select_indices(torch.zeros(2, dtype=torch.long, device=first.device))
     ids = first[:, PREFIX_TOKENS:].repeat(2, 1)
     ids[1] = ids[1].flip(0)
-    own = model(input_ids=ids, past_key_values=cache, use_cache=True).logits[0]
+    own = model(input_ids=ids, use_cache=True, **{CACHE_NAME: cache}).logits[0]
     return [own, *(model(input_ids=row[None], use_cache=False).logits[0] for row in rows[1:])]
