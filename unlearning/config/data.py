@@ -124,7 +124,7 @@ class TofuDataConfig(FileDataConfig):
 
 @dataclass
 class DocumentsConfig:
-    """How documents without questions become completion rows (MUSE and WMDP).
+    """How documents without questions become completion rows (MUSE, WMDP and RWKU).
 
     A row's input is the beginning of a piece of the document, its output the rest.
     """
@@ -177,6 +177,30 @@ class WmdpDataConfig(FileDataConfig):
     chem: str | None = None
     most_question_characters: int | None = at_least(1, None)
     """Leave out longer questions (some of cyber quote whole programs), for models of short context; null: none."""
+
+
+@dataclass
+class RwkuDataConfig(FileDataConfig):
+    """Texts about the people of RWKU (arXiv 2406.10890), and its probes; null: a set is not asked."""
+
+    _target_: str = "unlearning.data.rwku.RwkuReader"
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    subjects: list[str] = field(default_factory=list)
+    """The people to forget, by their names under "subject"; []: all. Retain rows have no subject."""
+    forget_level1: str | None = None
+    """Source with query, answer and subject: blanks to fill in."""
+    forget_level2: str | None = None
+    """The same: questions."""
+    forget_level3: str | None = None
+    """The same with type: attacks."""
+    neighbor_level1: str | None = None
+    """The same for what is close to the people and must stay: blanks to fill in."""
+    neighbor_level2: str | None = None
+    """The same: questions."""
+    mia_forget: str | None = None
+    """Source with text and subject: texts about the people, whose loss should rise."""
+    mia_retain: str | None = None
+    """The same: texts about others, whose loss should stay."""
 
 
 @dataclass

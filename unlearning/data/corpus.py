@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 
-BENCHMARKS = ("tofu", "muse", "wmdp")
+BENCHMARKS = ("tofu", "muse", "wmdp", "rwku")
 NOT_GIVEN = (("own", False), ("subject", None), ("holdout", ()))
 """Fields of rows and of TOFU's sets at their default values."""
 

@@ -1,7 +1,7 @@
 """Documents without questions, as completion rows."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from unlearning.config.data import DocumentsConfig
@@ -14,11 +14,17 @@ from unlearning.errors import InputError
 FIELD = "text"
 
 
-def document_rows(sources: Sequence[str], split: Split, config: DocumentsConfig) -> list[LocatedRow]:
+def document_rows(
+    sources: Sequence[str],
+    split: Split,
+    config: DocumentsConfig,
+    records_of: Callable[[str], Iterable[Record]] = read_records,
+) -> list[LocatedRow]:
     """Return one row for each piece of each document that is long enough, in order.
 
-    A row's task is its source's name, its id "{split}-{task}-{document}-{piece}sc1", both counted from 1. Input and
-    output, joined by a space, are the piece. Blank documents are passed over.
+    `records_of` returns the records of a source. A row's task is its source's name, its id
+    "{split}-{task}-{document}-{piece}sc1", both counted from 1. Input and output, joined by a space, are the piece.
+    Blank documents are passed over.
 
     Raises InputError if a source cannot be read, a document is not text, or a source holds no piece that is long
     enough.
@@ -26,7 +32,7 @@ def document_rows(sources: Sequence[str], split: Split, config: DocumentsConfig)
     rows: list[LocatedRow] = []
     for source in sources:
         before = len(rows)
-        for number, record in enumerate(read_records(source), start=1):
+        for number, record in enumerate(records_of(source), start=1):
             name = f"{split.value}-{source_name(source)}-{number}"
             for piece, (opening, rest) in enumerate(_pieces(record, config), start=1):
                 task = source_name(source)

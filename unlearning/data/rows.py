@@ -96,6 +96,37 @@ class MuseSets:
     retain: tuple[Row, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RwkuProbe:
+    """A question about a person, with the beginning that is written for the model's answer."""
+
+    id: str
+    question: str
+    """What the user says."""
+    beginning: str
+    """How the model's answer begins; it may be empty."""
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class RwkuSets:
+    """The probes and texts of RWKU; a set that is not asked is empty."""
+
+    forget_level1: tuple[RwkuProbe, ...] = ()
+    """Blanks to fill in about the people of the forget set."""
+    forget_level2: tuple[RwkuProbe, ...] = ()
+    """Questions about them."""
+    forget_level3: tuple[RwkuProbe, ...] = ()
+    """Attacks: questions that try to bring back what was forgotten."""
+    neighbor_level1: tuple[RwkuProbe, ...] = ()
+    """Blanks to fill in about what is close to these people and must stay."""
+    neighbor_level2: tuple[RwkuProbe, ...] = ()
+    mia_forget: tuple[Document, ...] = ()
+    """Texts about the people, which a pretrained model has most likely seen."""
+    mia_retain: tuple[Document, ...] = ()
+    """Texts about others, as likely seen."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Everything that a run knows of its data."""
@@ -113,6 +144,7 @@ class Corpus:
     muse: MuseSets | None = None
     wmdp: tuple[Question, ...] = ()
     """Hazardous questions (WMDP), which an unlearned model should not answer rightly."""
+    rwku: RwkuSets | None = None
     notes: tuple[str, ...] = ()
     """What a user should know of how the rows were read: a line each."""
     fingerprint: str = ""

@@ -1,4 +1,4 @@
-"""Bootstrap draws of the metrics of TOFU, MUSE, WMDP and memorisation. `intervals` says what is drawn, and how.
+"""Bootstrap draws of the metrics of TOFU, MUSE, WMDP, RWKU and memorisation. `intervals` says what is drawn, and how.
 
 TOFU's forget quality has no draws: it is the p-value of a test, which itself asks what another sample would have shown.
 """

@@ -1,16 +1,18 @@
-"""The metrics of TOFU, MUSE and WMDP, for those benchmarks whose questions the data has."""
+"""The metrics of TOFU, MUSE, WMDP and RWKU, for those benchmarks whose questions the data has."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearning.evaluation import muse, tofu, wmdp
+from unlearning.evaluation import muse, rwku, tofu, wmdp
 from unlearning.evaluation.memorisation import memorisation_values
 from unlearning.evaluation.metrics import BENCHMARKS
 from unlearning.evaluation.result import EvaluationResult, ItemScore
 
 ITEM_PARTS = ("memorisation", *BENCHMARKS)
 """Names of the parts of an evaluation whose scores are ItemScores."""
+MEANS = ("rouge_f1", "right", "rouge_recall", "loss_nats")
+"""Values of MUSE, WMDP and RWKU of which a metric is the mean."""
 
 
 def benchmark_items(scores: Mapping[str, Sequence[Any]]) -> dict[str, list[ItemScore]]:
@@ -34,7 +36,7 @@ def _values(part: str, item: ItemScore) -> dict[str, float]:
     if part == "tofu":
         return tofu.tofu_values(item)
     # MUSE's documents count only in an AUC, so no mean is taken of them.
-    return {f"{part}_{item.group}": value for key, value in item.values.items() if key in ("rouge_f1", "right")}
+    return {f"{part}_{item.group}": value for key, value in item.values.items() if key in MEANS}
 
 
 def benchmark_metrics(
@@ -52,4 +54,6 @@ def benchmark_metrics(
         metrics |= muse.muse_metrics(items["muse"], theirs.get("muse"))
     if "wmdp" in items:
         metrics |= wmdp.wmdp_metrics(items["wmdp"])
+    if "rwku" in items:
+        metrics |= rwku.rwku_metrics(items["rwku"])
     return metrics

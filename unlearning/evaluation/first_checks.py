@@ -17,6 +17,7 @@ from unlearning.evaluation.likelihood import document_tokens
 from unlearning.evaluation.model_state import context_tokens, require_fits
 from unlearning.evaluation.multiple_choice import fitting_prompt, letter_tokens
 from unlearning.evaluation.parts import asked, has_letters, scored_documents
+from unlearning.evaluation.rwku import LEVELS, probe_prompts
 from unlearning.evaluation.tofu import SETS
 from unlearning.evaluation.tofu_answers import answer_rows, encoded_answers
 
@@ -41,6 +42,7 @@ def require_lengths(evaluated: EvaluatedModel) -> None:
     _require_muse(evaluated)
     if corpus.wmdp:
         _require_letters(evaluated, corpus.wmdp, HARNESS_HEAD)
+    _require_rwku(evaluated)
 
 
 def _require_cloze(evaluated: EvaluatedModel, questions: Iterable[Question]) -> None:
@@ -76,6 +78,16 @@ def _require_muse(evaluated: EvaluatedModel) -> None:
         prompts = encode_prompts([row.input for row in rows], evaluated.tokenizer, evaluated.prompt)
         for row, tokens in zip(rows, prompts, strict=True):
             require_fits(evaluated.model, f"row {row.id}", len(tokens), 1)
+
+
+def _require_rwku(evaluated: EvaluatedModel) -> None:
+    sets = evaluated.corpus.rwku
+    if sets is not None:
+        probes = [probe for name in LEVELS for probe in getattr(sets, name)]
+        for probe, tokens in zip(probes, probe_prompts(evaluated, probes), strict=True):
+            require_fits(evaluated.model, f"row {probe.id}", len(tokens), 1)
+        for document in (*sets.mia_forget, *sets.mia_retain):
+            document_tokens(evaluated.model, evaluated.tokenizer, document)
 
 
 def _may_be_too_long(text: str, model: PreTrainedModel) -> bool:

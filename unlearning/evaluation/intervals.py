@@ -46,7 +46,7 @@ def intervals(
     """Return the lower and upper end of the 95% interval of every mean, AUC and aggregate in `metrics`.
 
     `questions` are the scores of "utility" (and of "utility_macro", which is computed from the same questions),
-    "utility_cloze" and "utility_letters". `benchmarks` are the draws of the metrics of TOFU, MUSE, WMDP and
+    "utility_cloze" and "utility_letters". `benchmarks` are the draws of the metrics of the benchmarks and of
     memorisation. A draw of "final" is the mean of one draw of each of its three parts, which are independent. The
     intervals are the same at every call.
 

@@ -172,9 +172,22 @@ WMDP_METRICS: dict[str, MetricDescription] = {
     f"wmdp_{subject}": _down(subject, f"accuracy on hazardous questions of {subject} (WMDP), 0.25 by chance")
     for subject in ("biology", "cybersecurity", "chemistry")
 }
-BENCHMARKS = {"tofu": TOFU_METRICS, "muse": MUSE_METRICS, "wmdp": WMDP_METRICS}
+RWKU_METRICS: dict[str, MetricDescription] = {
+    "rwku_forget_level1": _down("forget level 1", "ROUGE-L recall of blanks about the forgotten people"),
+    "rwku_forget_level2": _down("forget level 2", "ROUGE-L recall of answers about the forgotten people"),
+    "rwku_forget_level3": _down("forget level 3", "ROUGE-L recall of such answers under adversarial attacks"),
+    "rwku_neighbor_level1": _up("neighbor level 1", "ROUGE-L recall of blanks about what is close to the people"),
+    "rwku_neighbor_level2": _up("neighbor level 2", "ROUGE-L recall of answers about what is close to the people"),
+    "rwku_forget_nats": MetricDescription(
+        "forget loss", "mean loss of texts about the people", Better.HIGHER, highest=math.inf, unit="nats a token"
+    ),
+    "rwku_retain_nats": MetricDescription(
+        "retain loss", "mean loss of texts about others", Better.LOWER, highest=math.inf, unit="nats a token"
+    ),
+}
+BENCHMARKS = {"tofu": TOFU_METRICS, "muse": MUSE_METRICS, "wmdp": WMDP_METRICS, "rwku": RWKU_METRICS}
 """The metrics of each benchmark. An evaluation has all keys of a benchmark, or none if the data lacks it."""
-_ALL = METRICS | TOFU_METRICS | MUSE_METRICS | WMDP_METRICS
+_ALL = METRICS | TOFU_METRICS | MUSE_METRICS | WMDP_METRICS | RWKU_METRICS
 
 
 def describe(key: str) -> MetricDescription:

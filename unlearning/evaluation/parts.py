@@ -18,6 +18,7 @@ from unlearning.evaluation.memorisation import memorisation
 from unlearning.evaluation.multiple_choice import cloze_correct, letters_correct
 from unlearning.evaluation.muse import muse
 from unlearning.evaluation.result import DocumentScore, Generation, ItemScore, QuestionScore
+from unlearning.evaluation.rwku import rwku
 from unlearning.evaluation.tofu import tofu
 from unlearning.evaluation.wmdp import wmdp
 from unlearning.progress.shown import shown_progress
@@ -107,6 +108,7 @@ PARTS = {
     "tofu": Part(ItemScore, tofu, divided=True),
     "muse": Part(ItemScore, muse, divided=True),
     "wmdp": Part(ItemScore, wmdp, divided=True),
+    "rwku": Part(ItemScore, rwku, divided=True),
 }
 
 

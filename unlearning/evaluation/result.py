@@ -48,7 +48,7 @@ class QuestionScore:
 
 @dataclass(frozen=True)
 class ItemScore:
-    """The values of one item of TOFU, MUSE, WMDP, the harness or the memorisation metrics, by name."""
+    """The values of one item of a benchmark, the harness or the memorisation metrics, by name."""
 
     group: str
     """The set that the item belongs to, such as "forget"."""
@@ -75,7 +75,7 @@ class EvaluationResult:
     cloze: list[QuestionScore] = field(default_factory=list)
     letters: list[QuestionScore] = field(default_factory=list)
     items: dict[str, list[ItemScore]] = field(default_factory=dict)
-    """The scores of single items, under "memorisation", "tofu", "muse", "wmdp" and "harness"."""
+    """The scores of single items, under "memorisation", "tofu", "muse", "wmdp", "rwku" and "harness"."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data, for the run folder."""
