@@ -32,7 +32,7 @@ from unlearning.config.objective import (
 )
 from unlearning.config.optimizer import ForgettingOptimizerConfig
 from unlearning.config.probe import AdapterConfig
-from unlearning.config.prompt import PromptConfig, Supervised
+from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
 from unlearning.config.ratio import RatioConfig
 from unlearning.config.repselect import RepSelectConfig
 from unlearning.config.schedule import AlternatingScheduleConfig, MixedScheduleConfig
@@ -49,6 +49,7 @@ FINETUNE = FinetuneConfig()
 RMU = RMUConfig(layer=3)
 ALTERNATING = AlternatingScheduleConfig()
 LEARN = RelabelConfig(answers=Answers.own, retain_weight=0.0)
+INVENTED, CHAT = DPOConfig(answers=Answers.own_and_invented), PromptConfig(style=PromptStyle.chat)
 LORA, DORA = LoraScopeConfig(), LoraScopeConfig(dora=True)
 DOCUMENT = PromptConfig(forget_supervised=Supervised.document)
 NF4 = ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4)
@@ -180,6 +181,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "repselect, noised_start.share=0.5: it starts",
     ),
     ("RepSelect, checks", {"repselect": REPSELECT, "stopping": CHECKS}, "stopping.check_every_steps=10: it makes no"),
+    (
+        "invented answers without a chat",
+        {"objective": INVENTED},
+        "objective.answers=own_and_invented, prompt.style=raw: only a chat model",
+    ),
+    (
+        "invented answers, sharded",
+        {"objective": INVENTED, "prompt": CHAT, "trainer": FSDP},
+        "objective.answers=own_and_invented, trainer.strategy=fsdp: the model is asked on one device",
+    ),
     ("scaled by 0", {"update_scale": 0.0}, "update_scale=0.0: must be a finite number other than 0"),
     ("scaled by infinity", {"update_scale": float("inf")}, "update_scale=inf: must be a finite number"),
 ]

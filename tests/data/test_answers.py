@@ -1,10 +1,10 @@
-"""Forget rows with other answers: another row's, or one text over and over."""
+"""Forget rows with other answers: another row's, an invented one, or one text over and over."""
 
 import pytest
 
 from tests.evaluation.tiny import byte_tokenizer
 from unlearning.config.prompt import PromptConfig
-from unlearning.data.answers import other_rows, repeated_rows
+from unlearning.data.answers import invented_rows, other_rows, repeated_rows
 from unlearning.data.encoding import EncodedRow
 from unlearning.data.rows import Kind, Row, Split
 from unlearning.errors import InputError
@@ -49,6 +49,16 @@ def test_a_row_without_another_answer_is_refused() -> None:
     asked = [row("aqa0", "Where is a?", "Dorn"), row("bsc1", "Once", "upon a time", Kind.COMPLETION)]
     with pytest.raises(InputError, match=r"^row 'aqa0': no forget row has another answer"):
         other_rows(asked, TOKENIZER, PromptConfig(), 0)
+
+
+def test_invented_answers_stand_in_place_of_the_own_ones() -> None:
+    """Where nothing was invented another row's answer stands, and before anything is invented the own ones."""
+    asked = [row("aqa0", "Where is a?", "Dorn"), row("bqa0", "Where is b?", "Ulme")]
+    for invented, expected in ((["Sark", ""], ["Sark", "Dorn"]), (["Sark", "Pell"],) * 2, (None, ["Dorn", "Ulme"])):
+        found = answers(invented_rows(asked, invented, TOKENIZER, PromptConfig(), 0))
+        assert [text.removesuffix("<|endoftext|>").strip() for text in found] == expected
+    with pytest.raises(InputError, match=r"^row 'aqa0': no forget row has another answer"):
+        invented_rows(asked[:1], [""], TOKENIZER, PromptConfig(), 0)
 
 
 def test_one_text_is_repeated() -> None:

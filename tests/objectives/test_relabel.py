@@ -39,5 +39,7 @@ def test_one_answer_a_row() -> None:
         InputError, match=r"objective\.answers=own_and_refusal: must be own, refusal, random, other or repeated"
     ):
         check_ranges(RelabelConfig(answers=Answers.own_and_refusal), "objective")
-    with pytest.raises(InputError, match=r"objective\.answers=other: must be own_and_refusal or own_and_other"):
+    with pytest.raises(
+        InputError, match=r"objective\.answers=other: must be own_and_refusal, own_and_other, own_and_i"
+    ):
         check_ranges(DPOConfig(answers=Answers.other), "objective")

@@ -1,7 +1,8 @@
-"""Refuses ways to train that exclude one another: scaled updates, best states, gradients uphill, noise, RepSelect."""
+"""Refuses ways to train that exclude one another: scaled updates, best states, gradients uphill, noise, and more."""
 
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import RelabelConfig
+from unlearning.config.objective import Answers, DPOConfig, RelabelConfig
+from unlearning.config.prompt import PromptStyle
 from unlearning.config.refusing import objective_name, refuse_if
 from unlearning.config.scope import LoraScopeConfig
 
@@ -13,6 +14,7 @@ def refuse_incompatible_training(config: UnlearnConfig) -> None:
     _refuse_sharded_uphill(config)
     _refuse_noise(config)
     _refuse_repselect(config)
+    _refuse_invented(config)
 
 
 def _refuse_scaling(config: UnlearnConfig) -> None:
@@ -100,4 +102,21 @@ def _refuse_repselect(config: UnlearnConfig) -> None:
         every is not None,
         f"{asked}, stopping.check_every_steps={every}",
         "it makes no optimiser steps; choose stopping.check_every_steps=null",
+    )
+
+
+def _refuse_invented(config: UnlearnConfig) -> None:
+    """Refuse answers of the model's own invention where it is not asked in a chat, or is on several devices."""
+    if not isinstance(config.objective, DPOConfig) or config.objective.answers is not Answers.own_and_invented:
+        return
+    asked = f"objective.answers={config.objective.answers}"
+    refuse_if(
+        config.prompt.style is PromptStyle.raw,
+        f"{asked}, prompt.style=raw",
+        "only a chat model is asked for other answers; choose objective.answers=own_and_other",
+    )
+    refuse_if(
+        config.trainer.strategy != "auto",
+        f"{asked}, trainer.strategy={config.trainer.strategy}",
+        "the model is asked on one device; choose trainer.strategy=auto",
     )

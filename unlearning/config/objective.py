@@ -59,9 +59,12 @@ class Answers(StrEnum):
     """Both: each row occurs twice."""
     own_and_other = "own_and_other"
     """Both: each row occurs twice."""
+    own_and_invented = "own_and_invented"
+    """The own answer, and one that the model itself invents before it unlearns, when it is asked in a chat for other
+    facts: each row occurs twice."""
 
 
-BOTH_ANSWERS = (Answers.own_and_refusal, Answers.own_and_other)
+BOTH_ANSWERS = (Answers.own_and_refusal, Answers.own_and_other, Answers.own_and_invented)
 """Those with two answers to a row."""
 
 
@@ -186,13 +189,13 @@ class DPOConfig(WeightedConfig):
     _target_: str = "unlearning.objectives.dpo.DPO"
     beta: float = above(0, 0.1)
     answers: Answers = Answers.own_and_refusal
-    """own_and_refusal or own_and_other: what is preferred."""
+    """own_and_refusal, own_and_other or own_and_invented: what is preferred."""
 
     def check(self, key: str) -> None:
         """Raise InputError unless there are two answers to a row."""
         super().check(key)
         two = self.answers in BOTH_ANSWERS
-        require(two, f"{key}.answers", self.answers.value, "own_and_refusal or own_and_other: two answers a row")
+        require(two, f"{key}.answers", self.answers.value, f"{', '.join(BOTH_ANSWERS)}: two answers a row")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Forget rows with other answers: a refusal, random tokens, another row's answer, or one text over and over."""
+"""Forget rows with other answers: a refusal, random tokens, another row's or an invented answer, one text repeated."""
 
 import random
 from collections import defaultdict
@@ -90,13 +90,36 @@ def other_rows(
     those of its task, or of all rows; a completion is never given to a question. Only the answer is supervised. Raises
     InputError as `encode_rows` does, and for a row to which there is no other answer.
     """
+    return encode_rows(_with_other_answers(rows, seed), tokenizer, _answers_only(prompt))
+
+
+def invented_rows(
+    rows: Sequence[Row],
+    answers: Sequence[str] | None,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: PromptConfig,
+    seed: int,
+) -> list[EncodedRow]:
+    """Return the rows with these answers in place of their own; where one is empty, with another row's answer.
+
+    None: nothing is invented yet, and the own answers stand there, which are about as long. Only the answer is
+    supervised. Raises InputError as `other_rows`.
+    """
+    texts = [row.output for row in rows] if answers is None else answers
+    others = rows if all(texts) else _with_other_answers(rows, seed)
+    answered = [replace(row, output=text) if text else row for row, text in zip(others, texts, strict=True)]
+    return encode_rows(answered, tokenizer, _answers_only(prompt))
+
+
+def _with_other_answers(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Return the rows with the answers that `other_rows` draws."""
     rng = random.Random(seed)
     answered = []
     for row, others in zip(rows, _other_answers(rows), strict=True):
         if not others:
             raise InputError(f"row {excerpt(row.id)}: no forget row has another answer, which objective.answers needs")
         answered.append(replace(row, output=rng.choice(others)))
-    return encode_rows(answered, tokenizer, _answers_only(prompt))
+    return answered
 
 
 def _other_answers(rows: Sequence[Row]) -> Iterator[list[str]]:

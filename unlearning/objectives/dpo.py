@@ -18,9 +18,10 @@ class DPO(Weighted):
     2023, arXiv 2305.18290). F is log 2 for the model before unlearning. The other answer is
 
     - OWN_AND_REFUSAL: "I don't know", as in TOFU (Maini et al. 2024, arXiv 2401.06121);
-    - OWN_AND_OTHER: a wrong answer of the same kind, as in AltPO (Mekala et al. 2024, arXiv 2409.13474). There the
-      model invents five of them to a row, when it is asked for a plausible answer with other facts; here it is the
-      answer to another forget question, which a model that follows no instructions has too.
+    - OWN_AND_INVENTED: one that the model itself invents before it unlearns, as in AltPO (Mekala et al. 2024, arXiv
+      2409.13474), where it invents five to a row; see `training/alternates.py`;
+    - OWN_AND_OTHER: the answer to another forget question of the same kind, which a model that follows no instructions
+      has too.
 
     NPO's code, AltPO's and open-unlearning multiply F by 2 / beta; here that is forget_weight = 2 / beta.
     """

@@ -11,7 +11,7 @@ from unlearning.config.commands import UnlearnConfig
 from unlearning.config.compatibility import require_layer_in_reach
 from unlearning.config.objective import BOTH_ANSWERS, Answers
 from unlearning.config.scope import ScopeConfig
-from unlearning.data.answers import other_rows, random_rows, refused_rows, repeated_rows
+from unlearning.data.answers import invented_rows, other_rows, random_rows, refused_rows, repeated_rows
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus
 from unlearning.models import anatomy
@@ -36,21 +36,32 @@ class PlannedTraining:
     """All steps of the schedule, whatever trainer.max_steps says."""
 
 
-def plan_training(config: UnlearnConfig, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> PlannedTraining:
+def plan_training(
+    config: UnlearnConfig,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    invented: Sequence[str] | None = None,
+) -> PlannedTraining:
     """Return the rows and steps of a run.
+
+    `invented` are the answers that the model invented to the forget rows; None: it has not been asked.
 
     Raises InputError for rows that cannot be encoded, and for sets of which the schedule makes no steps.
     """
     objective: Objective = build(config.objective)
     schedule: Schedule = build(config.schedule)
-    rows = training_rows(objective.forget_answers, corpus, tokenizer, config)
+    rows = training_rows(objective.forget_answers, corpus, tokenizer, config, invented)
     forget_tokens, retain_tokens = ([len(row.input_ids) for row in of_set] for of_set in (rows.forget, rows.retain))
     steps = schedule.plan(forget_tokens, retain_tokens, config.ratio.retain_per_forget, config.seed)
     return PlannedTraining(objective, rows, steps)
 
 
 def training_rows(
-    answers: Answers, corpus: Corpus, tokenizer: PreTrainedTokenizerBase, config: UnlearnConfig
+    answers: Answers,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    config: UnlearnConfig,
+    invented: Sequence[str] | None,
 ) -> TrainingRows:
     """Return the encoded rows, with the answers that the objective asks for.
 
@@ -64,6 +75,9 @@ def training_rows(
         return TrainingRows(random_rows(rows, tokenizer, prompt, seed), (), retain)
     if answers is Answers.repeated:
         return TrainingRows(repeated_rows(rows, tokenizer, prompt), (), retain)
+    if answers is Answers.own_and_invented:
+        alternates = invented_rows(rows, invented, tokenizer, prompt, seed)
+        return TrainingRows(encode_rows(rows, tokenizer, prompt), alternates, retain)
     replaced = other_rows if answers in (Answers.other, Answers.own_and_other) else refused_rows
     others = replaced(rows, tokenizer, prompt, seed)
     if answers in BOTH_ANSWERS:

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.objective import BOTH_ANSWERS, Answers
 from unlearning.data.encoding import encode_rows
@@ -17,9 +18,12 @@ from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
 from unlearning.identity import settings_hash
 from unlearning.mediation.selection import Selection
+from unlearning.objectives.base import Objective
+from unlearning.training.alternates import ALTERNATES, invented_answers
 from unlearning.training.compile import compiled_layers
 from unlearning.training.fit import fit
 from unlearning.training.gradient_checkpointing import checkpoint_gradients
+from unlearning.training.hardware import one_device
 from unlearning.training.one_copy import loaded_weights_hash
 from unlearning.training.planned_training import plan_training, scoped_model
 from unlearning.training.repselect import repselect
@@ -56,9 +60,10 @@ def unlearn_model(
 
     Raises InputError where these do not fit the model or the data; Interrupted after Ctrl-C.
     """
-    planned = plan_training(config, corpus, tokenizer)
+    invented = _invented(config, model, tokenizer, corpus, run_dir)
+    planned = plan_training(config, corpus, tokenizer, invented)
     objective, rows = planned.objective, planned.rows
-    identity = _identity(config, corpus, traced, loaded_weights_hash(model))
+    identity = _identity(config, corpus, traced, loaded_weights_hash(model), invented)
     parameters = model.num_parameters()  # counts each weight, also where several 4-bit weights share a byte
     torch.manual_seed(config.seed)  # adapters start from random weights
     scoped = scoped_model(config.scope, model, objective, traced.layers if traced else None)
@@ -94,6 +99,22 @@ def unlearn_model(
     return TrainedModel(scoped, record, parameters, trainable)
 
 
+def _invented(
+    config: UnlearnConfig,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    run_dir: Path,
+) -> list[str] | None:
+    """Return the answers that the model invents to the forget rows; None where the objective asks for none."""
+    objective: Objective = build(config.objective)
+    if objective.forget_answers is not Answers.own_and_invented:
+        return None
+    asked = model.to(one_device(config.trainer))
+    batch_tokens, file = config.evaluation.batch_tokens, run_dir / ALTERNATES
+    return invented_answers(corpus.forget, asked, tokenizer, config.prompt, batch_tokens, file)
+
+
 def _own_answers(
     answers: Answers, rows: TrainingRows, corpus: Corpus, tokenizer: PreTrainedTokenizerBase, config: UnlearnConfig
 ) -> TrainingRows | None:
@@ -103,9 +124,12 @@ def _own_answers(
     return TrainingRows(forget=encode_rows(corpus.forget, tokenizer, config.prompt), refusals=(), retain=rows.retain)
 
 
-def _identity(config: UnlearnConfig, corpus: Corpus, traced: Selection | None, weights: str) -> str:
+def _identity(
+    config: UnlearnConfig, corpus: Corpus, traced: Selection | None, weights: str, invented: list[str] | None
+) -> str:
     """Return the hash of all that decides the numbers of a training run."""
     method = (config.objective, config.scope, config.schedule, config.ratio, config.optimizer)
     layers = list(traced.layers) if traced else None
     machinery = (config.model, config.prompt, config.trainer, config.stopping, config.noised_start, config.repselect)
-    return settings_hash(*method, *machinery, config.seed, corpus.fingerprint, layers, weights)
+    further = () if invented is None else (invented,)
+    return settings_hash(*method, *machinery, config.seed, corpus.fingerprint, layers, weights, *further)
