@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tools.site.source import first_paragraph
+from tools.site.stacked import stacked
 
 ROOT = Path(__file__).parent.parent.parent
 CONF = ROOT / "conf"
@@ -78,8 +79,9 @@ def choices_page() -> str:
     """Return the page with every choice of every group as Markdown."""
     lines = ["# Every choice", "", "Made from the files in `conf/`. `GROUP=CHOICE` on the command line takes one."]
     for group, question in QUESTIONS.items():
-        lines += ["", f"## {group}", "", question, "", "| choice | keys | what |", "|---|---|---|"]
-        lines += [_option(group, path) for path in options(group)]
+        rows = [_option(group, path) for path in options(group)]
+        table = stacked(["| choice | what | keys |", "|---|---|---|", *rows])
+        lines += ["", f"## {group}", "", question, "", *table]
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +89,7 @@ def _option(group: str, path: Path) -> str:
     name = str(path.relative_to(CONF / group).with_suffix(""))
     schema = schema_name(path)
     keys = f"[{schema}](keys.md#{schema.lower()})" if schema else ""
-    return f"| `{name}` | {keys} | {_cell(comment(path))} |"
+    return f"| `{name}` | {_cell(comment(path))} | {keys} |"
 
 
 def _cell(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import omegaconf
 
 from tools.site.source import first_paragraph, member_docs
+from tools.site.stacked import stacked
 from unlearning.config.registration import ROOTS, schemas
 
 NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
@@ -138,13 +139,13 @@ def page() -> str:
         bases = [base.__name__ for base in schema.__bases__ if base is not object and own_keys(base, "")]
         if bases:
             lines += ["", f"It has the keys of {', '.join(f'[{name}](#{name.lower()})' for name in bases)} too."]
-        lines += ["", *_table(keys)] if keys else []
+        lines += ["", *stacked(_table(keys), "keys")] if keys else []
     return "\n".join(lines) + "\n"
 
 
 def _table(keys: list[Key]) -> Iterator[str]:
-    yield "| key | type | default | allowed | meaning |"
+    yield "| key | meaning | type | default | allowed |"
     yield "|---|---|---|---|---|"
     for key in keys:
-        cells = (f"`{key.name}`", key.kind, key.default, key.allowed, key.meaning)
+        cells = (f"`{key.name}`", key.meaning, key.kind, key.default, key.allowed)
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

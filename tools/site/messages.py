@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.site.stacked import stacked
+
 ROOT = Path(__file__).parent.parent.parent
 HEAD = """Made from the code. A message is one line: what, where, and what is allowed. Search this page for a few of its
 words; … stands for what depends on the case. What a message advises works, in the same folder too: see
@@ -43,5 +45,5 @@ def page() -> str:
             for _, text in messages(path)
         ]
         if rows:
-            lines += ["", f"## {room.name}", "", "| message | where |", "|---|---|", *rows]
+            lines += ["", f"## {room.name}", "", *stacked(["| message | where |", "|---|---|", *rows])]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,47 @@
+"""Where colours and other escape sequences are printed: on a terminal, and no colours where NO_COLOR is set."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from unlearning.commands.stages.clock import StageClock
+
+COLOUR = re.compile(r"\x1b\[[\d;]*(3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])[\d;]*m")
+"""A sequence that sets a colour of letters or of their background; bold and dim letters are no colours."""
+
+
+class Screen(io.StringIO):
+    """A standard output that says whether it is a terminal, and keeps what is printed."""
+
+    def __init__(self, terminal: bool) -> None:
+        """A terminal or a pipe."""
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        """Return whether this is a terminal."""
+        return self.terminal
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured", "plain"),
+    [(True, "", True, False), (True, "1", False, False), (False, "", False, True), (False, "1", False, True)],
+)
+def test_colours_are_off_where_nobody_wants_them(
+    terminal: bool, no_color: str, coloured: bool, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage's name has a colour on a terminal alone, and a pipe or a file gets the letters and nothing else."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    screen = Screen(terminal)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with StageClock().stage("load"):
+        pass
+    printed = screen.getvalue()
+    assert bool(COLOUR.search(printed)) == coloured
+    assert ("\x1b" not in printed) == plain
+    assert re.sub(r"\x1b\[[\d;]*m", "", printed) == "> load\n"
