@@ -208,7 +208,8 @@ NO_SUBJECT = (
             FORGET,
             Knowing(frozenset(order(FORGET))),
             CONFIG,
-            "tracing: the model knows none of 12 facts, since it begins none of their answers right",
+            "tracing: the model knows none of 12 facts, since it begins none of their answers right; give a model that "
+            "was trained on the rows (unlearn-memorise makes one), or unlearn without tracing (scope=all)",
         ),
         (
             rows(["Al", "Zoë Maximiliane Müller"]),
