@@ -15,6 +15,7 @@ from unlearning.probes.table import CurvePoint, ProbeResult, table_json
 from unlearning.report.html import write_probe_report, write_run_report
 from unlearning.report.probe_figures import draw_efforts, draw_probes
 from unlearning.report.probe_part import (
+    believed_first,
     cell,
     cells,
     explanations,
@@ -101,6 +102,13 @@ def test_curves_are_drawn_for_each_model() -> None:
     others = [0.0, 0.2, 0.4]
     assert drawn == [[others, [0.0, 0.25, 0.5], others], [others, others]]
     assert [label.get_text() for label in first.get_xticklabels()] == ["0", "2", "4"]
+
+
+def test_what_can_be_believed_comes_first() -> None:
+    """After the questions as they are; probes that were not judged keep their order."""
+    asked = ["int4", "paraphrased", "relearning", "unprobed", "recognition", "worst_case"]
+    shown = [one.name for one in believed_first([line(name, 0.5) for name in asked])]
+    assert shown == ["unprobed", "recognition", "paraphrased", "int4", "relearning", "worst_case"]
 
 
 def test_the_finding_names_the_worst_probe() -> None:

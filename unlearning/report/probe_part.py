@@ -24,6 +24,8 @@ PROBED = "Lines are 95% intervals; the grey tick is chance."
 EFFORTS = "Values with 95% bands; dotted, unlearned: documents shown again, or the row that leaks most."
 UNPROBED, ADAPTER = "unprobed", "adapter"
 """Results that are no attack: the questions as they are, and weights that were never unlearned."""
+BELIEVED = ("recognition", "depth", "leakage", "paraphrased")
+"""The probes that were judged themselves, those first that can be believed most: see experiments/metrics_judged."""
 
 
 def read_probes(run_dir: Path) -> list[ProbeResult]:
@@ -36,6 +38,7 @@ def read_probes(run_dir: Path) -> list[ProbeResult]:
 
 def probe_part(results: Sequence[ProbeResult], colour: str = METHODS[0]) -> PagePart:
     """Return the part on these probes, at least one."""
+    results = believed_first(results)
     models, pictures = measured(results), list(_pictures(results, colour))
     values = {
         "results": results,
@@ -49,6 +52,7 @@ def probe_part(results: Sequence[ProbeResult], colour: str = METHODS[0]) -> Page
 
 def print_probes(results: Sequence[ProbeResult], console: Console | None = None) -> None:
     """Print for each probe the value of every model and the share recovered, then what the columns mean."""
+    results = believed_first(results)
     console, models = console or Console(), measured(results)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("probe")
@@ -64,6 +68,12 @@ def print_probes(results: Sequence[ProbeResult], console: Console | None = None)
             console.print(Text(f"{result.name} does not apply: {result.reason}", style="yellow"))
     for note in explanations(results):
         console.print(Text(note, style="dim"))
+
+
+def believed_first(results: Sequence[ProbeResult]) -> list[ProbeResult]:
+    """Return the questions as they are, then the probes of BELIEVED, then the others in their order."""
+    ranks = {name: rank for rank, name in enumerate((UNPROBED, *BELIEVED))}
+    return sorted(results, key=lambda result: ranks.get(result.name, len(ranks)))
 
 
 def finding(results: Sequence[ProbeResult]) -> str:
