@@ -5,7 +5,9 @@ import re
 import sys
 
 import pytest
+from rich.console import Console
 
+from unlearning.commands.plan import print_line
 from unlearning.commands.stages.clock import StageClock
 
 COLOUR = re.compile(r"\x1b\[[\d;]*(3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])[\d;]*m")
@@ -45,3 +47,18 @@ def test_colours_are_off_where_nobody_wants_them(
     assert bool(COLOUR.search(printed)) == coloured
     assert ("\x1b" not in printed) == plain
     assert re.sub(r"\x1b\[[\d;]*m", "", printed) == "> load\n"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_line_of_a_plan_breaks_between_words(width: int) -> None:
+    """On a terminal it goes on below its text; in a file it is one line."""
+    line = f"memory    {', '.join(f'part {number} 0.{number}' for number in range(20))}"
+    lines: dict[bool, list[str]] = {}
+    for terminal in (True, False):
+        screen = io.StringIO()
+        print_line(line, Console(file=screen, width=width, force_terminal=terminal))
+        lines[terminal] = screen.getvalue().splitlines()
+    assert lines[False] == [f"  {line}"]
+    assert max(map(len, lines[True])) <= width
+    assert [text[:12] for text in lines[True]] == ["  memory    ", *[" " * 12] * (len(lines[True]) - 1)]
+    assert " ".join(text.strip() for text in lines[True]) == line

@@ -1,5 +1,7 @@
 """Several runs by one command."""
 
+import re
+
 import pytest
 
 from tests.command_line import run_command
@@ -35,3 +37,5 @@ def test_a_job_that_fails_does_not_stop_the_others(runs: SandboxRuns) -> None:
     assert finished["state"] == "finished"
     assert (runs.folder / "half" / "1-grad_ascent" / "metrics.json").exists()
     assert (runs.folder / "half" / "report.html").exists()
+    # Each job says which one it is.
+    assert re.search(r"^1-grad_ascent  seed 0 .*\n(.*\n)*?.*scope\.layers=0\b", ended.out, re.MULTILINE)

@@ -9,6 +9,7 @@ folder goes on with the first stage whose file is not there yet.
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 
 from unlearning.commands.stages.architecture import record_architecture
 from unlearning.commands.stages.clock import StageClock
@@ -43,8 +44,7 @@ def _run(config: UnlearnConfig, context: RunContext, parts: Sequence[Measured]) 
     clock = StageClock()
     harness.require_harness(config.evaluation.harness)
     if on_main_process():
-        Console().rule(f"[bold]{config.name}[/bold]  seed {config.seed}", align="left", style="cyan")
-        _announce_tuned(config)
+        _announce(config, context)
     known = read_inputs(config)
     plan = check_unlearning(config, known, context.run_dir)
     with clock.stage("load"):
@@ -71,8 +71,13 @@ def _run(config: UnlearnConfig, context: RunContext, parts: Sequence[Measured]) 
         keep_rates(config, known, plan, parts)
 
 
-def _announce_tuned(config: UnlearnConfig) -> None:
-    """Print which tuned numbers joined the settings, or why they did not, if there are any for this model."""
+def _announce(config: UnlearnConfig, context: RunContext) -> None:
+    """Print which run this is, for a job its folder and its words, and which tuned numbers joined it, if any."""
+    in_multirun = context.group is not None
+    name = escape(context.run_dir.name if in_multirun else config.name)
+    Console().rule(f"[bold]{name}[/bold]  seed {config.seed}", align="left", style="cyan")
+    if in_multirun:
+        Console().print(" ".join(context.overrides), highlight=False, markup=False, style="dim")
     line = announcement(config.tuned, config.model.name)
     if line is not None:
         Console().print(line, highlight=False, markup=False)

@@ -94,8 +94,8 @@ def find_known_facts(
     known, unknown = _first_known(tracer, usable, config.facts)
     if not known:
         raise InputError(
-            f"tracing: the model knows none of {len(usable)} facts, since it begins none of their answers right; give a "
-            "model that was trained on the rows (unlearn-memorise makes one), or unlearn without tracing (scope=all)"
+            f"tracing: the model knows none of {len(usable)} facts, since it begins none of their answers right; give "
+            "a model that was trained on the rows (unlearn-memorise makes one), or unlearn without tracing (scope=all)"
         )
     not_needed = len(usable) - len(known) - len(unknown)
     counts = FactCounts(unknown=tuple(unknown), without_foil=found.without_foil, not_needed=not_needed)

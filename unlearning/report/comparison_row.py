@@ -28,7 +28,7 @@ class Column:
 COLUMNS = (
     Column("task_aggregate", ("Task", "agg."), "Task aggregate"),
     Column("mia_score", ("MIA", "sc."), "Membership score"),
-    Column("utility", ("Util-", "ity"), "Utility"),
+    Column("utility", ("Util.", ""), "Utility"),
     Column("final", ("Final", "sc."), "Final score"),
     Column("forget_regurgitation", ("Forget", "R-L"), "Forget R‑L"),
     Column("forget_knowledge", ("Forget", "EM"), "Forget EM"),
