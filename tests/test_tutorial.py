@@ -1,6 +1,7 @@
 """docs/tutorial.ipynb runs from its first cell to its last, and its committed outputs are those of its code."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_it_was_run_from_top_to_bottom() -> None:
     outputs = [output for cell in code() for output in cell["outputs"]]
     assert "error" not in {output["output_type"] for output in outputs}
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 1
-    assert all("/root" not in json.dumps(output) and "/home/" not in json.dumps(output) for output in outputs)
+    assert not re.search(r"/(root|home|tmp)/", json.dumps(outputs))
 
 
 @pytest.mark.exhaustive
@@ -40,4 +41,4 @@ def test_every_cell_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for run in (names["frozen"], names["chunked"]):
         forgotten = run.metrics["unlearned"]["forget_knowledge"]
         assert forgotten < 0.5 < run.metrics["unlearned"]["retain_knowledge"]
-    assert set(names["probed"].table("probes")["probe"]) == {"unprobed", "int4", "primed"}
+    assert set(names["probed"].table("probes")["probe"]) == {"unprobed", "int4", "primed", "worst_case"}
