@@ -20,12 +20,14 @@ WRITTEN = {
     "project": (quickstart.project_readme, quickstart.PROJECT_README, quickstart.RESULTS),
     "project, real model": (real_models.project_readme, quickstart.PROJECT_README, REAL_MODELS),
     "planted_truth": (planted_truth.readme, planted_truth.README, planted_truth.RESULTS),
+    "planted_truth, forgotten": (planted_truth.where_readme, planted_truth.README, planted_truth.WHERE),
 }
 SHOWN = {
     "quickstart": quickstart.HEADINGS,
     "project": ("model", *quickstart.HEADLINE),
     "project, real model": tuple(real_models.HEADLINE),
     "planted_truth": ("estimator", "hits", "chosen", "placebo_hits"),
+    "planted_truth, forgotten": ("weight_auc", "taken_back", "planted_put_back"),
 }
 """README -> columns of results.csv from which its table is made."""
 CHANGED = [(name, column) for name, columns in SHOWN.items() for column in columns]
