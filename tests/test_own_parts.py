@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -43,6 +45,16 @@ def write_rows(path: Path, rows: list[Row]) -> None:
     """Write questions and answers as CSV."""
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("question", "reply"), *((row.input, row.output) for row in rows)])
+
+
+def test_the_page_shows_the_class_of_the_example() -> None:
+    """The loss on docs/own_parts.md is that of the file, and has all imports that it needs."""
+    (block,) = re.findall(r"```python\n(.*?)```", (EXAMPLE.parents[1] / "own_parts.md").read_text(), re.DOTALL)
+    imports, _, shown = block.partition("@dataclass")
+    assert f"@dataclass{shown}" in EXAMPLE.read_text()
+    names: dict[str, Any] = {"__name__": "own_parts"}
+    exec(compile(imports + f"@dataclass{shown}", "own_parts.md", "exec"), names)
+    assert names["BoundedAscent"]().bound_nats == 5.0
 
 
 @pytest.mark.usefixtures("without_figures")
