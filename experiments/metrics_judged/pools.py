@@ -27,7 +27,7 @@ FORMS = {
     "others": (LACKS, "as many documents of another world"),
 }
 """What a model is taught beside the retain set -> its pool, and this in words."""
-SETTINGS = (("1e-3", 6), ("2e-3", 6), ("4e-3", 6))
+SETTINGS = (("1e-3", 6), ("2e-3", 6), ("4e-3", 6), ("1e-3", 10))
 """Learning rate and epochs of the models of each form."""
 
 
