@@ -165,8 +165,8 @@ def test_a_folder_without_an_evaluation_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_every_metric_has_a_line_with_its_interval() -> None:
-    """On 80 columns; a metric without a number is a dash, and the reasons come last."""
+def test_every_measured_metric_has_a_line_with_its_interval() -> None:
+    """On 80 columns; the metrics without a number are named below, whole, and the reasons come last."""
     result = EvaluationResult(
         {"final": 0.4893, "forget_knowledge": 0.25}, {"final": [0.45, 0.53]}, missing=["utility: no [questions]"]
     )
@@ -174,9 +174,12 @@ def test_every_metric_has_a_line_with_its_interval() -> None:
     print_result("[model]", result, console)
     text = console.export_text()
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
-    assert set(METRICS) <= set(lines)
+    assert set(METRICS) & set(lines) == set(result.metrics)
     assert lines["final"].split()[1:5] == ["0.489", "[0.45,", "0.53]", "↑"]
     assert lines["forget_knowledge"].split()[1:3] == ["0.250", "↓"]
-    assert lines["utility"].split()[1] == "-"
+    below = text[text.index("not measured: ") : text.index("missing: ")]
+    assert below.removeprefix("not measured: ").replace(",", "").split() == [
+        key for key in METRICS if key not in result.metrics
+    ]
     assert "[model]" in text
     assert text.rstrip().endswith("missing: utility: no [questions]")

@@ -51,14 +51,15 @@ def evaluation_part(models: Models, main: str, config: Mapping[str, Any], colour
 
 
 def print_result(label: str, result: EvaluationResult, console: Console | None = None) -> None:
-    """Print every metric with its 95% interval and its meaning, the harness's tasks, then what is missing and why."""
+    """Print what was measured, with 95% intervals and meanings, then what was not, and what is missing and why."""
     table = Table(title=escape(label), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95% interval", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("meaning")
-    for key, about in METRICS.items():
+    measured = {key: about for key, about in METRICS.items() if result.metrics.get(key) is not None}
+    for key, about in measured.items():
         number, ends = cell(result, key)
         table.add_row(key, number, escape(ends), about.arrow, escape(about.meaning))
     tasks = harness_result(result)
@@ -67,6 +68,9 @@ def print_result(label: str, result: EvaluationResult, console: Console | None =
         table.add_row(escape(key), number, escape(ends), "", "of lm-evaluation-harness")
     console = console or Console()
     console.print(table)
+    others = [key for key in METRICS if key not in measured]
+    if others:
+        console.print(f"not measured: {', '.join(others)}", style="dim", highlight=False)
     for reason in result.missing:
         console.print(f"missing: {reason}", style="yellow", highlight=False, markup=False)
 
