@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from unlearning.data.packing import supervised_tokens
-from unlearning.data.question_text import HARNESS_HEAD, MMLU_HEAD, cloze_prompt, letters_prompt
+from unlearning.data.question_text import MMLU_HEAD, cloze_prompt, letters_prompt
 from unlearning.evaluation.evaluated_model import EvaluatedModel
 from unlearning.evaluation.parts import asked, has_letters, scored_documents
+from unlearning.plan.benchmark_texts import Texts, generated_texts, scored_texts
 from unlearning.plan.counts import Counts
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.step_data import StepLayout, TrainingRows
@@ -69,12 +70,12 @@ def scoring_work(counts: Counts, evaluated: EvaluatedModel) -> dict[str, Work]:
     A generated answer counts as long as the right one. The model's weights need not be there.
     """
     corpus, tokenizer = evaluated.corpus, evaluated.tokenizer
-    rows = [*corpus.forget, *corpus.retain]
-    prompts = tokens_of([row.input for row in rows], tokenizer)
-    answers = tokens_of([row.output for row in rows], tokenizer)
-    questions, found = asked(evaluated), dict[str, Work]()
-    found["generation"] = _work(counts, len(rows), prompts + answers, answers)
-    found["memorisation"] = found["generation"]
+    rows = [(row.input, row.output) for row in (*corpus.forget, *corpus.retain)]
+    questions = asked(evaluated)
+    found = {
+        "generation": _text_work(counts, [*rows, *generated_texts(corpus)], tokenizer),
+        "memorisation": _text_work(counts, rows, tokenizer),
+    }
     texts = [document.text for documents in scored_documents(evaluated) for document in documents]
     if texts:
         tokens = tokens_of(texts, tokenizer)
@@ -87,9 +88,7 @@ def scoring_work(counts: Counts, evaluated: EvaluatedModel) -> dict[str, Work]:
         if has_letters(corpus):
             texts = [letters_prompt(question, (), MMLU_HEAD) for question in questions]
             found["utility (letters)"] = _work(counts, len(texts), tokens_of(texts, tokenizer), len(texts))
-    if corpus.wmdp:
-        texts = [letters_prompt(question, (), HARNESS_HEAD) for question in corpus.wmdp]
-        found["WMDP"] = _work(counts, len(texts), tokens_of(texts, tokenizer), len(texts))
+    found |= {name: _text_work(counts, pairs, tokenizer) for name, pairs in scored_texts(corpus).items()}
     return {name: work for name, work in found.items() if work.items}
 
 
@@ -100,6 +99,12 @@ def tokens_of(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:
     chosen = [texts[index * len(texts) // SAMPLE] for index in range(SAMPLE)] if len(texts) > SAMPLE else list(texts)
     found = sum(map(len, tokenizer(chosen, add_special_tokens=False)["input_ids"]))
     return round(found * sum(map(len, texts)) / max(1, sum(map(len, chosen))))
+
+
+def _text_work(counts: Counts, texts: Texts, tokenizer: PreTrainedTokenizerBase) -> Work:
+    """Return the work of texts of which the second part gets logits."""
+    scored = tokens_of([text for _, text in texts], tokenizer)
+    return _work(counts, len(texts), tokens_of([text for text, _ in texts], tokenizer) + scored, scored)
 
 
 def _work(counts: Counts, items: int, tokens: int, scored: int) -> Work:
