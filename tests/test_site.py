@@ -89,12 +89,13 @@ def test_nothing_is_loaded_from_elsewhere(site: dict[Path, Links]) -> None:
 
 
 def test_the_reference_has_every_key() -> None:
-    """The page has a row for each field of each schema that a command can have."""
+    """The page has a row for each field of each schema that a command can have, and says what it means."""
     page, where = keys.page(), keys.prefixes()
     assert set(ROOTS.values()) <= set(where)
     for schema in {schema for _, schema in schemas()} & set(where):
         named = [f"`{where[schema]}{item.name}`" for item in fields(schema) if item.name in schema.__annotations__]
         assert [name for name in named if name not in page and "._" not in name and name != "`_target_`"] == []
+    assert re.findall(r"^\| `[^`]+` \| *\|.*", page, re.MULTILINE) == []
     assert re.search(r"^\| `optimizer.lr` \| [^|]* \| number \| `1e-05` \| above 0 \|$", page, re.MULTILINE)
     assert re.search(r"^\| `objective.reduction` \| [^|]* \| choice \| `row` \|", page, re.MULTILINE)
 

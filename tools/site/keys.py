@@ -81,6 +81,8 @@ def _key(item: Field[Any], prefix: str, kind: Any, meaning: str) -> Key:
         docs = member_docs(members)
         lines = [f"`{member.value}`{': ' + docs[member.name] if docs.get(member.name) else ''}" for member in members]
         meaning = "<br>".join(filter(None, [meaning or first_paragraph(members.__doc__ or ""), *lines]))
+    if is_dataclass(kind):
+        meaning = meaning or first_paragraph(kind.__doc__ or "")
     return Key(f"{prefix}{item.name}", _kind(kind), _default(item), allowed, meaning)
 
 

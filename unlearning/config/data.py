@@ -24,6 +24,7 @@ class WorldConfig:
     """The sandbox's generated world; the same numbers give the same world, to the last byte."""
 
     seed: int = 0
+    """Another seed is another world, which no shipped model has memorised."""
     documents_per_task: int = at_least(1, 24)
     """Documents of each task in each split: this many forget documents and as many retain documents."""
     nonmember_documents: int = at_least(1, 48)
@@ -161,6 +162,7 @@ class MuseDataConfig(FileDataConfig):
     retain_questions: str | None = None
     """The same two for the retain set."""
     retain_examples: str | None = None
+    """Source of the answered questions before those of the retain set; null: none."""
 
 
 @dataclass
@@ -173,8 +175,11 @@ class WmdpDataConfig(FileDataConfig):
     _target_: str = "unlearning.data.wmdp.WmdpReader"
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     bio: str | None = None
+    """Source of the questions of biology."""
     cyber: str | None = None
+    """Source of the questions of cybersecurity."""
     chem: str | None = None
+    """Source of the questions of chemistry."""
     most_question_characters: int | None = at_least(1, None)
     """Leave out longer questions (some of cyber quote whole programs), for models of short context; null: none."""
 

@@ -21,7 +21,9 @@ class LoggerConfig:
 
     kind: LoggerKind = MISSING
     project: str = "unlearning"
+    """W&B project."""
     entity: str | None = None
+    """W&B user or team; null: that of the account."""
     group: str | None = None
     """W&B group; a multirun puts all its jobs into one."""
     tags: list[str] = field(default_factory=list)

@@ -39,6 +39,7 @@ class ModelConfig:
     path: str | None = None
     """Local folder or Hugging Face repository id; null: the sandbox's own model."""
     revision: str | None = None
+    """Branch, tag or commit of the repository at path; null: its main branch."""
     tokenizer: str | None = None
     """Folder or repository id of the tokenizer; null: that of path."""
     retrained: str | None = None
@@ -46,8 +47,11 @@ class ModelConfig:
     architecture: Architecture = Architecture.olmo
     """Architecture of a model made here (the sandbox, or unlearn-memorise from scratch); ignored when path is given."""
     layers: int = at_least(1, 8)
+    """Number of layers of a model made here."""
     width: int = 128
+    """Numbers in a hidden state of a model made here, a multiple of heads."""
     heads: int = at_least(1, 4)
+    """Attention heads of a model made here."""
     vocabulary: int = at_least(300, 1536)
     """Entries of the byte-level BPE tokenizer trained for the sandbox."""
     attention: str = one_of(("sdpa", "eager", "flash_attention_2"), "sdpa")
@@ -58,6 +62,7 @@ class ModelConfig:
     quantization: Quantization = Quantization.none
     """How the weights are held in memory. Merged weights are written in their own precision, with the adapter added."""
     trust_remote_code: bool = False
+    """Whether Python code that comes with the model may be run."""
     allow_pickle: bool = False
     """Whether weights in pickle files may be loaded; safetensors only by default."""
 

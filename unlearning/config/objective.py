@@ -145,7 +145,9 @@ class AdaptiveGradDiffConfig(ObjectiveConfig):
     scale: float = at_least(0, 0.3)
     """Factor of the exponential term: the retain weight is scale * base ** rise + offset, clipped."""
     base: float = above(0, 6.0)
+    """What the rise of the retain loss, in nats, is the exponent of."""
     offset: float = 0.8
+    """What is added to the exponential term."""
     min_weight: float = at_least(0, 1.2)
     """Smallest retain weight; it stands during the first epoch, and wherever the loss has not risen."""
     max_weight: float = 2.8
@@ -188,6 +190,7 @@ class DPOConfig(WeightedConfig):
 
     _target_: str = "unlearning.objectives.dpo.DPO"
     beta: float = above(0, 0.1)
+    """Scale of the log-probability ratios: towards 0 the objective is linear in them."""
     answers: Answers = Answers.own_and_refusal
     """own_and_refusal, own_and_other or own_and_invented: what is preferred."""
 
@@ -296,6 +299,7 @@ class RMUConfig(WeightedConfig):
     coefficient: float = at_least(0, 6.5)
     """Length of the target, or its multiple of the state's length before unlearning where `adaptive`."""
     adaptive: bool = False
+    """Whether the coefficient is a multiple of each state's length before unlearning (adaptive RMU)."""
     alpha: float = at_least(0, 1200.0)
     """Weight of the retain rows' term; the keys of other retain terms do not apply."""
     seed: int = 0

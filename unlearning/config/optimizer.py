@@ -29,10 +29,15 @@ class OptimizerConfig:
     """AdamW, with the defaults of the Hugging Face Trainer, which both seed systems used."""
 
     lr: float = above(0, 1e-5)
+    """Learning rate after the warm-up, before it decays."""
     weight_decay: float = at_least(0, 0.0)
+    """Share of a weight, times the learning rate, that a step takes away besides."""
     beta1: float = within("[0, 1)", 0.9)
+    """Decay of the gradient's running mean."""
     beta2: float = within("[0, 1)", 0.999)
+    """Decay of the squared gradient's running mean."""
     epsilon: float = above(0, 1e-8)
+    """Added to the root of the squared gradient's mean."""
     clip_norm: float | None = above(0, 1.0)
     """Largest global norm of the gradient; null: no clipping."""
     accumulation: Accumulation = Accumulation.mean

@@ -95,6 +95,7 @@ class QuantizedConfig(ProbeConfig):
 
     _target_: str = "unlearning.probes.quantization.Quantized"
     bits: int = within("[2, 8]", 8)
+    """Bits of a weight."""
     group: int | None = at_least(1, None)
     """Weights of one output channel that share a scale; null: all of them."""
     measured: Measured = Measured.knowledge
@@ -187,6 +188,7 @@ class SampledLeakageConfig(LeakageConfig):
     """Tokens drawn for all rows together, about; where it is too small, fewer samples are drawn."""
     measured: Measured = Measured.knowledge
     seed: int = 0
+    """Seed of the answers drawn."""
 
     def check(self, key: str) -> None:
         """Raise InputError where there are fewer samples than the largest number of them that is asked about."""

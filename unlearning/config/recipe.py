@@ -18,6 +18,7 @@ class RecipeConfig:
     """Seed of the first weights and of the rows' order; not the run's seed, so that the seeds of a sweep share one
     sandbox."""
     epochs: int = at_least(1, 32)
+    """Passes over the rows."""
     batch_rows: int = at_least(1, 48)
     """Rows of an optimiser step."""
     reduction: Reduction = Reduction.token

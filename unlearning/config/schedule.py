@@ -13,6 +13,7 @@ class ScheduleConfig:
 
     _target_: str = MISSING
     epochs: int = at_least(1, 1)
+    """Passes over the forget set, or over each chunk of it."""
     batch_rows: int = at_least(1, 32)
     """Rows of an optimiser step, forget and retain together."""
     batch_tokens: int | None = at_least(1, None)
@@ -76,6 +77,7 @@ class AlternatingScheduleConfig(ScheduleConfig):
     final_annealing: bool = True
     """Whether the run ends with an annealing phase over the whole retain set."""
     annealing_epochs: int = at_least(1, 3)
+    """Passes of an annealing phase over its retain rows."""
     annealing_batch_rows: int = at_least(1, 16)
     """Rows of an optimiser step of an annealing phase; batch_tokens, where it is set, replaces this too."""
     annealing_accumulate: int = at_least(1, 1)

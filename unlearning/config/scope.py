@@ -63,8 +63,11 @@ class LoraScopeConfig(ScopeConfig):
 
     _target_: str = "unlearning.scopes.adapters.LoraScope"
     rank: int = at_least(1, 16)
+    """Columns of the two matrices whose product is added to a weight matrix."""
     alpha: float = above(0, 64.0)
+    """Scale of that product, times the rank: it is multiplied by alpha / rank."""
     dropout: float = within("[0, 1)", 0.0)
+    """Share of an adapter's inputs that are set to 0 while it is trained."""
     targets: list[str] = some_of(("q", "k", "v", "o", "gate", "up", "down"), ["q", "v", "up", "down"])
     """The linear modules with an adapter, whatever the architecture calls them; a fused module counts for each part."""
     layers: str = "all"

@@ -53,6 +53,7 @@ class StoppingConfig:
     unmoved_nats since before training; null: never for that. A run without a best state to go back to fails, so that a
     search spends no evaluation on it."""
     unmoved_nats: float = above(0, 0.05)
+    """Rise of the forget loss, in nats a token, below which the model counts as unmoved."""
     max_seconds: float | None = above(0, None)
     """Stop after the step in which training, over all attempts, has taken so long; the run goes on to its evaluation.
     The task allowed an hour for everything, loading and saving included. Null: no limit."""

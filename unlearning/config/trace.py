@@ -152,6 +152,7 @@ class TraceConfig:
     """Memory that one forward pass may take, roughly; null: half the free memory of a GPU, or a quarter of a GiB on a
     CPU, where larger batches leave its caches and are slower."""
     seed: int = 0
+    """Seed of the order of facts, of the noise and of replacements."""
 
     def check(self, key: str) -> None:
         """Raise InputError for kinds, windows and rules that do not go together."""

@@ -12,6 +12,7 @@ class TrainerConfig:
     """The hardware that a run uses through Lightning, and how it trains on it."""
 
     accelerator: str = one_of(("auto", "cpu", "gpu"), "auto")
+    """auto: a GPU where there is one."""
     devices: str = "auto"
     """A number of devices, 1 or more; or auto: all that there are."""
     strategy: str = "auto"
@@ -19,6 +20,7 @@ class TrainerConfig:
     also holds only its share of all weights, gradients and moments, and layers are put together as they are run; for
     models that do not fit one device."""
     nodes: int = at_least(1, 1)
+    """Computers, each with so many devices."""
     precision: str = one_of(("auto", "32-true", "bf16-mixed", "bf16-true"), "auto")
     """Lightning's names, or auto: 32-true on a CPU, bf16-mixed on a GPU.
 
