@@ -1,8 +1,8 @@
 """Memorise official documents with a pretrained model and unlearn them: `python -m experiments.real_models.run FOLDER`.
 
-It needs the official data ($UNLEARNING_DATA) and the weights of `experiments.real_models.fetch`. It makes target and
-retrained model, then a run for each method and seed, and compares them at the end. A step that is finished is not
-repeated, and one that was interrupted goes on where it was.
+It needs the official data ($UNLEARNING_DATA) and the weights of `experiments.real_models.fetch`. It scores the
+pretrained model, makes target and retrained model, then a run for each method and seed, and compares them at the end. A
+step that is finished is not repeated, and one that was interrupted goes on where it was.
 """
 
 import argparse
@@ -68,7 +68,7 @@ METHODS = {
 
 
 def main() -> None:
-    """Make both models, run the methods, and compare."""
+    """Score the pretrained model, make the other two, run the methods, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", choices=SOURCES, default="smollm2_135m")
@@ -80,6 +80,7 @@ def main() -> None:
     folder, weights = given.folder.resolve(), (given.weights or FETCHED / given.model).resolve()
     common = [f"model={given.model}", "data=semeval25_validation", f"data.max_documents_per_task={given.documents}"]
     common += [*SCORED, f"cache_dir={folder / 'cache'}"]
+    finish("unlearn-evaluate", [*common, f"model.path={weights}"], folder / "base")
     recipe = [f"model.path={weights}", *RECIPES[given.model], WARM_UP]
     for name, words in (("target", []), ("retrained", ["forget=false"])):
         finish("unlearn-memorise", [*common, *recipe, *words], folder / name)

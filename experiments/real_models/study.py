@@ -17,7 +17,7 @@ from experiments.study import SCORES, Line, Study, group_by, markdown, mean, num
 from unlearning.artefacts import write_text
 from unlearning.report.style import METHODS, Picture, method_colours, picture
 
-REFERENCES = {"target": "untouched target", "retrained": "retrained model"}
+REFERENCES = {"base": "pretrained model", "target": "untouched target", "retrained": "retrained model"}
 SHOWN = ("final", "task_aggregate", "mia_score")
 PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "retain_knowledge")
 GENERAL = ("utility_cloze", "neutral_nats")
@@ -32,14 +32,20 @@ VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 
 
 def collected_lines(folder: Path) -> list[Line]:
-    """Return a line for each reference, which one run or more has scored, and one for each run in the folder."""
+    """Return a line for each reference and each run of a folder that run.py made.
+
+    The pretrained model has a folder of its own, and some of the runs have scored target and retrained model.
+    """
     references: dict[str, Line] = {}
     lines: list[Line] = []
-    for path in sorted(folder.glob("*/metrics.json")):
+    for path in folder.glob("base/metrics.json"):
+        ((model, scores), *_) = json.loads(path.read_text()).items()
+        references["base"] = _line(model, "base", "", scores, {})
+    for path in sorted(folder.glob("runs/*/metrics.json")):
         metrics = json.loads(path.read_text())
         model = yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"]
         method, _, seed = path.parent.name.rpartition("-")
-        references |= {role: _line(model, role, "", metrics[role], {}) for role in REFERENCES if metrics[role]}
+        references |= {role: _line(model, role, "", metrics[role], {}) for role in REFERENCES if metrics.get(role)}
         lines.append(_line(model, method, seed, metrics["unlearned"], metrics["training"]))
     return [*references.values(), *lines]
 
@@ -69,7 +75,7 @@ def table(lines: Sequence[Line]) -> str:
     groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
     methods = sorted((name for name in groups if name not in REFERENCES), key=lambda name: -mean(groups[name], "final"))
     rows = []
-    for name in (*REFERENCES, *methods):
+    for name in (*(name for name in REFERENCES if name in groups), *methods):
         runs = groups[name]
         cells = [over_seeds(runs, key) for key in SHOWN]
         cells += [f"{mean(runs, key):.3f}" for key in (*PARTS, *GENERAL)]
@@ -127,11 +133,11 @@ STUDY = Study(
 
 
 def project_readme(lines: Sequence[Line]) -> str:
-    """Return the text of the project's README.md with the table of the references and the methods of FOUND."""
+    """Return the text of the project's README.md with the table of both trained models and the methods of FOUND."""
     groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
     rows = [
         [REFERENCES.get(name, f"`{name}`"), *(over_seeds(groups[name], key) for key in HEADLINE)]
-        for name in (*REFERENCES, *FOUND)
+        for name in ("target", "retrained", *FOUND)
     ]
     return replace_between(FIRST_TABLE, PROJECT_README.read_text(), markdown(["model", *TITLES], rows))
 
