@@ -29,6 +29,7 @@ ROWS = "schedule.batch_rows=16"
 FREEZE = ["method=layer_freeze_mlp_0_5", "tuned=none", *DOCUMENTS, ROWS]
 BY_TOKENS = [*FREEZE, "objective.reduction=token"]
 CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "schedule.chunk_rows=20", "ratio=1to1"]
+ONE_CHUNK = ["method=chunked_lora", "schedule.chunk_rows=40"]
 AT_5 = "objective.forget_ceiling_nats=5"
 METHODS = {
     # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml.
@@ -54,6 +55,10 @@ METHODS = {
         "optimizer.lr=1.2e-3",
         "schedule.epochs=10",
     ],
+    "chunked_lora_4_5_nats": ["method=chunked_lora", "objective.forget_ceiling_nats=4.5"],
+    "chunked_lora_one_chunk": [*ONE_CHUNK, "objective.forget_ceiling_nats=4"],
+    "chunked_lora_one_chunk_2_7_nats": [*ONE_CHUNK, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3"],
+    "chunked_lora_one_chunk_layers_0_9": [*ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
     "chunked_lora_guess": [*CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
     "chunked_lora_rows": [
         *(*CHUNKS, "prompt.append_eos=true", "objective.forget_ceiling_nats=3", "objective.retain_weight=3"),

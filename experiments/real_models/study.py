@@ -15,14 +15,16 @@ from experiments.quickstart.tables import COLUMNS, PROJECT_README
 from experiments.quickstart.tables import HEADLINE as TITLES
 from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers, replace_between
 from unlearning.artefacts import write_text
-from unlearning.report.style import METHODS, Picture, method_colours, picture
+from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 REFERENCES = {"base": "pretrained model", "target": "untouched target", "retrained": "retrained model"}
 SHOWN = ("final", "task_aggregate", "mia_score")
 PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "retain_knowledge")
 GENERAL = ("utility_cloze", "neutral_nats")
 FOUND = ("layer_freeze_mlp_0_5", "chunked_lora")
-"""Methods whose numbers were found on this model."""
+"""Methods whose numbers were found on this model; the other runs are of them with other numbers."""
+SHAPES = ("o", "s", "^", "D", "v", "<", ">", "h")
+"""Markers of the settings of one method."""
 HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
 """Columns of the table in the project's README: those of the quickstart's table there."""
 FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
@@ -106,13 +108,21 @@ def pictures(lines: Sequence[Line]) -> list[Picture]:
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """Draw each model as a point."""
+    """Draw each model as a point: the method gives the colour, its settings the shape."""
     axis = figure.subplots()
-    colours = method_colours(line["method"] for line in lines if line["method"] not in REFERENCES)
+    families: dict[str, list[str]] = {name: [] for name in FOUND}
+    looks = dict(zip(REFERENCES, ((MUTED, "*"), (MUTED, "P"), (MUTED, "X")), strict=True))
     for line in lines:
-        name = REFERENCES.get(line["method"], line["method"])
+        name = line["method"]
+        if name not in looks:
+            family = next((own for own in FOUND if name.startswith(own)), name)
+            members = families.setdefault(family, [])
+            looks[name] = (METHODS[list(families).index(family)], SHAPES[len(members)])
+            members.append(name)
+        colour, shape = looks[name]
         forgetting = 1 - (float(line["forget_regurgitation"]) + float(line["forget_knowledge"])) / 2
-        axis.plot(forgetting, float(line["neutral_nats"]), "o", color=colours.get(name, METHODS[0]), label=name)
+        place = (forgetting, float(line["neutral_nats"]))
+        axis.plot(*place, shape, color=colour, markersize=8, label=REFERENCES.get(name, name))
     axis.set(xlabel="forgetting: 1 − mean of forget R-L and EM", ylabel="loss of text that no set holds, nats a token")
     axis.set(xlim=(-0.05, 1.05))
     handles, labels = axis.get_legend_handles_labels()
