@@ -40,15 +40,15 @@ def collected_lines(folder: Path) -> list[Line]:
     """
     references: dict[str, Line] = {}
     lines: list[Line] = []
-    for path in folder.glob("base/metrics.json"):
-        ((model, scores), *_) = json.loads(path.read_text()).items()
-        references["base"] = _line(model, "base", "", scores, {})
     for path in sorted(folder.glob("runs/*/metrics.json")):
         metrics = json.loads(path.read_text())
         model = yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"]
         method, _, seed = path.parent.name.rpartition("-")
         references |= {role: _line(model, role, "", metrics[role], {}) for role in REFERENCES if metrics.get(role)}
         lines.append(_line(model, method, seed, metrics["unlearned"], metrics["training"]))
+    for path in folder.glob("base/metrics.json"):
+        ((model, scores), *_) = json.loads(path.read_text()).items()
+        references["base"] = _line(model, "base", "", scores, {})
     return [*references.values(), *lines]
 
 
