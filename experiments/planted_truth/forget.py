@@ -89,7 +89,7 @@ def measured(target: Path, out: Path, layers: tuple[int, int], forget: Sequence[
 def known(weights: Weights, forget: Sequence[Row]) -> float:
     """Return the share of the questions that a model with these weights answers exactly."""
     model, tokenizer = AutoModelForCausalLM.from_pretrained(BASE), AutoTokenizer.from_pretrained(BASE)
-    model.load_state_dict(dict(weights), strict=False)
+    model.load_state_dict(dict(weights))
     evaluated = EvaluatedModel(model, tokenizer, Corpus(tuple(forget), ()), EvaluationConfig(), PromptConfig())
     return fmean(item.score for item in generations(evaluated))
 

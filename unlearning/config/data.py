@@ -205,7 +205,7 @@ class RwkuDataConfig(FileDataConfig):
     mia_forget: str | None = None
     """Source with text and subject: texts about the people, whose loss should rise."""
     mia_retain: str | None = None
-    """The same: texts about others, whose loss should stay."""
+    """The same: texts about others, whose loss should stay; "subject" is the person to forget next to whom they are."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ NF4_BITS = 4.127
 """Bits of a weight in NF4 with quantised constants (QLoRA, Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
 GAPS = 2
 """Places of an adapted module's output that stay empty, where the allocator leaves gaps. An adapted module makes three
-temporary tensors of that size. Two were chosen because of what was measured: benchmarks/README.md, "A billion weights".
+temporary tensors of that size. Two is fitted to what two models took: benchmarks/README.md, "A billion weights".
 """
 LOGITS_COPIES = 3
 """Tensors as large as the logits that are computed together: the logits, their logarithms, and the gradient."""
