@@ -14,7 +14,7 @@ from tests.objectives.made import (
     rows_with,
     step_loss,
 )
-from unlearning.config.objective import Averaging, Divergence, Reduction
+from unlearning.config.objective import AboveCeiling, Averaging, Divergence, Reduction
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune
 from unlearning.objectives.grad_diff import GradDiff
@@ -108,6 +108,17 @@ def test_ceiling_stops_the_gradient() -> None:
     terms = objective.bounded_forget_terms(rows, None)
     assert terms.tolist() == [-1.0, -2.0, -2.25]
     assert gradient(terms.sum(), rows.values).tolist() == [-0.5, -0.5, -0.5, -0.5, 0.0, 0.0]
+
+
+def test_a_row_above_the_ceiling_turns() -> None:
+    """Its gradient has the other sign, so that |CE - ceiling| falls on both sides, as flooding's does."""
+    objective = GradDiff(forget_ceiling_nats=2.0, above_ceiling=AboveCeiling.turn)
+    rows = rows_with([[1.0, 1.0], [1.0, 3.0], [1.0, 3.5]])
+    terms = objective.bounded_forget_terms(rows, None)
+    assert terms.tolist() == [-1.0, -2.0, -2.25]
+    assert gradient(terms.sum(), rows.values).tolist() == [-0.5, -0.5, -0.5, -0.5, 0.5, 0.5]
+    apart = rows.mean(rows.values)[[0, 2]].sub(2.0).abs()
+    assert gradient(apart.sum(), rows.values).tolist() == [-0.5, -0.5, 0.0, 0.0, 0.5, 0.5]
 
 
 def test_empty_sets_divide_nothing() -> None:

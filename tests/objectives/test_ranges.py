@@ -6,6 +6,7 @@ import pytest
 
 from unlearning.config.checks import check_ranges
 from unlearning.config.objective import (
+    AboveCeiling,
     CEUConfig,
     DPOConfig,
     GradDiffConfig,
@@ -45,6 +46,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (
         lambda: GradDiffConfig(renyi_order=1.0),
         "objective.renyi_order=1.0: must be above 0 and not 1, which is kl",
+    ),
+    (
+        lambda: GradDiffConfig(above_ceiling=AboveCeiling.turn),
+        "objective.above_ceiling=turn: must be stop without objective.forget_ceiling_nats",
     ),
     (lambda: GradDiffConfig(reference_top_k=0), "objective.reference_top_k=0: must be 1 or more, or null"),
     (lambda: GradDiffConfig(divergence_weight=-1.0), "objective.divergence_weight=-1.0: must be 0 or more"),

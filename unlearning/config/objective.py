@@ -20,6 +20,16 @@ class Averaging(StrEnum):
     """The weighted sum over all rows, divided by the number of all rows (AILS-NTUA)."""
 
 
+class AboveCeiling(StrEnum):
+    """What becomes of a forget row above objective.forget_ceiling_nats."""
+
+    stop = "stop"
+    """It has no gradient. The other rows may carry it on."""
+    turn = "turn"
+    """Its gradient changes sign, so that the row comes back to the ceiling (flooding, arXiv 2002.08709, with the sign
+    of a row as in iFlood)."""
+
+
 class Reduction(StrEnum):
     """How token losses become a set's loss."""
 
@@ -96,7 +106,8 @@ class ObjectiveConfig:
     reduction: Reduction = Reduction.row
     averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = above(0, None)
-    """A forget row whose token-mean loss is above this stops pushing (its gradient is zero); null: none ever does."""
+    """A forget row whose token-mean loss is above this is pushed no further; null: every row always is."""
+    above_ceiling: AboveCeiling = AboveCeiling.stop
     retain_weight: float = at_least(0, 1.0)
     """Weight of the cross-entropy on retain rows."""
     divergence: Divergence = Divergence.kl
@@ -110,9 +121,11 @@ class ObjectiveConfig:
     """Keep only so many tokens of each reference distribution, and one outcome for the rest; null: all tokens."""
 
     def check(self, key: str) -> None:
-        """Raise InputError for the Renyi divergence whose order is 1."""
+        """Raise InputError for the Renyi divergence whose order is 1, and for a turn without a ceiling."""
         order = self.renyi_order
         require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is kl")
+        bounded = self.forget_ceiling_nats is not None or self.above_ceiling is AboveCeiling.stop
+        require(bounded, f"{key}.above_ceiling", "turn", f"stop without {key}.forget_ceiling_nats")
 
 
 @dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearning.config.objective import Answers, Averaging, Divergence, Reduction
+from unlearning.config.objective import AboveCeiling, Answers, Averaging, Divergence, Reduction
 from unlearning.objectives.divergences import cross_entropy, divergence
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows
 
@@ -37,7 +37,8 @@ class Objective:
     - w_f and w_r are the weights of the step (`weights`), by default 1;
     - reduction=ROW: u is 1 and D the number of rows; TOKEN: u is the row's number of supervised tokens and D their sum;
     - averaging=EACH_SET: D_f and D_r each count their own set; WHOLE_BATCH: both count both sets together;
-    - a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no gradient.
+    - a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no gradient
+      (above_ceiling=STOP), or that of -F_i (TURN).
 
     Only supervised tokens enter. A subclass says at least what F is.
     """
@@ -45,6 +46,7 @@ class Objective:
     reduction: Reduction = Reduction.row
     averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = None
+    above_ceiling: AboveCeiling = AboveCeiling.stop
     retain_weight: float = 1.0
     divergence: Divergence = Divergence.kl
     divergence_weight: float = 0.0
@@ -134,11 +136,13 @@ class Objective:
         return rows.mean(rows.values)
 
     def bounded_forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
-        """Return F, without gradient where a row's cross-entropy is above the ceiling."""
+        """Return F; where a row's cross-entropy is above the ceiling, without gradient or with the opposite one."""
         terms = self.forget_terms(rows, refusals)
         if self.forget_ceiling_nats is None:
             return terms
-        return torch.where(rows.mean(rows.nats) > self.forget_ceiling_nats, terms.detach(), terms)
+        still = terms.detach()
+        above = 2 * still - terms if self.above_ceiling is AboveCeiling.turn else still
+        return torch.where(rows.mean(rows.nats) > self.forget_ceiling_nats, above, terms)
 
     def weights(self, retain_loss_nats: float | None, in_first_epoch: bool) -> tuple[float, float]:  # noqa: ARG002
         """Return (w_f, w_r) of a step.
