@@ -1,0 +1,151 @@
+"""Tables and figure of experiments/lasting: which methods forget, keep and last? (see experiments/study.py)
+
+FOLDER has folders of finished and probed runs: `methods`, `parts` and `smollm2`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.study import Line, Study, group_by, markdown, mean
+from unlearning.report.style import METHODS, MUTED, Picture, picture
+
+PRESET = "lasting"
+SCORES = ("final", "task_aggregate", "mia_score", "utility", "retain_regurgitation", "neutral_nats")
+PROBES = ("relearning", "int4", "primed", "paraphrased", "worst_case")
+SAMPLES = 64
+"""k of leak@k."""
+BARS = {"task_aggregate": 0.95, "mia_score": 0.90, "utility_share": 0.95, "recovered": 0.05}
+"""What was set before: three scores at least so high, and the recovery above the retrained model's at most so high."""
+SHOWN = {
+    "final": "final",
+    "task_aggregate": "task aggregate",
+    "mia_score": "MIA score",
+    "utility": "utility",
+    "utility_share": "of the target's",
+    "neutral_nats": "neutral loss, nats",
+    "relearning": "relearning",
+    "worst_case": "worst case",
+    "worst_case_retrained": "retrained",
+    "leak": "leak@64",
+}
+
+
+def collected_lines(folder: Path) -> list[Line]:
+    """Return a line for each finished and probed run."""
+    found = sorted(folder.glob("*/*/probes.json"))
+    return [{"group": path.parent.parent.name, **_line(path.parent)} for path in found]
+
+
+def _line(run: Path) -> Line:
+    metrics = json.loads((run / "metrics.json").read_text())
+    probes = {probe["name"]: probe for probe in json.loads((run / "probes.json").read_text())["probes"]}
+    setting, _, seed = run.name.rpartition("-")
+    own = {"setting": setting, "seed": seed} | {key: f"{metrics['unlearned'][key]:.4f}" for key in SCORES}
+    own["utility_share"] = f"{metrics['unlearned']['utility'] / metrics['target']['utility']:.4f}"
+    found = {name: probes[name]["values"]["unlearned"]["value"] for name in PROBES if name in probes}
+    own |= {name: f"{value:.4f}" for name, value in found.items()}
+    own["worst_case_retrained"] = f"{probes['worst_case']['values']['retrained']['value']:.4f}"
+    curve = probes["leakage"]["curves"]["unlearned"]
+    own["leak"] = f"{next(point['asked']['value'] for point in curve if point['effort'] == SAMPLES):.2e}"
+    return {**own, "seconds": f"{metrics['training']['seconds']:.0f}"}
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Return a table of methods and one of the preset's parts, each with the highest final score first."""
+    groups = group_by(lines, "group")
+    return "\n".join(_table(groups[group,], heading) for group, heading in HEADINGS.items() if (group,) in groups)
+
+
+HEADINGS = {"methods": "on the sandbox", "parts": "the preset", "smollm2": "on SmolLM2-135M"}
+
+
+def _table(lines: Sequence[Line], heading: str) -> str:
+    groups = group_by(lines, "setting")
+    rows = []
+    for (setting,), runs in sorted(groups.items(), key=lambda item: -mean(item[1], "final")):
+        name = setting.replace("_", " ") if heading == HEADINGS["parts"] else f"`{setting}`"
+        rows.append([name, f"{len(runs)}", *(_cell(runs, key) for key in SHOWN), bars_missed(runs)])
+    return markdown([heading, "seeds", *SHOWN.values(), "bars missed"], rows)
+
+
+def _cell(runs: Sequence[Line], key: str) -> str:
+    value = mean(runs, key)
+    return f"{value:.0%}" if key == "utility_share" else f"{value:.0e}" if key == "leak" else f"{value:.3f}"
+
+
+def bars_missed(runs: Sequence[Line]) -> str:
+    """Return which bars the mean over seeds misses, in words."""
+    short = {"task_aggregate": "task aggregate", "mia_score": "MIA", "utility_share": "utility"}
+    missed = [name for key, name in short.items() if mean(runs, key) < BARS[key]]
+    recovered = mean(runs, "worst_case") - mean(runs, "worst_case_retrained")
+    return ", ".join([*missed, *(["recovery"] if recovered > BARS["recovered"] else [])]) or "none"
+
+
+def front(lines: Sequence[Line]) -> list[str]:
+    """Return the methods that no other one surpasses in final score, in worst case and in leakage together."""
+    points = {
+        name: (mean(runs, "final"), -mean(runs, "worst_case"), -mean(runs, "leak")) for name, runs in _methods(lines)
+    }
+    return [name for name, point in points.items() if not any(_surpasses(other, point) for other in points.values())]
+
+
+def _point(runs: Sequence[Line]) -> tuple[float, ...]:
+    return mean(runs, "final"), -mean(runs, "worst_case"), -mean(runs, "leak")
+
+
+def _surpasses(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
+    return other != point and all(a >= b for a, b in zip(other, point, strict=True))
+
+
+def _methods(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
+    own = [line for line in lines if line["group"] == "methods"]
+    return [(name, runs) for (name,), runs in group_by(own, "setting").items()]
+
+
+def answer(lines: Sequence[Line]) -> str:
+    """Give the preset's scores, the front, and the bars that the preset misses."""
+    own = dict(_methods(lines))[PRESET]
+    scores = (
+        f"final {mean(own, 'final'):.2f}, MIA {mean(own, 'mia_score'):.2f}, utility {mean(own, 'utility_share'):.0%}"
+    )
+    named = ", ".join(f"`{name}`" for name in front(lines))
+    back = mean(own, "worst_case")
+    return (
+        f"`{PRESET}` has {scores} of the target's, and any probe brings back {back:.3f}; bars missed: "
+        f"{bars_missed(own)}. On the front of final score, worst case and leak@{SAMPLES}: {named}."
+    )
+
+
+def pictures(lines: Sequence[Line]) -> list[Picture]:
+    """Return the figure of the final score against what comes back."""
+    caption = "Mean over seeds. Worst case: the share of forgotten questions that any probe brings back."
+    return [picture("front", "Forgetting that lasts", caption, (7.0, 4.2), lambda figure: draw(figure, lines))]
+
+
+def draw(figure: Any, lines: Sequence[Line]) -> None:
+    """Draw a point for each method; those on the front have its colour."""
+    axis = figure.subplots()
+    best = front(lines)
+    for name, runs in _methods(lines):
+        at = mean(runs, "worst_case"), mean(runs, "final")
+        axis.plot(*at, "o", color=METHODS[0] if name in best else MUTED, markersize=6)
+        axis.annotate(name, at, xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+    axis.set(xlabel="worst case over all probes", ylabel="final score", ylim=(0, 1))
+    axis.margins(x=0.25)
+
+
+COLUMNS = ("group", "setting", "seed", *SCORES, "utility_share", *PROBES, "worst_case_retrained", "leak", "seconds")
+STUDY = Study(
+    folder=Path(__file__).parent,
+    question="Which methods forget, keep and last?",
+    answer=answer,
+    columns={key: key for key in COLUMNS},
+    table=table,
+    pictures=pictures,
+    collected_lines=collected_lines,
+)
+
+if __name__ == "__main__":
+    STUDY.main()
