@@ -55,6 +55,12 @@ METHODS = {
         "optimizer.lr=1.2e-3",
         "schedule.epochs=10",
     ],
+    # Rows above the ceiling turn back.
+    "layer_freeze_mlp_0_5_turn": [
+        "method=layer_freeze_mlp_0_5",
+        "objective.forget_ceiling_nats=4.4",
+        "objective.above_ceiling=turn",
+    ],
     "chunked_lora_4_5_nats": ["method=chunked_lora", "objective.forget_ceiling_nats=4.5"],
     "chunked_lora_one_chunk": [*ONE_CHUNK, "objective.forget_ceiling_nats=4"],
     "chunked_lora_one_chunk_2_7_nats": [*ONE_CHUNK, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3"],
