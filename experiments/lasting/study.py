@@ -1,6 +1,6 @@
 """Tables and figure of experiments/lasting: which methods forget, keep and last? (see experiments/study.py)
 
-FOLDER has folders of finished and probed runs: `methods`, `parts` and `smollm2`.
+FOLDER has two folders of finished and probed runs, `methods` and `parts`.
 """
 
 import json
@@ -11,8 +11,7 @@ from typing import Any
 from experiments.study import Line, Study, group_by, markdown, mean
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
-PRESET = "lasting"
-SCORES = ("final", "task_aggregate", "mia_score", "utility", "retain_regurgitation", "neutral_nats")
+SCORES = ("final", "task_aggregate", "mia_score", "utility", "retain_regurgitation", "neutral_nats", "mia_auc_min_k")
 PROBES = ("relearning", "int4", "primed", "paraphrased", "worst_case")
 SAMPLES = 64
 """k of leak@k."""
@@ -24,7 +23,7 @@ SHOWN = {
     "mia_score": "MIA score",
     "utility": "utility",
     "utility_share": "of the target's",
-    "neutral_nats": "neutral loss, nats",
+    "mia_auc_min_k": "AUC by min-k",
     "relearning": "relearning",
     "worst_case": "worst case",
     "worst_case_retrained": "retrained",
@@ -44,8 +43,7 @@ def _line(run: Path) -> Line:
     setting, _, seed = run.name.rpartition("-")
     own = {"setting": setting, "seed": seed} | {key: f"{metrics['unlearned'][key]:.4f}" for key in SCORES}
     own["utility_share"] = f"{metrics['unlearned']['utility'] / metrics['target']['utility']:.4f}"
-    found = {name: probes[name]["values"]["unlearned"]["value"] for name in PROBES if name in probes}
-    own |= {name: f"{value:.4f}" for name, value in found.items()}
+    own |= {name: f"{probes[name]['values']['unlearned']['value']:.4f}" for name in PROBES}
     own["worst_case_retrained"] = f"{probes['worst_case']['values']['retrained']['value']:.4f}"
     curve = probes["leakage"]["curves"]["unlearned"]
     own["leak"] = f"{next(point['asked']['value'] for point in curve if point['effort'] == SAMPLES):.2e}"
@@ -53,12 +51,12 @@ def _line(run: Path) -> Line:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a table of methods and one of the preset's parts, each with the highest final score first."""
+    """Return a table for each group of runs, with the highest final score first."""
     groups = group_by(lines, "group")
     return "\n".join(_table(groups[group,], heading) for group, heading in HEADINGS.items() if (group,) in groups)
 
 
-HEADINGS = {"methods": "on the sandbox", "parts": "the preset", "smollm2": "on SmolLM2-135M"}
+HEADINGS = {"methods": "on the sandbox", "parts": "what changes"}
 
 
 def _table(lines: Sequence[Line], heading: str) -> str:
@@ -105,16 +103,12 @@ def _methods(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Give the preset's scores, the front, and the bars that the preset misses."""
-    own = dict(_methods(lines))[PRESET]
-    scores = (
-        f"final {mean(own, 'final'):.2f}, MIA {mean(own, 'mia_score'):.2f}, utility {mean(own, 'utility_share'):.0%}"
-    )
-    named = ", ".join(f"`{name}`" for name in front(lines))
-    back = mean(own, "worst_case")
+    """Give the final score of each method on the front, and the bars that it misses."""
+    groups = dict(_methods(lines))
+    best = sorted(front(lines), key=lambda name: -mean(groups[name], "final"))
+    named = (f"`{name}` {mean(groups[name], 'final'):.2f} (bars missed: {bars_missed(groups[name])})" for name in best)
     return (
-        f"`{PRESET}` has {scores} of the target's, and any probe brings back {back:.3f}; bars missed: "
-        f"{bars_missed(own)}. On the front of final score, worst case and leak@{SAMPLES}: {named}."
+        f"on the front of final score, worst case over probes and leak@{SAMPLES}, by final score: {', '.join(named)}."
     )
 
 

@@ -30,6 +30,11 @@ FREEZE = ["method=layer_freeze_mlp_0_5", "tuned=none", *DOCUMENTS, ROWS]
 BY_TOKENS = [*FREEZE, "objective.reduction=token"]
 CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "schedule.chunk_rows=20", "ratio=1to1"]
 ONE_CHUNK = ["method=chunked_lora", "schedule.chunk_rows=40"]
+LAST_K = [
+    *("method=chunked_last_k", *DOCUMENTS, "prompt.append_eos=true", "objective.reduction=token"),
+    *("objective.retain_weight=3", "objective.above_ceiling=turn", "optimizer.lr=3e-4", "optimizer.warmup_steps=3"),
+    *("ratio=1to1", "schedule.epochs=8", "schedule.chunk_rows=40"),
+]
 AT_5 = "objective.forget_ceiling_nats=5"
 METHODS = {
     # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml.
@@ -61,6 +66,12 @@ METHODS = {
         "objective.forget_ceiling_nats=4.4",
         "objective.above_ceiling=turn",
     ],
+    "layer_freeze_mlp_0_5_turn_wga": [
+        *(*BY_TOKENS, "objective=wga", "objective.forget_ceiling_nats=4.3", "objective.above_ceiling=turn"),
+        *("objective.retain_weight=2", "optimizer.lr=1.2e-3", "schedule.epochs=10"),
+    ],
+    "chunked_last_k": [*LAST_K, "objective.forget_ceiling_nats=6"],
+    "chunked_last_k_4_4_nats": [*LAST_K, "objective.forget_ceiling_nats=4.4"],
     "chunked_lora_4_5_nats": ["method=chunked_lora", "objective.forget_ceiling_nats=4.5"],
     "chunked_lora_one_chunk": [*ONE_CHUNK, "objective.forget_ceiling_nats=4"],
     "chunked_lora_one_chunk_2_7_nats": [*ONE_CHUNK, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3"],
