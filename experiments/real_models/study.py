@@ -115,7 +115,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     for line in lines:
         name = line["method"]
         if name not in looks:
-            family = next((own for own in FOUND if name.startswith(own)), name)
+            family = next((own for own in families if name.startswith(own)), name)
             members = families.setdefault(family, [])
             looks[name] = (METHODS[list(families).index(family)], SHAPES[len(members)])
             members.append(name)
