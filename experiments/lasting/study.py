@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.study import Line, Study, group_by, markdown, mean
-from unlearning.report.style import METHODS, MUTED, Picture, picture
+from unlearning.report.style import METHODS, Picture, picture
 
 SCORES = ("final", "task_aggregate", "mia_score", "utility", "retain_regurgitation", "neutral_nats", "mia_auc_min_k")
 PROBES = ("relearning", "int4", "primed", "paraphrased", "worst_case")
@@ -114,20 +114,22 @@ def answer(lines: Sequence[Line]) -> str:
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """Return the figure of the final score against what comes back."""
-    caption = "Mean over seeds. Worst case: the share of forgotten questions that any probe brings back."
+    caption = "Rings: means over seeds, filled on the front; dots: runs. Worst case: what any probe brings back."
     return [picture("front", "Forgetting that lasts", caption, (7.0, 4.2), lambda figure: draw(figure, lines))]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """Draw a point for each method; those on the front have its colour."""
+    """Draw each method's mean as a large mark, filled where it is on the front, and its runs as dots."""
     axis = figure.subplots()
     best = front(lines)
-    for name, runs in _methods(lines):
+    for colour, (name, runs) in zip(METHODS, _methods(lines), strict=False):
+        points = [(float(run["worst_case"]), float(run["final"])) for run in runs]
+        axis.plot(*zip(*points, strict=True), ".", color=colour, markersize=5)
         at = mean(runs, "worst_case"), mean(runs, "final")
-        axis.plot(*at, "o", color=METHODS[0] if name in best else MUTED, markersize=6)
-        axis.annotate(name, at, xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
-    axis.set(xlabel="worst case over all probes", ylabel="final score", ylim=(0, 1))
-    axis.margins(x=0.25)
+        axis.plot(*at, "o", color=colour, fillstyle="full" if name in best else "none", markersize=11, label=name)
+    axis.set(xlabel="worst case over all probes", ylabel="final score")
+    axis.margins(0.1)
+    figure.legend(loc="outside right upper")
 
 
 COLUMNS = ("group", "setting", "seed", *SCORES, "utility_share", *PROBES, "worst_case_retrained", "leak", "seconds")
