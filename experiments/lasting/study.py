@@ -83,9 +83,7 @@ def bars_missed(runs: Sequence[Line]) -> str:
 
 def front(lines: Sequence[Line]) -> list[str]:
     """Return the methods that no other one surpasses in final score, in worst case and in leakage together."""
-    points = {
-        name: (mean(runs, "final"), -mean(runs, "worst_case"), -mean(runs, "leak")) for name, runs in _methods(lines)
-    }
+    points = {name: _point(runs) for name, runs in _methods(lines)}
     return [name for name, point in points.items() if not any(_surpasses(other, point) for other in points.values())]
 
 

@@ -27,7 +27,7 @@ class AboveCeiling(StrEnum):
     """It has no gradient. The other rows may carry it on."""
     turn = "turn"
     """Its gradient changes sign, so that the row comes back to the ceiling (flooding, arXiv 2002.08709, with the sign
-    of a row as in iFlood)."""
+    of a row as in iFlood). For objectives that raise the loss of the rows' own answers."""
 
 
 class Reduction(StrEnum):
