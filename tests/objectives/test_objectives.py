@@ -1,5 +1,7 @@
 """What all objectives share, gradient difference and fine-tuning, worked out by hand."""
 
+import math
+
 import pytest
 import torch
 
@@ -14,11 +16,12 @@ from tests.objectives.made import (
     rows_with,
     step_loss,
 )
-from unlearning.config.objective import AboveCeiling, Averaging, Divergence, Reduction
+from unlearning.config.objective import AboveCeiling, Averaging, CeilingUnit, Divergence, Reduction
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows
+from unlearning.objectives.wga import WGA
 
 FORGET = [[0.5, 1.5], [2.0, 4.0, 3.0, 3.0, 3.0, 3.0]]
 """Rows of 2 and 6 tokens with mean losses 1 and 3."""
@@ -119,6 +122,24 @@ def test_a_row_above_the_ceiling_turns() -> None:
     assert gradient(terms.sum(), rows.values).tolist() == [-0.5, -0.5, -0.5, -0.5, 0.5, 0.5]
     apart = rows.mean(rows.values)[[0, 2]].sub(2.0).abs()
     assert gradient(apart.sum(), rows.values).tolist() == [-0.5, -0.5, 0.0, 0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(("above", "pull"), [(AboveCeiling.stop, 0.0), (AboveCeiling.turn, 0.5)])
+def test_a_ceiling_for_each_token(above: AboveCeiling, pull: float) -> None:
+    """Tokens above the ceiling stop or turn, and those of the same row below it go on; values stay."""
+    objective = GradDiff(forget_ceiling_nats=2.0, ceiling_unit=CeilingUnit.token, above_ceiling=above)
+    rows = rows_with([[1.0, 2.0], [1.0, 3.0], [2.5, 3.5]])
+    terms = objective.bounded_forget_terms(rows, None)
+    assert terms.tolist() == [-1.5, -2.0, -3.0]
+    assert gradient(terms.sum(), rows.values).tolist() == [-0.5, -0.5, -0.5, pull, pull, pull]
+
+
+def test_a_ceiling_for_each_token_of_a_weighted_objective() -> None:
+    """With beta = 1 a token's gradient is its weight, its probability, over two tokens: -e^-1 / 2; above it turns."""
+    objective = WGA(beta=1.0, forget_ceiling_nats=2.0, ceiling_unit=CeilingUnit.token, above_ceiling=AboveCeiling.turn)
+    rows = rows_with([[1.0, 3.0]])
+    grown = gradient(objective.bounded_forget_terms(rows, None).sum(), rows.values)
+    assert grown.tolist() == pytest.approx([-math.exp(-1.0) / 2, math.exp(-3.0) / 2])
 
 
 def test_empty_sets_divide_nothing() -> None:

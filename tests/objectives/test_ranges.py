@@ -7,6 +7,7 @@ import pytest
 from unlearning.config.checks import check_ranges
 from unlearning.config.objective import (
     AboveCeiling,
+    CeilingUnit,
     CEUConfig,
     DPOConfig,
     GradDiffConfig,
@@ -50,6 +51,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (
         lambda: GradDiffConfig(above_ceiling=AboveCeiling.turn),
         "objective.above_ceiling=turn: must be stop without objective.forget_ceiling_nats",
+    ),
+    (
+        lambda: GradDiffConfig(ceiling_unit=CeilingUnit.token),
+        "objective.ceiling_unit=token: must be row without objective.forget_ceiling_nats",
     ),
     (lambda: GradDiffConfig(reference_top_k=0), "objective.reference_top_k=0: must be 1 or more, or null"),
     (lambda: GradDiffConfig(divergence_weight=-1.0), "objective.divergence_weight=-1.0: must be 0 or more"),

@@ -20,14 +20,23 @@ class Averaging(StrEnum):
     """The weighted sum over all rows, divided by the number of all rows (AILS-NTUA)."""
 
 
+class CeilingUnit(StrEnum):
+    """What objective.forget_ceiling_nats is compared with."""
+
+    row = "row"
+    """The mean loss of a row's tokens. Few very unlikely tokens can lift it while most are still the likeliest."""
+    token = "token"
+    """The loss of each token by itself."""
+
+
 class AboveCeiling(StrEnum):
-    """What becomes of a forget row above objective.forget_ceiling_nats."""
+    """What becomes of a forget row, or of a token of it, above objective.forget_ceiling_nats."""
 
     stop = "stop"
-    """It has no gradient. The other rows may carry it on."""
+    """It has no gradient. The others may carry it on."""
     turn = "turn"
-    """Its gradient changes sign, so that the row comes back to the ceiling (flooding, arXiv 2002.08709, with the sign
-    of a row as in iFlood). For objectives that raise the loss of the rows' own answers."""
+    """Its gradient changes sign, so that it comes back to the ceiling (flooding, arXiv 2002.08709, with the sign of a
+    row as in iFlood). For objectives that raise the loss of the rows' own answers."""
 
 
 class Reduction(StrEnum):
@@ -106,7 +115,8 @@ class ObjectiveConfig:
     reduction: Reduction = Reduction.row
     averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = above(0, None)
-    """A forget row whose token-mean loss is above this is pushed no further; null: every row always is."""
+    """A forget row whose loss is above this is pushed no further; null: every row always is."""
+    ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
     retain_weight: float = at_least(0, 1.0)
     """Weight of the cross-entropy on retain rows."""
@@ -121,11 +131,13 @@ class ObjectiveConfig:
     """Keep only so many tokens of each reference distribution, and one outcome for the rest; null: all tokens."""
 
     def check(self, key: str) -> None:
-        """Raise InputError for the Renyi divergence whose order is 1, and for a turn without a ceiling."""
+        """Raise InputError for the Renyi divergence whose order is 1, and for keys of a ceiling without one."""
         order = self.renyi_order
         require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is kl")
-        bounded = self.forget_ceiling_nats is not None or self.above_ceiling is AboveCeiling.stop
-        require(bounded, f"{key}.above_ceiling", "turn", f"stop without {key}.forget_ceiling_nats")
+        bounded, without = self.forget_ceiling_nats is not None, f"without {key}.forget_ceiling_nats"
+        turns, by_token = self.above_ceiling is AboveCeiling.turn, self.ceiling_unit is CeilingUnit.token
+        require(bounded or not turns, f"{key}.above_ceiling", "turn", f"stop {without}")
+        require(bounded or not by_token, f"{key}.ceiling_unit", "token", f"row {without}")
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """What all objectives have in common: how the values of single tokens become the loss of a step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from unlearning.config.objective import AboveCeiling, Answers, Averaging, Divergence, Reduction
+from unlearning.config.objective import AboveCeiling, Answers, Averaging, CeilingUnit, Divergence, Reduction
 from unlearning.objectives.divergences import cross_entropy, divergence
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows
 
@@ -37,8 +37,9 @@ class Objective:
     - w_f and w_r are the weights of the step (`weights`), by default 1;
     - reduction=ROW: u is 1 and D the number of rows; TOKEN: u is the row's number of supervised tokens and D their sum;
     - averaging=EACH_SET: D_f and D_r each count their own set; WHOLE_BATCH: both count both sets together;
-    - a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no gradient
-      (above_ceiling=STOP), or that of -F_i (TURN).
+    - ceiling_unit=ROW: a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no
+      gradient (above_ceiling=STOP), or that of -F_i (TURN); TOKEN: the same for the value of each token whose
+      cross-entropy is above it, before F_i is made of the values.
 
     Only supervised tokens enter. A subclass says at least what F is.
     """
@@ -46,6 +47,7 @@ class Objective:
     reduction: Reduction = Reduction.row
     averaging: Averaging = Averaging.each_set
     forget_ceiling_nats: float | None = None
+    ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
     retain_weight: float = 1.0
     divergence: Divergence = Divergence.kl
@@ -136,13 +138,17 @@ class Objective:
         return rows.mean(rows.values)
 
     def bounded_forget_terms(self, rows: Rows, refusals: Rows | None) -> Tensor:
-        """Return F; where a row's cross-entropy is above the ceiling, without gradient or with the opposite one."""
-        terms = self.forget_terms(rows, refusals)
+        """Return F, in which rows or tokens above the ceiling have no gradient, or the opposite one."""
+        if self.ceiling_unit is CeilingUnit.token:
+            return self.forget_terms(replace(rows, values=self._bounded(rows.values, rows.nats)), refusals)
+        return self._bounded(self.forget_terms(rows, refusals), rows.mean(rows.nats))
+
+    def _bounded(self, terms: Tensor, nats: Tensor) -> Tensor:
         if self.forget_ceiling_nats is None:
             return terms
         still = terms.detach()
         above = 2 * still - terms if self.above_ceiling is AboveCeiling.turn else still
-        return torch.where(rows.mean(rows.nats) > self.forget_ceiling_nats, above, terms)
+        return torch.where(nats > self.forget_ceiling_nats, above, terms)
 
     def weights(self, retain_loss_nats: float | None, in_first_epoch: bool) -> tuple[float, float]:  # noqa: ARG002
         """Return (w_f, w_r) of a step.
