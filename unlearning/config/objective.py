@@ -280,6 +280,13 @@ class WGAConfig(WeightedConfig):
 
 
 @dataclass
+class UnlikelihoodConfig(WeightedConfig):
+    """Unlikelihood training: tokens that the model is sure of are pushed most."""
+
+    _target_: str = "unlearning.objectives.unlikelihood.Unlikelihood"
+
+
+@dataclass
 class SatImpConfig(WeightedConfig):
     """Gradient ascent, each token weighted by powers of its probability p and of 1 - p."""
 
