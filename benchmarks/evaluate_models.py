@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.model import ModelConfig
-from unlearning.config.objective import Reduction
+from unlearning.config.objective_choices import Reduction
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.trainer import TrainerConfig

@@ -20,7 +20,7 @@ from benchmarks.official_rows import official_corpus
 from benchmarks.plain_trainer import PlainMethod, PlainRow, train_plain
 from benchmarks.shapes import PAD, random_model
 from unlearning.config.model import ModelConfig
-from unlearning.config.objective import Averaging, Reduction, ReferenceLoss
+from unlearning.config.objective_choices import Averaging, Reduction, ReferenceLoss
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.prompt import PromptConfig
 from unlearning.config.scope import ModuleKind

@@ -22,7 +22,8 @@ from tests.rotation import each_once, left_out
 from unlearning.config.build import build
 from unlearning.config.commands import CommonConfig
 from unlearning.config.location import conf_dir
-from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging
+from unlearning.config.objective import AdaptiveGradDiffConfig
+from unlearning.config.objective_choices import Averaging
 from unlearning.config.registration import register
 from unlearning.config.report import ReportConfig
 from unlearning.config.schedule import MixedScheduleConfig

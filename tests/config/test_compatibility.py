@@ -21,7 +21,6 @@ from unlearning.config.model import ModelConfig, Quantization
 from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.objective import (
     AdaptiveGradDiffConfig,
-    Answers,
     DPOConfig,
     FinetuneConfig,
     GradDiffConfig,
@@ -30,6 +29,7 @@ from unlearning.config.objective import (
     RMUConfig,
     UnDIALConfig,
 )
+from unlearning.config.objective_choices import Answers
 from unlearning.config.optimizer import ForgettingOptimizerConfig
 from unlearning.config.probe import AdapterConfig
 from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.objectives.made import step_loss
-from unlearning.config.objective import ReferenceLoss
+from unlearning.config.objective_choices import ReferenceLoss
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unlearning.config.objective import Divergence, RatioUnit
+from unlearning.config.objective_choices import Divergence, RatioUnit
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.base import Objective
 from unlearning.objectives.ce_u import CEU

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import LOG2, gradient, logits_of
-from unlearning.config.objective import Divergence
+from unlearning.config.objective_choices import Divergence
 from unlearning.objectives.divergences import cross_entropy, divergence
 from unlearning.objectives.rows import Reference
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import LOG2, ascent, logits_of, rows_from, rows_with
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.objectives.dpo import DPO
 from unlearning.objectives.rows import ReferenceKind
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import LOG2, gradient, logits_of, rows_from
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.objectives.jensun import JensUn
 from unlearning.objectives.rows import Reference
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objectives.made import LOG2, ascent, gradient, logits_of, rows_from, rows_with
-from unlearning.config.objective import RatioUnit
+from unlearning.config.objective_choices import RatioUnit
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.npo import NPO
 from unlearning.objectives.rows import ReferenceKind

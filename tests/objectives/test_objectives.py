@@ -16,7 +16,7 @@ from tests.objectives.made import (
     rows_with,
     step_loss,
 )
-from unlearning.config.objective import AboveCeiling, Averaging, CeilingUnit, Divergence, Reduction
+from unlearning.config.objective_choices import AboveCeiling, Averaging, CeilingUnit, Divergence, Reduction
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune
 from unlearning.objectives.grad_diff import GradDiff

@@ -6,8 +6,6 @@ import pytest
 
 from unlearning.config.checks import check_ranges
 from unlearning.config.objective import (
-    AboveCeiling,
-    CeilingUnit,
     CEUConfig,
     DPOConfig,
     GradDiffConfig,
@@ -20,6 +18,7 @@ from unlearning.config.objective import (
     UnDIALConfig,
     WGAConfig,
 )
+from unlearning.config.objective_choices import AboveCeiling, CeilingUnit
 from unlearning.errors import InputError
 
 REFUSED: list[tuple[Callable[[], object], str]] = [

@@ -5,7 +5,8 @@ import torch
 
 from tests.objectives.made import ascent, gradient, logits_of, rows_from, step_loss
 from unlearning.config.checks import check_ranges
-from unlearning.config.objective import Answers, Averaging, DPOConfig, Reduction, RelabelConfig
+from unlearning.config.objective import DPOConfig, RelabelConfig
+from unlearning.config.objective_choices import Answers, Averaging, Reduction
 from unlearning.errors import InputError
 from unlearning.objectives.relabel import Relabel
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.tiny_models import tiny_model
 from tests.training.resumable import ADAPTIVE, CASES, LAST_LAYER, MIXED, SIZES, Case
-from unlearning.config.objective import Averaging
+from unlearning.config.objective_choices import Averaging
 from unlearning.config.scope import ModuleKind
 from unlearning.config.stopping import StoppingConfig
 from unlearning.config.trainer import TrainerConfig

@@ -12,7 +12,7 @@ from torch import nn
 from tests.tiny_models import tiny_model
 from tests.training.rows import FORGET, RETAIN, lengths
 from unlearning.config.noised_start import NoisedStartConfig
-from unlearning.config.objective import ReferenceLoss
+from unlearning.config.objective_choices import ReferenceLoss
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.scope import ModuleKind
 from unlearning.config.stopping import BestBy, StoppingConfig

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tests.training.resumable import CASES, TRAINER, Case, refusals, same_weights
 from tests.training.rows import FORGET, RETAIN
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.config.stopping import BestBy, StoppingConfig
 from unlearning.data.encoding import EncodedRow
 from unlearning.errors import InputError

@@ -8,7 +8,7 @@ from tests.reference.in_double import InDouble
 from tests.reference.plain_ails import sugd
 from tests.reference.plain_sha256 import joint_as_published
 from tests.training.golden import LENGTHS, LR, ROWS, STEPS, assert_same_run, curve, drawn, scoped, trained
-from unlearning.config.objective import Averaging
+from unlearning.config.objective_choices import Averaging
 from unlearning.config.scope import ModuleKind
 from unlearning.objectives.adaptive_grad_diff import AdaptiveGradDiff
 from unlearning.objectives.grad_diff import GradDiff

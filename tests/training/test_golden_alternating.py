@@ -7,7 +7,7 @@ import pytest
 from tests.reference.in_double import InDouble
 from tests.reference.plain_ails import Agad
 from tests.training.golden import LENGTHS, LR, ROWS, STEPS, assert_same_run, scoped, trained
-from unlearning.config.objective import Reduction
+from unlearning.config.objective_choices import Reduction
 from unlearning.objectives.grad_diff import GradDiff
 from unlearning.schedules.alternating import AlternatingSchedule
 from unlearning.schedules.plan import PlanStep

@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from tests.training.test_golden_released import CHECKS, RELEASED
 from unlearning.config.build import build
 from unlearning.config.location import conf_dir
-from unlearning.config.objective import AdaptiveGradDiffConfig, Averaging, GradDiffConfig, Reduction
+from unlearning.config.objective import AdaptiveGradDiffConfig, GradDiffConfig
+from unlearning.config.objective_choices import Averaging, Reduction
 from unlearning.config.optimizer import Accumulation
 from unlearning.config.prompt import PromptStyle
 from unlearning.config.registration import register

@@ -21,7 +21,7 @@ from tests.training.golden import (
     scoped,
     trained,
 )
-from unlearning.config.objective import Averaging, Reduction, ReferenceLoss
+from unlearning.config.objective_choices import Averaging, Reduction, ReferenceLoss
 from unlearning.config.optimizer import Accumulation, OptimizerConfig
 from unlearning.config.scope import ModuleKind
 from unlearning.config.stopping import BestBy, StoppingConfig

@@ -21,7 +21,7 @@ from tests.tiny_models import tiny_model
 from tests.training.rows import lengths, random_rows
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import BOTH_ANSWERS
+from unlearning.config.objective_choices import BOTH_ANSWERS
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.settings import check_settings
 from unlearning.config.trainer import TrainerConfig

@@ -1,7 +1,8 @@
 """Refuses ways to train that exclude one another: scaled updates, best states, gradients uphill, noise, and more."""
 
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import Answers, DPOConfig, RelabelConfig
+from unlearning.config.objective import DPOConfig, RelabelConfig
+from unlearning.config.objective_choices import Answers
 from unlearning.config.prompt import PromptStyle
 from unlearning.config.refusing import objective_name, refuse_if
 from unlearning.config.scope import LoraScopeConfig

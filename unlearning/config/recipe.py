@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from unlearning.config.checks import at_least
-from unlearning.config.objective import Reduction
+from unlearning.config.objective_choices import Reduction
 from unlearning.config.optimizer import OptimizerConfig
 
 

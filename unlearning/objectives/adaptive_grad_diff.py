@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from unlearning.config.objective import ReferenceLoss
+from unlearning.config.objective_choices import ReferenceLoss
 from unlearning.objectives.base import Objective
 from unlearning.objectives.rows import Rows
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unlearning.config.objective import AboveCeiling, Answers, Averaging, CeilingUnit, Divergence, Reduction
+from unlearning.config.objective_choices import AboveCeiling, Answers, Averaging, CeilingUnit, Divergence, Reduction
 from unlearning.objectives.divergences import cross_entropy, divergence
 from unlearning.objectives.rows import Reference, ReferenceKind, Rows
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearning.config.objective import Divergence
+from unlearning.config.objective_choices import Divergence
 from unlearning.objectives.rows import Reference
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.objectives.rows import ReferenceKind, Rows
 from unlearning.objectives.weighted import Weighted
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.objectives.divergences import cross_entropy
 from unlearning.objectives.rows import Reference
 from unlearning.objectives.weighted import Weighted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from unlearning.config.objective import RatioUnit
+from unlearning.config.objective_choices import RatioUnit
 from unlearning.objectives.rows import ReferenceKind, Rows
 from unlearning.objectives.weighted import Weighted
 

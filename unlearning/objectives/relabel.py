@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.objectives.weighted import Weighted
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unlearning.config.objective import Reduction
+from unlearning.config.objective_choices import Reduction
 from unlearning.config.stopping import BestBy, StoppingConfig
 from unlearning.objectives.base import SetSize
 from unlearning.objectives.finetune import Finetune

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from unlearning.config.objective import Reduction
+from unlearning.config.objective_choices import Reduction
 from unlearning.config.optimizer import Accumulation, OptimizerConfig
 from unlearning.objectives.base import Objective
 from unlearning.training.batch_losses import BatchLosses

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
 from unlearning.config.compatibility import require_layer_in_reach
-from unlearning.config.objective import BOTH_ANSWERS, Answers
+from unlearning.config.objective_choices import BOTH_ANSWERS, Answers
 from unlearning.config.scope import ScopeConfig
 from unlearning.data.answers import invented_rows, other_rows, random_rows, refused_rows, repeated_rows
 from unlearning.data.encoding import encode_rows

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from unlearning.config.objective import Answers
+from unlearning.config.objective_choices import Answers
 from unlearning.config.repselect import RepSelectConfig
 from unlearning.config.trainer import TrainerConfig
 from unlearning.models.capabilities import capabilities

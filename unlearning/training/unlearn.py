@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import BOTH_ANSWERS, Answers
+from unlearning.config.objective_choices import BOTH_ANSWERS, Answers
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus
 from unlearning.errors import InputError
