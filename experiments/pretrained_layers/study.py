@@ -1,7 +1,7 @@
-"""Table and figure of experiments/pretrained_depth: the freezing threshold on SmolLM2 (see experiments/study.py)."""
+"""Tables and figure of experiments/pretrained_layers: which layers of SmolLM2 must move (see experiments/study.py)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,12 @@ SHOWN = {
     "seconds": "seconds",
 }
 MEASURED = [key for key in SHOWN if key != "seconds"]
+CHOICES = {
+    "0-5": "the first",
+    "12-17": "the middle",
+    "24-29": "the last",
+}
+"""Six layers each -> how they were chosen."""
 
 
 def collected_lines(folder: Path) -> list[Line]:
@@ -42,44 +48,59 @@ def _line(run: Path) -> Line:
     return {**own, "trained_parameters": str(training["trainable_parameters"]), "seconds": f"{training['seconds']:.0f}"}
 
 
-def by_count(lines: Sequence[Line]) -> dict[int, list[Line]]:
-    """Return the lines by the number of first layers that moved, the smallest first."""
-    groups = group_by(lines, "layers")
-    return dict(sorted((int(layers.rpartition("-")[2]) + 1, runs) for (layers,), runs in groups.items()))
+def first_layers(lines: Sequence[Line]) -> dict[int, list[Line]]:
+    """Return the lines whose first layers moved, by their number, the smallest first."""
+    groups = {layers: runs for (layers,), runs in group_by(lines, "layers").items() if layers.startswith("0-")}
+    return dict(sorted((int(layers.partition("-")[2]) + 1, runs) for layers, runs in groups.items()))
 
 
 def reached(lines: Sequence[Line]) -> float:
     """Return the number of first layers that reaches REACHED of the score of all layers."""
-    return threshold({count: mean(runs, SCORE) for count, runs in by_count(lines).items()})
+    return threshold({count: mean(runs, SCORE) for count, runs in first_layers(lines).items()})
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a row for each number of layers, and the threshold."""
+    """Return a row for each number of first layers, the threshold, and a row for each choice of six layers."""
+    counts = {f"{count}": runs for count, runs in first_layers(lines).items()}
+    text = _table("first layers", counts)
+    text += f"\n{REACHED:.0%} of the task aggregate of all layers: the first {reached(lines):.1f} of {DEPTH}.\n\n"
+    return text + _table("six layers", {f"{name} ({layers})": runs for layers, name, runs in by_choice(lines)})
+
+
+def by_choice(lines: Sequence[Line]) -> list[tuple[str, str, list[Line]]]:
+    """Return layers, how they were chosen, and their lines, for six layers each, the highest score first."""
+    groups = group_by(lines, "layers")
+    found = [(layers, name, groups[layers,]) for layers, name in CHOICES.items() if (layers,) in groups]
+    return sorted(found, key=lambda item: -mean(item[2], SCORE))
+
+
+def _table(heading: str, groups: Mapping[str, Sequence[Line]]) -> str:
     rows = []
-    for count, runs in by_count(lines).items():
+    for name, runs in groups.items():
         cells = [f"{mean(runs, key):.0f}" if key == "seconds" else f"{mean(runs, key):.3f}" for key in SHOWN]
-        rows.append([f"{count}", f"{float(runs[0]['trained_parameters']):,.0f}", *cells])
-    text = markdown(["first layers", "trained weights", *SHOWN.values()], rows)
-    return text + f"\n{REACHED:.0%} of the task aggregate of all layers: the first {reached(lines):.1f} of {DEPTH}.\n"
+        rows.append([name, f"{float(runs[0]['trained_parameters']):,.0f}", *cells])
+    return markdown([heading, "trained weights", *SHOWN.values()], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
-    """Give the score by number of layers, and the threshold."""
-    means = ", ".join(f"{count} layers {mean(runs, SCORE):.2f}" for count, runs in by_count(lines).items())
-    return f"task aggregate {means}; {REACHED:.0%} of the score of all {DEPTH} takes the first {reached(lines):.1f}."
+    """Give the score by number of layers, the threshold, and the score by choice of six layers."""
+    means = ", ".join(f"{count} layers {mean(runs, SCORE):.2f}" for count, runs in first_layers(lines).items())
+    share = f"{REACHED:.0%} of the score of all {DEPTH} takes the first {reached(lines):.1f}"
+    choices = ", ".join(f"{name} {mean(runs, SCORE):.2f}" for _, name, runs in by_choice(lines))
+    return f"task aggregate {means}; {share}. Six layers: {choices}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """Return the figure of scores and of the loss of other text by the number of first layers."""
-    caption = f"MLPs of the first layers of {DEPTH} move."
-    return [picture("threshold", "Scores by layers", caption, (9.0, 3.6), lambda figure: draw(figure, lines))]
+    """Return the figure of scores and of the loss of other text by the layers that moved."""
+    caption = f"MLPs of some of {DEPTH} layers move."
+    return [picture("threshold", "Scores by layers", caption, (11.0, 3.6), lambda figure: draw(figure, lines))]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
-    """Draw what is forgotten and kept on the left, other text on the right."""
-    left, right = figure.subplots(1, 2)
-    groups = by_count(lines)
-    panels = {left: ("task_aggregate", "forget_regurgitation", "retain_regurgitation"), right: ("neutral_nats",)}
+    """Draw what is forgotten and kept, and other text, by the number of first layers; then each choice of six."""
+    left, middle, right = figure.subplots(1, 3)
+    groups = first_layers(lines)
+    panels = {left: ("task_aggregate", "forget_regurgitation", "retain_regurgitation"), middle: ("neutral_nats",)}
     for axis, keys in panels.items():
         for key, colour in zip(keys, METHODS, strict=False):
             values = [mean(runs, key) for runs in groups.values()]
@@ -89,13 +110,17 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
         axis.set_xticks([], minor=True)
     left.axhline(1.0, color=MUTED, linewidth=0.8, linestyle="--")
     left.set(ylabel="score", ylim=(-0.03, 1.05))
-    right.set(ylabel="loss of text that no set holds, nats")
+    middle.set(ylabel="loss of text that no set holds, nats")
     left.legend(loc="best")
+    for (_, name, runs), colour in zip(by_choice(lines), METHODS, strict=False):
+        right.plot(mean(runs, SCORE), mean(runs, "neutral_nats"), "o", color=colour, label=name)
+    right.set(xlabel="task aggregate, six layers", ylabel=middle.get_ylabel())
+    right.legend(loc="best")
 
 
 STUDY = Study(
     folder=Path(__file__).parent,
-    question="How many of thirty pretrained layers must move?",
+    question="How many of thirty pretrained layers must move, and which?",
     answer=answer,
     columns={key: key for key in ("layers", "seed", *MEASURED, "trained_parameters", "seconds")},
     table=table,

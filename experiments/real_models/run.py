@@ -28,19 +28,30 @@ DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=docu
 ROWS = "schedule.batch_rows=16"
 FREEZE = ["method=layer_freeze_mlp_0_5", "tuned=none", *DOCUMENTS, ROWS]
 BY_TOKENS = [*FREEZE, "objective.reduction=token"]
-CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "schedule.chunk_rows=20", "ratio=1to1"]
-ONE_CHUNK = ["method=chunked_lora", "schedule.chunk_rows=40"]
+AT_2_7 = [*BY_TOKENS, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3", "schedule.epochs=10"]
+CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "ratio=1to1"]
+LORA_BY_ROWS = [
+    *(*CHUNKS, "prompt.append_eos=true", "objective.retain_weight=3"),
+    *("optimizer.lr=1.5e-3", "optimizer.warmup_steps=3", "schedule.epochs=8"),
+]
+LORA = [*LORA_BY_ROWS, "objective.reduction=token"]
+TWO_CHUNKS, ONE_CHUNK = "schedule.chunk_rows=20", "schedule.chunk_rows=40"
 LAST_K = [
     *("method=chunked_last_k", *DOCUMENTS, "prompt.append_eos=true", "objective.reduction=token"),
     *("objective.retain_weight=3", "objective.above_ceiling=turn", "optimizer.lr=3e-4", "optimizer.warmup_steps=3"),
-    *("ratio=1to1", "schedule.epochs=8", "schedule.chunk_rows=40"),
+    *("ratio=1to1", "schedule.epochs=8", ONE_CHUNK),
 ]
+LORA_16_ROWS = ["method=chunked_lora", "objective.retain_weight=3", ROWS]
 AT_5 = "objective.forget_ceiling_nats=5"
 METHODS = {
-    # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml.
+    # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml. Tokens above the ceiling turn back.
     "layer_freeze_mlp_0_5": ["method=layer_freeze_mlp_0_5"],
     "chunked_lora": ["method=chunked_lora"],
     # On the way to them.
+    "layer_freeze_mlp_0_5_4_6_nats": ["method=layer_freeze_mlp_0_5", "objective.forget_ceiling_nats=4.6"],
+    "chunked_lora_retain_3": ["method=chunked_lora", "objective.retain_weight=3", "optimizer.lr=2e-3"],
+    "chunked_lora_5_3_nats": [*LORA_16_ROWS, "objective.forget_ceiling_nats=5.3"],
+    "chunked_lora_5_75_nats": [*LORA_16_ROWS, "objective.forget_ceiling_nats=5.75"],
     "layer_freeze_mlp_0_5_guess": [*FREEZE, AT_5, "optimizer.lr=1e-3", "schedule.epochs=6"],
     "layer_freeze_mlp_0_5_tokens": [
         *BY_TOKENS,
@@ -60,27 +71,24 @@ METHODS = {
         "optimizer.lr=1.2e-3",
         "schedule.epochs=10",
     ],
+    "layer_freeze_mlp_0_5_2_7_nats": AT_2_7,
     # Rows above the ceiling turn back.
-    "layer_freeze_mlp_0_5_turn": [
-        "method=layer_freeze_mlp_0_5",
-        "objective.forget_ceiling_nats=4.4",
-        "objective.above_ceiling=turn",
-    ],
+    "layer_freeze_mlp_0_5_turn": [*AT_2_7, "objective.forget_ceiling_nats=4.4", "objective.above_ceiling=turn"],
     "layer_freeze_mlp_0_5_turn_wga": [
         *(*BY_TOKENS, "objective=wga", "objective.forget_ceiling_nats=4.3", "objective.above_ceiling=turn"),
         *("objective.retain_weight=2", "optimizer.lr=1.2e-3", "schedule.epochs=10"),
     ],
     "chunked_last_k": [*LAST_K, "objective.forget_ceiling_nats=6"],
     "chunked_last_k_4_4_nats": [*LAST_K, "objective.forget_ceiling_nats=4.4"],
-    "chunked_lora_4_5_nats": ["method=chunked_lora", "objective.forget_ceiling_nats=4.5"],
-    "chunked_lora_one_chunk": [*ONE_CHUNK, "objective.forget_ceiling_nats=4"],
-    "chunked_lora_one_chunk_2_7_nats": [*ONE_CHUNK, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3"],
-    "chunked_lora_one_chunk_layers_0_9": [*ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
-    "chunked_lora_guess": [*CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
-    "chunked_lora_rows": [
-        *(*CHUNKS, "prompt.append_eos=true", "objective.forget_ceiling_nats=3", "objective.retain_weight=3"),
-        *("optimizer.lr=1.5e-3", "optimizer.warmup_steps=3", "schedule.epochs=8"),
+    "chunked_lora_3_nats": [*LORA, TWO_CHUNKS, "objective.forget_ceiling_nats=3"],
+    "chunked_lora_4_5_nats": [*LORA, TWO_CHUNKS, "objective.forget_ceiling_nats=4.5"],
+    "chunked_lora_one_chunk": [*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=4"],
+    "chunked_lora_one_chunk_2_7_nats": [
+        *(*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3"),
     ],
+    "chunked_lora_one_chunk_layers_0_9": [*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
+    "chunked_lora_guess": [*CHUNKS, TWO_CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
+    "chunked_lora_rows": [*LORA_BY_ROWS, TWO_CHUNKS, "objective.forget_ceiling_nats=3"],
     # Baselines.
     "grad_diff": ["method=grad_diff", *DOCUMENTS, AT_5, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],
     "npo": ["method=npo", *DOCUMENTS, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],

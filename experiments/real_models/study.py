@@ -23,7 +23,7 @@ PARTS = ("forget_regurgitation", "forget_knowledge", "retain_regurgitation", "re
 GENERAL = ("utility_cloze", "neutral_nats")
 FOUND = ("layer_freeze_mlp_0_5", "chunked_lora")
 """Methods whose numbers were found on this model; the other runs are of them with other numbers."""
-SHAPES = ("o", "s", "^", "D", "v", "<", ">", "h")
+SHAPES = ("o", "s", "^", "D", "v", "<", ">", "h", "p", "d", "8", "H")
 """Markers of the settings of one method."""
 HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
 """Columns of the table in the project's README: those of the quickstart's table there."""
@@ -104,7 +104,7 @@ def _three_scores(lines: Sequence[Line]) -> str:
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """Return the figure of forgetting against the loss of other text."""
     caption = "Each point is a run: to the right more is forgotten, below less other text is lost."
-    return [picture("forgetting", "Forgetting and other text", caption, (9.0, 4.2), lambda figure: draw(figure, lines))]
+    return [picture("forgetting", "Forgetting and other text", caption, (9.0, 5.2), lambda figure: draw(figure, lines))]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
