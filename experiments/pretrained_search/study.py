@@ -104,7 +104,7 @@ def answer(lines: Sequence[Line]) -> str:
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """Return the figure of the best score against the budget."""
-    caption = "A step is a trial. Trials that ended early take less time and change nothing."
+    caption = "A dot is the end of a trial. Trials that ended early take less time and change nothing."
     return [picture("budget", "Best score by budget", caption, (7.0, 3.8), lambda figure: draw(figure, lines))]
 
 
@@ -114,7 +114,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     for colour, (name, runs) in zip(METHODS, by_method(lines).items(), strict=False):
         spent = list(accumulate(float(line["seconds"]) / 60 for line in runs))
         best = list(accumulate((score(line) for line in runs), max))
-        axis.step([0, *spent], [0, *best], where="post", color=colour, label=name)
+        axis.step([0, *spent], [0, *best], "o-", where="post", color=colour, markersize=4, label=name)
     axis.set(xlabel="CPU minutes, one thread", ylabel="best task aggregate", ylim=(-0.03, 1.03))
     figure.legend(loc="outside right upper")
 
