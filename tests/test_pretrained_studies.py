@@ -1,0 +1,62 @@
+"""Tests of the studies on SmolLM2 that read run folders: which trials count, and which layers come first."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments.pretrained_layers import study as layers
+from experiments.pretrained_search import study as search
+
+SCORES = dict.fromkeys(search.SCORES, 0.5)
+
+
+def trial(folder: Path, name: str, state: str, aggregate: float | None = None) -> None:
+    """Write the folder of one trial; only a finished one has scores."""
+    run = folder / "npo" / name
+    run.mkdir(parents=True)
+    config: dict[str, Any] = {
+        "seed": 0,
+        "optimizer": {"lr": 1e-4},
+        "schedule": {"epochs": 3},
+        "objective": {"beta": 0.1},
+    }
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "status.json").write_text(json.dumps({"state": state}))
+    if aggregate is not None:
+        (run / "metrics.json").write_text(json.dumps({"unlearned": {**SCORES, "task_aggregate": aggregate}}))
+        (run / "provenance.json").write_text(json.dumps({"stage_seconds": {"load": 10.0, "unlearn": 50.0}}))
+
+
+def test_trials_that_were_cut_off_do_not_count(tmp_path: Path) -> None:
+    """A failed trial counts and has no scores; the tenth comes after the second."""
+    trial(tmp_path, "10-npo", "finished", 0.25)
+    trial(tmp_path, "2-npo", "failed")
+    trial(tmp_path, "11-npo", "interrupted")
+    lines = search.collected_lines(tmp_path)
+    assert [(line["trial"], line["task_aggregate"]) for line in lines] == [("2", ""), ("10", "0.25")]
+    assert (lines[1]["lr"], lines[1]["beta"], lines[1]["rank"], lines[1]["seconds"]) == ("0.0001", "0.1", "", "60")
+
+
+def test_the_best_trial_has_the_highest_task_aggregate(tmp_path: Path) -> None:
+    """One of two trials ended early; the budget is the time of both."""
+    trial(tmp_path, "0-npo", "finished", 0.25)
+    trial(tmp_path, "1-npo", "finished", 0.75)
+    trial(tmp_path, "2-npo", "failed")
+    lines = search.collected_lines(tmp_path)
+    assert [search.score(line) for line in lines] == [0.25, 0.75, 0.0]
+    cells = [cell.strip() for cell in search.table(lines).splitlines()[2].split("|")[1:-1]]
+    assert cells[:5] == ["`npo`", "3", "1", "2", "0.750"]
+
+
+def test_first_layers_are_those_that_begin_with_layer_0() -> None:
+    """Six layers in the middle are a choice, and no number of first layers."""
+    made = [
+        {"layers": name, "task_aggregate": score} for name, score in (("0-29", "1.0"), ("12-17", "0.2"), ("0-2", "0.5"))
+    ]
+    assert list(layers.first_layers(made)) == [3, 30]
+    assert [name for _, name, _ in layers.by_choice(made)] == ["the middle"]
+    # 0.95 lies between 0.5 and 1 at nine tenths of the way in the logarithm of the number.
+    assert layers.reached(made) == pytest.approx(3 * 10**0.9)
