@@ -98,8 +98,8 @@ def table(lines: Sequence[Line]) -> str:
 def answer(lines: Sequence[Line]) -> str:
     """Give the best task aggregate of each method."""
     groups = by_method(lines)
-    named = ", ".join(f"`{name}` {max(score(line) for line in runs):.2f}" for name, runs in groups.items())
-    return f"best task aggregate of {len(next(iter(groups.values())))} trials: {named}."
+    named = (f"`{name}` {max(map(score, runs)):.2f} ({len(runs)} trials)" for name, runs in groups.items())
+    return f"best task aggregate in equal CPU time: {', '.join(named)}."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:

@@ -1,13 +1,11 @@
-"""Tests of the studies on SmolLM2 that read run folders: which trials count, and which layers come first."""
+"""Tests of experiments/pretrained_search: which trials of a search count, and which is the best."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from experiments.pretrained_layers import study as layers
 from experiments.pretrained_search import study as search
 
 SCORES = dict.fromkeys(search.SCORES, 0.5)
@@ -41,7 +39,7 @@ def test_trials_that_were_cut_off_do_not_count(tmp_path: Path) -> None:
 
 
 def test_the_best_trial_has_the_highest_task_aggregate(tmp_path: Path) -> None:
-    """One of two trials ended early; the budget is the time of both."""
+    """One of three trials ended early; the budget is the time of both."""
     trial(tmp_path, "0-npo", "finished", 0.25)
     trial(tmp_path, "1-npo", "finished", 0.75)
     trial(tmp_path, "2-npo", "failed")
@@ -49,14 +47,3 @@ def test_the_best_trial_has_the_highest_task_aggregate(tmp_path: Path) -> None:
     assert [search.score(line) for line in lines] == [0.25, 0.75, 0.0]
     cells = [cell.strip() for cell in search.table(lines).splitlines()[2].split("|")[1:-1]]
     assert cells[:5] == ["`npo`", "3", "1", "2", "0.750"]
-
-
-def test_first_layers_are_those_that_begin_with_layer_0() -> None:
-    """Six layers in the middle are a choice, and no number of first layers."""
-    made = [
-        {"layers": name, "task_aggregate": score} for name, score in (("0-29", "1.0"), ("12-17", "0.2"), ("0-2", "0.5"))
-    ]
-    assert list(layers.first_layers(made)) == [3, 30]
-    assert [name for _, name, _ in layers.by_choice(made)] == ["the middle"]
-    # 0.95 lies between 0.5 and 1 at nine tenths of the way in the logarithm of the number.
-    assert layers.reached(made) == pytest.approx(3 * 10**0.9)
