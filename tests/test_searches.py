@@ -1,4 +1,4 @@
-"""Tests of experiments/pretrained_search: which trials of a search count, and which is the best."""
+"""Tests of experiments/searches.py: which trials of a search count, and which is the best."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from experiments.pretrained_search import study as search
+from experiments import searches
 
-SCORES = dict.fromkeys(search.SCORES, 0.5)
+HEADINGS = {"task_aggregate": "task aggregate", "mia_auc": "AUC"}
 
 
 def trial(folder: Path, name: str, state: str, aggregate: float | None = None) -> None:
@@ -19,12 +19,12 @@ def trial(folder: Path, name: str, state: str, aggregate: float | None = None) -
         "seed": 0,
         "optimizer": {"lr": 1e-4},
         "schedule": {"epochs": 3},
-        "objective": {"beta": 0.1},
+        "objective": {"beta": 0.1, "reduction": "token"},
     }
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     (run / "status.json").write_text(json.dumps({"state": state}))
     if aggregate is not None:
-        (run / "metrics.json").write_text(json.dumps({"unlearned": {**SCORES, "task_aggregate": aggregate}}))
+        (run / "metrics.json").write_text(json.dumps({"unlearned": {"mia_auc": 0.5, "task_aggregate": aggregate}}))
         (run / "provenance.json").write_text(json.dumps({"stage_seconds": {"load": 10.0, "unlearn": 50.0}}))
 
 
@@ -33,9 +33,10 @@ def test_trials_that_were_cut_off_do_not_count(tmp_path: Path) -> None:
     trial(tmp_path, "10-npo", "finished", 0.25)
     trial(tmp_path, "2-npo", "failed")
     trial(tmp_path, "11-npo", "interrupted")
-    lines = search.collected_lines(tmp_path)
+    lines = searches.trials(tmp_path, list(HEADINGS))
     assert [(line["trial"], line["task_aggregate"]) for line in lines] == [("2", ""), ("10", "0.25")]
     assert (lines[1]["lr"], lines[1]["beta"], lines[1]["rank"], lines[1]["seconds"]) == ("0.0001", "0.1", "", "60")
+    assert lines[1]["reduction"] == "token"
 
 
 def test_the_best_trial_has_the_highest_task_aggregate(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_the_best_trial_has_the_highest_task_aggregate(tmp_path: Path) -> None:
     trial(tmp_path, "0-npo", "finished", 0.25)
     trial(tmp_path, "1-npo", "finished", 0.75)
     trial(tmp_path, "2-npo", "failed")
-    lines = search.collected_lines(tmp_path)
-    assert [search.score(line) for line in lines] == [0.25, 0.75, 0.0]
-    cells = [cell.strip() for cell in search.table(lines).splitlines()[2].split("|")[1:-1]]
-    assert cells[:5] == ["`npo`", "3", "1", "2", "0.750"]
+    lines = searches.trials(tmp_path, list(HEADINGS))
+    assert [searches.score(line, "task_aggregate") for line in lines] == [0.25, 0.75, 0.0]
+    cells = [cell.strip() for cell in searches.table(lines, HEADINGS, ["lr", "rank"]).splitlines()[2].split("|")[1:-1]]
+    assert cells == ["`npo`", "3", "1", "2", "0.750", "0.500", "lr 0.0001"]
