@@ -14,7 +14,7 @@ import yaml
 from experiments.study import Line, group_by, markdown
 from unlearning.report.style import METHODS, Picture, picture
 
-ENDED = ("finished", "failed")
+ENDED = ("finished", "failed", "ended early")
 """States of trials that count; one that was cut off at the end of the budget does not."""
 SEARCHED = {
     "lr": ("optimizer", "lr"),

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class EndedEarlyError(InputError):
+    """Training left no weights to keep: it diverged, or a rule of `stopping` ended it. Other numbers may do better."""
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of another library's error message, or the error's class where it has no message."""
     # A KeyError puts quotation marks around its reason.

@@ -63,6 +63,24 @@ def what_wandb_holds(path: Path) -> tuple[float, str, dict[str, float]]:
     return rate, group, summary
 
 
+def test_a_trial_that_ended_early_belongs_to_a_finished_search(runs: SandboxRuns) -> None:
+    """Its rate is too small to move the model. The search ends well, and the trial is not run a second time.
+
+    In a multirun that does not search, the same end is an error.
+    """
+    words = ["-m", *SHORT, "logger=none", "stopping.check_every_steps=1", "stopping.unmoved_check=1"]
+    searched = [*words, "search=layer_freeze_mlp_0_5", "optimizer.lr=interval(1e-12, 2e-12)", "hydra.sweep.dir=unmoved"]
+    for _ in range(2):
+        ended = run_command("unlearn", [*searched, "hydra.sweeper.n_trials=1"], runs.folder)
+        assert ended.code == 0, ended.err
+    (trial,) = (runs.folder / "unmoved").glob("0-*")
+    assert read(trial / "status.json")["state"] == "ended early"
+    assert f"already ended early: {trial}\n" in ended.out
+    plain = [*words, "method=layer_freeze_mlp_0_5", "optimizer.lr=1e-12", "stopping.keep_best=false"]
+    ended = run_command("unlearn", [*plain, "hydra.sweep.dir=plain"], runs.folder)
+    assert (ended.code, "error: plain: not finished: 0-" in ended.err) == (1, True), ended.err
+
+
 def test_a_search_without_its_library_says_what_to_install() -> None:
     """Hydra's own message names no package."""
     error = ValueError("In 'hydra/config': Could not find 'hydra/sweeper/optuna'\nAvailable options: basic")

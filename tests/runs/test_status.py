@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearning.runs.status import mark_finished, read_status, try_to_write_status, write_status
+from unlearning.runs.status import ENDED_EARLY, mark_finished, read_status, try_to_write_status, write_status
 from unlearning.runs.sweep import job_folders, unfinished
 
 
@@ -39,6 +39,9 @@ def test_the_jobs_of_a_multirun_that_are_not_finished_are_named(tmp_path: Path) 
     (tmp_path / "plots").mkdir()
     jobs = job_folders(tmp_path)
     assert [job.name for job in jobs] == ["0-a", "1-b"]
-    assert unfinished(jobs) == []
+    assert unfinished(jobs, search=False) == []
     write_status(tmp_path / "1-b", "running", None, "")
-    assert unfinished(jobs) == [tmp_path / "1-b"]
+    assert unfinished(jobs, search=True) == [tmp_path / "1-b"]
+    write_status(tmp_path / "1-b", ENDED_EARLY, None, "")
+    assert unfinished(jobs, search=False) == [tmp_path / "1-b"]
+    assert unfinished(jobs, search=True) == []

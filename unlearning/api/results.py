@@ -31,7 +31,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """Return "finished", "failed", "interrupted" or "running"; "unknown" for a folder that is no run's."""
+        """Return "finished", "failed", "ended early", "interrupted" or "running"; "unknown" for a folder of no run."""
         return str(read_status(self.folder)["state"])
 
     @cached_property

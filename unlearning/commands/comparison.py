@@ -16,6 +16,7 @@ from unlearning.report.html import write_comparison_of
 from unlearning.report.runs import Run, find_runs
 from unlearning.report.statistic import MIN_SEEDS, number
 from unlearning.report.summary import Section, Summary, notes, summarise
+from unlearning.runs.status import ENDED_EARLY
 
 MIN_WIDTH = 78
 """Columns that a table takes at least. A narrower terminal wraps its lines, which loses nothing."""
@@ -115,7 +116,7 @@ def unfinished_line(run: Run) -> Text:
 
     What failed would fail again: its error says what to change.
     """
-    failed = run.state == "failed"
+    failed = run.state in ("failed", ENDED_EARLY)
     style = "bold red" if failed else "bold yellow"
     line = Text.assemble((run.state, style), f" {run.place}", f": {run.error}" if run.error else "")
     if run.resume:

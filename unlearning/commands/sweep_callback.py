@@ -19,7 +19,7 @@ class CompareRuns(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Compare the jobs that have results; exit with code 1 where one did not finish, or the comparison fails."""
         from unlearning.commands.comparison import report_on
-        from unlearning.runs.sweep import METRICS, job_folders, unfinished
+        from unlearning.runs.sweep import METRICS, is_search, job_folders, unfinished
 
         folder = Path(config.hydra.sweep.dir)
         jobs = job_folders(folder)
@@ -31,7 +31,7 @@ class CompareRuns(Callback):
             log.info("failed", exc_info=error)
             print(f"error: {folder}: the jobs cannot be compared: {one_line(error)}", file=sys.stderr)
             sys.exit(1)
-        missing = unfinished(jobs)
+        missing = unfinished(jobs, is_search(config.hydra))
         if missing:
             print(f"error: {folder}: not finished: {', '.join(job.name for job in missing)}", file=sys.stderr)
             sys.exit(1)

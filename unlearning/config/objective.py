@@ -55,7 +55,18 @@ class ObjectiveConfig:
 
 
 @dataclass
-class FinetuneConfig(ObjectiveConfig):
+class UnboundedConfig(ObjectiveConfig):
+    """Base of the objectives that push no answer away, so that a ceiling on its loss would mean nothing."""
+
+    def check(self, key: str) -> None:
+        """Raise InputError for a ceiling."""
+        super().check(key)
+        nats = self.forget_ceiling_nats
+        require(nats is None, f"{key}.forget_ceiling_nats", nats, "null: this objective pushes no answer away")
+
+
+@dataclass
+class FinetuneConfig(UnboundedConfig):
     """Plain cross-entropy on the retain rows; what memorising a corpus needs."""
 
     _target_: str = "unlearning.objectives.finetune.Finetune"
@@ -67,6 +78,11 @@ class WeightedConfig(ObjectiveConfig):
 
     forget_weight: float = at_least(0, 1.0)
     """Weight of the forget term."""
+
+
+@dataclass
+class WeightedUnboundedConfig(WeightedConfig, UnboundedConfig):
+    """Base of the objectives that have both."""
 
 
 @dataclass
@@ -141,7 +157,7 @@ class DPOConfig(WeightedConfig):
 
 
 @dataclass
-class RelabelConfig(WeightedConfig):
+class RelabelConfig(WeightedUnboundedConfig):
     """Learn other answers to the forget rows' questions."""
 
     _target_: str = "unlearning.objectives.relabel.Relabel"
@@ -156,7 +172,7 @@ class RelabelConfig(WeightedConfig):
 
 
 @dataclass
-class JensUnConfig(WeightedConfig):
+class JensUnConfig(WeightedUnboundedConfig):
     """Learn one fixed text in place of the answers, with the bounded Jensen-Shannon divergence."""
 
     _target_: str = "unlearning.objectives.jensun.JensUn"
@@ -178,7 +194,7 @@ class UnDIALConfig(WeightedConfig):
 
 
 @dataclass
-class DistilConfig(WeightedConfig):
+class DistilConfig(WeightedUnboundedConfig):
     """Stay as the model before the run, on forget rows too; for a start that is partly noise."""
 
     _target_: str = "unlearning.objectives.distil.Distil"
@@ -236,7 +252,7 @@ class PDUConfig(WeightedConfig):
 
 
 @dataclass
-class RMUConfig(WeightedConfig):
+class RMUConfig(WeightedUnboundedConfig):
     """Steer a layer's output to a random direction on forget rows, and keep it in place on retain rows."""
 
     _target_: str = "unlearning.objectives.rmu.RMU"

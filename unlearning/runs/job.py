@@ -12,11 +12,11 @@ from yaml import YAMLError
 
 from unlearning.artefacts import remove_if_only, write_text
 from unlearning.config.errors import one_line
-from unlearning.errors import InputError
+from unlearning.errors import EndedEarlyError, InputError
 from unlearning.locks.lock import LOCK
 from unlearning.runs.run_log import logged_to
 from unlearning.runs.same_run import CONFIG, other_setting, settings_text
-from unlearning.runs.status import STATUS, read_status, try_to_write_status, write_status
+from unlearning.runs.status import ENDED_EARLY, STATUS, read_status, try_to_write_status, write_status
 
 log = logging.getLogger(__name__)
 USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, YAMLError)
@@ -27,15 +27,16 @@ def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str
     """Run a job in its folder, which this process owns, and keep status.json true.
 
     A run that is finished is not computed again. A job of a multirun that fails is recorded and does not stop the other
-    jobs; `CompareRuns` ends such a multirun with exit code 1. A single run that is refused for its input leaves no
-    folder. Raises InputError where the folder holds another run, and leaves that run as it is.
+    jobs; `CompareRuns` ends such a multirun with exit code 1. One that training gave up is not computed again either. A
+    single run that is refused for its input leaves no folder. Raises InputError where the folder holds another run, and
+    leaves that run as it is.
     """
     state = read_status(run_dir)["state"]
-    key = other_setting(run_dir, cfg, failed=state == "failed")
+    key = other_setting(run_dir, cfg, failed=state in ("failed", ENDED_EARLY))
     if key is not None:
         raise InputError(f"{run_dir}: holds a run with another {key}; choose a new folder or the same settings")
-    if state == "finished":
-        print(f"already finished: {run_dir}")
+    if state == "finished" or (multirun and state == ENDED_EARLY):
+        print(f"already {state}: {run_dir}")
         return
     with logged_to(run_dir):
         _run_and_record(job, cfg, run_dir, resume, multirun)
@@ -59,7 +60,8 @@ def _run_and_record(job: Callable[[], None], cfg: DictConfig, run_dir: Path, res
         if not multirun:
             _record_failure(run_dir, message, resume)
             raise
-        try_to_write_status(run_dir, "failed", message, resume)
+        state = ENDED_EARLY if isinstance(error, EndedEarlyError) else "failed"
+        try_to_write_status(run_dir, state, message, resume)
         print(f"error: {run_dir.name}: {message}", file=sys.stderr)
         return
     write_status(run_dir, "finished", None, resume)

@@ -7,12 +7,15 @@ from pathlib import Path
 from unlearning.artefacts import write_json
 
 STATUS = "status.json"
+ENDED_EARLY = "ended early"
+"""State of a job of a multirun that training gave up: the same settings would end so again."""
 
 
 def read_status(run_dir: Path) -> dict[str, str | None]:
     """Return the content of status.json: "state", "error" and "resume", the command that goes on with the run.
 
-    The state is "running", "finished", "failed" or "interrupted"; "unknown" where the file is missing or unreadable.
+    The state is "running", "finished", "failed", ENDED_EARLY or "interrupted"; "unknown" where the file is
+    missing or unreadable.
     """
     try:
         status: dict[str, str | None] = json.loads((run_dir / STATUS).read_text())

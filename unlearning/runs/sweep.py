@@ -10,9 +10,9 @@ from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import read_write
+from omegaconf import DictConfig, read_write
 
-from unlearning.runs.status import STATUS, read_status
+from unlearning.runs.status import ENDED_EARLY, STATUS, read_status
 
 METRICS = "metrics.json"
 SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
@@ -24,9 +24,15 @@ def job_folders(sweep_dir: Path) -> list[Path]:
     return sorted(path.parent for path in sweep_dir.glob(f"*/{STATUS}"))
 
 
-def unfinished(jobs: Sequence[Path]) -> list[Path]:
-    """Return the jobs that are not finished."""
-    return [job for job in jobs if read_status(job)["state"] != "finished"]
+def unfinished(jobs: Sequence[Path], search: bool) -> list[Path]:
+    """Return the jobs that are not finished. A search learns from a trial that training gave up, so it counts there."""
+    ended = ("finished", ENDED_EARLY) if search else ("finished",)
+    return [job for job in jobs if read_status(job)["state"] not in ended]
+
+
+def is_search(settings: DictConfig) -> bool:
+    """Return whether the sweeper of these settings of Hydra chooses the jobs by what earlier ones returned."""
+    return not settings.sweeper["_target_"].endswith(".BasicSweeper")
 
 
 def searched_values(run_dir: Path, metrics: Sequence[str]) -> float | tuple[float, ...] | None:

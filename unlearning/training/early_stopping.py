@@ -12,7 +12,7 @@ from rich.console import Console
 from unlearning.artefacts import write_csv
 from unlearning.config.stopping import StoppingConfig
 from unlearning.context import on_main_process
-from unlearning.errors import InputError
+from unlearning.errors import EndedEarlyError, InputError
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.best_weights import BEST, save_best
 from unlearning.training.checker import Checker
@@ -109,11 +109,11 @@ class EarlyStopping(pl.Callback):
         return last.phase == 0 and last.epoch == 0 and not last.ends_epoch
 
     def _stop(self, stop: Stop) -> None:
-        """Note the stop, and print its reason. Raises InputError after a failure that leaves no weights."""
+        """Note the stop, and print its reason. Raises EndedEarlyError after a failure that leaves no weights."""
         best = self.best
         if stop.reason.is_failure and best is None:
             # What has not moved needs the opposite of what has diverged.
-            raise InputError(stop.message) if stop.reason is StopReason.unmoved else DivergedError(stop.message)
+            raise EndedEarlyError(stop.message) if stop.reason is StopReason.unmoved else DivergedError(stop.message)
         self.history.stopped = stop.reason
         if on_main_process():
             kept = f"; the weights of the best check, after step {best.step}, are the result" if best else ""

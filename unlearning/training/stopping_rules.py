@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from unlearning.config.stopping import BestBy, StoppingConfig
-from unlearning.errors import InputError
+from unlearning.errors import EndedEarlyError
 
 
-class DivergedError(InputError):
+class DivergedError(EndedEarlyError):
     """Training went wrong and left no weights to keep. Its caller adds which key to lower."""
 
 
