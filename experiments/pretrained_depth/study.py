@@ -34,12 +34,18 @@ def collected_lines(folder: Path) -> list[Line]:
 
 
 def _line(run: Path) -> Line:
+    config, scores = settings_and_scores(run)
+    return {"layers": config["scope"]["layers"], "seed": str(config["seed"]), **scores}
+
+
+def settings_and_scores(run: Path) -> tuple[dict[str, Any], Line]:
+    """Return a run's config.yaml, and what was measured, with the cost of training."""
     metrics = json.loads((run / "metrics.json").read_text())
     config = yaml.safe_load((run / "config.yaml").read_text())
     scores, training = metrics["unlearned"], metrics["training"]
-    own = {"layers": config["scope"]["layers"], "seed": str(config["seed"])}
-    own |= {key: f"{scores[key]:.4f}" for key in MEASURED}
-    return {**own, "trained_parameters": str(training["trainable_parameters"]), "seconds": f"{training['seconds']:.0f}"}
+    own = {key: f"{scores[key]:.4f}" for key in MEASURED}
+    cost = {"trained_parameters": str(training["trainable_parameters"]), "seconds": f"{training['seconds']:.0f}"}
+    return config, own | cost
 
 
 def by_count(lines: Sequence[Line]) -> dict[int, list[Line]]:

@@ -22,9 +22,11 @@ TRACED = 60
 COMMON = [f"trace.facts={TRACED}", "trace.tokens=last_subject", "trace.kinds=[mlp,attention]", "trace.window=10"]
 COMMON += ["trace.severed=[]", "logger=none"]
 CORRUPTIONS = {"replacement": ["trace=replacement", *COMMON], "noise": [*COMMON, "trace.draws=1"]}
+WEIGHTS = ["trace=weights", f"trace.facts={TRACED}", "trace.rule=top_share", "trace.value=0.2", "logger=none"]
 AGAINST_BASE = {
     "base_model": ["trace=base_model", *COMMON],
-    "weights": ["trace=weights", f"trace.facts={TRACED}", "trace.rule=top_share", "trace.value=0.2", "logger=none"],
+    "weights": WEIGHTS,
+    "weights_into_base": [*WEIGHTS, "trace.direction=denoising"],
 }
 """How memorised facts are traced besides: by the model before it memorised them."""
 

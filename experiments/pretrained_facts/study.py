@@ -12,11 +12,21 @@ from experiments.study import Line, Study, group_by, markdown
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
 MODELS = {"smollm2_135m": "SmolLM2-135M", "gemma3_270m": "Gemma 3 270M"}
+HIDDEN = ("noise", "replacement")
+"""Corruptions that hide the subject's name; both can be done to any fact."""
 EARLY = 1 / 3
 """The first third of the layers is called early."""
 METRIC = "answer_log_probability"
 COLUMNS = 2
 """Panels in a row of the figure."""
+LEAST_SHARE = 0.01
+"""Share of the total effect below which the largest effect is none."""
+CORRUPTIONS = {
+    "base_model": "base model's states",
+    "weights": "one part's weights from before",
+    "weights_into_base": "all weights from before but one part's",
+}
+"""How a memorised fact was traced by the model before memorising."""
 
 
 def collected_lines(folder: Path) -> list[Line]:
@@ -74,15 +84,23 @@ def table(lines: Sequence[Line]) -> str:
     rows = []
     for (model, knowledge, corruption), own in group_by(lines, "model", "knowledge", "corruption").items():
         mlp, attention = curve(own, "mlp"), curve(own, "attention")
-        cells = [MODELS[model], knowledge, corruption.replace("_", " "), own[0]["facts"], own[0]["total_nats"]]
-        cells += [_peak(mlp), f"{early_share(mlp):.0%}", _peak(curve(own, "mlp", "10"))]
-        rows.append([*cells, _peak(attention), f"{early_share(attention):.0%}", _chosen(own)])
+        least = LEAST_SHARE * float(own[0]["total_nats"])
+        cells = [MODELS[model], knowledge, CORRUPTIONS.get(corruption, corruption), own[0]["facts"]]
+        cells += [own[0]["total_nats"], _peak(mlp, least), _early(mlp, least), _peak(curve(own, "mlp", "10"), least)]
+        rows.append([*cells, _peak(attention, least), _early(attention, least), _chosen(own)])
     return markdown(headings, rows)
 
 
-def _peak(effects: Sequence[float]) -> str:
+def _peak(effects: Sequence[float], least: float) -> str:
     """Return a cell such as "3 of 30 (0.41)": the layer of the largest effect, and this effect in nats."""
-    return f"{peak(effects)} of {len(effects)} ({max(effects):.2f})" if effects else "not traced"
+    if not effects:
+        return "not traced"
+    return f"{peak(effects)} of {len(effects)} ({max(effects):.2f})" if max(effects) >= least else "none"
+
+
+def _early(effects: Sequence[float], least: float) -> str:
+    """Return the early share of the effects, unless there are none."""
+    return f"{early_share(effects):.0%}" if max(effects) >= least else ""
 
 
 def _chosen(lines: Sequence[Line]) -> str:
@@ -95,16 +113,18 @@ def answer(lines: Sequence[Line]) -> str:
     """Give the layers where the effect of MLPs is largest, by model and knowledge."""
     parts = []
     for (model, knowledge), own in group_by(lines, "model", "knowledge").items():
-        curves = [curve(traced, "mlp") for traced in group_by(own, "corruption").values()]
+        curves = [curve(traced, "mlp") for (how,), traced in group_by(own, "corruption").items() if how in HIDDEN]
         peaks = sorted({peak(effects) for effects in curves})
         parts.append(f"{MODELS[model]}, {knowledge}: layer {', '.join(map(str, peaks))} of {len(curves[0])}")
     return "the MLP of the largest effect; " + "; ".join(parts) + "."
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
-    """Return a figure of the effects by layer, a panel for each trace of states."""
+    """Return a figure of the effects by layer, a panel for each trace that has some."""
     panels = {
-        key: own for key, own in group_by(lines, "model", "knowledge", "corruption").items() if key[2] != "weights"
+        key: own
+        for key, own in group_by(lines, "model", "knowledge", "corruption").items()
+        if key[2] in (*HIDDEN, "weights_into_base")
     }
     caption = "Indirect effect at the subject's last token. Bands hold for all layers at once (95%); dots: placebo."
     size = (4.6 * min(COLUMNS, len(panels)), 0.5 + 2.9 * -(-len(panels) // COLUMNS))
@@ -115,7 +135,8 @@ def draw(figure: Any, panels: Mapping[tuple[str, ...], Sequence[Line]]) -> None:
     """Draw a panel for each trace."""
     axes = figure.subplots(-(-len(panels) // COLUMNS), min(COLUMNS, len(panels)), squeeze=False).flat
     for ((model, knowledge, corruption), lines), axis in zip(panels.items(), axes, strict=False):
-        axis.set(title=f"{MODELS[model]}, {knowledge}, {corruption.replace('_', ' ')}", xlabel="layer", ylabel="nats")
+        how = corruption if corruption in HIDDEN else "weights put in"
+        axis.set(title=f"{MODELS[model]}, {knowledge}, {how}", xlabel="layer", ylabel="nats")
         axis.axhline(0, color=MUTED, linewidth=0.6)
         for index, kind in enumerate(("mlp", "attention")):
             _draw_curve(axis, lines, kind, METHODS[index])

@@ -28,6 +28,7 @@ DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=docu
 ROWS = "schedule.batch_rows=16"
 FREEZE = ["method=layer_freeze_mlp_0_5", "tuned=none", *DOCUMENTS, ROWS]
 BY_TOKENS = [*FREEZE, "objective.reduction=token"]
+TOKENS_TURN = ["objective.reduction=token", "objective.ceiling_unit=token", "objective.above_ceiling=turn"]
 AT_2_7 = [*BY_TOKENS, "objective.forget_ceiling_nats=2.7", "optimizer.lr=1.2e-3", "schedule.epochs=10"]
 CHUNKS = ["method=chunked_lora", "tuned=none", *DOCUMENTS, "ratio=1to1"]
 LORA_BY_ROWS = [
@@ -42,14 +43,15 @@ LAST_K = [
     *("ratio=1to1", "schedule.epochs=8", ONE_CHUNK),
 ]
 LORA_16_ROWS = ["method=chunked_lora", "objective.retain_weight=3", ROWS]
-AT_5 = "objective.forget_ceiling_nats=5"
+AT_5, AT_5_2 = "objective.forget_ceiling_nats=5", "objective.forget_ceiling_nats=5.2"
 METHODS = {
     # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml. Tokens above the ceiling turn back.
     "layer_freeze_mlp_0_5": ["method=layer_freeze_mlp_0_5"],
     "chunked_lora": ["method=chunked_lora"],
     # On the way to them.
     "layer_freeze_mlp_0_5_4_6_nats": ["method=layer_freeze_mlp_0_5", "objective.forget_ceiling_nats=4.6"],
-    "chunked_lora_retain_3": ["method=chunked_lora", "objective.retain_weight=3", "optimizer.lr=2e-3"],
+    "chunked_lora_5_2_nats": ["method=chunked_lora", AT_5_2],
+    "chunked_lora_retain_3": ["method=chunked_lora", AT_5_2, "objective.retain_weight=3", "optimizer.lr=2e-3"],
     "chunked_lora_5_3_nats": [*LORA_16_ROWS, "objective.forget_ceiling_nats=5.3"],
     "chunked_lora_5_75_nats": [*LORA_16_ROWS, "objective.forget_ceiling_nats=5.75"],
     "layer_freeze_mlp_0_5_guess": [*FREEZE, AT_5, "optimizer.lr=1e-3", "schedule.epochs=6"],
@@ -89,9 +91,15 @@ METHODS = {
     "chunked_lora_one_chunk_layers_0_9": [*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
     "chunked_lora_guess": [*CHUNKS, TWO_CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
     "chunked_lora_rows": [*LORA_BY_ROWS, TWO_CHUNKS, "objective.forget_ceiling_nats=3"],
-    # Baselines.
-    "grad_diff": ["method=grad_diff", *DOCUMENTS, AT_5, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],
-    "npo": ["method=npo", *DOCUMENTS, "optimizer.lr=5e-5", "schedule.epochs=3", ROWS],
+    # Baselines; those with a retain set have the numbers that experiments/pretrained_search found.
+    "grad_diff": [
+        *("method=grad_diff", *DOCUMENTS, *TOKENS_TURN, "objective.forget_ceiling_nats=5.173"),
+        *("objective.retain_weight=2.245", "optimizer.lr=2.438e-4", "schedule.epochs=7", "schedule.batch_rows=8"),
+    ],
+    "npo": [
+        *("method=npo", *DOCUMENTS, "objective.beta=0.2783", "objective.retain_weight=1.083"),
+        *("optimizer.lr=2.438e-4", "schedule.epochs=7", "schedule.batch_rows=8"),
+    ],
     "grad_ascent": ["method=grad_ascent", *DOCUMENTS, "optimizer.lr=1e-5", "schedule.epochs=2", ROWS],
 }
 """What each row of the table changes."""
