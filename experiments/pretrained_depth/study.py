@@ -26,6 +26,14 @@ SHOWN = {
     "seconds": "seconds",
 }
 MEASURED = [key for key in SHOWN if key != "seconds"]
+CHOICES = {
+    "0-5": "first; traced by another name",
+    "12-17": "middle",
+    "24-29": "last",
+    "19-22,24,29": "traced by weights from before",
+    "0,6,11,22,23,28": "gradient's norm",
+}
+"""Value of scope.layers -> how these six layers were chosen; experiments/pretrained_facts has the traces."""
 
 
 def collected_lines(folder: Path) -> list[Line]:
@@ -50,8 +58,14 @@ def settings_and_scores(run: Path) -> tuple[dict[str, Any], Line]:
 
 def by_count(lines: Sequence[Line]) -> dict[int, list[Line]]:
     """Return the lines by the number of first layers that moved, the smallest first."""
-    groups = group_by(lines, "layers")
+    groups = group_by([line for line in lines if line["layers"].startswith("0-")], "layers")
     return dict(sorted((int(layers.rpartition("-")[2]) + 1, runs) for (layers,), runs in groups.items()))
+
+
+def by_choice(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """Return the lines of six layers by how these were chosen, the highest score first."""
+    groups = {CHOICES[layers]: runs for (layers,), runs in group_by(lines, "layers").items() if layers in CHOICES}
+    return dict(sorted(groups.items(), key=lambda item: -mean(item[1], SCORE)))
 
 
 def reached(lines: Sequence[Line]) -> float:
@@ -60,13 +74,19 @@ def reached(lines: Sequence[Line]) -> float:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a row for each number of layers, and the threshold."""
+    """Return a row for each number of layers, the threshold, and a row for each choice of six layers."""
     rows = []
     for count, runs in by_count(lines).items():
-        cells = [f"{mean(runs, key):.0f}" if key == "seconds" else f"{mean(runs, key):.3f}" for key in SHOWN]
-        rows.append([f"{count}", f"{float(runs[0]['trained_parameters']):,.0f}", *cells])
+        rows.append([f"{count}", f"{float(runs[0]['trained_parameters']):,.0f}", *cells(runs)])
     text = markdown(["first layers", "trained weights", *SHOWN.values()], rows)
-    return text + f"\n{REACHED:.0%} of the task aggregate of all layers: the first {reached(lines):.1f} of {DEPTH}.\n"
+    text += f"\n{REACHED:.0%} of the task aggregate of all layers: the first {reached(lines):.1f} of {DEPTH}.\n\n"
+    chosen = [[how, runs[0]["layers"], *cells(runs)] for how, runs in by_choice(lines).items()]
+    return text + markdown(["six layers", "which", *SHOWN.values()], chosen)
+
+
+def cells(runs: Sequence[Line]) -> list[str]:
+    """Return the means of what a table shows."""
+    return [f"{mean(runs, key):.0f}" if key == "seconds" else f"{mean(runs, key):.3f}" for key in SHOWN]
 
 
 def answer(lines: Sequence[Line]) -> str:

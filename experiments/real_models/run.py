@@ -48,7 +48,10 @@ METHODS = {
     # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml. Tokens above the ceiling turn back.
     "layer_freeze_mlp_0_5": ["method=layer_freeze_mlp_0_5"],
     "chunked_lora": ["method=chunked_lora"],
+    "lasting": ["method=lasting"],
     # On the way to them.
+    "lasting_3_nats": ["method=lasting", "objective.forget_ceiling_nats=3"],
+    "lasting_3_4_nats": ["method=lasting", "objective.forget_ceiling_nats=3.4"],
     "layer_freeze_mlp_0_5_4_6_nats": ["method=layer_freeze_mlp_0_5", "objective.forget_ceiling_nats=4.6"],
     "chunked_lora_5_2_nats": ["method=chunked_lora", AT_5_2],
     "chunked_lora_retain_3": ["method=chunked_lora", AT_5_2, "objective.retain_weight=3", "optimizer.lr=2e-3"],
