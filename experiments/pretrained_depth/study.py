@@ -92,7 +92,13 @@ def cells(runs: Sequence[Line]) -> list[str]:
 def answer(lines: Sequence[Line]) -> str:
     """Give the score by number of layers, and the threshold."""
     means = ", ".join(f"{count} layers {mean(runs, SCORE):.2f}" for count, runs in by_count(lines).items())
-    return f"task aggregate {means}; {REACHED:.0%} of the score of all {DEPTH} takes the first {reached(lines):.1f}."
+    nats = {runs[0]["layers"]: mean(runs, "neutral_nats") for runs in by_choice(lines).values()}
+    first, others = nats.pop("0-5"), nats.values()
+    text = f"task aggregate {means}; {REACHED:.0%} of the score of all {DEPTH} takes the first {reached(lines):.1f}. "
+    return (
+        text
+        + f"Six others cost other text more: {min(others):.1f} to {max(others):.1f} nats, the first six {first:.1f}."
+    )
 
 
 def pictures(lines: Sequence[Line]) -> list[Picture]:
