@@ -97,7 +97,7 @@ def answer(lines: Sequence[Line]) -> str:
     text = f"task aggregate {means}; {REACHED:.0%} of the score of all {DEPTH} takes the first {reached(lines):.1f}. "
     return (
         text
-        + f"Six others cost other text more: {min(others):.1f} to {max(others):.1f} nats, the first six {first:.1f}."
+        + f"Other text: {first:.1f} nats with the first six, {min(others):.1f} to {max(others):.1f} with six others."
     )
 
 
