@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.real_models.study import STUDY as BOARD
 from experiments.study import Line, Study, group_by, markdown, mean
 from unlearning.report.style import METHODS, Picture, picture
 
@@ -58,13 +59,15 @@ def _worst(runs: Sequence[Line]) -> float:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a row for each setting."""
-    rows = []
+    """Return a row for each setting, with its final score on the larger board where it was run there."""
+    rows, finals = [], {name: mean(runs, "final") for (name,), runs in group_by(BOARD.lines(), "method").items()}
     for name, runs in by_setting(lines).items():
         scores = ["" if name in REFERENCES else f"{mean(runs, key):.3f}" for key in SCORES]
         found = [f"{mean(runs, key):.3f}" for key in PROBES]
-        rows.append([REFERENCES.get(name, f"`{name}`"), *scores, *found, f"{mean(runs, 'leak'):.0e}"])
-    headings = ["model", "task aggregate", "neutral loss, nats", *PROBES.values(), f"leak@{SAMPLES}"]
+        final = f"{finals[name]:.3f}" if name in finals else ""
+        rows.append([REFERENCES.get(name, f"`{name}`"), final, *scores, *found, f"{mean(runs, 'leak'):.0e}"])
+    headings = ["model", "final (larger board)", "task aggregate", "neutral loss, nats", *PROBES.values()]
+    headings += [f"leak@{SAMPLES}"]
     return markdown(headings, rows)
 
 
