@@ -94,10 +94,10 @@ def columns(scores: Sequence[str]) -> dict[str, str]:
     return {key: key for key in ("method", "trial", "seed", "state", *SEARCHED, *scores, "seconds")}
 
 
-def table(lines: Sequence[Line], headings: Mapping[str, str], searched: Sequence[str]) -> str:
+def table(lines: Sequence[Line], headings: Mapping[str, str]) -> str:
     """Return a row for each method: its budget, its best trial by the first score, and what the search chose in it.
 
-    headings: score -> heading. searched: the columns that a search chose; the others were the same in all trials.
+    headings: score -> heading. What was the same in all trials of a method was not searched, and is not shown.
     """
     key, *_ = headings
     rows = []
@@ -105,7 +105,8 @@ def table(lines: Sequence[Line], headings: Mapping[str, str], searched: Sequence
         best = best_trial(runs, key)
         failed = sum(line["state"] != "finished" for line in runs)
         minutes = sum(float(line["seconds"]) for line in runs) / 60
-        numbers = ", ".join(f"{column.replace('_', ' ')} {best[column]}" for column in searched if best[column])
+        searched = [column for column in SEARCHED if len({line[column] for line in runs}) > 1]
+        numbers = ", ".join(f"{column.replace('_', ' ')} {best[column]}" for column in searched)
         scores = [f"{float(best[column]):.3f}" if best[column] else "" for column in headings]
         rows.append([f"`{name}`", f"{len(runs)}", f"{failed}", f"{minutes:.0f}", *scores, numbers])
     fixed = ["method", "trials", "ended early", "CPU minutes"]

@@ -19,7 +19,6 @@ SCORES = {
     "neutral_nats": "neutral loss, nats",
 }
 """The first one counts: there is one member, too few for a membership score."""
-SEARCHED = ("lr", "epochs", "ceiling", "retain_weight", "beta", "max_weight", "rank")
 
 
 def collected_lines(folder: Path) -> list[Line]:
@@ -29,7 +28,7 @@ def collected_lines(folder: Path) -> list[Line]:
 
 def table(lines: Sequence[Line]) -> str:
     """Return a row for each method: its budget, and its best trial."""
-    return searches.table(lines, SCORES, SEARCHED)
+    return searches.table(lines, SCORES)
 
 
 def answer(lines: Sequence[Line]) -> str:

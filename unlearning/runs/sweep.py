@@ -25,7 +25,7 @@ def job_folders(sweep_dir: Path) -> list[Path]:
 
 
 def unfinished(jobs: Sequence[Path], search: bool) -> list[Path]:
-    """Return the jobs that are not finished. A search learns from a trial that training gave up, so it counts there."""
+    """Return the jobs that are not finished. To a search, that training gave up is an answer too."""
     ended = ("finished", ENDED_EARLY) if search else ("finished",)
     return [job for job in jobs if read_status(job)["state"] not in ended]
 
