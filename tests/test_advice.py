@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "refusals.md").read_text()
 SETTINGS = re.findall(r"^\| `(unlearn\S*)` \| `(.+)` \| `(.+)` \|$", PAGE, re.MULTILINE)
 ADVICE = re.compile(r"\b(?:choose|use|set|lower|give) ([\w.]+(?:=[\w.]+)?)")
-REFUSING = ("InputError", "InUseError", "NotWrittenError", "refuse_if", "require")
+REFUSING = ("InputError", "DivergedError", "EndedEarlyError", "InUseError", "NotWrittenError", "refuse_if", "require")
 
 
 def settings(command: str, words: str) -> None:

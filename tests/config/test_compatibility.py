@@ -218,6 +218,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
         "alternating, KL",
         {"schedule": ALTERNATING, "objective": GradDiffConfig(retain_weight=0.0, divergence_weight=1.0)},
     ),
+    ("RMU, a ceiling without effect", {"objective": RMUConfig(forget_ceiling_nats=3.0)}),
     ("RMU at the scope's first layer", {"objective": RMU, "scope": layers("3-6")}),
     ("RMU within LoRA", {"objective": RMU, "scope": LoraScopeConfig(layers="5,1")}),
     ("RMU, depth unknown", {"objective": RMU, "scope": layers("-8:")}),

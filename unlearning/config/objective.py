@@ -55,18 +55,7 @@ class ObjectiveConfig:
 
 
 @dataclass
-class UnboundedConfig(ObjectiveConfig):
-    """Base of the objectives that push no answer away, so that a ceiling on its loss would mean nothing."""
-
-    def check(self, key: str) -> None:
-        """Raise InputError for a ceiling."""
-        super().check(key)
-        nats = self.forget_ceiling_nats
-        require(nats is None, f"{key}.forget_ceiling_nats", nats, "null: this objective pushes no answer away")
-
-
-@dataclass
-class FinetuneConfig(UnboundedConfig):
+class FinetuneConfig(ObjectiveConfig):
     """Plain cross-entropy on the retain rows; what memorising a corpus needs."""
 
     _target_: str = "unlearning.objectives.finetune.Finetune"
@@ -78,11 +67,6 @@ class WeightedConfig(ObjectiveConfig):
 
     forget_weight: float = at_least(0, 1.0)
     """Weight of the forget term."""
-
-
-@dataclass
-class WeightedUnboundedConfig(WeightedConfig, UnboundedConfig):
-    """Base of the objectives that have both."""
 
 
 @dataclass
@@ -157,7 +141,7 @@ class DPOConfig(WeightedConfig):
 
 
 @dataclass
-class RelabelConfig(WeightedUnboundedConfig):
+class RelabelConfig(WeightedConfig):
     """Learn other answers to the forget rows' questions."""
 
     _target_: str = "unlearning.objectives.relabel.Relabel"
@@ -172,7 +156,7 @@ class RelabelConfig(WeightedUnboundedConfig):
 
 
 @dataclass
-class JensUnConfig(WeightedUnboundedConfig):
+class JensUnConfig(WeightedConfig):
     """Learn one fixed text in place of the answers, with the bounded Jensen-Shannon divergence."""
 
     _target_: str = "unlearning.objectives.jensun.JensUn"
@@ -194,7 +178,7 @@ class UnDIALConfig(WeightedConfig):
 
 
 @dataclass
-class DistilConfig(WeightedUnboundedConfig):
+class DistilConfig(WeightedConfig):
     """Stay as the model before the run, on forget rows too; for a start that is partly noise."""
 
     _target_: str = "unlearning.objectives.distil.Distil"
@@ -252,7 +236,7 @@ class PDUConfig(WeightedConfig):
 
 
 @dataclass
-class RMUConfig(WeightedUnboundedConfig):
+class RMUConfig(WeightedConfig):
     """Steer a layer's output to a random direction on forget rows, and keep it in place on retain rows."""
 
     _target_: str = "unlearning.objectives.rmu.RMU"

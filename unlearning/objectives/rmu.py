@@ -22,7 +22,7 @@ class RMU(Weighted):
       instead one c for each topic, the mean of |h| over the topic's first batch.
 
     The papers' norms are sums over the width; the means are those of their code, for which alpha was found. No logits
-    are computed, so cross-entropies are not known, and there is no ceiling on them.
+    are computed: cross-entropies are not known, and a ceiling on them has no effect.
     """
 
     layer: int = 7

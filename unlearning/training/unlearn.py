@@ -12,7 +12,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearning.config.build import build
 from unlearning.config.commands import UnlearnConfig
-from unlearning.config.objective import ObjectiveConfig, UnboundedConfig
 from unlearning.config.objective_choices import BOTH_ANSWERS, Answers
 from unlearning.data.encoding import encode_rows
 from unlearning.data.rows import Corpus
@@ -94,15 +93,9 @@ def unlearn_model(
             else:
                 record = fit(task, config.trainer, run_dir, logger)
         except DivergedError as error:
-            raise DivergedError(f"{error}; {_advice(config.objective)}") from error
+            raise DivergedError(f"{error}; lower optimizer.lr or set objective.forget_ceiling_nats") from error
     trainable = sum(parameter.numel() for parameter in scoped.parameters() if parameter.requires_grad)
     return TrainedModel(scoped, record, parameters, trainable)
-
-
-def _advice(objective: ObjectiveConfig) -> str:
-    """Return what may keep training from diverging: a ceiling too, where the objective can have one and has none."""
-    may_be_bounded = not isinstance(objective, UnboundedConfig) and objective.forget_ceiling_nats is None
-    return "lower optimizer.lr" + (" or set objective.forget_ceiling_nats" if may_be_bounded else "")
 
 
 def _invented(
