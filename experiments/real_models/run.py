@@ -94,7 +94,7 @@ METHODS = {
     "chunked_lora_one_chunk_layers_0_9": [*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
     "chunked_lora_guess": [*CHUNKS, TWO_CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
     "chunked_lora_rows": [*LORA_BY_ROWS, TWO_CHUNKS, "objective.forget_ceiling_nats=3"],
-    # Baselines; those with a retain set have the numbers that experiments/pretrained_search found.
+    # Baselines; npo has the best numbers of experiments/pretrained_search, grad_diff those of its trial that forgets.
     "grad_diff": [
         *("method=grad_diff", *DOCUMENTS, *TOKENS_TURN, "objective.forget_ceiling_nats=5.173"),
         *("objective.retain_weight=2.245", "optimizer.lr=2.438e-4", "schedule.epochs=7", "schedule.batch_rows=8"),

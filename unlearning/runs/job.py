@@ -27,7 +27,7 @@ def run_job(job: Callable[[], None], cfg: DictConfig, run_dir: Path, resume: str
     """Run a job in its folder, which this process owns, and keep status.json true.
 
     A run that is finished is not computed again. A job of a multirun that fails is recorded and does not stop the other
-    jobs; `CompareRuns` ends such a multirun with exit code 1. One that training gave up is not computed again either. A
+    jobs; `CompareRuns` ends such a multirun with exit code 1. One whose training gave up is not computed again. A
     single run that is refused for its input leaves no folder. Raises InputError where the folder holds another run, and
     leaves that run as it is.
     """
