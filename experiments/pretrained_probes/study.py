@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.probed_runs import LEAK, probed
 from experiments.real_models.study import STUDY as BOARD
+from experiments.real_models.study import of_board
 from experiments.study import Line, Study, group_by, markdown, mean
 from unlearning.report.style import METHODS, Picture, picture
 
@@ -22,8 +24,6 @@ PROBES = {
     "worst_case": "worst case",
     "recognition": "recognition",
 }
-SAMPLES = 64
-"""k of leak@k."""
 REFERENCES = {"target": "untouched target", "retrained": "retrained model"}
 
 
@@ -32,19 +32,12 @@ def collected_lines(folder: Path) -> list[Line]:
     references: dict[str, Line] = {}
     lines: list[Line] = []
     for path in sorted(folder.glob("*/probes.json")):
-        probes = {probe["name"]: probe for probe in json.loads(path.read_text())["probes"]}
         metrics = json.loads((path.parent / "metrics.json").read_text())
         setting, _, seed = path.parent.name.rpartition("-")
         scores = {key: f"{metrics['unlearned'][key]:.4f}" for key in SCORES}
-        lines.append({"setting": setting, "seed": seed, **scores, **_probed(probes, "unlearned")})
-        references = {name: {"setting": name, "seed": "", **_probed(probes, name)} for name in REFERENCES}
+        lines.append({"setting": setting, "seed": seed, **scores, **probed(path.parent, "unlearned", PROBES)})
+        references = {name: {"setting": name, "seed": "", **probed(path.parent, name, PROBES)} for name in REFERENCES}
     return [*references.values(), *lines]
-
-
-def _probed(probes: dict[str, Any], role: str) -> Line:
-    found = {name: f"{probes[name]['values'][role]['value']:.4f}" for name in PROBES}
-    curve = probes["leakage"]["curves"][role]
-    return found | {"leak": f"{next(point['asked']['value'] for point in curve if point['effort'] == SAMPLES):.2e}"}
 
 
 def by_setting(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -60,15 +53,15 @@ def _worst(runs: Sequence[Line]) -> float:
 
 def table(lines: Sequence[Line]) -> str:
     """Return a row for each setting, with its final score on the larger board where it was run there."""
-    rows, finals = [], {name: mean(runs, "final") for (name,), runs in group_by(BOARD.lines(), "method").items()}
+    board = of_board(BOARD.lines())
+    rows, finals = [], {name: mean(runs, "final") for (name,), runs in group_by(board, "method").items()}
     for name, runs in by_setting(lines).items():
         scores = ["" if name in REFERENCES else f"{mean(runs, key):.3f}" for key in SCORES]
         found = [f"{mean(runs, key):.3f}" for key in PROBES]
         final = f"{finals[name]:.3f}" if name in finals else ""
         rows.append([REFERENCES.get(name, f"`{name}`"), final, *scores, *found, f"{mean(runs, 'leak'):.0e}"])
     headings = ["model", "final (larger board)", "task aggregate", "neutral loss, nats", *PROBES.values()]
-    headings += [f"leak@{SAMPLES}"]
-    return markdown(headings, rows)
+    return markdown([*headings, LEAK], rows)
 
 
 def answer(lines: Sequence[Line]) -> str:

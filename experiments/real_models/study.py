@@ -31,6 +31,8 @@ HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
 """Columns of the table in the project's README: those of the quickstart's table there."""
 FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
 """What stands before and after this study's table in the project's README."""
+BOARDS = {4: "4 documents of each task", 12: "12 documents of each task"}
+"""Documents of each task and set -> heading of a table."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 """Tokens; a model without any knowledge has their logarithm as its loss."""
 
@@ -44,21 +46,33 @@ def collected_lines(folder: Path) -> list[Line]:
     lines: list[Line] = []
     for path in sorted(folder.glob("runs/*/metrics.json")):
         metrics = json.loads(path.read_text())
-        model = yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"]
+        board = _board(path.parent)
         method, _, seed = path.parent.name.rpartition("-")
-        references |= {role: _line(model, role, "", metrics[role], {}) for role in REFERENCES if metrics.get(role)}
-        lines.append(_line(model, method, seed, metrics["unlearned"], metrics["training"]))
-    for path in folder.glob("base/metrics.json"):
-        ((model, scores), *_) = json.loads(path.read_text()).items()
-        references["base"] = _line(model, "base", "", scores, {})
+        references |= {role: _line(board, role, "", metrics[role], {}) for role in REFERENCES if metrics.get(role)}
+        lines.append(_line(board, method, seed, metrics["unlearned"], metrics["training"]))
+    for role in REFERENCES:
+        for path in folder.glob(f"{role}/metrics.json"):
+            (scores, *_) = json.loads(path.read_text()).values()
+            references.setdefault(role, _line(_board(path.parent), role, "", scores, {}))
     return [*references.values(), *lines]
 
 
-def _line(model: str, method: str, seed: str, scores: Mapping[str, Any], training: Mapping[str, Any]) -> Line:
+def _board(run: Path) -> Line:
+    """Return the model of a run, and how many documents of each task and set it had."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    return {"model": config["model"]["name"], "documents": str(config["data"]["max_documents_per_task"])}
+
+
+def of_board(lines: Sequence[Line], documents: int = 4) -> list[Line]:
+    """Return the lines of the board with so many documents of each task and set."""
+    return [line for line in lines if line["documents"] == str(documents)]
+
+
+def _line(board: Line, method: str, seed: str, scores: Mapping[str, Any], training: Mapping[str, Any]) -> Line:
     numbers = {key: scores[key] for key in (*SHOWN, "utility", *PARTS, *GENERAL, "mia_auc")}
     cells = {key: f"{value:.4f}" for key, value in numbers.items()}
     cells[MIN_K] = f"{scores[MIN_K]:.4f}" if MIN_K in scores else ""
-    return {"model": model, "method": method, "seed": seed, **cells, "seconds": f"{training.get('seconds', 0):.0f}"}
+    return {**board, "method": method, "seed": seed, **cells, "seconds": f"{training.get('seconds', 0):.0f}"}
 
 
 def kept_share(lines: Sequence[Line], target: Line) -> float:
@@ -75,7 +89,12 @@ def over_seeds(lines: Sequence[Line], key: str) -> str:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a table with a row for the two references and each method, the highest final score first."""
+    """Return a table for each board: the references, and the methods, the highest final score first."""
+    boards = {heading: of_board(lines, documents) for documents, heading in BOARDS.items()}
+    return "\n".join(_table(board, heading) for heading, board in boards.items() if board)
+
+
+def _table(lines: Sequence[Line], heading: str) -> str:
     target = next(line for line in lines if line["method"] == "target")
     groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
     methods = sorted((name for name in groups if name not in REFERENCES), key=lambda name: -mean(groups[name], "final"))
@@ -88,14 +107,14 @@ def table(lines: Sequence[Line]) -> str:
         cells.append(f"{mean(runs, MIN_K):.3f}" if all(line[MIN_K] for line in runs) else "")
         seconds = "" if name in REFERENCES else f"{mean(runs, 'seconds'):.0f}"
         rows.append([REFERENCES.get(name, f"`{name}`"), *cells, seconds])
-    headings = ["model", "final", "task aggregate", "MIA score", "forget R-L", "forget EM", "retain R-L", "retain EM"]
+    headings = [heading, "final", "task aggregate", "MIA score", "forget R-L", "forget EM", "retain R-L", "retain EM"]
     headings += ["cloze", "neutral loss, nats", "share kept", "AUC by min-k", "seconds"]
     return markdown(headings, rows)
 
 
 def answer(lines: Sequence[Line]) -> str:
     """Name the scores of the methods whose numbers were found, and the retrained model's."""
-    groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
+    groups = {name: runs for (name,), runs in group_by(of_board(lines), "method").items()}
     shown = ", ".join(f"`{name}` {_three_scores(groups[name])}" for name in FOUND)
     retrained = _three_scores(groups["retrained"])
     return f"final score, task aggregate and membership score on SmolLM2-135M: {shown} (retrained model {retrained})."
@@ -108,7 +127,8 @@ def _three_scores(lines: Sequence[Line]) -> str:
 def pictures(lines: Sequence[Line]) -> list[Picture]:
     """Return the figure of forgetting against the loss of other text."""
     caption = "Each point is a run: to the right more is forgotten, below less other text is lost."
-    return [picture("forgetting", "Forgetting and other text", caption, (9.0, 5.2), lambda figure: draw(figure, lines))]
+    board = of_board(lines)
+    return [picture("forgetting", "Forgetting and other text", caption, (9.0, 5.2), lambda figure: draw(figure, board))]
 
 
 def draw(figure: Any, lines: Sequence[Line]) -> None:
@@ -134,7 +154,7 @@ def draw(figure: Any, lines: Sequence[Line]) -> None:
     figure.legend(named.values(), named, loc="outside right upper")
 
 
-KEPT = {key: key for key in ("model", "method", "seed", *SCORES, *GENERAL, "mia_auc", MIN_K, "seconds")}
+KEPT = {key: key for key in ("model", "documents", "method", "seed", *SCORES, *GENERAL, "mia_auc", MIN_K, "seconds")}
 STUDY = Study(
     folder=Path(__file__).parent,
     question="What do the two seed systems do to a pretrained model?",
@@ -148,7 +168,7 @@ STUDY = Study(
 
 def project_readme(lines: Sequence[Line]) -> str:
     """Return the text of the project's README.md with the table of both trained models and the methods of FOUND."""
-    groups = {name: runs for (name,), runs in group_by(lines, "method").items()}
+    groups = {name: runs for (name,), runs in group_by(of_board(lines), "method").items()}
     rows = [
         [REFERENCES.get(name, f"`{name}`"), *(over_seeds(groups[name], key) for key in HEADLINE)]
         for name in ("target", "retrained", *FOUND)
