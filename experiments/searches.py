@@ -5,7 +5,7 @@ A study's folder has a folder for each method, made by `unlearn -m search=METHOD
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,14 @@ SEARCHED = {
     "beta": ("objective", "beta"),
     "max_weight": ("objective", "max_weight"),
     "rank": ("scope", "rank"),
+    "forget_weight": ("objective", "forget_weight"),
+    "sam_radius": ("optimizer", "sam_radius"),
+    "noise_share": ("noised_start", "share"),
+    "step_lr": ("repselect", "lr"),
+    "lora_lr": ("repselect", "lora_lr"),
+    "directions": ("repselect", "directions"),
+    "repetitions": ("repselect", "repetitions"),
+    "most_kl": ("repselect", "most_kl_nats"),
 }
 """Column -> where its value stands in a run's configuration; a method has some of them."""
 
@@ -53,7 +61,7 @@ def _line(run: Path, scores: Sequence[str]) -> Line:
         reached = json.loads((run / "metrics.json").read_text())["unlearned"]
     method, number = _place(run)
     own = {"method": method, "trial": str(number), "seed": str(config["seed"]), "state": status["state"]}
-    own |= {name: _cell(config.get(part, {}).get(key)) for name, (part, key) in SEARCHED.items()}
+    own |= {name: _cell((config.get(part) or {}).get(key)) for name, (part, key) in SEARCHED.items()}
     own |= {key: _cell(reached.get(key)) for key in scores}
     return own | {"seconds": f"{_seconds(run):.0f}"}
 
@@ -131,9 +139,9 @@ def draw(figure: Any, lines: Sequence[Line], headings: Mapping[str, str]) -> Non
     """Draw the best score so far over the CPU minutes that were spent."""
     (key, heading), *_ = headings.items()
     axis = figure.subplots()
-    for colour, (name, runs) in zip(METHODS, by_method(lines, key).items(), strict=False):
+    for (marker, colour), (name, runs) in zip(product("os", METHODS), by_method(lines, key).items(), strict=False):
         spent = list(accumulate(float(line["seconds"]) / 60 for line in runs))
         best = list(accumulate((score(line, key) for line in runs), max))
-        axis.step([0, *spent], [0, *best], "o-", where="post", color=colour, markersize=4, label=name)
+        axis.step([0, *spent], [0, *best], f"{marker}-", where="post", color=colour, markersize=4, label=name)
     axis.set(xlabel="CPU minutes, one thread", ylabel=f"best {heading}", ylim=(-0.03, 1.03))
     figure.legend(loc="outside right upper")

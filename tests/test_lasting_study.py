@@ -37,8 +37,9 @@ def test_a_bar_is_of_the_mean_over_seeds() -> None:
     assert study.bars_missed([{**MET, "task_aggregate": cell} for cell in ("0.94", "0.97")]) == "none"
 
 
-def test_the_front_has_what_nothing_surpasses() -> None:
+def test_the_answer_is_of_the_methods_on_the_front() -> None:
     """b lasts better than a; c is worse than a in one respect and better in none; of parts nothing is said."""
     others = {"b": {"final": "0.5", "worst_case": "0.01"}, "c": {"leak": "2e-3"}}
     lines = [MET, *({**MET, "setting": name, **cells} for name, cells in others.items())]
-    assert study.front([*lines, {**MET, "group": "parts", "setting": "d", "final": "1.0"}]) == ["a", "b"]
+    answer = study.answer([*lines, {**MET, "group": "parts", "setting": "d", "final": "1.0"}])
+    assert answer.endswith("by final score: `a` 0.90 (bars missed: none), `b` 0.50 (bars missed: none).")
