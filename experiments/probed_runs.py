@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def _draw(figure: Any, methods: Mapping[str, Sequence[Line]]) -> None:
     """Draw each method's mean as a large mark, filled where it is on the front, and its runs as dots."""
     axis = figure.subplots()
     best = front(methods)
-    for (shape, colour), (name, runs) in zip(product("os", METHODS), methods.items(), strict=False):
+    for (shape, colour), (name, runs) in zip(cycle(product("os", METHODS)), methods.items(), strict=False):
         points = [(float(run["worst_case"]), float(run["final"])) for run in runs]
         axis.plot(*zip(*points, strict=True), ".", color=colour, markersize=5)
         at = mean(runs, "worst_case"), mean(runs, "final")

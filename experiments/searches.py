@@ -5,7 +5,7 @@ A study's folder has a folder for each method, made by `unlearn -m search=METHOD
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, product
+from itertools import accumulate, cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,8 @@ def draw(figure: Any, lines: Sequence[Line], headings: Mapping[str, str]) -> Non
     """Draw the best score so far over the CPU minutes that were spent."""
     (key, heading), *_ = headings.items()
     axis = figure.subplots()
-    for (marker, colour), (name, runs) in zip(product("os", METHODS), by_method(lines, key).items(), strict=False):
+    looks = cycle(product("os", METHODS))
+    for (marker, colour), (name, runs) in zip(looks, by_method(lines, key).items(), strict=False):
         spent = list(accumulate(float(line["seconds"]) / 60 for line in runs))
         best = list(accumulate((score(line, key) for line in runs), max))
         axis.step([0, *spent], [0, *best], f"{marker}-", where="post", color=colour, markersize=4, label=name)

@@ -1,4 +1,4 @@
-"""Tables and figure of experiments/sandbox_search: equal budgets (see experiments/study.py).
+"""Tables and figures of experiments/sandbox_search: equal budgets (see experiments/study.py).
 
 One FOLDER has a folder for each method, made by `unlearn -m search=METHOD`, with a folder for each trial. Another one
 has the probed runs of each method's best trial with other seeds.

@@ -1,0 +1,34 @@
+"""Tests of experiments/real_models/study.py: which models and boards a folder's lines are of."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from experiments.real_models import study
+
+NAMES = (*study.SHOWN, "utility", *study.PARTS, *study.GENERAL, "mia_auc")
+
+
+def write(run: Path, documents: int, metrics: dict[str, dict[str, float]]) -> None:
+    """Write what is read of a run, of unlearning or of memorising."""
+    run.mkdir(parents=True)
+    config = {"model": {"name": "smollm2_135m"}, "data": {"max_documents_per_task": documents}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "metrics.json").write_text(json.dumps(metrics))
+
+
+def test_target_and_retrained_model_have_folders_of_their_own(tmp_path: Path) -> None:
+    """A run that has not scored them leaves them to their folders; where it has, its own scores count."""
+    unlearned, target, retrained, other = (dict.fromkeys(NAMES, value) for value in (0.5, 0.25, 0.75, 1.0))
+    write(tmp_path / "target", 12, {"memorised": target})
+    write(tmp_path / "retrained", 12, {"memorised": other})
+    write(tmp_path / "runs" / "npo-3", 12, {"unlearned": unlearned, "retrained": retrained, "training": {}})
+    lines = {line["method"]: line for line in study.collected_lines(tmp_path)}
+    assert {name: line["final"] for name, line in lines.items()} == {
+        "target": "0.2500",
+        "retrained": "0.7500",
+        "npo": "0.5000",
+    }
+    assert study.of_board(list(lines.values())) == [], "no line is of the board with four documents"
+    assert study.of_board(list(lines.values()), 12) == list(lines.values())
