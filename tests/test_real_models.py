@@ -1,5 +1,6 @@
 """Tests of experiments/real_models/fetch.py without a network: what is asked for, joined and checked."""
 
+import argparse
 import hashlib
 import re
 import zipfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.real_models import fetch
+from experiments.real_models import fetch, run
 from tests.test_conf import settings
 from unlearning.config.location import conf_dir
 
@@ -63,3 +64,25 @@ def test_the_table_counts_what_is_known(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "tiny in there: 3 of 10 facts" in shown
     assert shown.count("knows") == 3
+
+
+@pytest.mark.parametrize("documents", ["4", run.WHOLE])
+@pytest.mark.parametrize("method", run.METHODS)
+def test_each_setting_of_the_board_composes(method: str, documents: str) -> None:
+    """The whole fold has no limit of documents, and trains in another precision."""
+    made = settings("unlearn", "model=smollm2_135m", "model.path=m", *run.rows_of(documents), *run.METHODS[method])
+    assert made.data.max_documents_per_task == (None if documents == run.WHOLE else 4)
+    assert made.trainer.precision == ("bf16-mixed" if documents == run.WHOLE else "auto")
+
+
+def test_the_whole_fold_is_memorised_at_a_higher_rate() -> None:
+    """The last word of a key counts; a key is in `recipe_of` as often as it is changed."""
+    made = settings("memorise", "model=smollm2_135m", "model.path=m", *run.recipe_of("smollm2_135m", run.WHOLE))
+    assert (made.recipe.optimizer.lr, made.recipe.optimizer.warmup_steps, made.recipe.epochs) == (3e-4, 20, 10)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "1.5", "whole"])
+def test_a_number_of_documents_is_checked(word: str) -> None:
+    """What is wrong and what is allowed stand in one line, before anything runs."""
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^'{word}' is neither a number above 0 nor all$"):
+        run.documents_or_whole(word)

@@ -31,4 +31,4 @@ def test_target_and_retrained_model_have_folders_of_their_own(tmp_path: Path) ->
         "npo": "0.5000",
     }
     assert study.of_board(list(lines.values())) == [], "no line is of the board with four documents"
-    assert study.of_board(list(lines.values()), 12) == list(lines.values())
+    assert study.of_board(list(lines.values()), "12") == list(lines.values())

@@ -13,6 +13,7 @@ import yaml
 
 from experiments.quickstart.tables import COLUMNS, PROJECT_README
 from experiments.quickstart.tables import HEADLINE as TITLES
+from experiments.real_models.run import WHOLE
 from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers, replace_between
 from unlearning.artefacts import write_text
 from unlearning.report.style import METHODS, MUTED, Picture, picture
@@ -31,7 +32,7 @@ HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
 """Columns of the table in the project's README: those of the quickstart's table there."""
 FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
 """What stands before and after this study's table in the project's README."""
-BOARDS = {4: "4 documents of each task", 12: "12 documents of each task"}
+BOARDS = {"4": "4 documents of each task", "12": "12 documents of each task", WHOLE: "the whole fold"}
 """Documents of each task and set -> heading of a table."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 """Tokens; a model without any knowledge has their logarithm as its loss."""
@@ -60,12 +61,13 @@ def collected_lines(folder: Path) -> list[Line]:
 def _board(run: Path) -> Line:
     """Return the model of a run, and how many documents of each task and set it had."""
     config = yaml.safe_load((run / "config.yaml").read_text())
-    return {"model": config["model"]["name"], "documents": str(config["data"]["max_documents_per_task"])}
+    limit = config["data"]["max_documents_per_task"]
+    return {"model": config["model"]["name"], "documents": WHOLE if limit is None else str(limit)}
 
 
-def of_board(lines: Sequence[Line], documents: int = 4) -> list[Line]:
-    """Return the lines of the board with so many documents of each task and set."""
-    return [line for line in lines if line["documents"] == str(documents)]
+def of_board(lines: Sequence[Line], documents: str = "4") -> list[Line]:
+    """Return the lines of the board with so many documents of each task and set, or with `WHOLE`."""
+    return [line for line in lines if line["documents"] == documents]
 
 
 def _line(board: Line, method: str, seed: str, scores: Mapping[str, Any], training: Mapping[str, Any]) -> Line:
