@@ -191,13 +191,18 @@ class Clock(DummyLogger):
 
 
 def train_ours(
-    case: Case, model: nn.Module, plan: list[PlanStep], chosen: TrainingRows, now: Callable[[], float]
+    case: Case,
+    model: nn.Module,
+    plan: list[PlanStep],
+    chosen: TrainingRows,
+    now: Callable[[], float],
+    precision: str = "auto",
 ) -> tuple[list[float], list[float]]:
     """Train and return the loss of each step, and the seconds from the beginning to its end."""
     clock, start = Clock(now), now()
     with tempfile.TemporaryDirectory() as folder:
         task = TrainingTask(model, case.objective(), plan, chosen, PAD, OptimizerConfig(lr=case.lr), 0, "benchmark")
-        fit(task, TrainerConfig(accelerator="cpu", devices="1"), Path(folder), [clock])
+        fit(task, TrainerConfig(accelerator="cpu", devices="1", precision=precision), Path(folder), [clock])
         with (Path(folder) / "loss_curve.csv").open() as handle:
             losses = [float(line["loss"]) for line in csv.DictReader(handle)]
     return losses, [moment - start for moment in clock.times]

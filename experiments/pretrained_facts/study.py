@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
 from experiments.study import Line, Study, group_by, markdown
 from unlearning.report.style import METHODS, MUTED, Picture, picture
 
@@ -137,6 +139,7 @@ def draw(figure: Any, panels: Mapping[tuple[str, ...], Sequence[Line]]) -> None:
     for ((model, knowledge, corruption), lines), axis in zip(panels.items(), axes, strict=False):
         how = corruption if corruption in HIDDEN else "weights put in"
         axis.set(title=f"{MODELS[model]}, {knowledge}, {how}", xlabel="layer", ylabel="nats")
+        axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
         axis.axhline(0, color=MUTED, linewidth=0.6)
         for index, kind in enumerate(("mlp", "attention")):
             _draw_curve(axis, lines, kind, METHODS[index])
