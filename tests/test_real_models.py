@@ -1,4 +1,4 @@
-"""Tests of experiments/real_models/fetch.py without a network: what is asked for, joined and checked."""
+"""Tests of experiments/real_models without a network: what is asked for, joined, checked and started."""
 
 import argparse
 import hashlib
@@ -6,6 +6,7 @@ import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,8 +69,9 @@ def test_the_table_counts_what_is_known(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("documents", ["4", run.WHOLE])
 @pytest.mark.parametrize("method", run.METHODS)
-def test_each_setting_of_the_board_composes(method: str, documents: str) -> None:
+def test_each_setting_of_the_board_composes(method: str, documents: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole fold has no limit of documents, and trains in another precision."""
+    monkeypatch.setenv("UNLEARNING_DATA", "/official")
     made = settings("unlearn", "model=smollm2_135m", "model.path=m", *run.rows_of(documents), *run.METHODS[method])
     assert made.data.max_documents_per_task == (None if documents == run.WHOLE else 4)
     assert made.trainer.precision == ("bf16-mixed" if documents == run.WHOLE else "auto")
@@ -86,3 +88,28 @@ def test_a_number_of_documents_is_checked(word: str) -> None:
     """What is wrong and what is allowed stand in one line, before anything runs."""
     with pytest.raises(argparse.ArgumentTypeError, match=f"^'{word}' is neither a number above 0 nor all$"):
         run.documents_or_whole(word)
+
+
+def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights come first, once; then the references, a run for each method and seed, and the comparison."""
+    started: list[list[str]] = []
+
+    def start(words: list[str], check: bool) -> SimpleNamespace:  # noqa: ARG001
+        started.append([Path(words[0]).name, *words[1:]])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(run.subprocess, "run", start)
+    monkeypatch.setattr(run, "FETCHED", tmp_path / "weights")
+    words = ["run", str(tmp_path / "board"), "--methods", "lasting", "--seeds", "3", "4"]
+    monkeypatch.setattr(run.sys, "argv", words)
+    run.main()
+    fetched, *commands = started
+    assert fetched[1:] == ["-m", "experiments.real_models.fetch", "smollm2_135m"]
+    assert f"model.path={tmp_path / 'weights' / 'smollm2_135m'}" in commands[0]
+    names = ["unlearn-evaluate", "unlearn-memorise", "unlearn-memorise", "unlearn", "unlearn", "unlearn-report"]
+    assert [command[0] for command in commands] == names
+    (tmp_path / "weights" / "smollm2_135m").mkdir(parents=True)
+    (tmp_path / "weights" / "smollm2_135m" / "config.json").touch()
+    started.clear()
+    run.main()
+    assert started == commands, "the same without the weights"

@@ -1,8 +1,8 @@
 """Memorise official documents with a pretrained model and unlearn them: `python -m experiments.real_models.run FOLDER`.
 
-It needs the official data ($UNLEARNING_DATA) and the weights of `experiments.real_models.fetch`. It scores the
-pretrained model, makes target and retrained model, then a run for each method and seed, and compares them at the end. A
-step that is finished is not repeated, and one that was interrupted goes on where it was.
+It needs the official data ($UNLEARNING_DATA), and gets the weights by `experiments.real_models.fetch` if they are not
+there. It scores the pretrained model, makes target and retrained model, then a run for each method and seed, and
+compares them at the end. A step that is finished is not repeated, and one that was interrupted goes on where it was.
 """
 
 import argparse
@@ -135,6 +135,8 @@ def main() -> None:
     given = parser.parse_args()
     folder, weights = given.folder.resolve(), (given.weights or FETCHED / given.model).resolve()
     common = [f"model={given.model}", *rows_of(given.documents), *SCORED, f"cache_dir={folder / 'cache'}"]
+    if not given.weights and not (weights / "config.json").exists():
+        subprocess.run([sys.executable, "-m", "experiments.real_models.fetch", given.model], check=True)
     finish("unlearn-evaluate", [*common, f"model.path={weights}"], folder / "base")
     recipe = [f"model.path={weights}", *recipe_of(given.model, given.documents)]
     for name, words in (("target", []), ("retrained", ["forget=false"])):
