@@ -32,3 +32,15 @@ def test_target_and_retrained_model_have_folders_of_their_own(tmp_path: Path) ->
     }
     assert study.of_board(list(lines.values())) == [], "no line is of the board with four documents"
     assert study.of_board(list(lines.values()), "12") == list(lines.values())
+
+
+def test_settings_on_the_way_have_a_table_of_their_own() -> None:
+    """No line is lost, and each method stands in one table; of twelve documents no setting is on the way."""
+    tables = study.table(study.STUDY.lines()).split("\n\n")
+    few, others = tables[-2:]
+    assert few.startswith("| 4 documents of each task |")
+    assert others.startswith("| 4 documents of each task, other numbers |")
+    shown = [row.split(" | ")[0] for row in few.splitlines() + others.splitlines() if row.startswith("| `")]
+    methods = {line["method"] for line in study.of_board(study.STUDY.lines())} - set(study.REFERENCES)
+    assert sorted(shown) == sorted(f"| `{method}`" for method in methods)
+    assert {study.is_on_the_way(name) for name in (*study.FOUND, "npo", "grad_diff")} == {False}

@@ -32,7 +32,9 @@ HEADLINE = [key for key, title in COLUMNS.items() if title in TITLES]
 """Columns of the table in the project's README: those of the quickstart's table there."""
 FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
 """What stands before and after this study's table in the project's README."""
-BOARDS = {"4": "4 documents of each task", "12": "12 documents of each task", WHOLE: "the whole fold"}
+FEW = "4"
+"""Documents of each task and set on the board where numbers were looked for."""
+BOARDS = {WHOLE: "the whole fold", "12": "12 documents of each task", FEW: "4 documents of each task"}
 """Documents of each task and set -> heading of a table."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 """Tokens; a model without any knowledge has their logarithm as its loss."""
@@ -65,7 +67,7 @@ def _board(run: Path) -> Line:
     return {"model": config["model"]["name"], "documents": WHOLE if limit is None else str(limit)}
 
 
-def of_board(lines: Sequence[Line], documents: str = "4") -> list[Line]:
+def of_board(lines: Sequence[Line], documents: str = FEW) -> list[Line]:
     """Return the lines of the board with so many documents of each task and set, or with `WHOLE`."""
     return [line for line in lines if line["documents"] == documents]
 
@@ -91,9 +93,21 @@ def over_seeds(lines: Sequence[Line], key: str) -> str:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return a table for each board: the references, and the methods, the highest final score first."""
+    """Return a table for each board: the references, and the methods, the highest final score first.
+
+    Settings on the way to the numbers that were found have a table of their own.
+    """
     boards = {heading: of_board(lines, documents) for documents, heading in BOARDS.items()}
+    few = boards[BOARDS[FEW]]
+    boards[BOARDS[FEW]] = [line for line in few if not is_on_the_way(line["method"])]
+    target = [line for line in few if line["method"] == "target"]
+    boards[f"{BOARDS[FEW]}, other numbers"] = target + [line for line in few if is_on_the_way(line["method"])]
     return "\n".join(_table(board, heading) for heading, board in boards.items() if board)
+
+
+def is_on_the_way(name: str) -> bool:
+    """Return whether this is a method with other numbers than those that were found, or than its first ones."""
+    return any(name.startswith(f"{method}_") for method in (*FOUND, "chunked_last_k"))
 
 
 def _table(lines: Sequence[Line], heading: str) -> str:
