@@ -2,7 +2,7 @@
 
 Both sides are `fit`, the training of every command, on the same model with random weights and the same official rows
 ($UNLEARNING_DATA) in the same steps; they differ in `trainer.precision` alone. Processors with instructions for
-bfloat16 (avx512_bf16, amx_bf16) multiply faster in it, others more slowly, so measure yours. The first step warms up
+bfloat16 (avx512_bf16, amx_bf16) multiply faster in it, others may be slower, so measure yours. The first step warms up
 and is not counted.
 """
 
@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that does other work too")
     options = parser.parse_args()
+    if options.steps < 2:
+        parser.error(f"--steps {options.steps}: the first step is not counted, so 2 or more are needed")
     torch.set_num_threads(options.threads)
     results = {}
     table = Table("what is trained", "bf16-mixed rows/s", "32-true rows/s", "ratio", "losses apart")

@@ -10,7 +10,7 @@ from experiments.real_models import study
 NAMES = (*study.SHOWN, "utility", *study.PARTS, *study.GENERAL, "mia_auc")
 
 
-def write(run: Path, documents: int, metrics: dict[str, dict[str, float]]) -> None:
+def write(run: Path, documents: int | None, metrics: dict[str, dict[str, float]]) -> None:
     """Write what is read of a run, of unlearning or of memorising."""
     run.mkdir(parents=True)
     config = {"model": {"name": "smollm2_135m"}, "data": {"max_documents_per_task": documents}}
@@ -32,6 +32,13 @@ def test_target_and_retrained_model_have_folders_of_their_own(tmp_path: Path) ->
     }
     assert study.of_board(list(lines.values())) == [], "no line is of the board with four documents"
     assert study.of_board(list(lines.values()), "12") == list(lines.values())
+
+
+def test_a_run_without_a_limit_of_documents_is_of_the_whole_fold(tmp_path: Path) -> None:
+    """Its board is called as on the command line of run.py."""
+    write(tmp_path / "target", None, {"memorised": dict.fromkeys(NAMES, 0.5)})
+    (line,) = study.collected_lines(tmp_path)
+    assert study.of_board([line], study.WHOLE) == [line]
 
 
 def test_settings_on_the_way_have_a_table_of_their_own() -> None:
