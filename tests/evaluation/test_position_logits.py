@@ -17,8 +17,7 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
 def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with memory for all logits, and with memory for those of two positions."""
     if request.param != "at once":
-        monkeypatch.setattr(position_logits, "LOGITS_MIB", {"cpu": 2 * 4 * 97})
-        monkeypatch.setattr(position_logits, "MIB", 1)
+        monkeypatch.setattr(position_logits, "tokens_together", lambda _device, _vocabulary: 2)
 
 
 def states_and_logits(model: PreTrainedModel) -> tuple[Tensor, Tensor]:

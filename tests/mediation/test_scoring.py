@@ -96,8 +96,7 @@ def test_logits_are_looked_at_a_few_at_a_time(count: int, monkeypatch: pytest.Mo
     """The pieces may end in the middle of an answer."""
     model = deep_model("gemma2", 2).double()
     sizes: list[int] = []
-    monkeypatch.setattr(scoring, "LOGITS_MIB", {"cpu": count})
-    monkeypatch.setattr(scoring, "MIB", 4 * 96)
+    monkeypatch.setattr(scoring, "tokens_together", lambda _device, _vocabulary: count)
     handle = model.get_output_embeddings().register_forward_hook(
         lambda _module, _inputs, logits: sizes.append(logits.shape[1])
     )

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearning.models import token_values as module
-from unlearning.models.token_values import Evaluate, token_values
+from unlearning.models.token_values import Evaluate, token_values, tokens_together
 
 WIDTH, VOCABULARY, POSITIONS = 8, 40, 23
 
@@ -38,8 +38,8 @@ def plain(head: Tensor, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor
 @pytest.mark.parametrize("frozen", [True, False])
 def test_equals_all_logits_together(monkeypatch: pytest.MonkeyPatch, frozen: bool) -> None:
     """Chunks of 3 tokens give equal values and gradients, with an outer loss that is not linear either."""
-    monkeypatch.setattr(module, "MIB", 1)
-    monkeypatch.setattr(module, "LOGITS_MIB", {"cpu": 3 * 4 * VOCABULARY})
+    monkeypatch.setattr(module, "LEAST_TOKENS", 3)
+    monkeypatch.setattr(module, "LOGITS_MIB", {"cpu": 0})
     head, states, targets = head_and_states()
     head.requires_grad_(not frozen)
     weights = torch.linspace(-1, 2, POSITIONS, dtype=torch.float64)
@@ -69,3 +69,12 @@ def test_no_positions(frozen: bool) -> None:
     head, states, targets = head_and_states()
     values, nats = token_values(states[:0], squared_cross_entropy(head.detach(), targets), VOCABULARY, frozen)
     assert values.shape == nats.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("device", "vocabulary", "count"),
+    [("cpu", 1000, 6291), ("cpu", 49_152, 128), ("cpu", 262_144, 128), ("cuda", 262_144, 1024), ("mps", 1000, 6291)],
+)
+def test_a_large_vocabulary_has_as_many_tokens_together(device: str, vocabulary: int, count: int) -> None:
+    """24 MiB (a GPU: 1 GiB) of float32 hold 6291 times 1000 logits, and 24 times 262,144: too few to be efficient."""
+    assert tokens_together(device, vocabulary) == count

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from unlearning.models.projection import project
-from unlearning.models.token_values import LOGITS_MIB, MIB
+from unlearning.models.token_values import tokens_together
 
 
 def logits_by_part(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -20,8 +20,7 @@ def logits_by_part(model: PreTrainedModel, decoder: nn.Module, states: Tensor) -
     The logits are in float32 or better.
     """
     vocabulary: int = model.get_input_embeddings().weight.shape[0]
-    most = max(1, LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
-    number = -(-len(states) // most)
+    number = -(-len(states) // tokens_together(states.device.type, vocabulary))
     for part in range(number):
         some = slice(len(states) * part // number, len(states) * (part + 1) // number)
         yield some, project(model, decoder, states[some])

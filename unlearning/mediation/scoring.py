@@ -16,12 +16,10 @@ from unlearning.mediation.encoded_fact import EncodedFact
 from unlearning.mediation.model_parts import ModelParts
 from unlearning.models.cache_name import CACHE_NAME
 from unlearning.models.projection import DecoderOutput, project
+from unlearning.models.token_values import tokens_together
 
 Cells = tuple[Tensor, Tensor, Tensor]
 """For every answer token (N,): its row, the position that predicts it, and the token."""
-MIB = 2**20
-LOGITS_MIB = {"cpu": 8, "cuda": 1024}
-"""MiB of logits that are made at once, by type of device: a CPU is fastest while they stay in its caches."""
 
 
 def answer_states(
@@ -50,8 +48,7 @@ def answer_states(
 def logits_of(parts: ModelParts, states: Tensor) -> Iterator[Tensor]:
     """Yield the logits (n, vocabulary), in float32 or better, of states (N, width), a few states at a time."""
     vocabulary = parts.model.config.get_text_config().vocab_size
-    count = max(1, LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
-    for piece in torch.split(states, count):
+    for piece in torch.split(states, tokens_together(states.device.type, vocabulary)):
         yield project(parts.model, parts.decoder, piece)
 
 

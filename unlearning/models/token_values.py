@@ -15,9 +15,11 @@ from torch.utils.checkpoint import checkpoint
 
 MIB = 2**20
 LOGITS_MIB = {"cpu": 24, "cuda": 1024}
-"""Size of the logits that are computed together, by device. A hundred rows of 50,000 make efficient matrix products.
-The C library gives pieces of memory above 32 MiB back to the system each time, and getting them again takes longer than
-filling them."""
+"""Size of the logits that are computed together, by device. The C library gives pieces of memory above 32 MiB back to
+the system each time, and getting them again takes longer than filling them."""
+LEAST_TOKENS = 128
+"""However large their logits are, so many tokens are computed together. Each part reads the whole projection, and adds
+to a gradient of its size where it is trained: with a vocabulary of 262,144, parts of 24 tokens take twice the time."""
 
 Evaluate = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 """A function from hidden states (n, width) and the slice of their tokens to values (n,) and cross-entropies (n,).
@@ -26,13 +28,18 @@ Token i's value must depend on hidden state i alone.
 """
 
 
+def tokens_together(device: str, vocabulary: int) -> int:
+    """Return how many tokens' logits, `vocabulary` numbers in float32 each, are computed together on this device."""
+    return max(LEAST_TOKENS, LOGITS_MIB.get(device, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
+
+
 def token_values(states: Tensor, evaluate: Evaluate, vocabulary: int, frozen: bool) -> tuple[Tensor, Tensor]:
     """Return (N,) values with gradient and (N,) cross-entropies without, from hidden states (N, width).
 
     `vocabulary` is the number of logits a token, which decides how many tokens are evaluated together; `frozen` says
     that nothing that `evaluate` uses is trained.
     """
-    parts = _parts(len(states), LOGITS_MIB.get(states.device.type, LOGITS_MIB["cpu"]) * MIB // (4 * vocabulary))
+    parts = _parts(len(states), tokens_together(states.device.type, vocabulary))
     if frozen:
         found: tuple[Tensor, Tensor] = _WithGradient.apply(states, parts, evaluate)  # type: ignore[no-untyped-call]
         return found
@@ -44,7 +51,7 @@ def token_values(states: Tensor, evaluate: Evaluate, vocabulary: int, frozen: bo
 
 def _parts(count: int, most: int) -> list[slice]:
     """Return as few slices as possible, all about as long: a product with the few rows of a remainder would be slow."""
-    number = -(-count // max(1, most))
+    number = -(-count // most)
     return [slice(count * part // number, count * (part + 1) // number) for part in range(number)]
 
 

@@ -13,7 +13,7 @@ from unlearning.config.commands import UnlearnConfig
 from unlearning.config.model import Quantization
 from unlearning.config.scope import TracedScopeConfig
 from unlearning.models import anatomy
-from unlearning.models.token_values import LOGITS_MIB, MIB
+from unlearning.models.token_values import tokens_together
 from unlearning.plan.activations import count_activations
 from unlearning.plan.counts import Counts, counts_of
 from unlearning.plan.machine import Machine
@@ -172,7 +172,7 @@ def _prefix_bytes(config: UnlearnConfig, planned: PlannedTraining, scoped: nn.Mo
 
 def _logits_bytes(machine: Machine, counts: Counts, tokens: int) -> float:
     """Return the bytes of the logits that are computed together: those of all tokens in float32, or as many as may."""
-    return float(min(LOGITS_MIB[machine.kind] * MIB, 4 * counts.vocabulary * tokens))
+    return 4.0 * counts.vocabulary * min(tokens, tokens_together(machine.kind, counts.vocabulary))
 
 
 def _all_tokens(planned: PlannedTraining) -> int:
