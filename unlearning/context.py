@@ -23,6 +23,8 @@ class RunContext:
     """Names of the files of conf/tuned that joined."""
     resolved: Mapping[str, Any] = field(default_factory=dict)
     """The whole configuration as plain data."""
+    code: Mapping[str, Any] = field(default_factory=dict)
+    """What code runs, see `runs.code_state`; empty where a test makes a context by itself."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

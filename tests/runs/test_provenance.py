@@ -4,11 +4,18 @@ import json
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import cast
 
 import pytest
+from hydra.conf import HydraConf
+from omegaconf import OmegaConf
 
-from unlearning.runs import provenance as module
-from unlearning.runs.provenance import provenance, source_state, without_home
+from unlearning.commands.start import run_context
+from unlearning.config.commands import MergeConfig
+from unlearning.runs import code_state as module
+from unlearning.runs.code_state import code_state, source_state
+from unlearning.runs.folder import save_provenance
+from unlearning.runs.provenance import provenance, without_home
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
 
@@ -16,6 +23,7 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
 def _record(overrides: list[str]) -> dict[str, object]:
     """Return a record with these words of the command line."""
     return provenance(
+        code=code_state(),
         data_fingerprint="abc",
         seeds={"training": 1},
         overrides=overrides,
@@ -50,6 +58,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
     """A time without a zone could mean any moment of a day."""
     with pytest.raises(ValueError, match="time zone"):
         provenance(
+            code={},
             data_fingerprint=None,
             seeds={},
             overrides=[],
@@ -94,6 +103,24 @@ def test_source_state_of_a_checkout(tmp_path: Path) -> None:
     state = source_state(tmp_path)
     assert state is not None
     assert state["dirty"] is True
+
+
+def test_a_commit_while_a_process_runs_changes_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record names the commit whose code was loaded, and not the one that is there at the end."""
+    _git(tmp_path, "init", "-q")
+    _git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    first = _git(tmp_path, "rev-parse", "HEAD")
+    monkeypatch.setattr(module, "checkout", lambda: tmp_path)
+    code_state.cache_clear()
+    cfg = OmegaConf.create({})
+    hydra = OmegaConf.create({"mode": "RUN", "overrides": {"task": []}, "runtime": {"choices": {}}})
+    begun = run_context(cfg, cast(HydraConf, hydra), tmp_path)
+    _git(tmp_path, "commit", "-q", "--allow-empty", "-m", "second")
+    later = run_context(cfg, cast(HydraConf, hydra), tmp_path)
+    code_state.cache_clear()
+    for context in (begun, later):
+        assert save_provenance(MergeConfig(), "abc", {}, context)["source"]["commit"] == first
+    assert json.loads((tmp_path / "provenance.json").read_text())["source"]["commit"] == first
 
 
 def test_no_source_state_without_a_repository(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from unlearning.config.settings import settings_of
 from unlearning.context import RunContext
+from unlearning.runs.code_state import code_state
 
 NOT_A_CHOICE = ("hydra", "schema", "tuned")
 """Groups of conf/ that say nothing about a run begin with these words. `RunContext.tuned` names the tuned files."""
@@ -41,6 +42,7 @@ def run_context(cfg: DictConfig, hydra_settings: HydraConf, run_dir: Path) -> Ru
         },
         tuned=list(cfg.tuned.files) if "tuned" in cfg else [],
         resolved=OmegaConf.to_container(cfg, resolve=True, enum_to_str=True),  # type: ignore[arg-type]
+        code=code_state(),
     )
 
 

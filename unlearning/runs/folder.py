@@ -112,6 +112,7 @@ def save_provenance(
     if isinstance(config, UnlearnConfig | TraceCommandConfig):
         seeds["trace"] = config.trace.seed
     record = provenance(
+        code=context.code,
         data_fingerprint=data_fingerprint,
         seeds=seeds,
         overrides=context.overrides,

@@ -3,11 +3,9 @@
 The record is meant to be published, so it names no user, no host, no environment variable and no home folder.
 """
 
-import hashlib
 import importlib.metadata
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ _HOMES = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s,'\"\]]+|/roo
 
 def provenance(
     *,
+    code: Mapping[str, Any],
     data_fingerprint: str | None,
     seeds: Mapping[str, int],
     overrides: Sequence[str],
@@ -38,13 +37,13 @@ def provenance(
 ) -> dict[str, Any]:
     """Return the content of provenance.json as plain data; what cannot be found out is None.
 
-    `overrides` are the words of the command line; home folders in them become "~". `tuned` are the names of the files
-    of conf/tuned that joined. Raises ValueError for a time without a zone.
+    `code` is what `code_state` gave as the run started. `overrides` are the words of the command line; home folders in
+    them become "~". `tuned` are the names of the files of conf/tuned that joined. Raises ValueError for a time
+    without a zone.
     """
     return {
         "package": __version__,
-        "source": source_state(checkout()),
-        "requirements_lock_sha256": _lock_hash(checkout()),
+        **code,
         "data_fingerprint": data_fingerprint,
         "seeds": dict(seeds),
         "python": platform.python_version(),
@@ -73,52 +72,11 @@ def without_home(value: Any) -> Any:
     return value
 
 
-def checkout() -> Path | None:
-    """Return the source checkout that this package runs from; None for an installed wheel.
-
-    Only the folder right above the package counts: a wheel in a virtual environment may lie inside somebody
-    else's repository, whose commit says nothing about this code.
-    """
-    folder = Path(__file__).resolve().parent.parent.parent
-    return folder if (folder / ".git").exists() and (folder / "pyproject.toml").exists() else None
-
-
-def source_state(folder: Path | None) -> dict[str, Any] | None:
-    """Return the commit of the checkout, and whether files differ from it or are untracked; None without git."""
-    if folder is None:
-        return None
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain")
-    if commit is None or changes is None:
-        return None
-    return {"commit": commit, "dirty": bool(changes)}
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what a git command prints; None where it fails."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def _version(package: str) -> str | None:
     """Return the version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _lock_hash(folder: Path | None) -> str | None:
-    """Return the SHA-256 of the checkout's requirements.lock; None where there is none."""
-    if folder is None:
-        return None
-    try:
-        return hashlib.sha256((folder / "requirements.lock").read_bytes()).hexdigest()
-    except OSError:
         return None
 
 
