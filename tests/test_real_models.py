@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments.pretrained_facts import run as traces
 from experiments.real_models import fetch, run
 from tests.test_conf import settings
 from unlearning.config.location import conf_dir
@@ -67,18 +68,28 @@ def test_the_table_counts_what_is_known(capsys: pytest.CaptureFixture[str]) -> N
     assert shown.count("knows") == 3
 
 
-@pytest.mark.parametrize("documents", ["4", run.WHOLE])
+@pytest.mark.parametrize(
+    ("model", "documents", "limit", "precision"),
+    [
+        ("smollm2_135m", "4", 4, "auto"),
+        ("smollm2_135m", run.WHOLE, None, "bf16-mixed"),
+        ("gemma3_270m", "12", 12, "bf16-mixed"),
+    ],
+)
 @pytest.mark.parametrize("method", run.METHODS)
-def test_each_setting_of_the_board_composes(method: str, documents: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole fold has no limit of documents, and trains in another precision."""
+def test_each_setting_of_the_board_composes(
+    method: str, model: str, documents: str, limit: int | None, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole fold has no limit of documents; it and Gemma train in another precision."""
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
-    made = settings("unlearn", "model=smollm2_135m", "model.path=m", *run.rows_of(documents), *run.METHODS[method])
-    assert made.data.max_documents_per_task == (None if documents == run.WHOLE else 4)
-    assert made.trainer.precision == ("bf16-mixed" if documents == run.WHOLE else "auto")
+    words = [*run.rows_of(documents), *run.precision_of(model, documents), *run.METHODS[method]]
+    made = settings("unlearn", f"model={model}", "model.path=m", *words)
+    assert made.data.max_documents_per_task == limit
+    assert made.trainer.precision == precision
 
 
-def test_the_whole_fold_is_memorised_at_a_higher_rate() -> None:
-    """This was found for SmolLM2 and is for no other model; the number of epochs is the same."""
+def test_how_each_model_memorises() -> None:
+    """The whole fold's rate was found for SmolLM2 and is for no other model. Gemma's embeddings stay."""
 
     def recipe(model: str, documents: str) -> tuple[float, int, int]:
         made = settings("memorise", f"model={model}", "model.path=m", *run.recipe_of(model, documents)).recipe
@@ -86,7 +97,9 @@ def test_the_whole_fold_is_memorised_at_a_higher_rate() -> None:
 
     assert recipe("smollm2_135m", run.WHOLE) == (3e-4, 20, 10)
     assert recipe("smollm2_135m", "4") == (2e-4, 5, 10)
-    assert recipe("gemma3_270m", run.WHOLE) == recipe("gemma3_270m", "4") == (1e-4, 5, 10)
+    assert recipe("gemma3_270m", run.WHOLE) == recipe("gemma3_270m", "4") == (3e-4, 20, 10)
+    scope = settings("memorise", "model=gemma3_270m", "model.path=m", *run.recipe_of("gemma3_270m", "4")).scope
+    assert (scope.layers, [kind.value for kind in scope.modules], scope.embeddings) == ("all", ["layer"], False)
 
 
 @pytest.mark.parametrize("word", ["0", "-1", "1.5", "whole"])
@@ -119,3 +132,33 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
     started.clear()
     run.main()
     assert started == commands, "the same without the weights"
+
+
+def test_each_trace_composes_and_begins_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both models have pretrained facts traced in two ways; what a target has memorised is traced in five."""
+    monkeypatch.setenv("UNLEARNING_DATA", "/official")
+    traced: dict[str, list[str]] = {}
+
+    def begun(command: list[str], check: bool) -> SimpleNamespace:  # noqa: ARG001
+        words = [str(word) for word in command[1:]]
+        (folder,) = [Path(word.partition("=")[2]) for word in words if word.startswith("hydra.run.dir=")]
+        traced[folder.name] = words
+        folder.mkdir(parents=True)
+        (folder / "report.html").write_text("")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(traces.subprocess, "run", begun)
+    given = ["run", str(tmp_path / "out"), "--memorised-gemma3", str(tmp_path / "board")]
+    monkeypatch.setattr("sys.argv", given)
+    traces.main()
+    found = traced.copy()
+    traced.clear()
+    traces.main()
+    assert not traced
+    pretrained = {f"{model}-pretrained-{way}" for model in fetch.SOURCES for way in traces.CORRUPTIONS}
+    ways = [*traces.CORRUPTIONS, *traces.AGAINST_BASE]
+    assert set(found) == pretrained | {f"gemma3_270m-memorised-{way}" for way in ways}
+    for name, words in found.items():
+        made = settings("trace", *(word for word in words if not word.startswith("hydra.")))
+        assert made.model.name == name.partition("-")[0]
+        assert (made.trace.base_model is not None) == (name.rpartition("-")[2] in traces.AGAINST_BASE)

@@ -15,18 +15,22 @@ from pathlib import Path
 from experiments.real_models.fetch import FOLDER as FETCHED
 from experiments.real_models.fetch import SOURCES
 
+BATCHES = ["recipe.epochs=10", "recipe.batch_rows=8"]
 RECIPES = {
-    "smollm2_135m": ["recipe.epochs=10", "recipe.batch_rows=8", "recipe.optimizer.lr=2e-4"],
-    "gemma3_270m": ["recipe.epochs=10", "recipe.batch_rows=8", "recipe.optimizer.lr=1e-4"],
+    "smollm2_135m": [*BATCHES, "recipe.optimizer.lr=2e-4", "recipe.optimizer.warmup_steps=5"],
+    "gemma3_270m": [
+        *(*BATCHES, "recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"),
+        *("scope=layers", "scope.layers=all", "scope.modules=[layer]"),
+    ],
 }
-"""How each model memorises."""
-WARM_UP = "recipe.optimizer.warmup_steps=5"
+"""How each model memorises. Gemma's embeddings stay: of 262,144 tokens, their gradient takes longer than all layers."""
 WHOLE = "all"
 """In place of a number of documents: the whole official fold."""
 WHOLE_RECIPES = {"smollm2_135m": ["recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"]}
 """What the whole fold changes in how a model memorises, so that it knows more dates and numbers by heart."""
-WHOLE_TRAINER = "trainer.precision=bf16-mixed"
-"""On a processor with instructions for bfloat16 it takes 0.7 of the time (benchmarks/precision.py)."""
+SHORTER = "trainer.precision=bf16-mixed"
+"""How Gemma trains, and any model on the whole fold. On a processor with instructions for bfloat16 it takes 0.7 of the
+time (benchmarks/precision.py)."""
 SCORED = ["evaluation=semeval", "evaluation.shots=0", "evaluation.max_questions=114"]
 """MMLU's letters are at chance in models of this size, so few questions are asked: two of each subject."""
 DOCUMENTS = ["prompt.forget_supervised=document", "prompt.retain_supervised=document"]
@@ -131,7 +135,13 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     given = parser.parse_args()
     folder, weights = given.folder.resolve(), (given.weights or FETCHED / given.model).resolve()
-    common = [f"model={given.model}", *rows_of(given.documents), *SCORED, f"cache_dir={folder / 'cache'}"]
+    common = [
+        f"model={given.model}",
+        *rows_of(given.documents),
+        *precision_of(given.model, given.documents),
+        *SCORED,
+        f"cache_dir={folder / 'cache'}",
+    ]
     if not given.weights and not (weights / "config.json").exists():
         subprocess.run([sys.executable, "-m", "experiments.real_models.fetch", given.model], check=True)
     finish("unlearn-evaluate", [*common, f"model.path={weights}"], folder / "base")
@@ -154,16 +164,19 @@ def documents_or_whole(word: str) -> str:
 
 
 def rows_of(documents: str) -> list[str]:
-    """Return the words that choose the official rows, and the precision in which they are trained."""
-    if documents == WHOLE:
-        return ["data=semeval25_validation", WHOLE_TRAINER]
-    return ["data=semeval25_validation", f"data.max_documents_per_task={documents}"]
+    """Return the words that choose the official rows."""
+    limit = [] if documents == WHOLE else [f"data.max_documents_per_task={documents}"]
+    return ["data=semeval25_validation", *limit]
+
+
+def precision_of(model: str, documents: str) -> list[str]:
+    """Return the word of the precision of all training, where it is not float32."""
+    return [SHORTER] if documents == WHOLE or model == "gemma3_270m" else []
 
 
 def recipe_of(model: str, documents: str) -> list[str]:
     """Return the words of memorising."""
-    changes = WHOLE_RECIPES.get(model, []) if documents == WHOLE else []
-    return [*RECIPES[model], WARM_UP, *changes]
+    return [*RECIPES[model], *(WHOLE_RECIPES.get(model, []) if documents == WHOLE else [])]
 
 
 def finish(command: str, words: Sequence[str], folder: Path | None) -> None:

@@ -35,6 +35,11 @@ def test_settings_are_those_of_the_command_line(tmp_path: Path) -> None:
     ("words", "command", "message"),
     [
         (["optimizer.lrr=3"], "unlearn", r"^optimizer\.lrr: no such key; allowed here: accumulation"),
+        (
+            ["scope=layers"],
+            "memorise",
+            r"^scope\.layers: it has no default, so it must be given: scope\.layers=\.\.\.$",
+        ),
         (["optimizer.lr=-1"], "trace", r"^optimizer: no such key; allowed here"),
         (["seed=1,2"], "unlearn", "multirun"),
         ([], "report", r"^command=report: must be one of unlearn, "),

@@ -37,6 +37,20 @@ def test_batches_say_what_single_rows_say(family: str) -> None:
     assert len(set(expected)) > 1
 
 
+@pytest.mark.by_default("gemma3_text")
+@pytest.mark.parametrize("family", ["olmo", "gemma3_text", "mistral", "gpt2"])
+def test_the_longest_prompt_may_leave_first(family: str) -> None:
+    """Its leaving makes void slots of the others' padding, more than are kept. A sliding window keeps none to clear."""
+    model, tokenizer = byte_model(family), byte_tokenizer()
+    short = as_completions(ROWS[:3])
+    longest = max(len(row.input) for row in short) + 4 * decoding.VOID_SLOTS
+    row = dataclasses.replace(ROWS[1], kind=Kind.QUESTION, output="\u2603", input=("long " * longest)[: longest + 1])
+    expected = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in short]
+    ended, *found = answers(model, tokenizer, [row, *short], 40)
+    assert found == expected
+    assert len(ended) < min(map(len, expected))
+
+
 @pytest.mark.grid
 @pytest.mark.parametrize("batch_tokens", [1, 300, 100000])
 @pytest.mark.parametrize("bos", [False, True])

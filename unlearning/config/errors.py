@@ -4,7 +4,7 @@ import re
 from dataclasses import fields, is_dataclass
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from unlearning.config.registration import schemas
 from unlearning.errors import InputError
@@ -28,6 +28,8 @@ def one_line(error: BaseException) -> str:
     text = str(cause.msg or cause) if cause is not None else str(error)
     named = re.search(r"full_key: (\S+)", f"{cause or ''} {error}")
     key = (cause.full_key or cause.key if cause is not None else None) or (named.group(1) if named else None)
+    if isinstance(cause, MissingMandatoryValue) and key:
+        return f"{key}: it has no default, so it must be given: {key}=..."
     allowed = _siblings(cause) or _fields(str(error))
     if key and allowed and re.search(r"Key '.*?' (is )?not in", f"{text} {error}"):
         return f"{key}: no such key; allowed here: {allowed}"

@@ -88,10 +88,9 @@ class DecodingBatch:
         self.layer_weights = layer_weights(model)
         self.cache = new_cache(model)
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
-        layers = self.cache.layers
-        self.may_draft = (
-            self.takes_positions and bool(layers) and all(type(layer) is PreallocatedLayer for layer in layers)
-        )
+        # A sliding window counts slots, so none of them may be void, and it keeps too few for any to move.
+        self.slots_may_move = all(type(layer) is PreallocatedLayer for layer in self.cache.layers)
+        self.may_draft = self.takes_positions and bool(self.cache.layers) and self.slots_may_move
         self.mask = torch.empty(len(self.rows), 0, dtype=torch.long, device=model.device)
 
     def decode(self) -> None:
@@ -172,9 +171,12 @@ class DecodingBatch:
             self._clear_void()
 
     def _clear_void(self) -> None:
-        """Move each row's slots to the right, over its void ones, where every row has VOID_SLOTS of these or more."""
+        """Move each row's slots to the right, over its void ones, where every row has VOID_SLOTS of these or more.
+
+        Padding is void too: without the longest prompts, whose rows have left the batch, all others have some.
+        """
         width = int(self.mask.sum(1).max())
-        if self.mask.shape[1] - width < VOID_SLOTS:
+        if not self.slots_may_move or self.mask.shape[1] - width < VOID_SLOTS:
             return
         order = self.mask.argsort(dim=1, stable=True)[:, -width:]
         for layer in self.cache.layers:
