@@ -64,7 +64,14 @@ METHODS = {
     "chunked_lora_6_epochs": ["method=chunked_lora", "schedule.epochs=6", "schedule.chunk_rows=254"],
     "lasting_5_epochs": ["method=lasting", "schedule.epochs=5"],
     "lasting_3_3_nats_5_epochs": ["method=lasting", AT_3_3, "schedule.epochs=5"],
+    "lasting_3_5_nats_4_epochs": ["method=lasting", "objective.forget_ceiling_nats=3.5", "schedule.epochs=4"],
     "layer_freeze_mlp_0_5_8_epochs": ["method=layer_freeze_mlp_0_5", "schedule.epochs=8"],
+    "layer_freeze_mlp_0_5_4_1_nats_8_epochs": [
+        *("method=layer_freeze_mlp_0_5", "objective.forget_ceiling_nats=4.1", "schedule.epochs=8"),
+    ],
+    "chunked_lora_4_4_nats_6_epochs": [
+        *("method=chunked_lora", "objective.forget_ceiling_nats=4.4", "schedule.epochs=6", "schedule.chunk_rows=254"),
+    ],
     # On the way to them.
     "lasting_3_nats": ["method=lasting", "objective.forget_ceiling_nats=3"],
     "lasting_3_4_nats": ["method=lasting", "objective.forget_ceiling_nats=3.4"],

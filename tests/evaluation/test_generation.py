@@ -12,6 +12,7 @@ from unlearning.errors import InputError
 from unlearning.evaluation import decoding
 from unlearning.evaluation.generation import end_tokens, generate
 from unlearning.evaluation.semeval import row_score
+from unlearning.evaluation.speculative import draft_tokens
 
 ROWS = official_rows(Split.FORGET)
 
@@ -128,6 +129,28 @@ def test_drafts_change_nothing(share: float, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(decoding, "DRAFTED_SHARE", share)
     monkeypatch.setattr(decoding, "VOID_SLOTS", 8)
     assert answers(model, tokenizer, rows, 40) == texts
+
+
+@pytest.mark.by_default("gemma3_text-0")
+@pytest.mark.parametrize("missing", [0, 1])
+@pytest.mark.parametrize("family", ["gemma3_text", "mistral", "gpt_oss"])
+def test_a_window_that_holds_all_slots_is_full_attention(
+    family: str, missing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then drafts are checked; with one slot less they are not. Neither changes an answer."""
+    monkeypatch.setattr(decoding, "DRAFTED_SHARE", 0.0)
+    monkeypatch.setattr(decoding, "VOID_SLOTS", 8)
+    tokenizer = byte_tokenizer()
+    width = max(len(ids) for ids in tokenizer([row.input for row in ROWS])["input_ids"])
+    window = decoding.slots_needed(width, 40) - missing
+    model = byte_model(family, sliding_window=window)
+    texts = [greedy_text(model, tokenizer, row.input, 40, {0}) for row in ROWS]
+    wanted = [f"{text} unsaid" for text in texts]  # so that no answer is complete before its end
+    rows = [dataclasses.replace(row, output=text) for row, text in zip(as_completions(ROWS), wanted, strict=True)]
+    drafted: list[bool] = []
+    monkeypatch.setattr(decoding, "draft_tokens", lambda *given: drafted.append(True) or draft_tokens(*given))
+    assert answers(model, tokenizer, rows, 40) == texts
+    assert bool(drafted) == (missing == 0)
 
 
 def test_a_row_ends_where_the_context_does() -> None:

@@ -86,7 +86,7 @@ class DecodingBatch:
         self.ends = ends
         self.room = max(answer.room for answer in answers)
         self.layer_weights = layer_weights(model)
-        self.cache = new_cache(model)
+        self.cache = new_cache(model, slots_needed(max(answer.length for answer in answers), self.room))
         self.takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
         # A sliding window counts slots, so none of them may be void, and it keeps too few for any to move.
         self.slots_may_move = all(type(layer) is PreallocatedLayer for layer in self.cache.layers)

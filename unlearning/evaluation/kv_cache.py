@@ -10,7 +10,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import CacheLayerMixin, DynamicLayer
+from transformers.cache_utils import CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 
 from unlearning.models.cache_name import CACHE_NAME
 
@@ -80,28 +80,40 @@ def _grown_buffer(states: Tensor, like: Tensor, old: int, new: int) -> Tensor:
     return buffer
 
 
-def new_cache(model: PreTrainedModel) -> DynamicCache:
-    """Return an empty cache for the model; layers of other kinds (sliding windows) are those of transformers."""
+def new_cache(model: PreTrainedModel, slots: int | None = None) -> DynamicCache:
+    """Return an empty cache for the model, whose rows take at most so many slots; None: nobody knows how many.
+
+    A window that is not shorter hides none of the slots, so its layer is like one with full attention. Layers of other
+    kinds, and shorter windows, are those of transformers.
+    """
     cache = DynamicCache(config=model.config)
-    cache.layers = [PreallocatedLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [PreallocatedLayer() if _keeps_all(layer, slots) else layer for layer in cache.layers]
     return cache
+
+
+def _keeps_all(layer: CacheLayerMixin, slots: int | None) -> bool:
+    """Return whether a layer of transformers' cache would keep so many slots, and all of them are seen."""
+    if type(layer) is DynamicSlidingWindowLayer:
+        return slots is not None and slots <= layer.sliding_window
+    return type(layer) is DynamicLayer
 
 
 class SharedPrefix:
     """A prefix of tokens that goes through the model once and is shared by batches of up to `rows` rows.
 
     `room` is the most tokens that a row has after the prefix. In layers with full attention each row has one buffer,
-    and all batches write behind the prefix. A sliding window loses what is at its beginning, so each batch gets a copy
-    of it.
+    and all batches write behind the prefix. A sliding window that is shorter than a row loses what is at its beginning,
+    so each batch gets a copy of it.
     """
 
     def __init__(self, model: PreTrainedModel, tokens: Sequence[int], rows: int, room: int) -> None:
         self.model = model
         self.length = len(tokens)
+        self.slots = len(tokens) + room
         self.layers: list[CacheLayerMixin] = []
         self.buffers: list[tuple[Tensor, Tensor] | None] = []
         if tokens:
-            cache = new_cache(model)
+            cache = new_cache(model, self.slots)
             ids = torch.tensor([list(tokens)], device=model.device)
             model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE_NAME: cache})
             self.layers = cache.layers
@@ -114,7 +126,7 @@ class SharedPrefix:
 
     def cache_for(self, rows: int) -> DynamicCache:
         """Return a cache of so many rows that hold the prefix; the cache returned before must no longer be used."""
-        cache = new_cache(self.model)
+        cache = new_cache(self.model, self.slots)
         for place, (layer, buffers) in enumerate(zip(self.layers, self.buffers, strict=True)):
             if buffers is None:
                 cache.layers[place] = deepcopy(layer)

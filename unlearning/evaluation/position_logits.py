@@ -34,7 +34,8 @@ def log_probabilities(
     for some, logits in logits_by_part(model, decoder, states):
         own = (places >= some.start) & (places < some.stop)
         rows = places[own] - some.start
-        values[own] = logits[rows, tokens[own]] - logits.logsumexp(1)[rows]
+        # Some models make float32 logits of float64 states.
+        values[own] = (logits[rows, tokens[own]] - logits.logsumexp(1)[rows]).to(values.dtype)
     return values
 
 
