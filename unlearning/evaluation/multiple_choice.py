@@ -184,7 +184,7 @@ def last_logits(
             states = decoder(input_ids=ids, use_cache=branches, **cache)[0]
             ends = torch.tensor([lengths[index] for index in batch], device=ids.device) - shared - 1
             last = states[torch.arange(len(batch), device=ids.device), ends]
-            found[batch] = project(model, decoder, last)[:, list(wanted)].cpu()
+            found[batch] = project(model, decoder, last)[:, list(wanted)].to("cpu", found.dtype)
             advance(len(batch))
     return found
 
