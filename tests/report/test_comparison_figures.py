@@ -23,6 +23,8 @@ from unlearning.report.comparison_figures import (
     draw_tradeoff,
     drawn_keys,
 )
+from unlearning.report.comparison_row import ComparisonRow
+from unlearning.report.comparison_view import tradeoff_caption
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import SweptKey, sensitivity
 from unlearning.report.statistic import Statistic
@@ -57,6 +59,26 @@ def test_front_is_drawn_as_steps() -> None:
         pytest.approx((0.9, 0.5)),
     ]
     assert legend(figure) == ["retrained model", "strong", "gentle", "poor"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "titles", "marks"),
+    [
+        (ROWS, ["Retain rows", "General knowledge"], {"The star", "A ring"}),
+        ([row("alone", 0.1, 0.5, 0.4)], ["Retain rows", "General knowledge"], set()),
+        ([row("alone", 0.1, 0.5, None), row("target", 1.0, 1.0, None, "target")], ["Retain rows"], {"The square"}),
+        ([row("lost", None, 0.5, 0.4)], ["Retain rows"], set()),
+    ],
+)
+def test_the_figure_has_the_panels_that_were_measured(
+    rows: list[ComparisonRow], titles: list[str], marks: set[str]
+) -> None:
+    """No panel is empty beside a full one, and the caption explains no mark that is not there."""
+    figure = Figure()
+    draw_tradeoff(figure, rows, method_colours(item.label for item in rows))
+    assert [axis.get_title() for axis in figure.axes] == titles
+    caption = tradeoff_caption(rows)
+    assert {mark for mark in ("The star", "The square", "A ring", "grey") if mark in caption} == marks
 
 
 def test_of_very_many_methods_those_on_the_front_have_colours_and_names() -> None:

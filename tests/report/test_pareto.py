@@ -8,7 +8,7 @@ from unlearning.report.pareto import PANELS, front, front_labels, method_front, 
 from unlearning.report.statistic import Statistic
 
 
-def row(label: str, forget: float | None, retain: float, utility: float, role: str = "method") -> ComparisonRow:
+def row(label: str, forget: float | None, retain: float, utility: float | None, role: str = "method") -> ComparisonRow:
     """Return a row with the same number for completions and questions."""
     numbers = {"forget_regurgitation": forget, "forget_knowledge": forget, "utility": utility}
     numbers |= {"retain_regurgitation": retain, "retain_knowledge": retain}

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from pandas import Series
 
 from unlearning.report.comparison_row import ComparisonRow
-from unlearning.report.pareto import PANELS, Point, front_labels, method_front, points
+from unlearning.report.pareto import Point, front_labels, measured_panels, method_front, points
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import MEASURES, Sensitivity, SweptKey
 from unlearning.report.style import INK, METHODS, MUTED, ON_DARK, SURFACE, method_colours, shared_legend
@@ -33,7 +33,7 @@ _MARKERS = {"target": ("s", 55), "retrained": ("*", 130), "method": ("o", 55)}
 
 
 def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> None:
-    """Draw forgetting against what was kept: the retain rows on the left, the utility questions on the right.
+    """Draw forgetting against what was kept: the retain rows on the left, the utility questions on the right, if asked.
 
     Methods that no other method dominates have a ring; the line through them bounds what was reached. Of very many
     methods only these have a colour, which is their own in this figure, and a name in the legend.
@@ -41,7 +41,8 @@ def draw_tradeoff(figure: Any, rows: Sequence[ComparisonRow], colours: Mapping[s
     if len(rows) > MAX_LEGEND:
         fronts = front_labels(rows).values()
         colours = method_colours(row.label for row in rows if any(row.label in front for front in fronts))
-    for axis, panel in zip(figure.subplots(1, 2), PANELS, strict=True):
+    panels = measured_panels(rows)
+    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         axis.set(title=panel.title, xlabel="forgetting: 1 − mean of forget R-L and EM", ylabel=panel.axis)
         axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.12))
         for point in points(rows, panel):

@@ -20,7 +20,7 @@ from unlearning.report.comparison_figures import (
 from unlearning.report.comparison_row import ComparisonRow
 from unlearning.report.method_part import method_part
 from unlearning.report.page import PagePart
-from unlearning.report.pareto import front_labels
+from unlearning.report.pareto import front_labels, measured_panels, method_front
 from unlearning.report.runs import Run
 from unlearning.report.sensitivity import Sensitivity, seed_share, sensitivities, swept_keys
 from unlearning.report.settings import ABSENT
@@ -35,11 +35,13 @@ FINAL = (
     "Each bar is the sum of three thirds; the numbers inside are the parts themselves. A whisker is what stands beside "
     "the number in the table. Of very many methods the best have a bar."
 )
-TRADEOFF = (
-    "The star is the retrained model, which never saw the forget rows; the square is the untouched target, which still "
-    "knows them. A ring: no other method forgets more without keeping less; the line bounds what was reached. Of very "
-    "many methods the others are grey."
-)
+TRADEOFF = "Who has forgotten more stands further to the right, who has kept more stands higher."
+ROLES = {
+    "retrained": "The star is the retrained model, which never saw the forget rows.",
+    "target": "The square is the untouched target, which still knows them.",
+}
+FRONT = "A ring: no other method forgets more without keeping less; the line bounds what was reached."
+GREY = "The methods without a ring are grey, since there are very many."
 SENSITIVITY = (
     "Every point is a run, every bar the mean of the runs with that value; η² is the share of the variance between the "
     f"values. Shown are at most {MAX_KEYS} settings with up to {MAX_LEVELS} values, those that explain most."
@@ -129,8 +131,17 @@ def sweep_view(methods: Sequence[ComparisonRow]) -> SweepView | None:
     return SweepView(items, pictures, seed_share(methods)) if pictures else None
 
 
+def tradeoff_caption(rows: Sequence[ComparisonRow]) -> str:
+    """Say what the marks mean that the figure has."""
+    roles = {row.role for row in rows}
+    sentences = [TRADEOFF, *(text for role, text in ROLES.items() if role in roles)]
+    if any(method_front(rows, panel) for panel in measured_panels(rows)):
+        sentences.append(FRONT)
+    return " ".join([*sentences, GREY] if len(rows) > MAX_LEGEND else sentences)
+
+
 def _pictures(rows: Sequence[ComparisonRow], colours: Mapping[str, str]) -> list[Picture]:
     size, title = (10.0, 0.9 + 0.42 * len(bars(rows))), "What was forgotten against what was kept"
     final = picture("final", "Final score", FINAL, size, draw_final, rows, colours)
     size = (10.0, 4.0 + 0.08 * min(len(rows), MAX_LEGEND))
-    return [final, picture("tradeoff", title, TRADEOFF, size, draw_tradeoff, rows, colours)]
+    return [final, picture("tradeoff", title, tradeoff_caption(rows), size, draw_tradeoff, rows, colours)]

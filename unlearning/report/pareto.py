@@ -50,6 +50,11 @@ def points(rows: Sequence[ComparisonRow], panel: Panel) -> list[Point]:
     return found
 
 
+def measured_panels(rows: Sequence[ComparisonRow]) -> list[Panel]:
+    """Return the panels that have a point; of none the first one, which is then empty."""
+    return [panel for panel in PANELS if points(rows, panel)] or [PANELS[0]]
+
+
 def front(places: Sequence[tuple[float, float]]) -> list[int]:
     """Return the indices of the pairs that no other pair dominates, by the first number; more is better in both.
 
