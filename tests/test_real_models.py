@@ -132,6 +132,10 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
     started.clear()
     run.main()
     assert started == commands, "the same without the weights"
+    monkeypatch.setattr(run.sys, "argv", [*words[:2], "--methods"])
+    started.clear()
+    run.main()
+    assert [command[0] for command in started] == names[:3], "no name: the references alone"
 
 
 def test_each_trace_composes_and_begins_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
