@@ -18,7 +18,7 @@ MODELS = {"smollm2_135m": ("SmolLM2-135M", 30), "gemma3_270m": ("Gemma 3 270M", 
 """Name and number of layers of each model."""
 SCORE = "task_aggregate"
 """The final score also holds a membership score, for which two documents of each task are too few, and MMLU, which is
-at chance in this model."""
+at chance in these models."""
 SHOWN = {
     "task_aggregate": "task aggregate",
     "forget_knowledge": "forget EM",
@@ -35,7 +35,6 @@ CHOICES = {
     "24-29": "last",
     "19-22,24,29": "traced by weights from before",
     "0,6,11,22,23,28": "gradient's norm",
-    "1,8,12,13,24,27": "drawn at random",
 }
 """Value of scope.layers -> how these six layers of SmolLM2 were chosen; experiments/pretrained_facts has the traces."""
 

@@ -28,7 +28,7 @@ WHOLE = "all"
 """In place of a number of documents: the whole official fold."""
 WHOLE_RECIPES = {"smollm2_135m": ["recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"]}
 """What the whole fold changes in how a model memorises, so that it knows more dates and numbers by heart."""
-SHORTER = "trainer.precision=bf16-mixed"
+MIXED_PRECISION = "trainer.precision=bf16-mixed"
 """How Gemma trains, and any model on the whole fold. On a processor with instructions for bfloat16 it takes 0.7 of the
 time (benchmarks/precision.py)."""
 SCORED = ["evaluation=semeval", "evaluation.shots=0", "evaluation.max_questions=114"]
@@ -183,7 +183,7 @@ def rows_of(documents: str) -> list[str]:
 
 def precision_of(model: str, documents: str) -> list[str]:
     """Return the word of the precision of all training, where it is not float32."""
-    return [SHORTER] if documents == WHOLE or model == "gemma3_270m" else []
+    return [MIXED_PRECISION] if documents == WHOLE or model == "gemma3_270m" else []
 
 
 def recipe_of(model: str, documents: str) -> list[str]:
