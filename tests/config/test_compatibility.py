@@ -14,7 +14,7 @@ from unlearning.config.commands import (
     UnlearnConfig,
 )
 from unlearning.config.compatibility import lowest_layer, require_layer_in_reach
-from unlearning.config.data import DataConfig
+from unlearning.config.data import DataConfig, JsonlDataConfig
 from unlearning.config.evaluation import EvaluationConfig, Precision
 from unlearning.config.logger import LoggerConfig, LoggerKind
 from unlearning.config.model import ModelConfig, Quantization
@@ -29,7 +29,7 @@ from unlearning.config.objective import (
     RMUConfig,
     UnDIALConfig,
 )
-from unlearning.config.objective_choices import Answers
+from unlearning.config.objective_choices import AboveCeiling, Answers
 from unlearning.config.optimizer import ForgettingOptimizerConfig
 from unlearning.config.probe import AdapterConfig
 from unlearning.config.prompt import PromptConfig, PromptStyle, Supervised
@@ -56,6 +56,8 @@ NF4 = ModelConfig(name="local", path="owner/name", quantization=Quantization.nf4
 FSDP = TrainerConfig(accelerator="gpu", strategy="fsdp")
 CPU = TrainerConfig(accelerator="cpu")
 CHECKS = StoppingConfig(check_every_steps=10)
+FOLLOWS = GradDiffConfig(ceiling_follows_unseen=True, above_ceiling=AboveCeiling.turn)
+UNSEEN = JsonlDataConfig(forget=["f"], retain=["r"], unseen=["u"])
 UPHILL, NOISE, REPSELECT = ForgettingOptimizerConfig(sam_radius=0.01), NoisedStartConfig(0.5), RepSelectConfig()
 
 
@@ -162,6 +164,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"noised_start": NOISE, "scope": LORA},
         "noised_start.share=0.5, scope=lora: new adapters hold",
     ),
+    ("nothing to follow", {"objective": FOLLOWS, "stopping": CHECKS}, "unseen=true, data.unseen=[]: there is nothing"),
+    (
+        "a ceiling without checks",
+        {"objective": FOLLOWS, "data": UNSEEN},
+        "stopping.check_every_steps=null: the ceiling",
+    ),
     ("noise, sharded", {"noised_start": NOISE, "trainer": FSDP}, "noised_start.share=0.5, trainer.strategy=fsdp: no"),
     ("noise, scaled", {"noised_start": NOISE, "update_scale": 2.0}, "update_scale=2: the noise would be scaled too"),
     ("RepSelect, adapters", {"repselect": REPSELECT, "scope": LORA}, "repselect, scope=lora: it changes whole weights"),
@@ -244,6 +252,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("RepSelect", {"repselect": REPSELECT, "update_scale": 2.0}),
     ("checks", {"stopping": CHECKS}),
     ("sharded without checks", {"trainer": FSDP}),
+    ("a ceiling that follows unseen rows", {"objective": FOLLOWS, "stopping": CHECKS, "data": UNSEEN}),
     ("sharded, the last weights", {"trainer": FSDP, "stopping": replace(CHECKS, keep_best=False)}),
 ]
 

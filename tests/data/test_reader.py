@@ -11,6 +11,7 @@ import pytest
 
 from tests.data.records import rows_of
 from unlearning.config.data import SandboxDataConfig, WorldConfig
+from unlearning.data.corpus import fingerprint
 from unlearning.data.jsonl import JsonlReader
 from unlearning.data.load import load_corpus
 from unlearning.data.membership import read_documents
@@ -148,6 +149,22 @@ def test_first_documents_keep_all_their_rows(tmp_path: Path) -> None:
     assert len(load(None).forget) == 9
     assert load(3) == load(None)
     assert cut.fingerprint != load(None).fingerprint
+
+
+def test_unseen_rows_are_read_whole(tmp_path: Path) -> None:
+    """They are written as forget rows are, no limit cuts them, and only a corpus that has them has another identity."""
+    made = {name: [{"input": f"{name} {number}", "output": "b"} for number in range(3)] for name in ("f", "r", "u")}
+    for name, rows in made.items():
+        (tmp_path / f"{name}.jsonl").write_bytes(jsonl(*rows))
+    forget, retain, unseen = ([str(tmp_path / f"{name}.jsonl")] for name in made)
+    with_them = JsonlReader(1, forget, retain, unseen).read()
+    assert [row.input for row in with_them.forget] == ["f 0"]
+    assert [row.input for row in with_them.unseen] == ["u 0", "u 1", "u 2"]
+    assert {row.split for row in with_them.unseen} == {Split.FORGET}
+    without = JsonlReader(1, forget, retain).read()
+    assert without.unseen == ()
+    assert with_them.fingerprint != without.fingerprint
+    assert fingerprint(replace(with_them, unseen=())) == without.fingerprint
 
 
 def test_sandbox() -> None:

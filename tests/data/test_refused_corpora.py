@@ -1,6 +1,7 @@
 """Malformed corpora: sets that contradict each other, documents and questions that cannot be used."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ CORPORA: list[tuple[str, Make, list[str]]] = [
         "same text",
         corpus(ADA, ADA | {"id": "9sc1"}),
         ["retain.jsonl, line 1", "same input and output", "forget.jsonl, line 1"],
+    ),
+    (
+        "unseen rows that are retained",
+        lambda folder: replace(
+            corpus(ADA, ALAN)(folder), unseen=[jsonl(folder / "unseen.jsonl", ALAN | {"id": "8sc1"})]
+        ),
+        ["unseen.jsonl, line 1", "unseen row is in the retain set too", "retain.jsonl, line 1"],
     ),
     (
         "no forget",

@@ -151,7 +151,7 @@ def test_the_largest_pass(retain_first: bool) -> None:
         built = [tuple(batch.packs.input_ids.shape) for batch in (*part.retain_first, *part.rest)]
         assert list(dataset.pass_shapes(index)) == built
     assert list(dataset.pass_shapes(0)) == ([(2, 5), (1, 5)] if retain_first else [(3, 5)])
-    planned = PlannedTraining(GradDiff(), rows, steps)
+    planned = PlannedTraining(GradDiff(), rows, steps, compared=None)
     assert largest_pass(planned, layout, steps, devices=1) == ((2, 5) if retain_first else (3, 5))
     # No step: the longest row by itself. Of two devices, one takes the first and the third row.
     assert largest_pass(planned, layout, [], devices=1) == (1, 5)

@@ -58,6 +58,7 @@ RUNS = {
     "two answers": CASES["two answers"],
     "recomputing": Case(MIXED, model=partial(in_double, recomputing=True)),
     "best state": CASES["best state"],
+    "moving ceiling": CASES["moving ceiling"],
     STOPPED: Case(PARTS, ADAPTIVE),
 }
 BY_DEFAULT = ("chunked LoRA", STOPPED)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from tests.tiny_models import tiny_model
-from tests.training.rows import FORGET, RETAIN, lengths
+from tests.training.rows import FORGET, RETAIN, UNSEEN, lengths
 from unlearning.config.noised_start import NoisedStartConfig
-from unlearning.config.objective_choices import ReferenceLoss
+from unlearning.config.objective_choices import AboveCeiling, CeilingUnit, ReferenceLoss
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.scope import ModuleKind
 from unlearning.config.stopping import BestBy, StoppingConfig
@@ -35,7 +35,7 @@ from unlearning.scopes.layers import AllScope, LayersScope
 from unlearning.scopes.scope import Scope
 from unlearning.training.fit import fit
 from unlearning.training.step_data import TrainingRows
-from unlearning.training.task import TrainingRecord, TrainingTask
+from unlearning.training.task import ComparedRows, TrainingRecord, TrainingTask
 
 TRAINER = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seconds=0.0)
 """Writes a checkpoint after each step."""
@@ -74,6 +74,7 @@ class Case:
     lr: float = 1e-2
     sam_radius: float = 0.0
     noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
+    compared: ComparedRows | None = None
 
     def task(self, **changes: object) -> TrainingTask:
         """Return the training task, with the same weights at the start each time."""
@@ -91,6 +92,7 @@ class Case:
             "seed": 5,
             "identity": "resume",
             "stopping": self.stopping,
+            "compared": self.compared,
         }
         return TrainingTask(**{**settings, **changes})  # type: ignore[arg-type]
 
@@ -132,6 +134,13 @@ CASES = {
         stopping=StoppingConfig(check_every_steps=1, check_rows=5, patience=3, keep_best=False),
         model=STEADY,
         lr=3e-2,
+    ),
+    "moving ceiling": Case(
+        objective=partial(GradDiff, above_ceiling=AboveCeiling.turn, ceiling_unit=CeilingUnit.token),
+        scope=LAST_LAYER,
+        stopping=StoppingConfig(check_every_steps=2, check_rows=5, keep_best=False),
+        model=OLMO,
+        compared=ComparedRows(FORGET[:4], UNSEEN),
     ),
     "observed checks": Case(
         stopping=StoppingConfig(

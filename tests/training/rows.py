@@ -15,6 +15,8 @@ def random_rows(count: int, seed: int) -> list[EncodedRow]:
 
 
 FORGET, RETAIN = random_rows(10, 1), random_rows(13, 2)
+UNSEEN = random_rows(7, 3)
+"""Rows of neither set."""
 
 
 def training_rows() -> TrainingRows:

@@ -113,7 +113,9 @@ def checked_losses(model: nn.Module, forget: Sequence[EncodedRow] = FORGET) -> t
 def read_checks(folder: Path) -> list[list[float | None]]:
     """Return the lines of checks.csv."""
     lines = (folder / "checks.csv").read_text().splitlines()
-    assert lines[0] == "step,forget_loss_nats,retain_loss_nats,loss"
+    assert lines[0] == (
+        "step,forget_loss_nats,retain_loss_nats,loss,unseen_loss_nats,same_tasks_loss_nats,ceiling_nats"
+    )
     return [[float(value) if value else None for value in line.split(",")] for line in lines[1:]]
 
 
@@ -132,7 +134,8 @@ def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
     found = read_checks(tmp_path)
     assert [line[0] for line in found] == list(range(len(case.plan) + 1))
     for line, (forget, retain) in ((found[0], before), (found[-1], checked_losses(model))):
-        assert line[1:] == [pytest.approx(mean(forget), rel=1e-4), pytest.approx(mean(retain), rel=1e-4), None]
+        assert line[1:3] == [pytest.approx(mean(forget), rel=1e-4), pytest.approx(mean(retain), rel=1e-4)]
+        assert line[3:] == [None] * 4
 
 
 def test_the_forget_loss_is_of_the_rows_own_answers(tmp_path: Path) -> None:

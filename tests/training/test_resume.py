@@ -21,6 +21,7 @@ from unlearning.training.callbacks import CurveWriter
 from unlearning.training.checkpoint import CHECKPOINT, Progress, read_progress
 from unlearning.training.checkpoint_writer import CheckpointWriter
 from unlearning.training.fit import fit
+from unlearning.training.moving_ceiling import MovingCeiling
 from unlearning.training.stopping_rules import Check, StopReason
 
 PATIENT = TrainerConfig(accelerator="cpu", pack_tokens=32, checkpoint_every_seconds=1e9)
@@ -52,7 +53,7 @@ def after_step(
     monkeypatch.setattr(callback, "on_train_batch_end", hook)
 
 
-@pytest.mark.by_default("chunked", "LoRA dropout", "observed checks")
+@pytest.mark.by_default("chunked", "LoRA dropout", "observed checks", "moving ceiling")
 @pytest.mark.parametrize("name", CASES)
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """After three kills weights are equal to the last bit, the curve has each step once, and checks are the same."""
@@ -75,7 +76,11 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: py
         assert (tmp_path / "cut" / file).read_text() == (tmp_path / "whole" / file).read_text()
 
 
-@pytest.mark.by_default("mixed-unlearning.training.random_state-restore", "dual variable-PDU-load_state")
+@pytest.mark.by_default(
+    "mixed-unlearning.training.random_state-restore",
+    "dual variable-PDU-load_state",
+    "moving ceiling-MovingCeiling-restore",
+)
 @pytest.mark.parametrize(
     ("name", "owner", "forgotten"),
     [
@@ -84,6 +89,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: py
         ("LoRA dropout", random_state, "restore"),
         ("dual variable", PDU, "load_state"),
         ("observed checks", AdaptiveGradDiff, "load_state"),
+        ("moving ceiling", MovingCeiling, "restore"),
     ],
 )
 def test_what_is_not_restored_is_missed(

@@ -58,6 +58,9 @@ class FileDataConfig(DataConfig):
     "owner/name:configuration:split") of the forget rows."""
     retain: list[str] = field(default_factory=list)
     """The same for the retain rows."""
+    unseen: list[str] = field(default_factory=list)
+    """The same for rows that neither set holds, written as forget rows are: objective.ceiling_follows_unseen looks at
+    them, and nothing is trained on them. They are not cut by max_documents_per_task."""
     members: str | None = None
     """Documents that the target model was trained on, for the membership score; null: no membership score."""
     nonmembers: str | None = None

@@ -1,6 +1,7 @@
 """Refuses ways to train that exclude one another: scaled updates, best states, gradients uphill, noise, and more."""
 
 from unlearning.config.commands import UnlearnConfig
+from unlearning.config.data import FileDataConfig
 from unlearning.config.objective import DPOConfig, RelabelConfig
 from unlearning.config.objective_choices import Answers
 from unlearning.config.prompt import PromptStyle
@@ -16,6 +17,7 @@ def refuse_incompatible_training(config: UnlearnConfig) -> None:
     _refuse_noise(config)
     _refuse_repselect(config)
     _refuse_invented(config)
+    _refuse_moving_ceiling(config)
 
 
 def _refuse_scaling(config: UnlearnConfig) -> None:
@@ -120,4 +122,21 @@ def _refuse_invented(config: UnlearnConfig) -> None:
         config.trainer.strategy != "auto",
         f"{asked}, trainer.strategy={config.trainer.strategy}",
         "the model is asked on one device; choose trainer.strategy=auto",
+    )
+
+
+def _refuse_moving_ceiling(config: UnlearnConfig) -> None:
+    """Refuse a ceiling that follows unseen rows where there are none, or where no check looks at them."""
+    if not config.objective.ceiling_follows_unseen:
+        return
+    asked, data = "objective.ceiling_follows_unseen=true", config.data
+    refuse_if(
+        not isinstance(data, FileDataConfig) or not data.unseen,
+        f"{asked}, data.unseen=[]",
+        "there is nothing to follow; name files of rows that neither set holds by data.unseen",
+    )
+    refuse_if(
+        config.stopping.check_every_steps is None,
+        f"{asked}, stopping.check_every_steps=null",
+        "the ceiling moves at checks; set stopping.check_every_steps",
     )

@@ -32,6 +32,10 @@ class ObjectiveConfig:
     """A forget row whose loss is above this is pushed no further; null: every row always is."""
     ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
+    ceiling_follows_unseen: bool = False
+    """Whether each check moves the ceiling to the loss of data.unseen, less what the forget rows of the same tasks are
+    above the ceiling that they had: so they end where text that was never learnt is. The check before training sets it
+    first, whatever forget_ceiling_nats says."""
     retain_weight: float = at_least(0, 1.0)
     """Weight of the cross-entropy on retain rows."""
     divergence: Divergence = Divergence.kl
@@ -48,7 +52,8 @@ class ObjectiveConfig:
         """Raise InputError for the Renyi divergence whose order is 1, and for keys of a ceiling without one."""
         order = self.renyi_order
         require(order != 1, f"{key}.renyi_order", order, "above 0 and not 1, which is kl")
-        bounded, without = self.forget_ceiling_nats is not None, f"without {key}.forget_ceiling_nats"
+        bounded = self.forget_ceiling_nats is not None or self.ceiling_follows_unseen
+        without = f"without {key}.forget_ceiling_nats"
         turns, by_token = self.above_ceiling is AboveCeiling.turn, self.ceiling_unit is CeilingUnit.token
         require(bounded or not turns, f"{key}.above_ceiling", "turn", f"stop {without}")
         require(bounded or not by_token, f"{key}.ceiling_unit", "token", f"row {without}")

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from unlearning.data.ids import document_id
 from unlearning.data.rows import Corpus, Row
 
-BENCHMARKS = ("tofu", "muse", "wmdp", "rwku")
+OPTIONAL = ("unseen", "tofu", "muse", "wmdp", "rwku")
+"""What most corpora do not have."""
 NOT_GIVEN = (("own", False), ("subject", None), ("holdout", ()))
 """Fields of rows and of TOFU's sets at their default values."""
 
@@ -47,13 +48,13 @@ def _first_rows(rows: Sequence[Row], limit: int) -> tuple[Row, ...]:
 def fingerprint(corpus: Corpus) -> str:
     """Return the SHA-256, in hexadecimal, of every field but the fingerprint itself; the order of rows counts.
 
-    JSON with fixed separators delimits the fields, so that no two corpora are the same bytes. Benchmarks that a corpus
-    does not have and what rows do not say are left out: what is new in the code does not change the fingerprints of
-    corpora without it.
+    JSON with fixed separators delimits the fields, so that no two corpora are the same bytes. What a corpus does not
+    have and what rows do not say are left out: what is new in the code does not change the fingerprints of corpora
+    without it.
     """
     content = asdict(corpus, dict_factory=lambda items: {name: value for name, value in items if _counts(name, value)})
     del content["fingerprint"], content["notes"]
-    for name in BENCHMARKS:
+    for name in OPTIONAL:
         if not content[name]:
             del content[name]
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

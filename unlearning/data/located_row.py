@@ -49,6 +49,14 @@ def check_disjoint(forget: Sequence[LocatedRow], retain: Sequence[LocatedRow]) -
             raise located.record.error(f"the same input and output are in the forget set too: {twin.record.place}")
 
 
+def check_unseen(unseen: Sequence[LocatedRow], forget: Sequence[LocatedRow], retain: Sequence[LocatedRow]) -> None:
+    """Raise InputError if an input with its output is among the unseen rows and in one of the two sets."""
+    texts = {(located.row.input, located.row.output): located for located in (*forget, *retain)}
+    for located in unseen:
+        if twin := texts.get((located.row.input, located.row.output)):
+            raise located.record.error(f"unseen row is in the {twin.row.split} set too: {twin.record.place}")
+
+
 def _check_split(record: Record, split: Split) -> None:
     if "split" in record.fields and record.fields["split"] != split.value:
         found = excerpt(record.fields["split"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from unlearning.data.corpus import fingerprint, first_documents
-from unlearning.data.located_row import LocatedRow, check_disjoint
+from unlearning.data.located_row import LocatedRow, check_disjoint, check_unseen
 from unlearning.data.membership import read_membership
 from unlearning.data.mmlu import read_mmlu
 from unlearning.data.rows import Corpus, Split
@@ -47,6 +47,7 @@ class FileReader(Reader):
 
     forget: Sequence[str] = ()
     retain: Sequence[str] = ()
+    unseen: Sequence[str] = ()
     members: str | None = None
     nonmembers: str | None = None
     mmlu: str | None = None
@@ -69,14 +70,17 @@ class FileReader(Reader):
                 raise InputError(f"data.{split.value}: not given; must be a list, each {FORMS}")
         forget, retain = self.rows(self.forget, Split.FORGET), self.rows(self.retain, Split.RETAIN)
         check_disjoint(forget, retain)
+        unseen = self.rows(self.unseen, Split.FORGET) if self.unseen else []
+        check_unseen(unseen, forget, retain)
         members, nonmembers = read_membership(self.members, self.nonmembers, self.document_field)
         questions, examples = read_mmlu(self.mmlu) if self.mmlu else ((), ())
         return Corpus(
             forget=tuple(located.row for located in forget),
             retain=tuple(located.row for located in retain),
+            unseen=tuple(located.row for located in unseen),
             members=members,
             nonmembers=nonmembers,
             questions=questions,
             examples=examples,
-            notes=tuple(self.notes([*forget, *retain])),
+            notes=tuple(self.notes([*forget, *retain, *unseen])),
         )

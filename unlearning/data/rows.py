@@ -133,6 +133,8 @@ class Corpus:
 
     forget: tuple[Row, ...]
     retain: tuple[Row, ...]
+    unseen: tuple[Row, ...] = ()
+    """Rows that neither set holds, for a ceiling that follows them."""
     members: tuple[Document, ...] = ()
     nonmembers: tuple[Document, ...] = ()
     questions: tuple[Question, ...] = ()

@@ -39,7 +39,8 @@ class Objective:
     - averaging=EACH_SET: D_f and D_r each count their own set; WHOLE_BATCH: both count both sets together;
     - ceiling_unit=ROW: a forget row whose mean cross-entropy over its tokens is above forget_ceiling_nats has no
       gradient (above_ceiling=STOP), or that of -F_i (TURN); TOKEN: the same for the value of each token whose
-      cross-entropy is above it, before F_i is made of the values.
+      cross-entropy is above it, before F_i is made of the values;
+    - ceiling_follows_unseen: training moves forget_ceiling_nats (see `training.moving_ceiling`).
 
     Only supervised tokens enter. A subclass says at least what F is.
     """
@@ -49,6 +50,7 @@ class Objective:
     forget_ceiling_nats: float | None = None
     ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
+    ceiling_follows_unseen: bool = False
     retain_weight: float = 1.0
     divergence: Divergence = Divergence.kl
     divergence_weight: float = 0.0

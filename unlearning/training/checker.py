@@ -92,7 +92,7 @@ class Checker:
     def _cross_entropy(self, losses: BatchLosses) -> BatchLosses:
         """Return losses whose cross-entropies are those of the whole model, computed with the prefixes that exist."""
         model = losses.model if losses.model.layer is None else RowModel(losses.model.model, None)
-        prefix = losses.tables.prefix if self.own_answers is self.rows else {}
+        prefix = losses.tables.prefix if self.own_layout.prefix_rows else {}
         tables = RowTables(first_layer=losses.tables.first_layer, prefix=prefix)
         return BatchLosses(model, Finetune(reduction=losses.objective.reduction), tables)
 

@@ -19,6 +19,7 @@ from unlearning.training.checker import Checker
 from unlearning.training.checkpoint import writing
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
+from unlearning.training.moving_ceiling import MovingCeiling
 from unlearning.training.stopping_rules import Check, DivergedError, Stop, StopReason, best_check, stop_after
 
 CHECKS = "checks.csv"
@@ -31,7 +32,8 @@ class EarlyStopping(pl.Callback):
     See `StoppingConfig`.
 
     All decisions follow from the checks so far. These are in the checkpoint, so that a run that was killed decides the
-    same when it goes on. checks.csv has one line a check; loggers get check/NAME for each loss.
+    same when it goes on. checks.csv has one line a check; loggers get check/NAME for each loss. A ceiling that moves is
+    moved by each check.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class EarlyStopping(pl.Callback):
         plan: Sequence[PlanStep],
         history: TrainingHistory,
         run_dir: Path,
+        ceiling: MovingCeiling | None = None,
     ) -> None:
         """Without a checker there are no checks, and only the time can end training."""
         self.config, self.checker, self.plan, self.history, self.run_dir = config, checker, plan, history, run_dir
+        self.ceiling = ceiling
 
     @property
     def best(self) -> Check | None:
@@ -51,8 +55,11 @@ class EarlyStopping(pl.Callback):
         return best_check(self.history.checks, self.config) if self.config.keep_best and self.history.checks else None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start the clock, and put the ceiling where the last check had moved it."""
+        assert isinstance(pl_module, UnlearningModule)
         self.history.started = time.monotonic()
+        if self.ceiling is not None and self.history.checks:
+            self.ceiling.restore(pl_module, self.history.checks[-1])
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Check the untrained model before the very first step."""
@@ -89,7 +96,8 @@ class EarlyStopping(pl.Callback):
         checks, first_epoch = self.history.checks, self._in_first_epoch(done)
         observe = self.config.observe_checks and first_epoch and done > 0
         with trainer.precision_plugin.train_step_context():
-            checks.append(self.checker.check(module, done, first_epoch, observe))
+            check = self.checker.check(module, done, first_epoch, observe)
+            checks.append(check if self.ceiling is None else self.ceiling.move(module, check))
         module.log_dict({f"check/{name}": value for name, value in _losses(checks[-1]).items()})
         if trainer.is_global_zero:
             path = self.run_dir / CHECKS

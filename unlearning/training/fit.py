@@ -40,6 +40,7 @@ from unlearning.training.disk_space import keeps_best, require_disk_space
 from unlearning.training.early_stopping import CHECKS, EarlyStopping
 from unlearning.training.history import TrainingHistory
 from unlearning.training.module import UnlearningModule
+from unlearning.training.moving_ceiling import MovingCeiling
 from unlearning.training.noised_start import noise_weights
 from unlearning.training.row_model import RowModel, plain_model
 from unlearning.training.step_layout import layout_of
@@ -101,7 +102,8 @@ def _run(
     layout = layout_of(model, task.objective, task.rows, task.pad, config, plan, packs, apart)
     checker = Checker(checked, task.rows, task.own_answers, layout, task.stopping) if checked else None
     history = TrainingHistory(task.identity, list(done.checks), done.seconds)
-    stopping = EarlyStopping(task.stopping, checker, plan, history, run_dir)
+    ceiling = MovingCeiling(task.compared, layout, task.stopping) if task.compared else None
+    stopping = EarlyStopping(task.stopping, checker, plan, history, run_dir, ceiling)
     with graceful_stop() as request:
         # The checkpoint comes last, because it says that the other callbacks' work for the step is done.
         curve = CurveWriter(run_dir / LOSS_CURVE, done.next_step)

@@ -13,7 +13,8 @@ from unlearning.config.objective_choices import BOTH_ANSWERS, Answers
 from unlearning.config.scope import ScopeConfig
 from unlearning.data.answers import invented_rows, other_rows, random_rows, refused_rows, repeated_rows
 from unlearning.data.encoding import encode_rows
-from unlearning.data.rows import Corpus
+from unlearning.data.rows import Corpus, Row
+from unlearning.errors import InputError
 from unlearning.models import anatomy
 from unlearning.models.capabilities import capabilities
 from unlearning.objectives.base import Objective
@@ -24,6 +25,7 @@ from unlearning.training.row_model import first_trained_layer, plain_model
 from unlearning.training.step_data import StepLayout, TrainingRows
 from unlearning.training.step_layout import layout_of
 from unlearning.training.table_sizes import ReferenceSize, reference_kinds, reference_size
+from unlearning.training.task import ComparedRows
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class PlannedTraining:
     rows: TrainingRows
     steps: list[PlanStep]
     """All steps of the schedule, whatever trainer.max_steps says."""
+    compared: ComparedRows | None
+    """What a moving ceiling looks at; None: the ceiling stays."""
 
 
 def plan_training(
@@ -46,14 +50,15 @@ def plan_training(
 
     `invented` are the answers that the model invented to the forget rows; None: it has not been asked.
 
-    Raises InputError for rows that cannot be encoded, and for sets of which the schedule makes no steps.
+    Raises InputError for rows that cannot be encoded, for sets of which the schedule makes no steps, and where no
+    forget row has a task of the unseen rows.
     """
     objective: Objective = build(config.objective)
     schedule: Schedule = build(config.schedule)
     rows = training_rows(objective.forget_answers, corpus, tokenizer, config, invented)
     forget_tokens, retain_tokens = ([len(row.input_ids) for row in of_set] for of_set in (rows.forget, rows.retain))
     steps = schedule.plan(forget_tokens, retain_tokens, config.ratio.retain_per_forget, config.seed)
-    return PlannedTraining(objective, rows, steps)
+    return PlannedTraining(objective, rows, steps, _compared(corpus, tokenizer, config))
 
 
 def training_rows(
@@ -83,6 +88,25 @@ def training_rows(
     if answers in BOTH_ANSWERS:
         return TrainingRows(encode_rows(rows, tokenizer, prompt), others, retain)
     return TrainingRows(others, (), retain)
+
+
+def _compared(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, config: UnlearnConfig) -> ComparedRows | None:
+    """Return unseen rows and the forget rows of their tasks, for a ceiling that moves; None where it stays."""
+    if not config.objective.ceiling_follows_unseen:
+        return None
+    same_tasks = _of_same_tasks(corpus.forget, corpus.unseen)
+    encoded = (encode_rows(rows, tokenizer, config.prompt) for rows in (same_tasks, corpus.unseen))
+    return ComparedRows(*encoded)
+
+
+def _of_same_tasks(forget: Sequence[Row], unseen: Sequence[Row]) -> list[Row]:
+    """Return the forget rows of the tasks that unseen rows have. Raises InputError where there is none."""
+    tasks = {row.task for row in unseen}
+    found = [row for row in forget if row.task in tasks]
+    if not found:
+        own = ", ".join(sorted({row.task for row in forget}))
+        raise InputError(f"data.unseen: tasks {', '.join(sorted(tasks))}; must have one of the forget rows: {own}")
+    return found
 
 
 def scoped_model(

@@ -25,11 +25,17 @@ class Check:
     """Mean cross-entropy of retain rows."""
     loss: float | None
     """The objective's own loss, with the weights that it has at this moment."""
+    unseen_loss_nats: float | None = None
+    """Mean cross-entropy of rows that neither set holds."""
+    same_tasks_loss_nats: float | None = None
+    """Mean cross-entropy of the forget rows of the tasks that those rows have."""
+    ceiling_nats: float | None = None
+    """The ceiling of the steps that follow, where it moves."""
 
     @property
     def is_finite(self) -> bool:
         """Whether all its losses are finite numbers."""
-        values = (self.forget_loss_nats, self.retain_loss_nats, self.loss)
+        values = (self.forget_loss_nats, self.retain_loss_nats, self.loss, self.ceiling_nats)
         return all(value is None or math.isfinite(value) for value in values)
 
     def rise_since(self, start: "Check") -> float:

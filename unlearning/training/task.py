@@ -8,11 +8,21 @@ from torch import nn
 from unlearning.config.noised_start import NoisedStartConfig
 from unlearning.config.optimizer import OptimizerConfig
 from unlearning.config.stopping import StoppingConfig
+from unlearning.data.encoding import EncodedRow
 from unlearning.objectives.base import Objective
 from unlearning.schedules.plan import PlanStep
 from unlearning.training.checkpoint import Progress
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.stopping_rules import StopReason
+
+
+@dataclass(frozen=True)
+class ComparedRows:
+    """Rows whose losses a moving ceiling brings together; see `moving_ceiling`."""
+
+    same_tasks: Sequence[EncodedRow]
+    """The forget rows of the unseen rows' tasks, with their own answers."""
+    unseen: Sequence[EncodedRow]
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,8 @@ class TrainingTask:
     noised_start: NoisedStartConfig = field(default_factory=NoisedStartConfig)
     own_answers: TrainingRows | None = None
     """The same rows with their own answers, for checks, where `rows` have other answers; None: `rows`."""
+    compared: ComparedRows | None = None
+    """What a moving ceiling looks at; None: the ceiling stays."""
 
 
 @dataclass(frozen=True)

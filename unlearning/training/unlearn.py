@@ -82,6 +82,7 @@ def unlearn_model(
         sam_radius=config.optimizer.sam_radius,
         noised_start=config.noised_start,
         own_answers=_own_answers(objective.forget_answers, rows, corpus, tokenizer, config),
+        compared=planned.compared,
     )
     with ExitStack() as stack:
         stack.enter_context(scaled_update(scoped, run_dir, config.update_scale))

@@ -49,7 +49,7 @@ def check_rows(
     The models' weights need not be there. Raises InputError as `encode_rows` does, and for a row longer than a model's
     context.
     """
-    rows = [*corpus.forget, *corpus.retain]
+    rows = [*corpus.forget, *corpus.retain, *corpus.unseen]
     for row, encoded in zip(rows, encode_rows(rows, tokenizer, prompt), strict=True):
         for model in models:
             require_fits(model, f"row {row.id}", len(encoded.input_ids), 0)

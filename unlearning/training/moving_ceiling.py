@@ -1,0 +1,54 @@
+"""A forget ceiling that follows the loss of text which was never learnt.
+
+A membership test tells members from unseen text where their losses differ, on either side. Which ceiling makes them
+equal depends on the model, its seed and how much was memorised, and unlearning moves the loss of unseen text too. So
+checks measure both, and the ceiling becomes
+
+    c' = max(0, U - max(0, F - c)),
+
+where U is the mean loss of unseen rows, F that of the forget rows of the same tasks, and c the ceiling so far, in nats
+a token. Forget rows still below their ceiling have c' = U. Where they lie above it by some d, as they do where single
+tokens overshoot, the ceiling stands d below U, so that they come to U.
+"""
+
+from dataclasses import replace
+
+from unlearning.config.stopping import BestBy, StoppingConfig
+from unlearning.training.checker import Checker, rows_to_check
+from unlearning.training.module import UnlearningModule
+from unlearning.training.step_data import StepLayout, TrainingRows
+from unlearning.training.stopping_rules import Check
+from unlearning.training.task import ComparedRows
+
+
+def moved_ceiling(ceiling: float, forget: float, unseen: float) -> float:
+    """Return c' of the module's docstring; all in nats a token."""
+    return max(0.0, unseen - max(0.0, forget - ceiling))
+
+
+class MovingCeiling:
+    """Moves an objective's ceiling at each check."""
+
+    def __init__(self, rows: ComparedRows, layout: StepLayout, config: StoppingConfig) -> None:
+        """`layout` is that of the training steps, `config` that of the checks."""
+        # Unseen rows take the retain rows' place: a checker measures two sets.
+        pair = TrainingRows(forget=tuple(rows.same_tasks), refusals=(), retain=tuple(rows.unseen))
+        config = replace(config, best_by=BestBy.constrained, check_part_rows=None)
+        checked = rows_to_check(len(pair.forget), len(pair.retain), config)
+        # Prefixes and references exist for the rows of the training steps alone.
+        layout = replace(layout, prefix_rows=frozenset(), uses_forget=True, uses_retain=True)
+        self._checker = Checker(checked, pair, None, layout, config)
+
+    def move(self, module: UnlearningModule, check: Check) -> Check:
+        """Move the ceiling of the module's objective, and return the check with what was measured for it."""
+        found = self._checker.check(module, check.step, in_first_epoch=False, observe=False)
+        forget, unseen, now = found.forget_loss_nats, found.retain_loss_nats, module.objective.forget_ceiling_nats
+        assert forget is not None
+        assert unseen is not None
+        moved = moved_ceiling(unseen if now is None else now, forget, unseen)
+        module.objective.forget_ceiling_nats = moved
+        return replace(check, unseen_loss_nats=unseen, same_tasks_loss_nats=forget, ceiling_nats=moved)
+
+    def restore(self, module: UnlearningModule, check: Check) -> None:
+        """Put back the ceiling that stood after the last check."""
+        module.objective.forget_ceiling_nats = check.ceiling_nats
