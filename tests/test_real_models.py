@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 import re
 import sys
 import zipfile
@@ -9,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from experiments.pretrained_facts import run as traces
@@ -83,7 +86,7 @@ def test_each_setting_of_the_board_composes(
 ) -> None:
     """The whole fold has no limit of documents; it and Gemma train in another precision."""
     monkeypatch.setenv("UNLEARNING_DATA", "/official")
-    words = [*run.rows_of(documents), *run.precision_of(model, documents), *run.METHODS[method]]
+    words = [*run.rows_of(documents), *run.precision_of(model, documents), *run.METHODS[method], "data.unseen=[u]"]
     made = settings("unlearn", f"model={model}", "model.path=m", *words)
     assert made.data.max_documents_per_task == limit
     assert made.trainer.precision == precision
@@ -165,6 +168,42 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
     started.clear()
     run.main()
     assert [command[0] for command in started] == names[:3], "no name: the references alone"
+
+
+def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Task3 alone, all rows of a document together."""
+    ids = [("Task1", "1sc1"), ("Task3", "2sc1"), ("Task3", "3sc1"), ("Task3", "2qa0"), ("Task3", "4qa0")]
+    rows = [{"id": name, "input": "a", "output": name, "task": task, "split": "forget"} for task, name in ids]
+    source = tmp_path / "data" / run.TRAIN_FOLD
+    source.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), source)
+    monkeypatch.setenv("UNLEARNING_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(run, "UNSEEN_DOCUMENTS", 2)
+    path = run.unseen_rows(tmp_path)
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2sc1", "3sc1", "2qa0"]
+    followed = [name for name, words in run.METHODS.items() if run.FOLLOWS in words]
+    assert all("_follows_" in name for name in followed)
+    assert len(followed) == 3
+
+
+def test_a_run_whose_ceiling_follows_unseen_rows_is_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is named on its command line, and on no other."""
+    started: list[list[str]] = []
+
+    def start(words: list[str], check: bool) -> SimpleNamespace:  # noqa: ARG001
+        started.append([Path(words[0]).name, *words[1:]])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(run.subprocess, "run", start)
+    monkeypatch.setattr(run, "unseen_rows", lambda folder: folder / "unseen.jsonl")
+    methods = ["lasting_follows_4_epochs", "lasting_3_5_nats_4_epochs"]
+    monkeypatch.setattr(
+        sys, "argv", ["run", str(tmp_path), "--weights", str(tmp_path), "--documents", "all", "--methods", *methods]
+    )
+    run.main()
+    follows, stays = (words for words in started if words[0] == "unlearn")
+    assert f"data.unseen=[{tmp_path / 'unseen.jsonl'}]" in follows
+    assert not any("data.unseen" in word for word in stays)
 
 
 def test_each_trace_composes_and_begins_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,18 @@ compares them at the end. A step that is finished is not repeated, and one that 
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyarrow import parquet
+
 from experiments.real_models.fetch import FOLDER as FETCHED
 from experiments.real_models.fetch import SOURCES
+from unlearning.artefacts import write_text
+from unlearning.data.ids import document_id
 
 BATCHES = ["recipe.epochs=10", "recipe.batch_rows=8"]
 RECIPES = {
@@ -53,6 +58,12 @@ LAST_K = [
     *("ratio=1to1", "schedule.epochs=8", ONE_CHUNK),
 ]
 LORA_16_ROWS = ["method=chunked_lora", "objective.retain_weight=3", ROWS]
+FOLLOWS = "objective.ceiling_follows_unseen=true"
+FOLLOWING = [FOLLOWS, "stopping.check_every_steps=32", "stopping.keep_best=false"]
+"""The ceiling is not searched: checks move it to where documents of the official train fold are (`unseen_rows`)."""
+TRAIN_FOLD, FIELDS = "semeval25/data/forget_train-00000-of-00001.parquet", ("id", "input", "output", "task")
+UNSEEN_DOCUMENTS = 34
+"""As many as the membership test has on the whole validation fold; the test's own documents are others."""
 AT_3_3, AT_5, AT_5_2 = (f"objective.forget_ceiling_nats={nats}" for nats in ("3.3", "5", "5.2"))
 METHODS = {
     # The numbers that were found: conf/tuned/auto/smollm2_135m_METHOD.yaml. Tokens above the ceiling turn back.
@@ -75,6 +86,12 @@ METHODS = {
     "chunked_lora_4_6_nats_6_epochs": [
         *("method=chunked_lora", "objective.forget_ceiling_nats=4.6", "schedule.epochs=6", "schedule.chunk_rows=254"),
     ],
+    # Without a ceiling that was searched.
+    "layer_freeze_mlp_0_5_follows_8_epochs": ["method=layer_freeze_mlp_0_5", *FOLLOWING, "schedule.epochs=8"],
+    "chunked_lora_follows_6_epochs": [
+        *("method=chunked_lora", *FOLLOWING, "schedule.epochs=6", "schedule.chunk_rows=254"),
+    ],
+    "lasting_follows_4_epochs": ["method=lasting", *FOLLOWING, "schedule.epochs=4"],
     # On the way to them.
     "lasting_3_nats": ["method=lasting", "objective.forget_ceiling_nats=3"],
     "lasting_3_4_nats": ["method=lasting", "objective.forget_ceiling_nats=3.4"],
@@ -163,9 +180,24 @@ def main() -> None:
     for seed in given.seeds:
         for method in given.methods:
             own = [*METHODS[method], f"seed={seed}", "save_model=false"]
+            if FOLLOWS in own:
+                own.append(f"data.unseen=[{unseen_rows(folder)}]")
             finish("unlearn", [*common, *models, *own], folder / "runs" / f"{method}-{seed}")
     if given.methods:
         finish("unlearn-report", [f"runs={folder / 'runs'}"], None)
+
+
+def unseen_rows(folder: Path) -> Path:
+    """Return a file of the first Task3 documents of the official train fold's forget set, which it writes.
+
+    The target has memorised documents of the validation fold; members of the membership test are Task3 documents too.
+    """
+    path = folder / "unseen.jsonl"
+    rows = parquet.read_table(Path(os.environ["UNLEARNING_DATA"]) / TRAIN_FOLD, columns=list(FIELDS)).to_pylist()
+    of_task = [row for row in rows if row["task"] == "Task3"]
+    documents = list(dict.fromkeys(document_id(row["id"]) for row in of_task))[:UNSEEN_DOCUMENTS]
+    write_text(path, "".join(json.dumps(row) + "\n" for row in of_task if document_id(row["id"]) in documents))
+    return path
 
 
 def documents_or_whole(word: str) -> str:
