@@ -95,14 +95,15 @@ def test_each_setting_of_the_board_composes(
 def test_how_each_model_memorises() -> None:
     """The whole fold's rate was found for SmolLM2 and is for no other model. Gemma's embeddings stay."""
 
-    def recipe(model: str, documents: str) -> tuple[float, int, int]:
-        made = settings("memorise", f"model={model}", "model.path=m", *run.recipe_of(model, documents)).recipe
+    def recipe(model: str, documents: str, epochs: int) -> tuple[float, int, int]:
+        words = run.recipe_of(model, documents, epochs)
+        made = settings("memorise", f"model={model}", "model.path=m", *words).recipe
         return made.optimizer.lr, made.optimizer.warmup_steps, made.epochs
 
-    assert recipe("smollm2_135m", run.WHOLE) == (3e-4, 20, 10)
-    assert recipe("smollm2_135m", "4") == (2e-4, 5, 10)
-    assert recipe("gemma3_270m", run.WHOLE) == recipe("gemma3_270m", "4") == (3e-4, 20, 10)
-    scope = settings("memorise", "model=gemma3_270m", "model.path=m", *run.recipe_of("gemma3_270m", "4")).scope
+    assert recipe("smollm2_135m", run.WHOLE, 14) == (3e-4, 20, 14)
+    assert recipe("smollm2_135m", "4", 10) == (2e-4, 5, 10)
+    assert recipe("gemma3_270m", run.WHOLE, 10) == recipe("gemma3_270m", "4", 10) == (3e-4, 20, 10)
+    scope = settings("memorise", "model=gemma3_270m", "model.path=m", *run.recipe_of("gemma3_270m", "4", 10)).scope
     assert (scope.layers, [kind.value for kind in scope.modules], scope.embeddings) == ("all", ["layer"], False)
 
 
@@ -157,6 +158,7 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
     fetched, *commands = started
     assert fetched[1:] == ["-m", "experiments.real_models.fetch", "smollm2_135m"]
     assert f"model.path={tmp_path / 'weights' / 'smollm2_135m'}" in commands[0]
+    assert f"recipe.epochs={run.EPOCHS}" in commands[1]
     names = ["unlearn-evaluate", "unlearn-memorise", "unlearn-memorise", "unlearn", "unlearn", "unlearn-report"]
     assert [command[0] for command in commands] == names
     (tmp_path / "weights" / "smollm2_135m").mkdir(parents=True)

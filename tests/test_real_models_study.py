@@ -10,10 +10,14 @@ from experiments.real_models import study
 NAMES = (*study.SHOWN, "utility", *study.PARTS, *study.GENERAL, "mia_auc")
 
 
-def write(run: Path, documents: int | None, metrics: dict[str, dict[str, float]]) -> None:
+def write(run: Path, documents: int | None, metrics: dict[str, dict[str, float]], epochs: int = 10) -> None:
     """Write what is read of a run, of unlearning or of memorising."""
     run.mkdir(parents=True)
-    config = {"model": {"name": "smollm2_135m"}, "data": {"max_documents_per_task": documents}}
+    config: dict[str, dict[str, object]] = {
+        "model": {"name": "smollm2_135m"},
+        "data": {"max_documents_per_task": documents},
+        "recipe": {"epochs": epochs},
+    }
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     (run / "metrics.json").write_text(json.dumps(metrics))
 
@@ -39,6 +43,13 @@ def test_a_run_without_a_limit_of_documents_is_of_the_whole_fold(tmp_path: Path)
     write(tmp_path / "target", None, {"memorised": dict.fromkeys(NAMES, 0.5)})
     (line,) = study.collected_lines(tmp_path)
     assert study.of_board([line], study.WHOLE) == [line]
+
+
+def test_epochs_of_memorising_make_another_board(tmp_path: Path) -> None:
+    """Its lines stand apart from those of a target that memorised the same rows in ten epochs."""
+    write(tmp_path / "target", None, {"memorised": dict.fromkeys(NAMES, 0.5)}, epochs=14)
+    write(tmp_path / "runs" / "npo-3", None, {"unlearned": dict.fromkeys(NAMES, 0.5), "training": {}})
+    assert [line["documents"] for line in study.collected_lines(tmp_path)] == ["all, 14 epochs"] * 2
 
 
 def test_settings_on_the_way_have_a_table_of_their_own() -> None:

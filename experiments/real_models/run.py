@@ -20,11 +20,12 @@ from experiments.real_models.fetch import SOURCES
 from unlearning.artefacts import write_text
 from unlearning.data.ids import document_id
 
-BATCHES = ["recipe.epochs=10", "recipe.batch_rows=8"]
+EPOCHS = 10
+BATCH = "recipe.batch_rows=8"
 RECIPES = {
-    "smollm2_135m": [*BATCHES, "recipe.optimizer.lr=2e-4", "recipe.optimizer.warmup_steps=5"],
+    "smollm2_135m": [BATCH, "recipe.optimizer.lr=2e-4", "recipe.optimizer.warmup_steps=5"],
     "gemma3_270m": [
-        *(*BATCHES, "recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"),
+        *(BATCH, "recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"),
         *("scope=layers", "scope.layers=all", "scope.modules=[layer]"),
     ],
 }
@@ -158,10 +159,14 @@ def main() -> None:
     parser.add_argument("--model", choices=SOURCES, default="smollm2_135m")
     parser.add_argument("--weights", type=Path, help=f"by default {FETCHED}/MODEL")
     parser.add_argument("--documents", type=documents_or_whole, default="4", help=f"of each task and set, or {WHOLE}")
+    about = f"of memorising; by default {EPOCHS}"
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=about)
     about = "no name: the models that methods are compared with, and nothing else"
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS), help=about)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     given = parser.parse_args()
+    if given.epochs < 1:
+        parser.error(f"argument --epochs: {given.epochs}; must be 1 or more")
     folder, weights = given.folder.resolve(), (given.weights or FETCHED / given.model).resolve()
     common = [
         f"model={given.model}",
@@ -173,7 +178,7 @@ def main() -> None:
     if not given.weights and not (weights / "config.json").exists():
         subprocess.run([sys.executable, "-m", "experiments.real_models.fetch", given.model], check=True)
     finish("unlearn-evaluate", [*common, f"model.path={weights}"], folder / "base")
-    recipe = [f"model.path={weights}", *recipe_of(given.model, given.documents)]
+    recipe = [f"model.path={weights}", *recipe_of(given.model, given.documents, given.epochs)]
     for name, words in (("target", []), ("retrained", ["forget=false"])):
         finish("unlearn-memorise", [*common, *recipe, *words], folder / name)
     models = [f"model.path={folder / 'target' / 'model'}", f"model.retrained={folder / 'retrained' / 'model'}"]
@@ -218,9 +223,10 @@ def precision_of(model: str, documents: str) -> list[str]:
     return [MIXED_PRECISION] if documents == WHOLE or model == "gemma3_270m" else []
 
 
-def recipe_of(model: str, documents: str) -> list[str]:
+def recipe_of(model: str, documents: str, epochs: int) -> list[str]:
     """Return the words of memorising."""
-    return [*RECIPES[model], *(WHOLE_RECIPES.get(model, []) if documents == WHOLE else [])]
+    whole = WHOLE_RECIPES.get(model, []) if documents == WHOLE else []
+    return [f"recipe.epochs={epochs}", *RECIPES[model], *whole]
 
 
 def finish(command: str, words: Sequence[str], folder: Path | None) -> None:

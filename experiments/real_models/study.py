@@ -13,7 +13,7 @@ import yaml
 
 from experiments.quickstart.tables import COLUMNS, PROJECT_README
 from experiments.quickstart.tables import HEADLINE as TITLES
-from experiments.real_models.run import WHOLE
+from experiments.real_models.run import EPOCHS, WHOLE
 from experiments.study import SCORES, Line, Study, group_by, markdown, mean, numbers, replace_between
 from unlearning.artefacts import write_text
 from unlearning.report.style import METHODS, MUTED, Picture, picture
@@ -34,8 +34,13 @@ FIRST_TABLE = ("<!-- real model -->\n", "<!-- /real model -->\n")
 """What stands before and after this study's table in the project's README."""
 FEW = "4"
 """Documents of each task and set on the board where numbers were looked for."""
-BOARDS = {WHOLE: "the whole fold", "12": "12 documents of each task", FEW: "4 documents of each task"}
-"""Documents of each task and set -> heading of a table."""
+BOARDS = {
+    f"{WHOLE}, 14 epochs": "the whole fold, 14 epochs",
+    WHOLE: "the whole fold, 10 epochs",
+    "12": "12 documents of each task",
+    FEW: "4 documents of each task",
+}
+"""Documents of each task and set, with the epochs of memorising where they were not `EPOCHS` -> heading of a table."""
 VOCABULARY = {"smollm2_135m": 49152, "gemma3_270m": 262144}
 """Tokens; a model without any knowledge has their logarithm as its loss."""
 
@@ -49,26 +54,28 @@ def collected_lines(folder: Path) -> list[Line]:
     lines: list[Line] = []
     for path in sorted(folder.glob("runs/*/metrics.json")):
         metrics = json.loads(path.read_text())
-        board = _board(path.parent)
+        board = _board(path.parent, folder)
         method, _, seed = path.parent.name.rpartition("-")
         references |= {role: _line(board, role, "", metrics[role], {}) for role in REFERENCES if metrics.get(role)}
         lines.append(_line(board, method, seed, metrics["unlearned"], metrics["training"]))
     for role in REFERENCES:
         for path in folder.glob(f"{role}/metrics.json"):
             (scores, *_) = json.loads(path.read_text()).values()
-            references.setdefault(role, _line(_board(path.parent), role, "", scores, {}))
+            references.setdefault(role, _line(_board(path.parent, folder), role, "", scores, {}))
     return [*references.values(), *lines]
 
 
-def _board(run: Path) -> Line:
-    """Return the model of a run, and how many documents of each task and set it had."""
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    limit = config["data"]["max_documents_per_task"]
-    return {"model": config["model"]["name"], "documents": WHOLE if limit is None else str(limit)}
+def _board(run: Path, folder: Path) -> Line:
+    """Return the model of a run, and the board that its folder is."""
+    config, memorised = (yaml.safe_load((place / "config.yaml").read_text()) for place in (run, folder / "target"))
+    limit, epochs = config["data"]["max_documents_per_task"], memorised["recipe"]["epochs"]
+    documents = WHOLE if limit is None else str(limit)
+    longer = "" if epochs == EPOCHS else f", {epochs} epochs"
+    return {"model": config["model"]["name"], "documents": documents + longer}
 
 
 def of_board(lines: Sequence[Line], documents: str = FEW) -> list[Line]:
-    """Return the lines of the board with so many documents of each task and set, or with `WHOLE`."""
+    """Return the lines of one of the `BOARDS`."""
     return [line for line in lines if line["documents"] == documents]
 
 
