@@ -31,12 +31,18 @@ STAGES = (
 """When a refusal comes, in order."""
 LOCAL = ["model=local", f"model.path={ASSETS / 'target'}"]
 OWN_ROWS = ["data=jsonl", "data.forget=[f.jsonl]", "data.retain=[r.jsonl]"]
+FOLLOWED = ["objective.ceiling_follows_unseen=true", "stopping.check_every_steps=20", "data.unseen=[u.jsonl]"]
 BUILT_LATER = ["model.layers=2", "model.width=32", "model.heads=2"]
 CASES: list[tuple[str, list[str], str]] = [
     ("unlearn", ["scope=layers", "scope.layers=0-99"], "scope.layers=0-99: this model's layers are 0 to 7"),
     ("unlearn", ["prompt.max_tokens=8"], "tokens, more than prompt.max_tokens=8"),
     ("unlearn", ["method=kl_min", "trainer.reference_gib=1e-6"], "takes more; set trainer.reference_gib="),
     ("unlearn", [*LOCAL, "scope=traced", "trace=weights"], "needs trace.base_model, a folder or repository id"),
+    (
+        "unlearn",
+        ["scope=all", *OWN_ROWS, *FOLLOWED],
+        "data.unseen: tasks Task7; must have one of the forget rows: Task1",
+    ),
     ("memorise", ["scope=lora", "scope.layers='99'"], "scope.layers=99: this model's layers are 0 to 7"),
     ("trace", ["trace.rule=gradient", *OWN_ROWS], "no retain facts"),
     ("evaluate", [*LOCAL, "prompt.style=chat"], "has no chat template; prompt.style must be raw"),
@@ -101,6 +107,7 @@ def test_it_is_refused_before_weights_are_read(command: str, words: list[str], m
     fact = {"id": "f0", "input": "Where does Ada Brook live?", "output": "Norwick", "subject": "Ada Brook"}
     (tmp_path / "f.jsonl").write_text(json.dumps(fact) + "\n")
     (tmp_path / "r.jsonl").write_text(json.dumps({"id": "r0", "input": "why is it so?", "output": "it is"}) + "\n")
+    (tmp_path / "u.jsonl").write_text(json.dumps({"input": "Who is it?", "output": "he", "task": "Task7"}) + "\n")
     before = sorted(tmp_path.rglob("*"))
     ended = run_command(command, ["logger=none", "trainer=cpu", *words], tmp_path)
     assert ended.code == 1

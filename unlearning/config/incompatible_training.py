@@ -133,10 +133,10 @@ def _refuse_moving_ceiling(config: UnlearnConfig) -> None:
     refuse_if(
         not isinstance(data, FileDataConfig) or not data.unseen,
         f"{asked}, data.unseen=[]",
-        "there is nothing to follow; name files of rows that neither set holds by data.unseen",
+        "there is nothing to follow; name files of rows that neither set holds, such as data.unseen=[unseen.jsonl]",
     )
     refuse_if(
         config.stopping.check_every_steps is None,
         f"{asked}, stopping.check_every_steps=null",
-        "the ceiling moves at checks; set stopping.check_every_steps",
+        "the ceiling moves at checks; choose stopping.check_every_steps=20",
     )
