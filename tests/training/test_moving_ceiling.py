@@ -27,24 +27,26 @@ TURNING = partial(GradDiff, above_ceiling=AboveCeiling.turn, ceiling_unit=Ceilin
 @pytest.mark.parametrize(
     ("ceiling", "forget", "unseen", "moved"),
     [
-        (4.0, 0.5, 4.5, 4.5),  # still below its ceiling: the ceiling is where unseen rows are
-        (4.0, 4.25, 4.5, 4.25),  # a quarter above its ceiling: the ceiling stands a quarter below them
+        (4.0, 0.5, 4.5, 5.5),  # far from settled: the ceiling leads by one nat
+        (4.0, 4.25, 4.5, 4.25),  # a quarter above the ceiling: it stands a quarter below unseen rows
+        (4.0, 3.5, 4.5, 5.0),  # half a nat below: it stands half a nat above them
         (4.25, 4.5, 4.5, 4.25),  # there: nothing moves any more
         (4.0, 4.0, 3.0, 3.0),  # unseen rows have become likelier
         (1.0, 9.0, 3.0, 0.0),  # never below 0
     ],
 )
 def test_the_rule_by_hand(ceiling: float, forget: float, unseen: float, moved: float) -> None:
-    """c' = max(0, U - max(0, F - c))."""
+    """c' = max(0, U + min(c - F, 1))."""
     assert moved_ceiling(ceiling, forget, unseen) == moved
 
 
-def test_rows_meet_unseen_ones_where_they_overshoot_by_a_constant() -> None:
-    """Forget rows that always end 0.3 above the ceiling reach the unseen rows' loss after two checks."""
-    ceiling, unseen = 4.4, 4.4
+@pytest.mark.parametrize("apart", [0.3, -0.7])
+def test_rows_meet_unseen_ones_wherever_they_settle(apart: float) -> None:
+    """Forget rows that always settle so far above or below their ceiling are at the unseen rows' loss after a check."""
+    ceiling, unseen = 5.4, 4.4
     for _ in range(2):
-        ceiling = moved_ceiling(ceiling, ceiling + 0.3, unseen)
-    assert ceiling + 0.3 == pytest.approx(unseen)
+        ceiling = moved_ceiling(ceiling, ceiling + apart, unseen)
+        assert ceiling + apart == pytest.approx(unseen)
 
 
 @pytest.mark.parametrize("name", ["moving ceiling", "without prefixes"])
@@ -63,8 +65,7 @@ def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
     for *_, unseen, same, moved in found:
         assert unseen is not None
         assert same is not None
-        # The first check has no ceiling before it, so nothing overshoots.
-        ceiling = moved_ceiling(max(unseen, same) if ceiling is None else ceiling, same, unseen)
+        ceiling = moved_ceiling(same if ceiling is None else ceiling, same, unseen)
         assert moved == pytest.approx(ceiling)
 
 

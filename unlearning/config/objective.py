@@ -33,9 +33,8 @@ class ObjectiveConfig:
     ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
     ceiling_follows_unseen: bool = False
-    """Whether each check moves the ceiling to the loss of data.unseen, less what the forget rows of the same tasks are
-    above the ceiling that they had: so they end where text that was never learnt is. The check before training sets it
-    first, whatever forget_ceiling_nats says."""
+    """Whether each check moves the ceiling so that the forget rows of the tasks of data.unseen end where these rows
+    are, which were never learnt. forget_ceiling_nats is not needed then."""
     retain_weight: float = at_least(0, 1.0)
     """Weight of the cross-entropy on retain rows."""
     divergence: Divergence = Divergence.kl

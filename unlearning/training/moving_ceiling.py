@@ -4,11 +4,12 @@ A membership test tells members from unseen text where their losses differ, on e
 equal depends on the model, its seed and how much was memorised, and unlearning moves the loss of unseen text too. So
 checks measure both, and the ceiling becomes
 
-    c' = max(0, U - max(0, F - c)),
+    c' = max(0, U + min(c - F, LEAD)),
 
 where U is the mean loss of unseen rows, F that of the forget rows of the same tasks, and c the ceiling so far, in nats
-a token. Forget rows still below their ceiling have c' = U. Where they lie above it by some d, as they do where single
-tokens overshoot, the ceiling stands d below U, so that they come to U.
+a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below it, the
+ceiling goes to U + d, and they come to U. Where they lie d above it, because tokens carry one another on, it goes to
+U - d. In the first steps they are far below it without having settled, so that a ceiling leads by one nat at most.
 """
 
 from dataclasses import replace
@@ -21,9 +22,13 @@ from unlearning.training.stopping_rules import Check
 from unlearning.training.task import ComparedRows
 
 
+LEAD = 1.0
+"""How far a ceiling may stand above the loss of unseen rows, in nats a token."""
+
+
 def moved_ceiling(ceiling: float, forget: float, unseen: float) -> float:
     """Return c' of the module's docstring; all in nats a token."""
-    return max(0.0, unseen - max(0.0, forget - ceiling))
+    return max(0.0, unseen + min(ceiling - forget, LEAD))
 
 
 class MovingCeiling:
@@ -45,7 +50,8 @@ class MovingCeiling:
         forget, unseen, now = found.forget_loss_nats, found.retain_loss_nats, module.objective.forget_ceiling_nats
         assert forget is not None
         assert unseen is not None
-        moved = moved_ceiling(unseen if now is None else now, forget, unseen)
+        # Without a ceiling so far, nothing says where rows would settle under it.
+        moved = moved_ceiling(forget if now is None else now, forget, unseen)
         module.objective.forget_ceiling_nats = moved
         return replace(check, unseen_loss_nats=unseen, same_tasks_loss_nats=forget, ceiling_nats=moved)
 
