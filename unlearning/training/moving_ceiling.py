@@ -21,7 +21,6 @@ from unlearning.training.step_data import StepLayout, TrainingRows
 from unlearning.training.stopping_rules import Check
 from unlearning.training.task import ComparedRows
 
-
 LEAD = 1.0
 """How far a ceiling may stand above the loss of unseen rows, in nats a token."""
 
