@@ -35,6 +35,7 @@ CHOICES = {
     "24-29": "last",
     "19-22,24,29": "traced by weights from before",
     "0,6,11,22,23,28": "gradient's norm",
+    "1,8,12,13,24,27": "drawn at random",
 }
 """Value of scope.layers -> how these six layers of SmolLM2 were chosen; experiments/pretrained_facts has the traces."""
 
