@@ -41,7 +41,7 @@ CASES: list[tuple[str, list[str], str]] = [
     (
         "unlearn",
         ["scope=all", *OWN_ROWS, *FOLLOWED],
-        "data.unseen: tasks Task7; must have one of the forget rows: Task1",
+        "data.unseen: rows of Task7 qa; some must be like forget rows, of Task1 qa",
     ),
     ("memorise", ["scope=lora", "scope.layers='99'"], "scope.layers=99: this model's layers are 0 to 7"),
     ("trace", ["trace.rule=gradient", *OWN_ROWS], "no retain facts"),

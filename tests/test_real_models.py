@@ -173,8 +173,8 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
 
 
 def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Task3 alone, all rows of a document together."""
-    ids = [("Task1", "1sc1"), ("Task3", "2sc1"), ("Task3", "3sc1"), ("Task3", "2qa0"), ("Task3", "4qa0")]
+    """Of Task3 alone, and no question."""
+    ids = [("Task1", "1sc1"), ("Task3", "2sc1"), ("Task3", "2qa0"), ("Task3", "3sc1"), ("Task3", "4sc1")]
     rows = [{"id": name, "input": "a", "output": name, "task": task, "split": "forget"} for task, name in ids]
     source = tmp_path / "data" / run.TRAIN_FOLD
     source.parent.mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatc
     monkeypatch.setenv("UNLEARNING_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(run, "UNSEEN_DOCUMENTS", 2)
     path = run.unseen_rows(tmp_path)
-    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2sc1", "3sc1", "2qa0"]
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2sc1", "3sc1"]
     followed = [name for name, words in run.METHODS.items() if run.FOLLOWS in words]
     assert all("_follows_" in name for name in followed)
     assert len(followed) == 3

@@ -18,7 +18,8 @@ from pyarrow import parquet
 from experiments.real_models.fetch import FOLDER as FETCHED
 from experiments.real_models.fetch import SOURCES
 from unlearning.artefacts import write_text
-from unlearning.data.ids import document_id
+from unlearning.data.ids import kind_of
+from unlearning.data.rows import Kind
 
 EPOCHS = 10
 BATCH = "recipe.batch_rows=8"
@@ -195,13 +196,13 @@ def main() -> None:
 def unseen_rows(folder: Path) -> Path:
     """Return a file of the first Task3 documents of the official train fold's forget set, which it writes.
 
-    The target has memorised documents of the validation fold; members of the membership test are Task3 documents too.
+    Questions are left out, since the membership test is of documents; its members are Task3 documents too. The target
+    has memorised documents of the validation fold.
     """
     path = folder / "unseen.jsonl"
     rows = parquet.read_table(Path(os.environ["UNLEARNING_DATA"]) / TRAIN_FOLD, columns=list(FIELDS)).to_pylist()
-    of_task = [row for row in rows if row["task"] == "Task3"]
-    documents = list(dict.fromkeys(document_id(row["id"]) for row in of_task))[:UNSEEN_DOCUMENTS]
-    write_text(path, "".join(json.dumps(row) + "\n" for row in of_task if document_id(row["id"]) in documents))
+    documents = [row for row in rows if row["task"] == "Task3" and kind_of(row["id"]) is Kind.COMPLETION]
+    write_text(path, "".join(json.dumps(row) + "\n" for row in documents[:UNSEEN_DOCUMENTS]))
     return path
 
 

@@ -113,9 +113,7 @@ def checked_losses(model: nn.Module, forget: Sequence[EncodedRow] = FORGET) -> t
 def read_checks(folder: Path) -> list[list[float | None]]:
     """Return the lines of checks.csv."""
     lines = (folder / "checks.csv").read_text().splitlines()
-    assert lines[0] == (
-        "step,forget_loss_nats,retain_loss_nats,loss,unseen_loss_nats,same_tasks_loss_nats,ceiling_nats"
-    )
+    assert lines[0] == ("step,forget_loss_nats,retain_loss_nats,loss,unseen_loss_nats,alike_loss_nats,ceiling_nats")
     return [[float(value) if value else None for value in line.split(",")] for line in lines[1:]]
 
 

@@ -60,7 +60,7 @@ def test_losses_are_those_of_single_rows(tmp_path: Path, name: str) -> None:
     model, _ = case.run(tmp_path)
     found, ceiling = read_checks(tmp_path), None
     for line, checked in ((found[0], before), (found[-1], model)):
-        unseen, same = (mean(row_losses(checked, rows)) for rows in (case.compared.unseen, case.compared.same_tasks))
+        unseen, same = (mean(row_losses(checked, rows)) for rows in (case.compared.unseen, case.compared.alike))
         assert line[4:6] == [pytest.approx(unseen, rel=1e-4), pytest.approx(same, rel=1e-4)]
     for *_, unseen, same, moved in found:
         assert unseen is not None

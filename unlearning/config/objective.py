@@ -33,8 +33,8 @@ class ObjectiveConfig:
     ceiling_unit: CeilingUnit = CeilingUnit.row
     above_ceiling: AboveCeiling = AboveCeiling.stop
     ceiling_follows_unseen: bool = False
-    """Whether each check moves the ceiling so that the forget rows of the tasks of data.unseen end where these rows
-    are, which were never learnt. forget_ceiling_nats is not needed then."""
+    """Whether each check moves the ceiling so that the forget rows end where rows of data.unseen are, which were
+    never learnt. Rows of the same tasks and kinds are compared. forget_ceiling_nats is not needed then."""
     retain_weight: float = at_least(0, 1.0)
     """Weight of the cross-entropy on retain rows."""
     divergence: Divergence = Divergence.kl

@@ -6,8 +6,8 @@ checks measure both, and the ceiling becomes
 
     c' = max(0, U + min(c - F, LEAD)),
 
-where U is the mean loss of unseen rows, F that of the forget rows of the same tasks, and c the ceiling so far, in nats
-a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below it, the
+where U is the mean loss of unseen rows, F that of the forget rows of their tasks and kinds, and c the ceiling so far,
+in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below it, the
 ceiling goes to U + d, and they come to U. Where they lie d above it, because tokens carry one another on, it goes to
 U - d. In the first steps they are far below it without having settled, so that a ceiling leads by one nat at most.
 """
@@ -36,7 +36,7 @@ class MovingCeiling:
     def __init__(self, rows: ComparedRows, layout: StepLayout, config: StoppingConfig) -> None:
         """`layout` is that of the training steps, `config` that of the checks."""
         # Unseen rows take the retain rows' place: a checker measures two sets.
-        pair = TrainingRows(forget=tuple(rows.same_tasks), refusals=(), retain=tuple(rows.unseen))
+        pair = TrainingRows(forget=tuple(rows.alike), refusals=(), retain=tuple(rows.unseen))
         config = replace(config, best_by=BestBy.constrained, check_part_rows=None)
         checked = rows_to_check(len(pair.forget), len(pair.retain), config)
         # Prefixes and references exist for the rows of the training steps alone.
@@ -52,7 +52,7 @@ class MovingCeiling:
         # Without a ceiling so far, nothing says where rows would settle under it.
         moved = moved_ceiling(forget if now is None else now, forget, unseen)
         module.objective.forget_ceiling_nats = moved
-        return replace(check, unseen_loss_nats=unseen, same_tasks_loss_nats=forget, ceiling_nats=moved)
+        return replace(check, unseen_loss_nats=unseen, alike_loss_nats=forget, ceiling_nats=moved)
 
     def restore(self, module: UnlearningModule, check: Check) -> None:
         """Put back the ceiling that stood after the last check."""

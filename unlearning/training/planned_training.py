@@ -51,7 +51,7 @@ def plan_training(
     `invented` are the answers that the model invented to the forget rows; None: it has not been asked.
 
     Raises InputError for rows that cannot be encoded, for sets of which the schedule makes no steps, and where no
-    forget row has a task of the unseen rows.
+    forget row is like the unseen rows.
     """
     objective: Objective = build(config.objective)
     schedule: Schedule = build(config.schedule)
@@ -91,22 +91,24 @@ def training_rows(
 
 
 def _compared(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, config: UnlearnConfig) -> ComparedRows | None:
-    """Return unseen rows and the forget rows of their tasks, for a ceiling that moves; None where it stays."""
+    """Return unseen rows and the forget rows like them, for a ceiling that moves; None where it stays."""
     if not config.objective.ceiling_follows_unseen:
         return None
-    same_tasks = _of_same_tasks(corpus.forget, corpus.unseen)
-    encoded = (encode_rows(rows, tokenizer, config.prompt) for rows in (same_tasks, corpus.unseen))
+    alike = _alike(corpus.forget, corpus.unseen)
+    encoded = (encode_rows(rows, tokenizer, config.prompt) for rows in (alike, corpus.unseen))
     return ComparedRows(*encoded)
 
 
-def _of_same_tasks(forget: Sequence[Row], unseen: Sequence[Row]) -> list[Row]:
-    """Return the forget rows of the tasks that unseen rows have. Raises InputError where there is none."""
-    tasks = {row.task for row in unseen}
-    found = [row for row in forget if row.task in tasks]
-    if not found:
-        own = ", ".join(sorted({row.task for row in forget}))
-        raise InputError(f"data.unseen: tasks {', '.join(sorted(tasks))}; must have one of the forget rows: {own}")
-    return found
+def _alike(forget: Sequence[Row], unseen: Sequence[Row]) -> list[Row]:
+    """Return the forget rows of the tasks and kinds that unseen rows have: a question's loss is not a document's.
+
+    Raises InputError where there is none.
+    """
+    wanted, own = ({(row.task, row.kind) for row in rows} for rows in (unseen, forget))
+    if not wanted & own:
+        has, must = (", ".join(f"{task} {kind}" for task, kind in sorted(pairs)) for pairs in (wanted, own))
+        raise InputError(f"data.unseen: rows of {has}; some must be like forget rows, of {must}")
+    return [row for row in forget if (row.task, row.kind) in wanted]
 
 
 def scoped_model(

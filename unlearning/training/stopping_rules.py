@@ -27,8 +27,8 @@ class Check:
     """The objective's own loss, with the weights that it has at this moment."""
     unseen_loss_nats: float | None = None
     """Mean cross-entropy of rows that neither set holds."""
-    same_tasks_loss_nats: float | None = None
-    """Mean cross-entropy of the forget rows of the tasks that those rows have."""
+    alike_loss_nats: float | None = None
+    """Mean cross-entropy of the forget rows of the tasks and kinds that those have."""
     ceiling_nats: float | None = None
     """The ceiling of the steps that follow, where it moves."""
 

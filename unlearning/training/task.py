@@ -20,8 +20,8 @@ from unlearning.training.stopping_rules import StopReason
 class ComparedRows:
     """Rows whose losses a moving ceiling brings together; see `moving_ceiling`."""
 
-    same_tasks: Sequence[EncodedRow]
-    """The forget rows of the unseen rows' tasks, with their own answers."""
+    alike: Sequence[EncodedRow]
+    """The forget rows of the unseen rows' tasks and kinds, with their own answers."""
     unseen: Sequence[EncodedRow]
 
 
