@@ -7,9 +7,10 @@ checks measure both, and the ceiling becomes
     c' = max(0, U + min(c - F, LEAD)),
 
 where U is the mean loss of unseen rows, F that of the forget rows of their tasks and kinds, and c the ceiling so far,
-in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below it, the
-ceiling goes to U + d, and they come to U. Where they lie d above it, because tokens carry one another on, it goes to
-U - d. In the first steps they are far below it without having settled, so that a ceiling leads by one nat at most.
+in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below
+it, the ceiling goes to U + d, and they come to U. Where they lie d above it, because tokens carry one another on, it
+goes to U - d. In the first steps they are far below it without having settled, so that a ceiling leads by one nat at
+most.
 """
 
 from dataclasses import replace
