@@ -97,7 +97,7 @@ class EarlyStopping(pl.Callback):
         observe = self.config.observe_checks and first_epoch and done > 0
         with trainer.precision_plugin.train_step_context():
             check = self.checker.check(module, done, first_epoch, observe)
-            checks.append(check if self.ceiling is None else self.ceiling.move(module, check))
+            checks.append(check if self.ceiling is None else self.ceiling.move(module, check, checks))
         module.log_dict({f"check/{name}": value for name, value in _losses(checks[-1]).items()})
         if trainer.is_global_zero:
             path = self.run_dir / CHECKS

@@ -4,15 +4,17 @@ A membership test tells members from unseen text where their losses differ, on e
 equal depends on the model, its seed and how much was memorised, and unlearning moves the loss of unseen text too. So
 checks measure both, and the ceiling becomes
 
-    c' = max(0, U + min(c - F, LEAD)),
+    c' = max(0, min(U, U_0) + min(c - F, LEAD)),
 
-where U is the mean loss of unseen rows, F that of the forget rows of their tasks and kinds, and c the ceiling so far,
-in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens that each stop there is below
-it, the ceiling goes to U + d, and they come to U. Where they lie d above it, because tokens carry one another on, it
-goes to U - d. In the first steps they are far below it without having settled, so that a ceiling leads by one nat at
-most.
+where U is the mean loss of unseen rows, U_0 what it was before training, F that of the forget rows of their tasks and
+kinds, and c the ceiling so far, in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens
+that each stop there is below it, the ceiling goes to U + d, and they come to U. Where they lie d above it, because
+tokens carry one another on, it goes to U - d. In the first steps they are far below it without having settled, so that
+a ceiling leads by LEAD at most. It does not follow U above U_0: what unlearning does to other text would push it on,
+and with it that text.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from unlearning.config.stopping import BestBy, StoppingConfig
@@ -22,13 +24,13 @@ from unlearning.training.step_data import StepLayout, TrainingRows
 from unlearning.training.stopping_rules import Check
 from unlearning.training.task import ComparedRows
 
-LEAD = 1.0
+LEAD = 0.5
 """How far a ceiling may stand above the loss of unseen rows, in nats a token."""
 
 
-def moved_ceiling(ceiling: float, forget: float, unseen: float) -> float:
+def moved_ceiling(ceiling: float, forget: float, unseen: float, unseen_before: float) -> float:
     """Return c' of the module's docstring; all in nats a token."""
-    return max(0.0, unseen + min(ceiling - forget, LEAD))
+    return max(0.0, min(unseen, unseen_before) + min(ceiling - forget, LEAD))
 
 
 class MovingCeiling:
@@ -44,14 +46,19 @@ class MovingCeiling:
         layout = replace(layout, prefix_rows=frozenset(), uses_forget=True, uses_retain=True)
         self._checker = Checker(checked, pair, None, layout, config)
 
-    def move(self, module: UnlearningModule, check: Check) -> Check:
-        """Move the ceiling of the module's objective, and return the check with what was measured for it."""
+    def move(self, module: UnlearningModule, check: Check, earlier: Sequence[Check]) -> Check:
+        """Move the ceiling of the module's objective, and return the check with what was measured for it.
+
+        `earlier` are the checks so far; the first one was before training.
+        """
         found = self._checker.check(module, check.step, in_first_epoch=False, observe=False)
         forget, unseen, now = found.forget_loss_nats, found.retain_loss_nats, module.objective.forget_ceiling_nats
         assert forget is not None
         assert unseen is not None
+        before = unseen if not earlier else earlier[0].unseen_loss_nats
+        assert before is not None
         # Without a ceiling so far, nothing says where rows would settle under it.
-        moved = moved_ceiling(forget if now is None else now, forget, unseen)
+        moved = moved_ceiling(forget if now is None else now, forget, unseen, before)
         module.objective.forget_ceiling_nats = moved
         return replace(check, unseen_loss_nats=unseen, alike_loss_nats=forget, ceiling_nats=moved)
 
