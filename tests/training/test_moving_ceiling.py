@@ -16,7 +16,7 @@ from unlearning.objectives.grad_diff import GradDiff
 from unlearning.objectives.relabel import Relabel
 from unlearning.schedules.mixed import MixedSchedule
 from unlearning.training.fit import fit
-from unlearning.training.moving_ceiling import moved_ceiling
+from unlearning.training.moving_ceiling import LEAD, moved_ceiling
 from unlearning.training.step_data import TrainingRows
 from unlearning.training.task import ComparedRows
 
@@ -32,12 +32,12 @@ TURNING = partial(GradDiff, above_ceiling=AboveCeiling.turn, ceiling_unit=Ceilin
         (4.0, 3.75, 4.5, 4.75),  # a quarter below: it stands a quarter above them
         (4.25, 4.5, 4.5, 4.25),  # there: nothing moves any more
         (4.0, 4.0, 3.0, 3.0),  # unseen rows have become likelier
-        (4.0, 4.0, 6.0, 5.0),  # other text is lost: unseen rows count as before training
+        (4.0, 4.0, 6.0, 5.5),  # other text is lost: never more than half a nat above what it was before
         (1.0, 9.0, 3.0, 0.0),  # never below 0
     ],
 )
 def test_the_rule_by_hand(ceiling: float, forget: float, unseen: float, moved: float) -> None:
-    """c' = max(0, min(U, U_0) + min(c - F, 1/2)), where U_0 is 5."""
+    """c' = max(0, min(U + min(c - F, 1/2), U_0 + 1/2)), where U_0 is 5."""
     assert moved_ceiling(ceiling, forget, unseen, 5.0) == moved
 
 
@@ -111,8 +111,7 @@ def test_forgetting_ends_where_unseen_text_is(tmp_path: Path) -> None:
         fit(case.task(model=model, compared=compared), TRAINER, tmp_path / name, [])
         ends[name] = [mean(row_losses(model, rows)) for rows in (FORGET, UNSEEN, RETAIN)]
     forgotten, unseen, retained = ends["follows"]
-    assert unseen > before, "unlearning costs other text here, and is not led on by it"
-    assert forgotten == pytest.approx(before, abs=0.5)
+    assert forgotten == pytest.approx(min(unseen, before + LEAD), abs=0.5)
     assert retained < 0.1
     # The same run with its ceiling where it was ends far below: nobody could have known the right one.
     assert ends["stays"][1] - ends["stays"][0] > 5

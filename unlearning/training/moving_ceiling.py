@@ -4,14 +4,14 @@ A membership test tells members from unseen text where their losses differ, on e
 equal depends on the model, its seed and how much was memorised, and unlearning moves the loss of unseen text too. So
 checks measure both, and the ceiling becomes
 
-    c' = max(0, min(U, U_0) + min(c - F, LEAD)),
+    c' = max(0, min(U + min(c - F, LEAD), U_0 + LEAD)),
 
 where U is the mean loss of unseen rows, U_0 what it was before training, F that of the forget rows of their tasks and
 kinds, and c the ceiling so far, in nats a token. Where forget rows stay d below their ceiling, because a mean of tokens
 that each stop there is below it, the ceiling goes to U + d, and they come to U. Where they lie d above it, because
 tokens carry one another on, it goes to U - d. In the first steps they are far below it without having settled, so that
-a ceiling leads by LEAD at most. It does not follow U above U_0: what unlearning does to other text would push it on,
-and with it that text.
+a ceiling leads by LEAD at most. It never stands higher than LEAD above U_0: what unlearning does to other text would
+push it on, and with it that text.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ LEAD = 0.5
 
 def moved_ceiling(ceiling: float, forget: float, unseen: float, unseen_before: float) -> float:
     """Return c' of the module's docstring; all in nats a token."""
-    return max(0.0, min(unseen, unseen_before) + min(ceiling - forget, LEAD))
+    return max(0.0, min(unseen + min(ceiling - forget, LEAD), unseen_before + LEAD))
 
 
 class MovingCeiling:
