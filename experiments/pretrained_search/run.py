@@ -56,7 +56,7 @@ def main() -> None:
     """Make the target, and search for each method as long as for any other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=5, help="of each search")
+    parser.add_argument("--minutes", type=float, default=20, help="of each search")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
     folder, weights = given.folder.resolve(), (FETCHED / MODEL).resolve()
