@@ -185,7 +185,7 @@ def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatc
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2sc1", "3sc1"]
     followed = [name for name, words in run.METHODS.items() if run.FOLLOWS in words]
     assert all("_follows_" in name for name in followed)
-    assert len(followed) == 3
+    assert len(followed) == 2
 
 
 def test_a_run_whose_ceiling_follows_unseen_rows_is_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_a_run_whose_ceiling_follows_unseen_rows_is_given_them(tmp_path: Path, m
 
     monkeypatch.setattr(run.subprocess, "run", start)
     monkeypatch.setattr(run, "unseen_rows", lambda folder: folder / "unseen.jsonl")
-    methods = ["lasting_follows_4_epochs", "lasting_3_5_nats_4_epochs"]
+    methods = ["chunked_lora_follows_6_epochs", "chunked_lora_6_epochs"]
     monkeypatch.setattr(
         sys, "argv", ["run", str(tmp_path), "--weights", str(tmp_path), "--documents", "all", "--methods", *methods]
     )

@@ -61,7 +61,7 @@ LAST_K = [
 ]
 LORA_16_ROWS = ["method=chunked_lora", "objective.retain_weight=3", ROWS]
 FOLLOWS = "objective.ceiling_follows_unseen=true"
-FOLLOWING = [FOLLOWS, "stopping.check_every_steps=32", "stopping.keep_best=false"]
+FOLLOWING = [FOLLOWS, "stopping.keep_best=false"]
 """The ceiling is not searched: checks move it to where documents of the official train fold are (`unseen_rows`)."""
 TRAIN_FOLD, FIELDS = "semeval25/data/forget_train-00000-of-00001.parquet", ("id", "input", "output", "task")
 UNSEEN_DOCUMENTS = 34
@@ -89,11 +89,13 @@ METHODS = {
         *("method=chunked_lora", "objective.forget_ceiling_nats=4.6", "schedule.epochs=6", "schedule.chunk_rows=254"),
     ],
     # Without a ceiling that was searched.
-    "layer_freeze_mlp_0_5_follows_8_epochs": ["method=layer_freeze_mlp_0_5", *FOLLOWING, "schedule.epochs=8"],
-    "chunked_lora_follows_6_epochs": [
-        *("method=chunked_lora", *FOLLOWING, "schedule.epochs=6", "schedule.chunk_rows=254"),
+    "layer_freeze_mlp_0_5_follows_8_epochs": [
+        *("method=layer_freeze_mlp_0_5", *FOLLOWING, "stopping.check_every_steps=16", "schedule.epochs=8"),
     ],
-    "lasting_follows_4_epochs": ["method=lasting", *FOLLOWING, "schedule.epochs=4"],
+    "chunked_lora_follows_6_epochs": [
+        *("method=chunked_lora", *FOLLOWING, "stopping.check_every_steps=32"),
+        *("schedule.epochs=6", "schedule.chunk_rows=254"),
+    ],
     # On the way to them.
     "lasting_3_nats": ["method=lasting", "objective.forget_ceiling_nats=3"],
     "lasting_3_4_nats": ["method=lasting", "objective.forget_ceiling_nats=3.4"],
