@@ -142,8 +142,8 @@ def test_a_model_that_cannot_be_fetched_is_named(
     assert "there is no 'smollm'; choose from smollm2_135m, gemma3_270m" in capsys.readouterr().err
 
 
-def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights come first, once; then the references, a run for each method and seed, and the comparison."""
+def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return a list to which each command adds itself in place of running."""
     started: list[list[str]] = []
 
     def start(words: list[str], check: bool) -> SimpleNamespace:  # noqa: ARG001
@@ -151,6 +151,12 @@ def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeyp
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(run.subprocess, "run", start)
+    return started
+
+
+def test_one_command_goes_from_nothing_to_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights come first, once; then the references, a run for each method and seed, and the comparison."""
+    started = started_commands(monkeypatch)
     monkeypatch.setattr(run, "FETCHED", tmp_path / "weights")
     words = ["run", str(tmp_path / "board"), "--methods", "lasting", "--seeds", "3", "4"]
     monkeypatch.setattr(run.sys, "argv", words)
@@ -190,13 +196,7 @@ def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatc
 
 def test_a_run_whose_ceiling_follows_unseen_rows_is_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is named on its command line, and on no other."""
-    started: list[list[str]] = []
-
-    def start(words: list[str], check: bool) -> SimpleNamespace:  # noqa: ARG001
-        started.append([Path(words[0]).name, *words[1:]])
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(run.subprocess, "run", start)
+    started = started_commands(monkeypatch)
     monkeypatch.setattr(run, "unseen_rows", lambda folder: folder / "unseen.jsonl")
     methods = ["chunked_lora_follows_6_epochs", "chunked_lora_6_epochs"]
     monkeypatch.setattr(
