@@ -1,5 +1,6 @@
 """Training ends before its plan does: by patience, by time, by divergence and by collapse."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -58,8 +59,9 @@ def checks(*retain: float) -> list[Check]:
         (checks(1.0, 4.01), StopReason.collapse, "after step 1 is 4.01 nats, 1 before training"),
         (checks(float("nan")), StopReason.divergence, "after step 0 is not a number"),
         (checks(1.0, float("inf")), StopReason.divergence, "after step 1 is not a number"),
+        ([*checks(1.0), Check(1, 1.0, 1.0, None, math.nan, 1.0, 0.0)], StopReason.divergence, "after step 1 is not a"),
     ],
-    ids=["start", "one worse", "two worse", "at the bound", "collapse", "start is NaN", "infinite"],
+    ids=["start", "one worse", "two worse", "at the bound", "collapse", "start is NaN", "infinite", "unseen is NaN"],
 )
 def test_what_a_check_asks_for(found: list[Check], reason: StopReason | None, words: str) -> None:
     """Patience is 2, and 3 nats above the 1.0 before training a collapse; of equal retain losses the first is best."""

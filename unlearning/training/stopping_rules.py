@@ -35,7 +35,8 @@ class Check:
     @property
     def is_finite(self) -> bool:
         """Whether all its losses are finite numbers."""
-        values = (self.forget_loss_nats, self.retain_loss_nats, self.loss, self.ceiling_nats)
+        own = (self.forget_loss_nats, self.retain_loss_nats, self.loss)
+        values = (*own, self.unseen_loss_nats, self.alike_loss_nats)
         return all(value is None or math.isfinite(value) for value in values)
 
     def rise_since(self, start: "Check") -> float:
