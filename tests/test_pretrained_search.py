@@ -34,19 +34,23 @@ class Endless:
         assert env["OMP_NUM_THREADS"] == "1"
         self.started.append([str(word) for word in command[1:]])
         self.told: list[int] = []
+        self.returncode: int | None = None
 
     def wait(self, seconds: float | None = None) -> None:
         """Run until the time is over, or end once told to."""
         if seconds is not None:
             raise run.subprocess.TimeoutExpired("unlearn", seconds)
         assert self.told == [signal.SIGTERM]
+        self.returncode = 130
 
     def terminate(self) -> None:
         """Tell it to end."""
         self.told.append(signal.SIGTERM)
 
 
-def test_a_search_has_its_time_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_has_its_time_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What an earlier call has used counts: the rest is waited for, and a search without a rest is not begun."""
     Endless.started = []
     clock = iter([100.0, 160.0, 0.0, 400.0])
@@ -57,6 +61,10 @@ def test_a_search_has_its_time_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run.search(["search=npo"], tmp_path / "npo", 450.0)
     assert (tmp_path / "npo" / "seconds.txt").read_text() == "460.0\n"
     run.search(["search=npo"], tmp_path / "npo", 450.0)
+    assert capsys.readouterr().out.splitlines() == [
+        "npo: 60 of 450 seconds, exit code 130",
+        "npo: 460 of 450 seconds, exit code 130",
+    ]
     assert Endless.started == [["-m", "search=npo", f"hydra.sweep.dir={tmp_path / 'npo'}"]] * 2
 
 

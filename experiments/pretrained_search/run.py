@@ -90,8 +90,9 @@ def search(words: list[str], folder: Path, seconds: float) -> None:
         running.wait()
     finally:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(used, f"{seconds - left + time.monotonic() - begun:.1f}\n")
-    print(f"{folder.name}: {seconds / 60:g} minutes are over", flush=True)
+        spent = seconds - left + time.monotonic() - begun
+        write_text(used, f"{spent:.1f}\n")
+    print(f"{folder.name}: {spent:.0f} of {seconds:.0f} seconds, exit code {running.returncode}", flush=True)
 
 
 if __name__ == "__main__":
