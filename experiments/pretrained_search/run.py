@@ -27,6 +27,8 @@ SHARED = [
 TOKENS_TURN = ["objective.reduction=token", "objective.ceiling_unit=token", "objective.above_ceiling=turn"]
 """As experiments/real_models found best: each token has the ceiling and turns back there."""
 STEPS = ["schedule.batch_rows=4"]
+ONE_NAME = ["trace=replacement", "trace.tokens=last_subject", "trace.kinds=[mlp]", "trace.severed=[]"]
+"""A trace of half a minute. SHA256's, with ten draws of noise at every token, would take longer than the search."""
 
 
 def rates(least: str, most: str) -> str:
@@ -36,7 +38,7 @@ def rates(least: str, most: str) -> str:
 
 WHOLE, PARTS = rates("3e-5", "3e-4"), rates("3e-4", "3e-3")
 METHODS = {
-    "layer_freeze": [PARTS, *STEPS, *TOKENS_TURN],
+    "layer_freeze": [PARTS, *STEPS, *TOKENS_TURN, *ONE_NAME],
     "layer_freeze_mlp_0_5": [PARTS, *STEPS, *TOKENS_TURN],
     "chunked_lora": [PARTS, *TOKENS_TURN],
     "chunked_last_k": [rates("1e-4", "1e-3"), *TOKENS_TURN],
