@@ -6,9 +6,10 @@ before the configuration is known to be good.
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -92,7 +93,8 @@ def _command(name: str, task: Callable[[DictConfig], Any]) -> None:
 
     try:
         sys.argv[1:] = readable_words(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(guarded)()
+        with _termination_interrupts():
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(guarded)()
         if failures:
             raise failures[0]
     except USER_ERRORS as error:
@@ -104,6 +106,16 @@ def _command(name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(INTERRUPTED)
     finally:
         let_go()
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """While open, SIGTERM does what Ctrl-C does: a scheduler that ends a job then finds its state, and how to go on."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _fail(message: str, code: int) -> None:

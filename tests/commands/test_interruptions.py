@@ -17,6 +17,7 @@ from tests.command_line import run_command
 from tests.commands.sandbox_runs import SHORT, SandboxRuns, read
 from tests.processes import exit_code, start
 from unlearning import cli
+from unlearning.commands.stages import results
 from unlearning.training import callbacks
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -110,3 +111,21 @@ def test_ctrl_c_says_how_to_go_on(
     assert run_command("unlearn", words, runs.folder).code == 0
     monkeypatch.undo()
     same_weights(runs.folder / "interrupted", uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_model_is_scored(
+    runs: SandboxRuns, uninterrupted: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Both end it with its state written, also outside training; afterwards the process has its own handler again."""
+    handler = signal.getsignal(signal.SIGTERM)
+    words = interruptible(number.name, runs.folder / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "evaluate_model", lambda *_: os.kill(os.getpid(), number))
+        ended = run_command("unlearn", words, runs.folder)
+    assert ended.code == 130
+    assert "interrupted; to go on: " in ended.err
+    assert read(runs.folder / number.name / "status.json")["state"] == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert run_command("unlearn", words, runs.folder).code == 0
+    same_weights(runs.folder / number.name, uninterrupted)

@@ -50,7 +50,7 @@ class Progress:
     finished: bool = False
     """Whether the weights are the result: the best ones have been put back where they are wanted."""
     best_step: int | None = None
-    """For a finished run, the number of steps made before the best check."""
+    """For a finished run whose best weights are the result, the number of steps made before they were found."""
 
 
 class NotWrittenError(InputError):

@@ -76,8 +76,8 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
 
 def _finish(task: TrainingTask, run_dir: Path, done: Progress) -> Progress:
     """Go back to the best weights where they are wanted, and save the result, in case the evaluation is killed."""
-    best = best_check(done.checks, task.stopping) if done.checks else None
-    if best is not None and task.stopping.keep_best:
+    best = None
+    if task.stopping.keep_best and best_check(done.checks, task.stopping) is not None:
         best = restore_best(run_dir / BEST, task.model, task.identity)
     done = replace(done, finished=True, best_step=None if best is None else best.step)
     save_checkpoint(run_dir / CHECKPOINT, task.model, None, done, random={})

@@ -61,7 +61,7 @@ class TrainingRecord:
     stopped: StopReason | None
     """Why training ended before its plan; None where it did not."""
     best_step: int | None
-    """Steps made before the best check, whose weights are the result with stopping.keep_best; None without checks."""
+    """Steps made before the best check, whose weights are the result; None where those after the last step are."""
 
 
 def record_of(task: TrainingTask, steps: Sequence[PlanStep], done: Progress) -> TrainingRecord:
