@@ -152,6 +152,33 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path: Path, monkey
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def ask_to_stop() -> None:
+    """Send this process the signal of a scheduler."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("name", ["mixed", "best state", "patience"])
+@pytest.mark.parametrize("when", ["last step", "result saved"])
+def test_a_stop_that_training_ends_with_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: str
+) -> None:
+    """What follows training is not begun, such as the next job of a search; and no step is made again."""
+    case = CASES[name]
+    expected, record = case.run(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        if when == "last step":
+            after_step(patch, CurveWriter, record.steps - 1, ask_to_stop)
+        else:
+            finish = fit_module._finish
+            patch.setattr(fit_module, "_finish", lambda *given: (finish(*given), ask_to_stop())[0])
+        with pytest.raises(Interrupted):
+            case.run(tmp_path / "cut", PATIENT)
+    monkeypatch.setattr(fit_module, "_run", kill)
+    resumed, same = case.run(tmp_path / "cut", PATIENT)
+    assert same_weights(resumed, expected)
+    assert (same.steps, same.stopped, same.best_step) == (record.steps, record.stopped, record.best_step)
+
+
 def test_another_runs_checkpoint_is_not_continued(tmp_path: Path) -> None:
     """A run with another identity starts afresh."""
     case = CASES["mixed"]

@@ -63,14 +63,17 @@ def fit(task: TrainingTask, config: TrainerConfig, run_dir: Path, logger: Sequen
     done = read_progress(run_dir / CHECKPOINT, task.identity)
     done = done or Progress(0, task.objective.state(), 0.0, task.identity)
     task.objective.load_state(done.objective)
-    if done.next_step < len(plan) and done.stopped is None:
-        if on_main_process():
-            require_disk_space(run_dir, task.model, keeps_best(task.stopping))
-        done = _run(task, config, run_dir, logger, plan, done)
-    elif done.next_step:
-        restore(run_dir / CHECKPOINT, task.identity, task.model, None)
-    if not done.finished and on_main_process():
-        done = _finish(task, run_dir, done)
+    with graceful_stop() as request:
+        if done.next_step < len(plan) and done.stopped is None:
+            if on_main_process():
+                require_disk_space(run_dir, task.model, keeps_best(task.stopping))
+            done = _run(task, config, run_dir, logger, plan, done, request)
+        elif done.next_step:
+            restore(run_dir / CHECKPOINT, task.identity, task.model, None)
+        if not done.finished and on_main_process():
+            done = _finish(task, run_dir, done)
+    if request.asked:  # in the last step, or later: what follows training must not begin
+        raise Interrupted
     return record_of(task, plan[: done.next_step], done)
 
 
@@ -92,8 +95,12 @@ def _run(
     logger: Sequence[Logger],
     plan: Sequence[PlanStep],
     done: Progress,
+    request: StopRequest,
 ) -> Progress:
-    """Train the steps that remain, or as many of them as `task.stopping` allows."""
+    """Train the steps that remain, or as many of them as `task.stopping` allows.
+
+    Raises Interrupted where steps remain that `request` left out.
+    """
     checked = None
     if task.stopping.check_every_steps is not None:
         checked = rows_to_check(len(task.rows.forget), len(task.rows.retain), task.stopping)
@@ -104,31 +111,28 @@ def _run(
     history = TrainingHistory(task.identity, list(done.checks), done.seconds)
     ceiling = MovingCeiling(task.compared, layout, task.stopping) if task.compared else None
     stopping = EarlyStopping(task.stopping, checker, plan, history, run_dir, ceiling)
-    with graceful_stop() as request:
-        # The checkpoint comes last, because it says that the other callbacks' work for the step is done.
-        curve = CurveWriter(run_dir / LOSS_CURVE, done.next_step)
-        writer = CheckpointWriter(run_dir / CHECKPOINT, config.checkpoint_every_seconds, request, history)
-        trainer = make_trainer(
-            config, run_dir, logger, [StepProgress(len(plan) - done.next_step), curve, stopping, writer]
-        )
+    # The checkpoint comes last, because it says that the other callbacks' work for the step is done.
+    curve = CurveWriter(run_dir / LOSS_CURVE, done.next_step)
+    writer = CheckpointWriter(run_dir / CHECKPOINT, config.checkpoint_every_seconds, request, history)
+    trainer = make_trainer(config, run_dir, logger, [StepProgress(len(plan) - done.next_step), curve, stopping, writer])
 
-        def prepare() -> BatchLosses:
-            """Build the tables with the weights at the start; then add noise, or load an earlier attempt's weights."""
-            model = RowModel(plain_model(task.model), task.objective.layer)
-            used = [*plan, checked] if checked else plan
-            tables = build_tables(model, task.objective, used, task.rows, layout, config.reference_gib, _say)
-            if done.next_step:
-                restore(run_dir / CHECKPOINT, task.identity, task.model, trainer.optimizers[0])
-            elif task.noised_start.share > 0:
-                noise_weights(task.model, task.noised_start.share, task.noised_start.scale, task.seed)
-            return BatchLosses(model, task.objective, tables)
+    def prepare() -> BatchLosses:
+        """Build the tables with the weights at the start; then add noise, or load an earlier attempt's weights."""
+        model = RowModel(plain_model(task.model), task.objective.layer)
+        used = [*plan, checked] if checked else plan
+        tables = build_tables(model, task.objective, used, task.rows, layout, config.reference_gib, _say)
+        if done.next_step:
+            restore(run_dir / CHECKPOINT, task.identity, task.model, trainer.optimizers[0])
+        elif task.noised_start.share > 0:
+            noise_weights(task.model, task.noised_start.share, task.noised_start.scale, task.seed)
+        return BatchLosses(model, task.objective, tables)
 
-        module = UnlearningModule(task.model, task.objective, task.optimizer, prepare, task.sam_radius)
-        task.model.train()
-        _train(trainer, module, PlanDataModule(task.rows, layout, plan, done.next_step), stopping)
-        task.model.eval()
-        _give_back(trainer, task.model, writer)
-        _raise_if_stopped(request, module, len(plan))
+    module = UnlearningModule(task.model, task.objective, task.optimizer, prepare, task.sam_radius)
+    task.model.train()
+    _train(trainer, module, PlanDataModule(task.rows, layout, plan, done.next_step), stopping)
+    task.model.eval()
+    _give_back(trainer, task.model, writer)
+    _raise_if_stopped(request, module, len(plan))
     steps = module.last_record.step + 1 if module.last_record else done.next_step
     return history.progress(steps, task.objective.state())
 
