@@ -26,7 +26,7 @@ BATCH = "recipe.batch_rows=8"
 RECIPES = {
     "smollm2_135m": [BATCH, "recipe.optimizer.lr=2e-4", "recipe.optimizer.warmup_steps=5"],
     "gemma3_270m": [
-        *(BATCH, "recipe.optimizer.lr=3e-4", "recipe.optimizer.warmup_steps=20"),
+        *(BATCH, "recipe.optimizer.lr=1.5e-4", "recipe.optimizer.warmup_steps=20"),
         *("scope=layers", "scope.layers=all", "scope.modules=[layer]"),
     ],
 }
@@ -141,7 +141,7 @@ METHODS = {
     "chunked_lora_one_chunk_layers_0_9": [*LORA, ONE_CHUNK, "objective.forget_ceiling_nats=4", "scope.layers=0-9"],
     "chunked_lora_guess": [*CHUNKS, TWO_CHUNKS, AT_5, "optimizer.lr=1e-3", "schedule.epochs=3"],
     "chunked_lora_rows": [*LORA_BY_ROWS, TWO_CHUNKS, "objective.forget_ceiling_nats=3"],
-    # Baselines; npo has the best numbers of experiments/pretrained_search, grad_diff those of its trial that forgets.
+    # Baselines. npo has the best numbers of an earlier search, grad_diff those of its trial that forgets.
     "grad_diff": [
         *("method=grad_diff", *DOCUMENTS, *TOKENS_TURN, "objective.forget_ceiling_nats=5.173"),
         *("objective.retain_weight=2.245", "optimizer.lr=2.438e-4", "schedule.epochs=7", "schedule.batch_rows=8"),
