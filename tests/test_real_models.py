@@ -191,7 +191,7 @@ def test_unseen_rows_are_those_of_the_first_documents(tmp_path: Path, monkeypatc
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2sc1", "3sc1"]
     followed = [name for name, words in run.METHODS.items() if run.FOLLOWS in words]
     assert all("_follows_" in name for name in followed)
-    assert len(followed) == 2
+    assert len(followed) == 3
 
 
 def test_a_run_whose_ceiling_follows_unseen_rows_is_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

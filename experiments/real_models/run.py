@@ -92,6 +92,10 @@ METHODS = {
     "layer_freeze_mlp_0_5_follows_8_epochs": [
         *("method=layer_freeze_mlp_0_5", *FOLLOWING, "stopping.check_every_steps=16", "schedule.epochs=8"),
     ],
+    "layer_freeze_mlp_0_5_follows_warm_8_epochs": [  # the rate rises for an epoch, 34 steps of the whole fold
+        *("method=layer_freeze_mlp_0_5", *FOLLOWING, "stopping.check_every_steps=16", "schedule.epochs=8"),
+        "optimizer.warmup_steps=34",
+    ],
     "chunked_lora_follows_6_epochs": [
         *("method=chunked_lora", *FOLLOWING, "stopping.check_every_steps=32"),
         *("schedule.epochs=6", "schedule.chunk_rows=254"),
