@@ -129,7 +129,8 @@ def answer(lines: Sequence[Line], headings: Mapping[str, str]) -> str:
     """Give the best score of each method, by the first of the scores."""
     (key, heading), *_ = headings.items()
     best = {name: (score(best_trial(runs, key), key), len(runs)) for name, runs in by_method(lines, key).items()}
-    named = ", ".join(f"`{name}` {reached:.2f} ({count} trials)" for name, (reached, count) in best.items())
+    counts = {name: f"{count} trial{'' if count == 1 else 's'}" for name, (_, count) in best.items()}
+    named = ", ".join(f"`{name}` {reached:.2f} ({counts[name]})" for name, (reached, _) in best.items())
     return f"best {heading} in equal CPU time: {named}."
 
 
